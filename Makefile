@@ -1,0 +1,53 @@
+# setup · demo · test · test-fast · check · bench. Python 3.11 and make; Java 17 only for the Spark engine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+VERSITYGW := v1.8.0
+
+.PHONY: setup s3-server demo test test-fast check bench lock clean
+
+setup: $(VENV)/.complete
+
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("retail-lakehouse needs Python 3.11 or 3.12; make PYTHON=python3.11 …" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# A real S3 server for the tests, where Go is at hand.
+s3-server: var/bin/versitygw
+
+var/bin/versitygw:
+	@if command -v go >/dev/null; then echo "Building versitygw $(VERSITYGW) …"; \
+	    GOBIN=$(CURDIR)/var/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW); \
+	    else echo "no Go here: the tests marked s3 will be skipped"; fi
+
+demo: setup
+	@retail demo
+
+test: setup s3-server check
+	@pytest tests -n 2 --dist loadgroup
+
+test-fast: setup
+	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3"
+
+check: setup
+	@ruff check lib tests jobs bench
+	@ruff format --check lib tests jobs bench
+	@mypy
+	@lint-imports
+
+bench: setup
+	@python -m bench
+
+lock:
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-annotate --no-header --extra simulator --extra bench --extra dev pyproject.toml --output-file requirements.lock
+
+clean:
+	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache
