@@ -1,0 +1,47 @@
+"""Delta tables by their place in the lake: read at a version, replace, create. No catalog, no table names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from retail.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_COMMIT = re.compile(r"/_delta_log/(\d{20})\.json$")
+
+
+def version(storage: Storage, key: str) -> int | None:
+    """The newest committed version of the table at `key`, or None where there is no table."""
+    commits = (_COMMIT.search(name) for name in storage.list(f"{key}/_delta_log/"))
+    return max((int(commit[1]) for commit in commits if commit), default=None)
+
+
+def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = None) -> DataFrame:
+    """The table at `key`, at version `at` (default: the newest)."""
+    reader = session.read.format("delta")
+    if at is not None:
+        reader = reader.option("versionAsOf", at)
+    return reader.load(storage.engine_path(key))
+
+
+def replace(
+    frame: DataFrame,
+    storage: Storage,
+    key: str,
+    *,
+    partition_by: Sequence[str] = (),
+    where: str | None = None,
+) -> None:
+    """Replace the whole table, or the rows that `where` selects, in one commit."""
+    writer = frame.write.format("delta").mode("overwrite")
+    if partition_by:
+        writer = writer.partitionBy(*partition_by)
+    if where is not None and version(storage, key) is not None:
+        writer = writer.option("replaceWhere", where)
+    else:
+        writer = writer.option("overwriteSchema", "true")
+    writer.save(storage.engine_path(key))

@@ -1,0 +1,183 @@
+"""The engine under the DataFrames. The only module that knows Sail from Spark.
+
+Both speak the API of Spark Connect; nothing outside this module may use more than that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from retail.errors import EngineError
+from retail.settings import LakeSettings, Settings, SparkSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.3.1"
+AWS_SDK: Final = "2.29.52"
+PACKAGES: Final = (
+    DELTA,
+    "org.apache.hadoop:hadoop-aws:3.4.2",
+    # hadoop-aws asks for the SDK's bundle of 600 MB; these are the parts of it that S3A uses.
+    *(
+        f"software.amazon.awssdk:{part}:{AWS_SDK}"
+        for part in (
+            "s3",
+            "s3-transfer-manager",
+            "sts",
+            "apache-client",
+            "netty-nio-client",
+            "url-connection-client",
+        )
+    ),
+    "org.postgresql:postgresql:42.7.14",
+)
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[SparkSession]:
+    """A session of the configured engine, closed with the block. Raises EngineError with what to install."""
+    opened = _sail(settings) if settings.engine == "sail" else _spark(settings)
+    with opened as session:
+        yield session
+
+
+@contextmanager
+def _sail(settings: Settings) -> Iterator[SparkSession]:
+    os.environ.setdefault("RUST_LOG", "error")
+    _sail_s3_environment(settings.lake)
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    _, port = server.listening_address
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    try:
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+        yield session
+    finally:
+        session.stop()
+        server.stop()
+
+
+def _sail_s3_environment(lake: LakeSettings) -> None:
+    """Sail reads S3 settings from the process environment, where the AWS variables may be set already."""
+    if lake.s3_endpoint:
+        os.environ["AWS_ENDPOINT"] = lake.s3_endpoint
+        os.environ["AWS_ALLOW_HTTP"] = "true" if lake.s3_endpoint.startswith("http://") else "false"
+        os.environ["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false" if lake.s3_path_style else "true"
+    os.environ.setdefault("AWS_REGION", lake.s3_region)
+
+
+@contextmanager
+def _spark(settings: Settings) -> Iterator[SparkSession]:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise EngineError(
+            "Spark needs Java 17 or newer, and no java is on the PATH",
+            hint='install a JDK (Debian: openjdk-17-jre-headless), or run with engine = "sail"',
+        )
+    builder = SparkSession.builder.appName("retail-lakehouse")
+    if "SPARK_ENV_LOADED" not in os.environ:  # set by spark-submit, whose master and jars then count
+        builder = builder.master(settings.spark.master).config(
+            "spark.driver.memory", settings.spark.driver_memory
+        )
+        builder = builder.config("spark.jars", ",".join(map(str, jars(settings.spark))))
+    for key, value in spark_options(settings).items():
+        builder = builder.config(key, value)
+    try:
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+    except (PySparkException, RuntimeError, OSError) as error:
+        raise EngineError(
+            f"Spark did not start: {error}", hint="see `java -version` (17 or newer) and `retail doctor`"
+        ) from error
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def spark_options(settings: Settings) -> dict[str, str]:
+    """Spark configuration that the product needs wherever Spark runs; `spark-submit.sh` passes the same."""
+    options = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if settings.lake.s3_endpoint:
+        options["spark.hadoop.fs.s3a.endpoint"] = settings.lake.s3_endpoint
+        options["spark.hadoop.fs.s3a.path.style.access"] = str(settings.lake.s3_path_style).lower()
+        secure = urlsplit(settings.lake.s3_endpoint).scheme == "https"
+        options["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(secure).lower()
+    if settings.lake.url.startswith(("s3://", "s3a://")):
+        options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
+    return options
+
+
+def jars(spark: SparkSettings) -> list[Path]:
+    """The Delta, S3 and PostgreSQL jars, resolved once into `spark.jars_folder`.
+
+    `spark.jars.packages` would resolve them anew at every start, which costs 8 s. Raises EngineError.
+    """
+    folder = Path(spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
+    if not (folder / "complete").exists():
+        _resolve_jars(folder)
+    return sorted((folder / "jars").glob("*.jar"))
+
+
+def _resolve_jars(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        program = Path(scratch) / "resolve.py"
+        program.write_text(
+            "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n"
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "pyspark.find_spark_home",
+        ]
+        spark_home = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+        result = subprocess.run(  # noqa: S603
+            [
+                str(Path(spark_home) / "bin" / "spark-submit"),
+                "--master",
+                "local[1]",
+                "--conf",
+                f"spark.jars.ivy={folder}",
+                "--conf",
+                "spark.ui.enabled=false",
+                "--packages",
+                ",".join(PACKAGES),
+                "--exclude-packages",
+                "software.amazon.awssdk:bundle",
+                str(program),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+        )
+    if result.returncode != 0:
+        raise EngineError(
+            f"the jars for Spark could not be resolved: {result.stderr.strip()[-800:]}",
+            hint="see that Java 17 is there and Maven Central can be reached; then run the same command again",
+        )
+    (folder / "complete").touch()

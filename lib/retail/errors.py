@@ -1,0 +1,84 @@
+"""Every error that this product raises on purpose.
+
+RetailError
+├── ConfigurationError     a key or a secret is wrong or missing; nothing was started       (exit 2)
+├── ExtractError           one retailer could not be read; the others go on                 (exit 3)
+├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
+│   ├── GateError          a critical expectation failed
+│   ├── TieOutError        rows or money differ between two hops
+│   └── KeyCollisionError  two natural keys share one surrogate key
+├── StorageError           the lake's files cannot be read or written                       (exit 1)
+│   └── ObjectNotFoundError  the object is not there
+├── EngineError            Sail or Spark cannot start or lost a query                       (exit 1)
+├── WarehouseError         PostgreSQL cannot be reached or refused a statement              (exit 1)
+└── LeaseHeldError         another run is working                                           (exit 1)
+
+A message says what happened, to which retailer, date or table; the hint says what to do next.
+"""
+
+from __future__ import annotations
+
+
+class RetailError(Exception):
+    """The root: carries a hint for the next step and the exit code of the command that ends with it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  next: {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(RetailError):
+    """Configuration or secrets are wrong. `problems` names every one of them, not the first only."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str], *, hint: str = "mend conf/*.toml or the environment") -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"the configuration has {len(problems)} problem(s):\n{lines}", hint=hint)
+        self.problems = problems
+
+
+class ExtractError(RetailError):
+    exit_code = 3
+
+
+class QualityError(RetailError):
+    exit_code = 4
+
+
+class GateError(QualityError):
+    pass
+
+
+class TieOutError(QualityError):
+    pass
+
+
+class KeyCollisionError(QualityError):
+    pass
+
+
+class StorageError(RetailError):
+    pass
+
+
+class ObjectNotFoundError(StorageError):
+    pass
+
+
+class EngineError(RetailError):
+    pass
+
+
+class WarehouseError(RetailError):
+    pass
+
+
+class LeaseHeldError(RetailError):
+    pass

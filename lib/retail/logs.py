@@ -1,0 +1,34 @@
+"""Logs: lines a person reads on a terminal, JSON where there is none. One run id through all of them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(*, verbose: bool = False) -> None:
+    """Send log lines to stderr, from `info` on with `verbose`, else from `warning` on."""
+    level = logging.INFO if verbose else logging.WARNING
+    terminal = sys.stderr.isatty()
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def bind_run(run_id: str) -> None:
+    """Put the run's id into every line from here on."""
+    structlog.contextvars.bind_contextvars(run_id=run_id)

@@ -1,0 +1,132 @@
+"""SalesRecord: the common schema that all three retailers are normalised to, and its one declaration.
+
+On disk every value is text or null, whatever the retailer sent: types are checked when a line is staged,
+so that a bad value ends in quarantine beside its line and never stops the lines around it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+RECORD_TYPES: Final = ("sale", "return", "refund")
+STATUSES: Final = ("completed", "cancelled")
+
+# Kind of each field in the star; "string" where nothing is to be parsed.
+TYPES: Final[dict[str, str]] = {
+    "sold_at": "timestamp",
+    "updated_at": "timestamp",
+    "business_date": "date",
+    "quantity": "decimal(18,3)",
+    "unit_price": "decimal(18,4)",
+    "discount_amount": "decimal(18,4)",
+    "tax_amount": "decimal(18,4)",
+    "total_amount": "decimal(18,4)",
+}
+
+REQUIRED: Final = (
+    "retailer_id",
+    "transaction_id",
+    "line_id",
+    "record_type",
+    "status",
+    "sold_at",
+    "updated_at",
+    "business_date",
+    "product_id",
+    "quantity",
+    "total_amount",
+    "currency",
+    "source_ref",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SalesRecord:
+    """One product of one transaction, one line of `sales_data.json`.
+
+    retailer_id, transaction_id, line_id are the natural key. Amounts are decimal text in `currency`,
+    without tax; `total_amount` is the line's net total. Times are ISO 8601 in UTC with microseconds and `Z`;
+    `business_date` is the date of `sold_at` in the retailer's time zone. `source_ref` names the payload
+    object and the JSON pointer in it. It stands last, so that a cut-off line is always seen to be one.
+    """
+
+    retailer_id: str | None
+    transaction_id: str | None
+    line_id: str | None
+    record_type: str | None
+    status: str | None
+    sold_at: str | None
+    updated_at: str | None
+    business_date: str | None
+    product_id: str | None
+    product_name: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    gtin: str | None = None
+    customer_id: str | None = None
+    store_id: str | None = None
+    store_name: str | None = None
+    store_city: str | None = None
+    store_region: str | None = None
+    store_country: str | None = None
+    quantity: str | None
+    unit_price: str | None = None
+    discount_amount: str | None = None
+    tax_amount: str | None = None
+    total_amount: str | None
+    currency: str | None
+    source_ref: str
+
+    @property
+    def natural_key(self) -> tuple[str | None, str | None, str | None]:
+        return (self.retailer_id, self.transaction_id, self.line_id)
+
+    def to_line(self) -> str:
+        """One JSON object without a line break, fields in the order of the schema."""
+        return json.dumps(
+            {name: getattr(self, name) for name in FIELDS}, ensure_ascii=False, separators=(",", ":")
+        )
+
+
+FIELDS: Final = tuple(field.name for field in fields(SalesRecord))
+
+# All text: the engines differ in what `from_json` does with a bad number, so it never sees one.
+RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
+
+
+def raw_key(retailer_id: str, logical_date: date) -> str:
+    """Where the raw file of a retailer's logical date lies in the lake."""
+    return f"raw/{retailer_id}/year={logical_date:%Y}/month={logical_date:%m}/day={logical_date:%d}/sales_data.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopCount:
+    """Rows and money of one group at one hop of the way, for the tie-out.
+
+    `business_date` and `currency` are None where the hop does not know them; `reason` says why, where lines
+    were left out. `money` is Σ total_amount in `currency`, where a line's amount is unreadable it counts 0.
+    """
+
+    hop: str
+    reason: str | None = None
+    retailer_id: str
+    business_date: str | None
+    currency: str | None
+    rows: int
+    money: Decimal
+
+    def as_hop(self, hop: str) -> HopCount:
+        """The same figures under the name of another hop."""
+        return replace(self, hop=hop)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values; money as text, so that no cent is lost to a float."""
+        return {**asdict(self), "money": format(self.money, "f")}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> HopCount:
+        return cls(**{**values, "money": Decimal(values["money"])})

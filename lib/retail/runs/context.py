@@ -1,0 +1,24 @@
+"""What every step of a run is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retail.runs.ledger import Ledger
+from retail.settings import Settings
+from retail.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True)
+class Context:
+    """The engine's session, the lake, the settings, the ledger, and the run that the work is done for."""
+
+    session: SparkSession
+    storage: Storage
+    settings: Settings
+    ledger: Ledger
+    run_id: str

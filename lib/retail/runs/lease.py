@@ -1,0 +1,162 @@
+"""The lease lets one run work on a lake at a time.
+
+Each holder creates the next object of `ops/lease/`, put-if-absent, so of two only one gets it. A holder extends
+its own object while it works. A lease that has expired, was released, or whose process is gone from this machine
+is taken over by creating the next object; its old holder sees that at its next extension and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from retail.errors import LeaseHeldError, RetailError
+from retail.storage import Storage
+
+LIFETIME: Final = timedelta(seconds=90)
+EXTEND_EVERY: Final = timedelta(seconds=20)
+_FOLDER: Final = "ops/lease/"
+
+
+class Lease:
+    """A held lease: `check` before anything that must not be done by two."""
+
+    def __init__(self, storage: Storage, number: int, run_id: str, now: Callable[[], datetime]) -> None:
+        self._storage = storage
+        self._number = number
+        self._run_id = run_id
+        self._now = now
+        self._stop = threading.Event()
+        self._lost = False
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises LeaseHeldError where another run has taken over."""
+        newest = _newest(self._storage)
+        if self._lost or newest is None or newest[0] != self._number:
+            raise LeaseHeldError(
+                f"run {self._run_id} lost its lease on {self._storage.url} while it worked",
+                hint="another run took over after this one was silent too long; run again when it has ended",
+            )
+
+    def release(self) -> None:
+        """Give the lease back; the next run need not wait for the expiry."""
+        self._stop.set()
+        self._thread.join()
+        if not self._lost:
+            self._write(released=True)
+
+    def _keep(self) -> None:
+        while not self._stop.wait(EXTEND_EVERY.total_seconds()):
+            try:
+                self.check()
+                self._write(released=False)
+            except LeaseHeldError:
+                self._lost = True
+                return
+            except RetailError:
+                continue  # a passing storage fault; `check` will tell if it lasted too long
+
+    def _write(self, *, released: bool) -> None:
+        record = _record(self._run_id, self._now(), released=released)
+        self._storage.write(_key(self._number), record)
+
+
+@contextmanager
+def hold(
+    storage: Storage, run_id: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Iterator[Lease]:
+    """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, where it is taken."""
+    newest = _newest(storage)
+    number = 1
+    if newest is not None:
+        number, holder = newest[0] + 1, newest[1]
+        if _is_live(holder, now()):
+            raise _held(storage, holder)
+    if not storage.create(_key(number), _record(run_id, now(), released=False)):
+        raise _held(storage, json.loads(storage.read(_key(number))))
+    for old in range(max(1, number - 5), number):
+        storage.delete(_key(old))
+    lease = Lease(storage, number, run_id, now)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def holder(storage: Storage, *, now: datetime) -> dict[str, Any] | None:
+    """Who works on the lake now: run_id, host, pid, expires_at; None where nobody does."""
+    newest = _newest(storage)
+    return newest[1] if newest is not None and _is_live(newest[1], now) else None
+
+
+def _key(number: int) -> str:
+    return f"{_FOLDER}{number:08d}.json"
+
+
+def _newest(storage: Storage) -> tuple[int, dict[str, Any]] | None:
+    keys = list(storage.list(_FOLDER))
+    if not keys:
+        return None
+    return int(keys[-1].removeprefix(_FOLDER).removesuffix(".json")), json.loads(storage.read(keys[-1]))
+
+
+def _record(run_id: str, now: datetime, *, released: bool) -> bytes:
+    values = {
+        "run_id": run_id,
+        "host": socket.gethostname(),
+        "boot": _boot_id(),
+        "pid": os.getpid(),
+        "process_started": _process_started(os.getpid()),
+        "expires_at": (now + LIFETIME).isoformat(),
+        "released": released,
+    }
+    return json.dumps(values).encode()
+
+
+def _is_live(holder: dict[str, Any], now: datetime) -> bool:
+    if holder["released"] or datetime.fromisoformat(holder["expires_at"]) <= now:
+        return False
+    here = holder["host"] == socket.gethostname() and holder["boot"] == _boot_id()
+    return not (here and _process_started(holder["pid"]) != holder["process_started"])
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _process_started(pid: int) -> str | None:
+    """When the process began, in the kernel's ticks; None where it is gone. Tells a reused pid from the old."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="ascii", errors="replace")
+            .rsplit(")", 1)[1]
+            .split()[19]
+        )
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+    try:  # no /proc: the pid alone must do
+        os.kill(pid, 0)
+    except OSError:
+        return None
+    return "unknown"
+
+
+def _held(storage: Storage, holder: dict[str, Any]) -> LeaseHeldError:
+    return LeaseHeldError(
+        f"run {holder['run_id']} (process {holder['pid']} on {holder['host']}) is working on {storage.url}",
+        hint=f"wait for it to end; if it died, its lease expires at {holder['expires_at']}",
+    )

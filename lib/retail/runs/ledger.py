@@ -1,0 +1,154 @@
+"""What has been done, as one JSON object per run and step below `ops/`: no server to lose.
+
+    ops/runs/<run_id>/run.json              what the run is for, when it began
+    ops/runs/<run_id>/steps/<step>.json     a step that ended, with its counts and versions
+    ops/runs/<run_id>/ended.json            how the run ended
+    ops/done/<retailer_id>/<date>.json      the run that brought this retailer's day all the way to the views
+
+A step that ended is not done again. A killed run has no `ended.json`, and is gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.storage import Storage
+
+Unit = tuple[str, date]  # a retailer and a logical date
+Outcome = Literal["success", "partial", "stopped", "failed"]
+
+
+def new_run_id(now: datetime) -> str:
+    """Sorts by time; the random end keeps two runs of one second apart."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is for."""
+
+    run_id: str
+    units: tuple[Unit, ...]
+    engine: str
+    started_at: str
+
+    @property
+    def retailers(self) -> list[str]:
+        return sorted({retailer for retailer, _ in self.units})
+
+    @property
+    def dates(self) -> list[date]:
+        return sorted({day for _, day in self.units})
+
+
+class Ledger:
+    """Reads and writes the records of runs. One writer at a time: the holder of the lease."""
+
+    def __init__(self, storage: Storage, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._storage = storage
+        self._now = now
+
+    def begin(self, run_id: str, units: Iterable[Unit], *, engine: str) -> Run:
+        """Record a new run, or take up the one with this id."""
+        try:
+            return self.run(run_id)
+        except ObjectNotFoundError:
+            run = Run(run_id, tuple(sorted(units)), engine, self._now().isoformat())
+        self._write(
+            f"ops/runs/{run_id}/run.json",
+            {
+                "run_id": run_id,
+                "units": [[retailer, day.isoformat()] for retailer, day in run.units],
+                "engine": engine,
+                "started_at": run.started_at,
+            },
+        )
+        return run
+
+    def run(self, run_id: str) -> Run:
+        """The run's record. Raises ObjectNotFoundError."""
+        values = self._read(f"ops/runs/{run_id}/run.json")
+        units = tuple((retailer, date.fromisoformat(day)) for retailer, day in values["units"])
+        return Run(values["run_id"], units, values["engine"], values["started_at"])
+
+    def run_ids(self) -> list[str]:
+        """All runs, oldest first."""
+        keys = self._storage.list("ops/runs/")
+        return sorted({key.split("/")[2] for key in keys if key.endswith("/run.json")})
+
+    def unfinished(self, units: Iterable[Unit]) -> Run | None:
+        """The newest run, where it is for just these units and was killed or failed for a passing reason.
+
+        An older one is never taken up: a run after it has changed the tables that its plans were made for.
+        """
+        run_ids = self.run_ids()
+        if not run_ids or self.outcome(run_ids[-1]) not in (None, "failed"):
+            return None
+        run = self.run(run_ids[-1])
+        return run if run.units == tuple(sorted(units)) else None
+
+    def step(self, run_id: str, step: str) -> dict[str, Any] | None:
+        """What the step recorded when it ended, or None where it has not."""
+        return self._read_or_none(f"ops/runs/{run_id}/steps/{step}.json")
+
+    def end_step(self, run_id: str, step: str, result: dict[str, Any], *, seconds: float) -> None:
+        """Record that the step ended, with its result."""
+        record = {**result, "ended_at": self._now().isoformat(), "seconds": round(seconds, 3)}
+        self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
+
+    def end(self, run_id: str, outcome: Outcome, *, reason: str = "") -> None:
+        """Record how the run ended."""
+        record = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
+        self._write(f"ops/runs/{run_id}/ended.json", record)
+
+    def outcome(self, run_id: str) -> Outcome | None:
+        """How the run ended; None where it runs, or was killed."""
+        ended = self.ended(run_id)
+        return ended["outcome"] if ended else None
+
+    def ended(self, run_id: str) -> dict[str, Any] | None:
+        """The record of the run's end: outcome, reason, ended_at."""
+        return self._read_or_none(f"ops/runs/{run_id}/ended.json")
+
+    def mark_done(self, units: Iterable[Unit], run_id: str) -> None:
+        """These retailers' days have come all the way."""
+        for retailer, day in units:
+            self._write(f"ops/done/{retailer}/{day}.json", {"run_id": run_id})
+
+    def done(self) -> set[Unit]:
+        """Every retailer's day that has come all the way."""
+        keys = (key.removesuffix(".json").split("/") for key in self._storage.list("ops/done/"))
+        return {(key[2], date.fromisoformat(key[3])) for key in keys}
+
+    def _write(self, key: str, values: dict[str, Any]) -> None:
+        self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
+
+    def _read(self, key: str) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json.loads(self._storage.read(key))
+        except ValueError as error:
+            raise StorageError(
+                f"{self._storage.url}/{key} is not JSON: {error}",
+                hint="delete this one object; the step that it stands for is done again",
+            ) from None
+        return values
+
+    def _read_or_none(self, key: str) -> dict[str, Any] | None:
+        try:
+            return self._read(key)
+        except ObjectNotFoundError:
+            return None
+
+
+def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[Unit]:
+    """Every retailer's every date."""
+    days = list(dates)
+    for retailer in retailers:
+        for day in days:
+            yield retailer, day

@@ -1,0 +1,66 @@
+"""Secrets come from the environment or from files that it names; never from configuration files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from retail.errors import ConfigurationError
+
+PREFIX = "RETAIL_"
+
+
+class Secret:
+    """A value that shows itself only when asked: not in `repr`, logs, tracebacks' locals or formats."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself; call it where it is used, never where it is passed on."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+class Secrets:
+    """Looks a secret up by name, as `RETAIL_<NAME>` or as the file that `RETAIL_<NAME>_FILE` names."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+
+    def get(self, name: str) -> Secret | None:
+        """The secret, or None where neither variable is set or the value is empty."""
+        variable = PREFIX + name.upper()
+        path = self._environment.get(variable + "_FILE")
+        if path:
+            try:
+                value = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ConfigurationError(
+                    [f"{variable}_FILE: {path} cannot be read ({error.strerror})"]
+                ) from None
+        else:
+            value = self._environment.get(variable, "")
+        return Secret(value) if value else None
+
+    def require(self, name: str) -> Secret:
+        """The secret, or ConfigurationError naming the variable to set."""
+        secret = self.get(name)
+        if secret is None:
+            raise ConfigurationError(self.missing([name]))
+        return secret
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """One problem a secret that is not set, in words for the person who sets it."""
+        return [
+            f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of a file with it)"
+            for name in names
+            if self.get(name) is None
+        ]

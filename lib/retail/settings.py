@@ -1,0 +1,172 @@
+"""The configuration: `conf/*.toml` read into typed settings, environment variables over it.
+
+`RETAIL_WAREHOUSE__HOST=db` sets `warehouse.host`. Secrets are not settings: see `retail.secrets`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from retail.errors import ConfigurationError
+
+
+def home() -> Path:
+    """The folder that holds `conf/` and `sql/`: `RETAIL_HOME`, or the checkout this package lies in."""
+    return Path(os.environ.get("RETAIL_HOME") or Path(__file__).resolve().parents[2])
+
+
+def web_address(value: str) -> str:
+    """An address that secrets may be sent to; ValueError for any other. Ends without a slash."""
+    parts = urlsplit(value)
+    if not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://api.example.com")
+    here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme != "https" and not (parts.scheme == "http" and here):
+        raise ValueError("must begin with https:// (http:// only on this machine)")
+    return value.rstrip("/")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LakeSettings(Section):
+    """Where payloads, raw files, Delta tables and the run ledger live: a folder, or `s3://bucket/prefix`."""
+
+    url: str
+    s3_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    s3_path_style: bool = False
+
+
+class SparkSettings(Section):
+    """Used by `engine = "spark"` only; `spark-submit` arguments go over these."""
+
+    master: str = "local[*]"
+    driver_memory: str = "3g"
+    shuffle_partitions: int = Field(default=8, ge=1)
+    jars_folder: str = "var/jars"
+
+
+class ExtractSettings(Section):
+    """How every retailer is asked. `overlap_minutes` before the window catches what was indexed late."""
+
+    overlap_minutes: int = Field(default=60, ge=0)
+    timeout_seconds: float = Field(default=30, gt=0)
+    retry_budget_seconds: float = Field(default=300, ge=0)
+    tries: int = Field(default=6, ge=1)
+
+
+class QualitySettings(Section):
+    """The gate stops a run whose quarantined share of landed lines is above `quarantine_share`."""
+
+    quarantine_share: float = Field(default=0.01, ge=0, le=1)
+
+
+class WarehouseSettings(Section):
+    """PostgreSQL. With `embedded` a server of our own keeps its data in `data_folder`; else host and port."""
+
+    embedded: bool = False
+    data_folder: str = "var/postgresql"
+    host: str = "localhost"
+    port: int = 5432
+    database: str = "retail"
+    user: str = "retail"
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    sslrootcert: str | None = None
+
+
+class SyncSettings(Section):
+    method: Literal["copy", "jdbc"] = "copy"
+
+
+class RetailerSettings(Section):
+    """One retailer. `options` belong to its service class, which checks them before any work starts."""
+
+    service: str
+    name: str
+    base_url: str
+    time_zone: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York") from None
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        return web_address(value)
+
+
+class Settings(BaseSettings):
+    """All of it. Every unknown key is an error, so that a spelling mistake never falls silent."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RETAIL_", env_nested_delimiter="__", extra="forbid", frozen=True, case_sensitive=False
+    )
+
+    engine: Literal["sail", "spark"] = "sail"
+    start_date: date
+    lake: LakeSettings
+    spark: SparkSettings = SparkSettings()
+    extract: ExtractSettings = ExtractSettings()
+    quality: QualitySettings = QualitySettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    sync: SyncSettings = SyncSettings()
+    retailers: dict[str, RetailerSettings] = Field(min_length=1)
+
+    @field_validator("retailers")
+    @classmethod
+    def _are_plain_names(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
+        for name in value:
+            if not name.isidentifier() or not name.islower():
+                raise ValueError(f"{name!r}: a retailer's id is lower-case letters, digits and _ only")
+        return dict(sorted(value.items()))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from one TOML file (`path`, `RETAIL_CONF`, or conf/local.toml) and the environment over it.
+
+    Raises ConfigurationError with every problem at once, each by its key.
+    """
+    path = path or Path(os.environ.get("RETAIL_CONF") or home() / "conf" / "local.toml")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            [f"{path} cannot be read: {error.strerror}"], hint="name it with --conf"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigurationError(problems, hint=f"mend {path} or the RETAIL_… variable over it") from None

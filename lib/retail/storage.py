@@ -1,0 +1,208 @@
+"""The lake's files behind one small seam: a local folder or an S3 bucket.
+
+Keys are relative, with `/`. A write replaces an object whole or not at all; `create` succeeds for one writer only.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.settings import LakeSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Storage(Protocol):
+    """What the rooms need of the lake; `url` is how a person would name it."""
+
+    url: str
+
+    def read(self, key: str) -> bytes:
+        """The object's bytes. Raises ObjectNotFoundError."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Replace the object whole: a reader sees the old bytes or the new ones, never a part."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write only if there is no such object; False where there is one. Atomic among writers."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; no error where it is not there."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with `prefix` (a folder, ending in `/`), in order."""
+
+    def engine_path(self, key: str) -> str:
+        """The same place as Sail and Spark name it: a file path or `s3a://…`."""
+
+
+def open_storage(settings: LakeSettings) -> Storage:
+    """The storage that `lake.url` names. Raises StorageError where it cannot be reached."""
+    if settings.url.startswith(("s3://", "s3a://")):
+        return S3Storage(settings)
+    return LocalStorage(Path(settings.url))
+
+
+class LocalStorage:
+    """A folder. Writes go to a hidden neighbour first and are renamed, so that a kill leaves no half object."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.expanduser().resolve()
+        self.url = str(self._root)
+
+    def read(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+        except OSError as error:
+            raise self._failure("read", key, error) from error
+
+    def write(self, key: str, data: bytes) -> None:
+        path = self._path(key)
+        try:
+            self._write_beside(path, data).replace(path)
+        except OSError as error:
+            raise self._failure("write", key, error) from error
+
+    def create(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        try:
+            temporary = self._write_beside(path, data)
+            try:
+                path.hardlink_to(temporary)  # unlike rename, fails where the target exists
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
+        except OSError as error:
+            raise self._failure("create", key, error) from error
+        return True
+
+    def delete(self, key: str) -> None:
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure("delete", key, error) from error
+
+    def list(self, prefix: str) -> Iterator[str]:
+        folder = self._path(prefix)
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                yield path.relative_to(self._root).as_posix()
+
+    def engine_path(self, key: str) -> str:
+        return str(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        return self._root / key
+
+    def _write_beside(self, path: Path, data: bytes) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def _failure(self, verb: str, key: str, error: OSError) -> StorageError:
+        return StorageError(
+            f"cannot {verb} {self.url}/{key}: {error.strerror or error}",
+            hint="see that the folder of lake.url is there, yours, and not full; then run the same command again",
+        )
+
+
+class S3Storage:
+    """An S3 bucket, by boto3. Credentials come from the default chain: environment, profile or role."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        import boto3
+        from botocore.config import Config
+
+        bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
+        self._bucket = bucket
+        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
+        self._client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=settings.s3_endpoint,
+            region_name=settings.s3_region,
+            config=Config(
+                retries={"mode": "standard", "max_attempts": 5},
+                s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
+            ),
+        )
+
+    def read(self, key: str) -> bytes:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+            raise self._failure("read", key, error) from error
+        except BotoCoreError as error:
+            raise self._failure("read", key, error) from error
+
+    def write(self, key: str, data: bytes) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failure("write", key, error) from error
+
+    def create(self, key: str, data: bytes) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise self._failure("create", key, error) from error
+        except BotoCoreError as error:
+            raise self._failure("create", key, error) from error
+        return True
+
+    def delete(self, key: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failure("delete", key, error) from error
+
+    def list(self, prefix: str) -> Iterator[str]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield item["Key"].removeprefix(self._prefix)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failure("list", prefix, error) from error
+
+    def engine_path(self, key: str) -> str:
+        return f"s3a://{self._bucket}/{self._prefix}{key}"
+
+    def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
+        return StorageError(
+            f"cannot {verb} {self.url}/{key}: {error}",
+            hint="see that the bucket, its region and the credentials are right (`retail doctor`), then run again",
+        )

@@ -1,0 +1,70 @@
+"""What tests share: the two engines, and how a test says what it needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from retail.engine import open_session
+from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
+from tests.s3 import S3Server, running_s3
+
+JARS = home() / "var" / "jars"
+
+
+def settings_for(engine: str, lake: Path) -> Settings:
+    """Settings of a test: three retailers in three zones, a lake in a folder of its own."""
+    zones = ("America/Los_Angeles", "America/Chicago", "America/New_York")
+    services = ("amazon", "walmart", "shopify")
+    return Settings(
+        engine=engine,
+        start_date="2017-01-01",
+        lake=LakeSettings(url=str(lake)),
+        spark=SparkSettings(
+            master="local[2]", driver_memory="2g", shuffle_partitions=2, jars_folder=str(JARS)
+        ),
+        retailers={
+            f"retailer_{n}": RetailerSettings(
+                service=service, name=f"Retailer {n}", base_url="http://127.0.0.1:1", time_zone=zone
+            )
+            for n, (service, zone) in enumerate(zip(services, zones, strict=True), start=1)
+        },
+    )
+
+
+def needs_java() -> None:
+    """Skip where there is no Java; CI sets a switch that makes this a failure."""
+    if shutil.which("java") is None:
+        if os.environ.get("RETAIL_REQUIRE_JAVA"):
+            pytest.fail("RETAIL_REQUIRE_JAVA is set, and there is no java on the PATH")
+        pytest.skip("Spark needs Java 17 or newer, and there is no java on the PATH")
+
+
+@pytest.fixture(
+    scope="session",
+    params=["sail", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])],
+)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each test that asks for it runs on both engines."""
+    if request.param == "spark":
+        needs_java()
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def session(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """One session of the engine for all tests of a worker."""
+    with open_session(settings_for(engine, tmp_path_factory.mktemp("lake"))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server for the tests of a worker."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -1,0 +1,92 @@
+"""One run works on a lake at a time, and a dead one blocks nobody for longer than its lease."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from retail.errors import LeaseHeldError
+from retail.runs import lease
+from retail.storage import LocalStorage
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def at(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
+
+
+def test_the_second_run_is_told_who_holds_the_lease(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with (
+        lease.hold(storage, "run-1", now=at(NOON)),
+        pytest.raises(LeaseHeldError, match=rf"run run-1 \(process {os.getpid()}"),
+        lease.hold(storage, "run-2", now=at(NOON)),
+    ):
+        pass
+
+
+def test_a_released_lease_is_free_at_once(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    for run_id in ("run-1", "run-2", "run-3"):
+        with lease.hold(storage, run_id, now=at(NOON)) as held:
+            held.check()
+    assert lease.holder(storage, now=NOON) is None
+
+
+def test_an_expired_lease_is_taken_over_and_its_old_holder_notices(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "silent", now=at(NOON)) as silent:
+        later = NOON + lease.LIFETIME + timedelta(seconds=1)
+        with lease.hold(storage, "next", now=at(later)) as held:
+            held.check()
+            with pytest.raises(LeaseHeldError, match="silent lost its lease"):
+                silent.check()
+
+
+def test_the_lease_of_a_process_that_was_killed_on_this_machine_is_free_at_once(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from retail.runs import lease\nfrom retail.storage import LocalStorage\nfrom pathlib import Path\n"
+        "with lease.hold(LocalStorage(Path(sys.argv[1])), 'killed'):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+    with lease.hold(LocalStorage(tmp_path), "next") as held:
+        held.check()
+
+
+def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "there", now=at(NOON)):
+        (key,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(key))
+    storage.write(key, json.dumps({**record, "host": "another", "released": False}).encode())
+    with pytest.raises(LeaseHeldError, match="on another"), lease.hold(storage, "here", now=at(NOON)):
+        pass
+    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME)) as held:
+        held.check()
+
+
+def test_of_many_that_start_at_once_one_gets_the_lease(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+
+    def try_to_hold(number: int) -> lease.Lease | None:
+        try:
+            return lease.hold(storage, f"run-{number}", now=at(NOON)).__enter__()
+        except LeaseHeldError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        held = [each for each in pool.map(try_to_hold, range(8)) if each is not None]
+    assert len(held) == 1
+    held[0].release()

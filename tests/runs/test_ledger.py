@@ -1,0 +1,80 @@
+"""The ledger knows what ended, what was killed, and what is done."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from retail.errors import StorageError
+from retail.runs.checkpoint import checkpoint
+from retail.runs.ledger import Ledger, new_run_id
+from retail.storage import LocalStorage
+
+UNITS = [("retailer_1", date(2017, 1, 5)), ("retailer_2", date(2017, 1, 5))]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(LocalStorage(tmp_path))
+
+
+def test_a_step_that_ended_is_found_again_with_its_result(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, engine="sail")
+    assert ledger.step("run-1", "land") is None
+    ledger.end_step("run-1", "land", {"rows": 3}, seconds=1.5)
+    found = ledger.step("run-1", "land")
+    assert found is not None
+    assert (found["rows"], found["seconds"]) == (3, 1.5)
+
+
+def test_a_killed_run_is_taken_up_by_the_next_for_the_same_units_in_any_order(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, engine="sail")
+    found = ledger.unfinished(reversed(UNITS))
+    assert found is not None
+    assert found.run_id == "run-1"
+
+
+@pytest.mark.parametrize("outcome", ["success", "partial", "stopped"])
+def test_a_run_that_came_to_its_end_is_not_taken_up(ledger: Ledger, outcome: str) -> None:
+    ledger.begin("run-1", UNITS, engine="sail")
+    ledger.end("run-1", outcome)  # type: ignore[arg-type]
+    assert ledger.unfinished(UNITS) is None
+
+
+def test_a_killed_run_is_left_where_another_worked_after_it(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, engine="sail")
+    ledger.begin("run-2", UNITS[:1], engine="sail")
+    ledger.end("run-2", "success")
+    assert ledger.unfinished(UNITS) is None
+
+
+def test_a_killed_run_for_other_units_is_not_taken_up(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, engine="sail")
+    assert ledger.unfinished(UNITS[:1]) is None
+
+
+def test_a_broken_record_is_named_with_what_to_do(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write("ops/runs/run-1/run.json", b'{"run_id": "ru')
+    with pytest.raises(StorageError, match=r"ops/runs/run-1/run.json is not JSON"):
+        Ledger(storage).run("run-1")
+
+
+def test_run_ids_sort_by_time() -> None:
+    early, late = datetime(2026, 9, 30, 23, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+    assert new_run_id(early) < new_run_id(late)
+
+
+def test_the_checkpoint_is_the_end_of_the_unbroken_days() -> None:
+    days = [("r", date(2017, 1, day)) for day in (1, 2, 3, 5)]
+    start = date(2017, 1, 1)
+    assert checkpoint("r", days, start_date=start) == date(2017, 1, 3)
+    assert checkpoint("r", days[1:], start_date=start) is None
+    assert checkpoint("other", days, start_date=start) is None
+
+
+def test_done_units_are_remembered(ledger: Ledger) -> None:
+    ledger.mark_done(UNITS, "run-1")
+    assert ledger.done() == set(UNITS)

@@ -1,0 +1,81 @@
+"""The storage seam: whole writes, put-if-absent, and the same answers from a folder and from S3."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.settings import LakeSettings
+from retail.storage import LocalStorage, S3Storage, Storage
+from tests.s3 import S3Server
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.xdist_group("s3")])])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    if request.param == "folder":
+        return LocalStorage(tmp_path)
+    server: S3Server = request.getfixturevalue("s3_server")
+    return S3Storage(server.new_lake())
+
+
+def test_what_was_written_is_read(storage: Storage) -> None:
+    storage.write("a/b.json", b"one")
+    storage.write("a/b.json", b"two")
+    assert storage.read("a/b.json") == b"two"
+
+
+def test_what_is_not_there_is_named(storage: Storage) -> None:
+    with pytest.raises(ObjectNotFoundError, match=r"a/missing.json is not there"):
+        storage.read("a/missing.json")
+
+
+def test_create_succeeds_once(storage: Storage) -> None:
+    assert storage.create("lease", b"mine")
+    assert not storage.create("lease", b"yours")
+    assert storage.read("lease") == b"mine"
+
+
+def test_of_many_creators_one_wins(storage: Storage) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(lambda n: storage.create("lease", str(n).encode()), range(8)))
+    assert won.count(True) == 1
+    assert storage.read("lease") == str(won.index(True)).encode()
+
+
+def test_list_gives_the_keys_below_a_folder_in_order(storage: Storage) -> None:
+    for key in ("x/2", "x/1", "x/deep/3", "xy/4"):
+        storage.write(key, b"")
+    assert list(storage.list("x/")) == ["x/1", "x/2", "x/deep/3"]
+    assert list(storage.list("nothing/")) == []
+
+
+def test_delete_is_no_error_where_nothing_is(storage: Storage) -> None:
+    storage.write("a", b"")
+    storage.delete("a")
+    storage.delete("a")
+    assert list(storage.list("")) == []
+
+
+def test_a_failed_write_leaves_the_old_object_and_no_litter(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write("folder/object", b"old")
+    with pytest.raises(StorageError, match=r"cannot write .*object/below"):
+        storage.write("folder/object/below", b"new")
+    assert storage.read("folder/object") == b"old"
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["object"]
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_a_bucket_that_is_not_there_is_named_with_what_to_do(s3_server: S3Server) -> None:
+    lake = s3_server.new_lake().model_copy(update={"url": "s3://no-such-bucket/lake"})
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/lake.*\n.*doctor"):
+        S3Storage(lake).write("a", b"")
+
+
+def test_the_engine_names_the_same_place(tmp_path: Path) -> None:
+    assert LocalStorage(tmp_path).engine_path("star/x") == f"{tmp_path}/star/x"
+    assert LakeSettings(url="s3://bucket/lake").url.startswith("s3://")
