@@ -1,0 +1,113 @@
+"""`python -m retail_simulator --clock 2018-01-03T00:00:00Z`: serve the three retailers on one local port."""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+
+import uvicorn
+from starlette.applications import Starlette
+
+from retail_simulator.access import Credentials, CredentialsMissingError
+from retail_simulator.app import build
+from retail_simulator.clock import SimulatedClock, parse_instant
+from retail_simulator.sales import SalesMissingError, load
+
+HOST = "127.0.0.1"
+
+
+class Server(uvicorn.Server):
+    """Tells on stdout, in one line of JSON, where it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, then say so."""
+        await super().startup(sockets=sockets)
+        for listening in sockets or []:
+            sys.stdout.write(json.dumps({"listening": f"http://{HOST}:{listening.getsockname()[1]}"}) + "\n")
+        sys.stdout.flush()
+
+    def stop_when_stdin_ends(self) -> None:
+        """Stop once the process that holds the other end of stdin is gone."""
+        # os.read, because a thread blocked in sys.stdin disturbs the interpreter's exit.
+        while _read_some():
+            pass
+        self.stop()
+
+    def stop(self) -> None:
+        """Finish the answers under way, then end."""
+        self.should_exit = True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop. Returns 2 when it cannot start."""
+    options = _parser().parse_args(arguments)
+    try:
+        credentials = Credentials.read(os.environ)
+        books = load()
+    except (CredentialsMissingError, SalesMissingError) as error:
+        return _cannot_start(str(error))
+    app = build(books, SimulatedClock(options.clock), credentials, throttle=options.throttle)
+    # Only on a socket that names its protocol does asyncio set TCP_NODELAY; without it answers wait 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, options.port))
+        except OSError as error:
+            return _cannot_start(f"port {options.port}: {error.strerror}")
+        _serve(app, listening, until_stdin_ends=options.exit_with_parent)
+    return 0
+
+
+def _cannot_start(why: str) -> int:
+    sys.stderr.write(f"retail_simulator: {why}\n")
+    return 2
+
+
+def _serve(app: Starlette, listening: socket.socket, *, until_stdin_ends: bool) -> None:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,  # the application says the simulated time
+        timeout_graceful_shutdown=2,
+    )
+    server = Server(config)
+    # uvicorn stops on these signals and then raises them again; without a handler that would end in -15.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    if until_stdin_ends:
+        threading.Thread(target=server.stop_when_stdin_ends, daemon=True).start()
+    server.run(sockets=[listening])
+
+
+def _read_some() -> bool:
+    try:
+        return bool(os.read(0, 4096))
+    except OSError:
+        return False
+
+
+def _clock(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
+    parser.add_argument("--throttle", action="store_true", help="enforce the retailers' rate limits")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin is closed")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

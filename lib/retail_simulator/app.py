@@ -1,0 +1,103 @@
+"""The one web application: three retailers' APIs, and what a test needs to know of them."""
+
+from dataclasses import asdict
+from email.utils import formatdate
+from math import ceil
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from retail_simulator.access import Credentials
+from retail_simulator.amazon import Amazon
+from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
+from retail_simulator.sales import Book, Totals, dollars
+from retail_simulator.shopify import Shopify
+from retail_simulator.walmart import Walmart
+
+
+class Simulator:
+    """The paths under /simulator, which no retailer has."""
+
+    def __init__(self, books: dict[str, Book], clock: SimulatedClock) -> None:
+        self._books = books
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """The paths served."""
+        return [
+            Route("/simulator/health", self.health, methods=["GET"]),
+            Route("/simulator/totals", self.totals, methods=["GET"]),
+            Route("/simulator/clock", self.move_clock, methods=["POST"]),
+        ]
+
+    async def health(self, _request: Request) -> JSONResponse:
+        """That the simulator answers, its time, and how many orders each retailer holds."""
+        orders = {name: len(book) for name, book in self._books.items()}
+        return JSONResponse({"status": "ok", "now": instant_text(self._clock.now()), "orders": orders})
+
+    async def totals(self, request: Request) -> JSONResponse:
+        """What each retailer truly sold from `from` up to, not including, `to`, as far as visible now."""
+        try:
+            first = parse_instant(request.query_params["from"]).timestamp()
+            end = parse_instant(request.query_params["to"]).timestamp()
+        except (KeyError, ValueError):
+            refusal = "give `from` and `to` as 2017-01-05T00:00:00Z"
+            return JSONResponse({"error": refusal}, status_code=400)
+        last = min(ceil(end) - 1, int(self._clock.now()))
+        sold = {
+            name: _totals(book.totals(book.created_between(ceil(first), last)))
+            for name, book in self._books.items()
+        }
+        span = {"from": request.query_params["from"], "to": request.query_params["to"]}
+        return JSONResponse({**span, "retailers": sold})
+
+    async def move_clock(self, request: Request) -> JSONResponse:
+        """Advance the simulated time by `advance_seconds`."""
+        try:
+            seconds = float((await request.json())["advance_seconds"])
+        except (ValueError, KeyError, TypeError):
+            return JSONResponse({"error": 'send {"advance_seconds": 60}'}, status_code=400)
+        self._clock.advance(seconds)
+        return JSONResponse({"now": instant_text(self._clock.now())})
+
+
+def build(
+    books: dict[str, Book], clock: SimulatedClock, credentials: Credentials, *, throttle: bool
+) -> Starlette:
+    """The application over these books."""
+    amazon = Amazon(books["retailer_1"], clock, credentials, throttle=throttle)
+    walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle)
+    shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle)
+    simulator = Simulator(books, clock)
+    application = Starlette(
+        routes=[*amazon.routes(), *walmart.routes(), *shopify.routes(), *simulator.routes()]
+    )
+    application.add_middleware(DateHeader, clock=clock)
+    return application
+
+
+class DateHeader:
+    """Says the simulated time in each answer's `Date`, where a client learns the retailer's time from."""
+
+    def __init__(self, app: ASGIApp, clock: SimulatedClock) -> None:
+        self._app = app
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = formatdate(self._clock.now(), usegmt=True)
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    counts = asdict(totals)
+    money = {"gross": totals.net + totals.discount, "discount": totals.discount, "net": totals.net}
+    return counts | {name: str(dollars(cents)) for name, cents in money.items()}

