@@ -1,0 +1,147 @@
+"""What an order of Amazon's Orders v2026-01-01 means as sales. Pure: no network, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from retail.extract import amounts, instants
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.service import Skipped, cancelled, unreadable
+from retail.records import SalesRecord
+
+PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
+# UNFULFILLABLE is for orders from elsewhere, which are skipped as such; seen otherwise, nothing was sold.
+NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmazonSales:
+    """Makes records of answers. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
+
+    `currency` is that of lines without any amount, as cancelled ones can be.
+    """
+
+    retailer_id: str
+    zone: ZoneInfo
+    currency: str | None = None
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """See Service."""
+        for place, order in enumerate(orders(answer)):
+            yield from self._order(order, f"{source}#/answer/orders/{place}")
+
+    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
+        items = entries(order, "orderItems")
+        if items is None:
+            yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId"))
+            return
+        reason = _skip_reason(order)
+        for place, item in enumerate(items):
+            record = self._line(order, item, f"{source_ref}/orderItems/{place}")
+            yield Skipped(reason, record) if reason else record
+
+    def _line(self, order: JSON, item: JSON, source_ref: str) -> SalesRecord:
+        sold_at = instants.from_iso(at(order, "createdTime"))
+        quantity = amounts.number(at(item, "quantityOrdered"))
+        proceeds = entries(item, "proceeds", "breakdowns")
+        gross = _gross(proceeds)
+        discount = amounts.size(amounts.total(_of_goods(proceeds, "DISCOUNT")))
+        price = at(item, "product", "price", "unitPrice", "amount")
+        address = at(_package_with(order, text(item, "orderItemId")), "shipFromAddress")
+        record = SalesRecord(
+            retailer_id=self.retailer_id,
+            transaction_id=text(order, "orderId"),
+            line_id=text(item, "orderItemId"),
+            record_type="sale",
+            status="completed",
+            sold_at=sold_at,
+            updated_at=instants.from_iso(at(order, "lastUpdatedTime")),
+            business_date=instants.business_date(sold_at, self.zone),
+            product_id=text(item, "product", "sellerSku"),
+            product_name=text(item, "product", "title"),
+            customer_id=text(order, "buyer", "buyerEmail"),
+            store_id=text(address, "name") or text(order, "salesChannel", "marketplaceId"),
+            store_name=text(address, "name") or text(order, "salesChannel", "marketplaceName"),
+            store_city=text(address, "city"),
+            store_region=text(address, "stateOrRegion"),
+            store_country=text(address, "countryCode"),
+            quantity=amounts.plain(quantity),
+            unit_price=amounts.plain(amounts.unit_price(price, gross=gross, quantity=quantity)),
+            discount_amount=amounts.plain(discount),
+            tax_amount=amounts.plain(amounts.total(_of_goods(proceeds, "TAX"))),
+            total_amount=amounts.plain(amounts.less(gross, discount)),
+            currency=_currency(order, item, proceeds) or self.currency,
+            source_ref=source_ref,
+        )
+        return cancelled(record) if _is_cancelled(order, item) else record
+
+
+def orders(answer: JSON) -> list[JSON]:
+    """The orders of one page."""
+    return entries(answer, "orders") or []
+
+
+def _skip_reason(order: JSON) -> str | None:
+    if at(order, "salesChannel", "channelName") == "NON_AMAZON":
+        return "non_amazon"  # multi-channel fulfilment: sold elsewhere, shipped by Amazon
+    if at(order, "fulfillment", "fulfillmentStatus") in PENDING:
+        return "pending"  # payment is not authorised yet, and prices may be missing
+    return None
+
+
+def _is_cancelled(order: JSON, item: JSON) -> bool:
+    shipped = amounts.number(at(item, "fulfillment", "quantityFulfilled"))
+    executed = at(item, "cancellation", "cancellationExecution") is not None
+    whole_order = at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD
+    return whole_order or (executed and not amounts.is_positive(shipped))
+
+
+def _package_with(order: JSON, item_id: str | None) -> JSON:
+    """The first package that holds the item. Only orders that the merchant ships have packages."""
+    for package in entries(order, "packages") or []:
+        held = entries(package, "packageItems") or []
+        if item_id is not None and any(text(each, "orderItemId") == item_id for each in held):
+            return package
+    return None
+
+
+def _currency(order: JSON, item: JSON, proceeds: list[JSON] | None) -> str | None:
+    parts = [*_of_type(proceeds, "ITEM"), *_of_type(proceeds, "DISCOUNT")]
+    if parts:
+        return amounts.only(text(part, "subtotal", "currencyCode") for part in parts)
+    return (
+        text(item, "proceeds", "proceedsTotal", "currencyCode")
+        or text(item, "product", "price", "unitPrice", "currencyCode")
+        or text(order, "proceeds", "grandTotal", "currencyCode")
+    )
+
+
+def _gross(proceeds: list[JSON] | None) -> Decimal | None:
+    """What the goods of the line cost, all units of it; None where Amazon does not say."""
+    parts = _of_type(proceeds, "ITEM")
+    return amounts.total(_subtotal(part) for part in parts) if parts else None
+
+
+def _of_goods(proceeds: list[JSON] | None, kind: str) -> list[Decimal | None] | None:
+    """The amounts of TAX or DISCOUNT that belong to the goods: shipping and gift wrap have their own."""
+    if proceeds is None:
+        return None
+    found: list[Decimal | None] = []
+    for part in _of_type(proceeds, kind):
+        details = entries(part, "detailedBreakdowns")
+        goods = [each for each in details or [] if at(each, "subtype") == "ITEM"]
+        found += [amounts.number(at(each, "value", "amount")) for each in goods]
+        found += [] if details else [_subtotal(part)]
+    return found
+
+
+def _of_type(proceeds: list[JSON] | None, kind: str) -> list[JSON]:
+    return [part for part in proceeds or [] if at(part, "type") == kind]
+
+
+def _subtotal(part: JSON) -> Decimal | None:
+    return amounts.number(at(part, "subtotal", "amount"))

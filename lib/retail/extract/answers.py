@@ -1,0 +1,87 @@
+"""JSON as the retailers send it: read without losing a digit, walked without trusting its shape."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | Decimal | bool | None"
+
+# Marks a number inside a string while the C encoder works; random, so that no answer can hold it.
+_MARK = uuid.uuid4().hex
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
+
+
+def parse(data: bytes | str) -> JSON:
+    """The JSON in `data`, its numbers as int or Decimal. Raises ValueError where it is none, or cut off.
+
+    >>> parse('{"amount": 0.10}')
+    {'amount': Decimal('0.10')}
+    """
+    try:
+        value: JSON = json.loads(data, parse_float=_number, parse_int=_whole, parse_constant=Decimal)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+def dump(value: JSON) -> str:
+    """JSON in ASCII with every number in its own digits: `parse(dump(x)) == x`. NaN becomes text.
+
+    >>> dump({"amount": Decimal("0.10")})
+    '{"amount":0.10}'
+    """
+    text = json.dumps(value, default=_marked, separators=(",", ":"))
+    return _MARKED.sub(r"\1", text)
+
+
+def at(value: JSON, *path: str | int) -> JSON:
+    """What is at `path`, or None where the way there is not as expected.
+
+    >>> at({"a": [{"b": 1}]}, "a", 0, "b"), at({"a": "text"}, "a", 0, "b")
+    (1, None)
+    """
+    for step in path:
+        if isinstance(value, dict) and isinstance(step, str):
+            value = value.get(step)
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def entries(value: JSON, *path: str | int) -> list[JSON] | None:
+    """The list at `path`, or None where there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, list) else None
+
+
+def text(value: JSON, *path: str | int) -> str | None:
+    """The text or number at `path` as text; None where it is blank or anything else."""
+    found = at(value, *path)
+    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
+        return None
+    # A lone surrogate is valid in JSON and cannot be written as UTF-8.
+    return str(found).encode("utf-8", "replace").decode("utf-8") if str(found).strip() else None
+
+
+def _number(digits: str) -> Decimal | str:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent beyond what Decimal holds
+        return digits
+
+
+def _whole(digits: str) -> int | Decimal:
+    # int() refuses more than 4,300 digits, and one such number must not cost the whole page.
+    return int(digits) if len(digits) <= 100 else Decimal(digits)
+
+
+def _marked(value: object) -> str:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return f"{_MARK}{value}" if value.is_finite() else str(value)

@@ -1,0 +1,275 @@
+"""The one HTTP client: timeouts, retries with the retailer's own hint, tokens, exact numbers, no secret shown."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+
+from retail.errors import ExtractError
+from retail.extract.amounts import is_positive, number
+from retail.extract.answers import JSON, dump, parse, text
+from retail.extract.privacy import without_e_mail
+from retail.secrets import Secret
+from retail.settings import ExtractSettings
+
+_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
+_BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
+_KEPT: Final = "run the same command again later; the pages so far are kept"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question to a retailer; `form` or `json` is its body."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    json: JSON = None
+
+    @property
+    def asked(self) -> str:
+        """How errors and logs name it: without the query, which holds cursors."""
+        parts = urlsplit(self.url)
+        return f"{self.method} {parts.scheme}://{parts.netloc}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `body` is text where it is no JSON. Names of headers are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: JSON
+
+
+class Dialect(Protocol):
+    """What is one retailer's own in HTTP."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must never be shown, even where the retailer repeats it in an answer."""
+
+    def token_request(self) -> Request:
+        """The request that is answered with `access_token` and `expires_in` in seconds."""
+
+    def headers(self, token: str) -> dict[str, str]:
+        """What every request carries."""
+
+    def token_refused(self, answer: Answer) -> bool:
+        """Whether the answer says that the token is no longer good."""
+
+    def wait(self, answer: Answer, now: datetime) -> float | None:
+        """Seconds to wait where the answer, whatever its status, means "later"; None where it does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as the client sees it, so that tests need not wait."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+class HttpClient:
+    """Asks one retailer. Holds its connections and its access token."""
+
+    def __init__(
+        self, retailer_id: str, dialect: Dialect, settings: ExtractSettings, *, clock: Clock
+    ) -> None:
+        self._retailer_id = retailer_id
+        self._dialect = dialect
+        self._settings = settings
+        self._clock = clock
+        self._token: str | None = None
+        self._token_ends = 0.0
+        self.scope: str | None = (
+            None  # what the token opens, in the retailer's words; None where it does not say
+        )
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = _USER_AGENT
+        # Set, so that requests does not put a password from ~/.netrc over our header.
+        self._session.auth = lambda prepared: prepared
+
+    def ask(self, request: Request, *, accept: Collection[int] = (200,)) -> Answer:
+        """The answer, once its status is in `accept` and its body is whole JSON.
+
+        What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`. Raises
+        ExtractError with what the retailer said last.
+        """
+        began = self._clock.monotonic()
+        attempts = Retrying(
+            retry=retry_if_exception_type(_LaterError),
+            wait=_wait,
+            stop=lambda state: self._is_enough(state, began),
+            before_sleep=lambda state: self._log(request, state),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            return attempts(self._ask_once, request, accept)
+        except _LaterError as error:
+            raise self._gave_up(request, error, attempts, began) from None
+
+    def _ask_once(self, request: Request, accept: Collection[int]) -> Answer:
+        answer = self._send(self._signed(request))
+        if self._dialect.token_refused(answer):
+            self._token = None
+            answer = self._send(self._signed(request))
+        if answer.status not in accept:
+            raise self._refused(request, answer)
+        return answer
+
+    def _signed(self, request: Request) -> Request:
+        if self._token is None or self._clock.monotonic() >= self._token_ends:
+            self._token = self._fetch_token()
+        return replace(request, headers={**request.headers, **self._dialect.headers(self._token)})
+
+    def _fetch_token(self) -> str:
+        request = self._dialect.token_request()
+        answer = self._send(request)
+        token = text(answer.body, "access_token")
+        if answer.status != 200 or token is None:
+            raise self._refused(request, answer)
+        self.scope = text(answer.body, "scope")
+        life = number(answer.body.get("expires_in") if isinstance(answer.body, dict) else None)
+        seconds = float(life) if life is not None and is_positive(life) else 600.0
+        # Walmart's tokens live 900 s, Amazon's 3600: refreshed a minute early, they don't end on the way.
+        self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
+        return token
+
+    def _send(self, request: Request) -> Answer:
+        """One exchange. Raises _LaterError for what may pass."""
+        seconds = self._settings.timeout_seconds
+        try:
+            response = self._session.request(
+                request.method,
+                request.url,
+                params=dict(request.params),
+                headers=dict(request.headers),
+                data=dict(request.form) if request.form is not None else _body(request),
+                timeout=(min(10.0, seconds), seconds),
+                # A redirect would carry the token to another host.
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise _LaterError(f"no answer within {seconds:g} s") from None
+        except requests.RequestException as error:
+            # Its message holds the address with the query: the name of its kind must do.
+            raise _LaterError(f"the connection broke ({type(error).__name__})") from None
+        return self._read(response)
+
+    def _read(self, response: requests.Response) -> Answer:
+        answer = Answer(response.status_code, response.headers, _json_or_text(response))
+        hint = self._dialect.wait(answer, self._clock.now())
+        if answer.status in _LATER or hint is not None:
+            asked_for = retry_after(answer.headers, self._clock.now())
+            raise _LaterError(self._said(answer), hint if asked_for is None else asked_for)
+        if answer.status == 200 and isinstance(answer.body, str):
+            raise _LaterError("HTTP 200, but the body is cut off or no JSON")
+        return answer
+
+    def _is_enough(self, state: RetryCallState, began: float) -> bool:
+        spent = self._clock.monotonic() - began + state.upcoming_sleep
+        return state.attempt_number >= self._settings.tries or spent > self._settings.retry_budget_seconds
+
+    def _log(self, request: Request, state: RetryCallState) -> None:
+        log.warning(
+            "retailer_asked_again",
+            retailer_id=self._retailer_id,
+            asked=request.asked,
+            why=str(state.outcome.exception()) if state.outcome else "",
+            attempt=state.attempt_number,
+            wait_seconds=round(state.upcoming_sleep, 1),
+        )
+
+    def _gave_up(
+        self, request: Request, error: _LaterError, attempts: Retrying, began: float
+    ) -> ExtractError:
+        tries = attempts.statistics.get("attempt_number", 1)
+        seconds = self._clock.monotonic() - began
+        wish = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s more"
+        return ExtractError(
+            f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
+            hint=f"{_KEPT}, or raise extract.tries and extract.retry_budget_seconds",
+        )
+
+    def _refused(self, request: Request, answer: Answer) -> ExtractError:
+        secrets = f"RETAIL_{self._retailer_id.upper()}_…"
+        if answer.status in (401, 403) or request.url == self._dialect.token_request().url:
+            hint = f"see that the secrets {secrets} are right and the application is allowed to read orders"
+        elif 300 <= answer.status < 400:
+            hint = f"retailers.{self._retailer_id}.base_url must be the API's own address, it sends elsewhere"
+        else:
+            hint = f"see that retailers.{self._retailer_id} is configured right; the pages so far are kept"
+        return ExtractError(f"{self._retailer_id}: {request.asked}: {self._said(answer)}", hint=hint)
+
+    def _said(self, answer: Answer) -> str:
+        """Status and words of the answer, without secrets and addresses of people."""
+        words = answer.body if isinstance(answer.body, str) else dump(answer.body)
+        for secret in (*(each.reveal() for each in self._dialect.secrets), self._token):
+            words = words.replace(secret, "***") if secret else words
+        return f"HTTP {answer.status} {without_e_mail(' '.join(words.split()))[:300]}".rstrip()
+
+
+class _LaterError(Exception):
+    """The same question may be answered later; `wait` is the retailer's own wish, in seconds."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
+    """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None where it says none."""
+    try:
+        found = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for, given as seconds or as a date (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.replace(".", "", 1).isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _wait(state: RetryCallState) -> float:
+    """Never less than the retailer's wish; the jitter keeps clients that failed together apart."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _LaterError) and error.wait is not None:
+        return error.wait + random.uniform(0, 1)  # noqa: S311 - no secret is made of it
+    return _BACKOFF(state)
+
+
+def _body(request: Request) -> bytes | None:
+    return None if request.json is None else dump(request.json).encode()
+
+
+def _json_or_text(response: requests.Response) -> JSON:
+    try:
+        return parse(response.content)
+    except ValueError:
+        return response.content[:2000].decode("utf-8", "replace")

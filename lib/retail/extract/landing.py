@@ -1,0 +1,177 @@
+"""Step 2: the raw file of a date, the newest version of every line in all payload pages of that date.
+
+    raw/<retailer_id>/year=YYYY/month=MM/day=DD/sales_data.json     one SalesRecord a line
+
+The file depends on the payloads alone: landing again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import structlog
+
+from retail.errors import ExtractError, TieOutError
+from retail.extract import payloads
+from retail.extract.instants import is_normal
+from retail.extract.service import Service, Skipped
+from retail.records import HopCount, SalesRecord
+from retail.storage import Storage
+
+# As staging reads an amount (a test holds the two together): what it cannot read counts no money here either.
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed."""
+
+    retailer_id: str
+    logical_date: date
+    key: str
+    rows: int
+    counts: list[HopCount]
+
+
+class _Group(NamedTuple):
+    hop: str
+    reason: str | None
+    business_date: str | None
+    currency: str | None
+
+
+class _Tally:
+    """Rows and money per hop, reason, business date and currency."""
+
+    def __init__(self) -> None:
+        self._figures: dict[_Group, tuple[int, Decimal]] = {}
+
+    def add(self, hop: str, record: SalesRecord, *, reason: str | None = None) -> None:
+        group = _Group(hop, reason, record.business_date, record.currency)
+        rows, money = self._figures.get(group, (0, Decimal(0)))
+        self._figures[group] = (rows + 1, money + money_of(record))
+
+    def counts(self, retailer_id: str) -> list[HopCount]:
+        """In a fixed order. Money has at most four places, as in the star."""
+        return [
+            HopCount(
+                hop=group.hop,
+                reason=group.reason,
+                retailer_id=retailer_id,
+                business_date=group.business_date,
+                currency=group.currency,
+                rows=rows,
+                money=money,
+            )
+            for group, (rows, money) in sorted(self._figures.items(), key=lambda each: str(each[0]))
+        ]
+
+
+def raw_key(retailer_id: str, logical_date: date) -> str:
+    """Where the raw file of a retailer's date lies."""
+    return f"raw/{retailer_id}/{logical_date:year=%Y/month=%m/day=%d}/sales_data.json"
+
+
+def money_of(record: SalesRecord) -> Decimal:
+    """The line's total where it is an amount that the star can hold, else 0."""
+    text = record.total_amount
+    return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else Decimal(0)
+
+
+def land(service: Service, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:
+    """Write the raw file of a date, whole and at once, from all payload pages that the date has.
+
+    Raises ExtractError where it has none, and TieOutError with the figures where rows or money do not add up;
+    the file that was there before then stays.
+    """
+    tally = _Tally()
+    kept = _newest(_fetched(service, storage, retailer_id, logical_date, tally), tally)
+    lines = [record.to_line() + "\n" for record in sorted(kept, key=_order)]
+    for line in lines:
+        # Read back, so that what is proven is what is written.
+        tally.add("landed", SalesRecord(**json.loads(line)))
+    counts = tally.counts(retailer_id)
+    _require_tie_out(counts, logical_date)
+    key = raw_key(retailer_id, logical_date)
+    storage.write(key, "".join(lines).encode())
+    log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=len(lines), key=key)
+    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=len(lines), counts=counts)
+
+
+def _fetched(
+    service: Service, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
+) -> Iterable[SalesRecord]:
+    """Every line of every page that is not skipped, in the order in which it was fetched."""
+    pages = 0
+    for key, payload in payloads.read_all(storage, retailer_id, logical_date):
+        pages += 1
+        for each in service.records(payload.answer, key):
+            record = each.record if isinstance(each, Skipped) else each
+            tally.add("fetched", record)
+            if isinstance(each, Skipped):
+                tally.add("skipped", record, reason=each.reason)
+            else:
+                yield record
+    if not pages:
+        raise ExtractError(
+            f"{retailer_id}: nothing was ever fetched for {logical_date}",
+            hint=f"extract it first: retail run --date {logical_date} --only {retailer_id}",
+        )
+
+
+def _newest(records: Iterable[SalesRecord], tally: _Tally) -> list[SalesRecord]:
+    """One record a natural key; of equally new ones the first. Lines without a whole key are all kept."""
+    newest: dict[tuple[str | None, ...], SalesRecord] = {}
+    keyless = []
+    for record in records:
+        key = record.natural_key
+        if None in key:
+            keyless.append(record)
+            continue
+        other = newest.get(key)
+        if other is not None and _version(record) <= _version(other):
+            tally.add("superseded", record)
+            continue
+        newest[key] = record
+        if other is not None:
+            tally.add("superseded", other)
+    return [*newest.values(), *keyless]
+
+
+def _version(record: SalesRecord) -> str:
+    """Compares as time does; what is no time is older than any."""
+    return record.updated_at if record.updated_at is not None and is_normal(record.updated_at) else ""
+
+
+def _order(record: SalesRecord) -> tuple[str, ...]:
+    parts = (record.business_date, record.transaction_id, record.line_id)
+    return (*(part or "" for part in parts), record.source_ref)
+
+
+def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
+    """fetched = skipped + superseded + landed, in rows and money, for every business date and currency."""
+    left: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
+    for count in counts:
+        group = (count.retailer_id, count.business_date, count.currency)
+        sign = 1 if count.hop == "fetched" else -1
+        rows, money = left.get(group, (0, Decimal(0)))
+        left[group] = (rows + sign * count.rows, money + sign * count.money)
+    wrong = [
+        f"{retailer}, {day or 'no date'}, {currency or 'no currency'}: {rows:+d} rows, {money:+f} in money"
+        for (retailer, day, currency), (rows, money) in sorted(left.items(), key=str)
+        if rows or money
+    ]
+    if wrong:
+        raise TieOutError(
+            f"landing {logical_date}: fetched = skipped + superseded + landed does not hold:\n  - "
+            + "\n  - ".join(wrong),
+            hint="nothing was landed; this is a fault of retail-lakehouse: please report it with the payloads",
+        )

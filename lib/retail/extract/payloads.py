@@ -1,0 +1,115 @@
+"""Payload pages: what a retailer answered, less personal data, kept for ever and never changed.
+
+payloads/<retailer_id>/date=YYYY-MM-DD/run=<run_id>/page-00001.json.gz
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from retail.errors import StorageError
+from retail.extract.answers import JSON, at, dump, parse, text
+from retail.extract.instants import utc_text
+from retail.extract.windows import Window
+from retail.storage import Storage
+
+_KEY = re.compile(r"/run=(?P<run>[^/]+)/page-(?P<page>\d{5,})\.json\.gz$", re.ASCII)
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One page and what it takes to go on behind it. Times are texts of `utc_text`."""
+
+    retailer_id: str
+    run_id: str
+    logical_date: str
+    window_start: str
+    window_end: str
+    page: int
+    fetched_at: str
+    next_cursor: str | None
+    answer: JSON
+
+    def is_of(self, window: Window) -> bool:
+        """Whether the page answers a question for this window."""
+        return (self.window_start, self.window_end) == (utc_text(window.start), utc_text(window.end))
+
+
+def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -> str:
+    """The folder of a date, or of one run in it. Raises ValueError for a run id that is no plain name."""
+    folder = f"payloads/{retailer_id}/date={logical_date.isoformat()}/"
+    if run_id is None:
+        return folder
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r}: a run's id is letters, digits, `.`, `_` and `-` only")
+    return f"{folder}run={run_id}/"
+
+
+def key_of(retailer_id: str, logical_date: date, run_id: str, page: int) -> str:
+    """The key of one page; pages count from 1."""
+    return f"{folder_of(retailer_id, logical_date, run_id)}page-{page:05d}.json.gz"
+
+
+def keys(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> list[str]:
+    """The pages of a date, or of one run in it, in order of run and page."""
+    found = storage.list(folder_of(retailer_id, logical_date, run_id))
+    return sorted((key for key in found if _KEY.search(key)), key=_place)
+
+
+def write(storage: Storage, payload: Payload) -> str | None:
+    """Write the page under its key and return that; None, and nothing written, where there is one already."""
+    window: JSON = {"start": payload.window_start, "end": payload.window_end}
+    envelope: JSON = {
+        "retailer_id": payload.retailer_id,
+        "run_id": payload.run_id,
+        "logical_date": payload.logical_date,
+        "window": window,
+        "page": payload.page,
+        "fetched_at": payload.fetched_at,
+        "next_cursor": payload.next_cursor,
+        "answer": payload.answer,
+    }
+    key = key_of(payload.retailer_id, date.fromisoformat(payload.logical_date), payload.run_id, payload.page)
+    # No time in the gzip header: the same page gives the same bytes.
+    written = storage.create(key, gzip.compress(dump(envelope).encode(), mtime=0))
+    return key if written else None
+
+
+def read(storage: Storage, key: str) -> Payload:
+    """The page. Raises StorageError where the object is damaged."""
+    try:
+        envelope = parse(gzip.decompress(storage.read(key)))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise StorageError(
+            f"{storage.url}/{key} is damaged: {error}",
+            hint="bring it back from a backup; or delete its run's folder, and extract that date again",
+        ) from None
+    place = _place(key)
+    return Payload(
+        retailer_id=text(envelope, "retailer_id") or "",
+        run_id=place[0],
+        logical_date=text(envelope, "logical_date") or "",
+        window_start=text(envelope, "window", "start") or "",
+        window_end=text(envelope, "window", "end") or "",
+        page=place[1],
+        fetched_at=text(envelope, "fetched_at") or "",
+        next_cursor=text(envelope, "next_cursor"),
+        answer=at(envelope, "answer"),
+    )
+
+
+def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator[tuple[str, Payload]]:
+    """Every page of a date with its key, in order of run and page, one at a time."""
+    for key in keys(storage, retailer_id, logical_date):
+        yield key, read(storage, key)
+
+
+def _place(key: str) -> tuple[str, int]:
+    match = _KEY.search(key)
+    return (match["run"], int(match["page"])) if match else ("", 0)

@@ -1,0 +1,116 @@
+"""What every retailer's service class offers, and what all three share in walking pages and making records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Final, Protocol, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from retail.errors import ExtractError
+from retail.extract.answers import JSON
+from retail.extract.windows import Window
+from retail.records import SalesRecord
+from retail.settings import web_address
+
+# A filter applied after paging can leave pages empty; an endless row of them is a cursor gone wrong.
+_MOST_EMPTY_PAGES: Final = 10
+
+WebAddress: TypeAlias = Annotated[str, AfterValidator(web_address)]
+
+
+class Options(BaseModel):
+    """What `[retailers.x] options` may hold; each service adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer without personal data, and where to go on; `next_cursor` is None on the last page."""
+
+    answer: JSON
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line that is no sale of this retailer, and why. Counted with its money, never landed."""
+
+    reason: str
+    record: SalesRecord
+
+
+class Service(Protocol):
+    """One retailer's API. Its secrets are named `<retailer_id>_<name>` for each name in SECRETS."""
+
+    SECRETS: ClassVar[tuple[str, ...]]
+    Options: ClassVar[type[Options]]
+
+    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """The pages of what changed in the window, from the one that `cursor` names. Raises ExtractError."""
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """One record a line of a page; `source` is the payload object that holds the page. Never raises."""
+
+
+def follow(
+    fetch: Callable[[str | None], Page],
+    *,
+    orders: Callable[[JSON], JSON],
+    cursor: str | None,
+    retailer_id: str,
+) -> Iterator[Page]:
+    """Pages until one names no next. Raises ExtractError for a cursor or a page that comes again."""
+    seen = {cursor}
+    last: JSON = None
+    empty = 0
+    while True:
+        page = fetch(cursor)
+        found = orders(page.answer)
+        empty = 0 if found else empty + 1
+        if (found and found == last) or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
+            raise ExtractError(
+                f"{retailer_id}: page {len(seen)} of this query repeats; the retailer's cursor does not advance",
+                hint="run the same command again later; the pages before are kept",
+            )
+        yield page
+        if page.next_cursor is None:
+            return
+        cursor, last = page.next_cursor, found
+        seen.add(cursor)
+
+
+def unreadable(
+    retailer_id: str, source_ref: str, *, transaction_id: str | None = None, line_id: str | None = None
+) -> SalesRecord:
+    """The record of something that is no order or no line: it ends in quarantine, not in silence."""
+    return SalesRecord(
+        retailer_id=retailer_id,
+        transaction_id=transaction_id,
+        line_id=line_id,
+        record_type=None,
+        status=None,
+        sold_at=None,
+        updated_at=None,
+        business_date=None,
+        product_id=None,
+        quantity=None,
+        total_amount=None,
+        currency=None,
+        source_ref=source_ref,
+    )
+
+
+def cancelled(record: SalesRecord) -> SalesRecord:
+    """The same line with nothing sold, so that it overwrites the sale."""
+    return replace(
+        record,
+        status="cancelled",
+        quantity="0",
+        unit_price=None,
+        discount_amount="0",
+        tax_amount="0",
+        total_amount="0",
+    )

@@ -1,0 +1,112 @@
+"""What an order of Shopify's Admin API means as sales. Pure: no network, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from retail.extract import amounts, instants
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.service import Skipped, cancelled, unreadable
+from retail.records import SalesRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopifySales:
+    """Makes records of answers. A line's net total is its original total less its discount allocations.
+
+    All amounts are in the shop's currency. Where a shop's prices include tax, the tax comes off the total too;
+    unit price and discount then are as the shop shows them. Ids are the numbers behind the last `/` of a gid.
+    """
+
+    retailer_id: str
+    zone: ZoneInfo
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """See Service."""
+        for place, order in enumerate(orders(answer)):
+            yield from self._order(order, f"{source}#/answer/data/orders/nodes/{place}")
+
+    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
+        lines = entries(order, "lineItems", "nodes")
+        if lines is None:
+            yield unreadable(self.retailer_id, source_ref, transaction_id=number_of(order))
+            return
+        for place, line in enumerate(lines):
+            record = self._line(order, line, f"{source_ref}/lineItems/nodes/{place}")
+            reason = _skip_reason(order, line)
+            yield Skipped(reason, record) if reason else record
+
+    def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+        sold_at = instants.from_iso(at(order, "processedAt") or at(order, "createdAt"))
+        quantity = amounts.number(at(line, "quantity"))
+        gross = _shop_money(line, "originalTotalSet")
+        discount = amounts.total(_each(line, "discountAllocations", "allocatedAmountSet"))
+        tax = amounts.total(_each(line, "taxLines", "priceSet"))
+        price = at(line, "originalUnitPriceSet", "shopMoney", "amount")
+        in_price = tax if at(order, "taxesIncluded") is True else amounts.ZERO
+        record = SalesRecord(
+            retailer_id=self.retailer_id,
+            transaction_id=number_of(order),
+            line_id=number_of(line),
+            record_type="sale",
+            status="completed",
+            sold_at=sold_at,
+            updated_at=instants.from_iso(at(order, "updatedAt")),
+            business_date=instants.business_date(sold_at, self.zone),
+            product_id=_product_id(line),
+            product_name=text(line, "title"),
+            brand=text(line, "vendor"),
+            category=text(line, "product", "productType"),
+            customer_id=text(order, "customer", "id"),
+            store_id=number_of(order, "retailLocation"),
+            store_name=text(order, "retailLocation", "name"),
+            quantity=amounts.plain(quantity),
+            unit_price=amounts.plain(amounts.unit_price(price, gross=gross, quantity=quantity)),
+            discount_amount=amounts.plain(amounts.size(discount)),
+            tax_amount=amounts.plain(tax),
+            total_amount=amounts.plain(amounts.less(gross, amounts.size(discount), in_price)),
+            currency=text(line, "originalTotalSet", "shopMoney", "currencyCode")
+            or text(order, "currencyCode"),
+            source_ref=source_ref,
+        )
+        return cancelled(record) if at(order, "cancelledAt") is not None else record
+
+
+def orders(answer: JSON) -> list[JSON]:
+    """The orders of one page."""
+    return entries(answer, "data", "orders", "nodes") or []
+
+
+def number_of(node: JSON, *path: str) -> str | None:
+    """The number in a node's global id: `gid://shopify/Order/123` is 123, as in the REST API."""
+    found = text(node, *path, "id")
+    return None if found is None else found.rsplit("/", 1)[-1] or None
+
+
+def _skip_reason(order: JSON, line: JSON) -> str | None:
+    if at(order, "test") is True:
+        return "test_order"  # occurs in production shops
+    if at(line, "isGiftCard") is True:
+        return "gift_card"  # a liability until it is redeemed, no sale
+    return None
+
+
+def _product_id(line: JSON) -> str | None:
+    """The SKU; where the merchant gave none, the variant, the product, or (custom items) the line itself."""
+    for prefix, path in (("variant", ("variant",)), ("product", ("product",)), ("line", ())):
+        number = number_of(line, *path)
+        if number is not None:
+            return text(line, "sku") or f"{prefix}-{number}"
+    return text(line, "sku")
+
+
+def _shop_money(node: JSON, name: str) -> Decimal | None:
+    return amounts.number(at(node, name, "shopMoney", "amount"))
+
+
+def _each(line: JSON, listed: str, name: str) -> list[Decimal | None] | None:
+    parts = entries(line, listed)
+    return None if parts is None else [_shop_money(part, name) for part in parts]

@@ -1,0 +1,131 @@
+"""What a Walmart purchase order means as sales. Pure: no network, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from retail.extract import amounts, instants
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.service import Skipped, cancelled, unreadable
+from retail.records import SalesRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """What a line costs, for all units that were ordered. Tax is not in gross."""
+
+    gross: Decimal | None
+    discount: Decimal | None
+    tax: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalmartSales:
+    """Makes records of answers. A line's net total is the sum of its PRODUCT charges.
+
+    Walmart leaves the charges as they are where some of the units are cancelled: the line then keeps the share of
+    the units that are left. `updated_at` is the line's `statusDate`, for an order has no time of change.
+    """
+
+    retailer_id: str
+    zone: ZoneInfo
+    charges_are_per_unit: bool = False
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """See Service."""
+        for place, order in enumerate(orders(answer)):
+            yield from self._order(order, f"{source}#/answer/list/elements/order/{place}")
+
+    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord]:
+        lines = entries(order, "orderLines", "orderLine")
+        if lines is None:
+            yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "purchaseOrderId"))
+            return
+        for place, line in enumerate(lines):
+            yield self._line(order, line, f"{source_ref}/orderLines/orderLine/{place}")
+
+    def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+        sold_at = instants.from_milliseconds(at(order, "orderDate"))
+        ordered = amounts.number(at(line, "orderLineQuantity", "amount"))
+        kept = amounts.less(ordered, _cancelled_units(line))
+        charges = _charges(line, times=ordered if self.charges_are_per_unit else Decimal(1))
+        net = amounts.less(charges.gross, charges.discount)
+        record = SalesRecord(
+            retailer_id=self.retailer_id,
+            transaction_id=text(order, "purchaseOrderId"),
+            line_id=text(line, "lineNumber"),
+            record_type="sale",
+            status="completed",
+            sold_at=sold_at,
+            updated_at=instants.from_milliseconds(at(line, "statusDate")),
+            business_date=instants.business_date(sold_at, self.zone),
+            product_id=text(line, "item", "sku"),
+            product_name=text(line, "item", "productName"),
+            customer_id=text(order, "customerEmailId"),
+            store_id=text(order, "shipNode", "id"),
+            store_name=text(order, "shipNode", "name"),
+            quantity=amounts.plain(kept),
+            unit_price=amounts.plain(amounts.unit_price(None, gross=charges.gross, quantity=ordered)),
+            discount_amount=amounts.plain(amounts.share(charges.discount, kept, ordered)),
+            tax_amount=amounts.plain(amounts.share(charges.tax, kept, ordered)),
+            total_amount=amounts.plain(amounts.share(net, kept, ordered)),
+            currency=_currency(line),
+            source_ref=source_ref,
+        )
+        return cancelled(record) if _is_cancelled(line, kept) else record
+
+
+def orders(answer: JSON) -> list[JSON]:
+    """The orders of one page; the answer that nothing was found has none."""
+    return entries(answer, "list", "elements", "order") or []
+
+
+def _statuses(line: JSON) -> list[JSON]:
+    return entries(line, "orderLineStatuses", "orderLineStatus") or []
+
+
+def _cancelled_units(line: JSON) -> Decimal | None:
+    parts = [each for each in _statuses(line) if at(each, "status") == "Cancelled"]
+    return amounts.total(amounts.number(at(each, "statusQuantity", "amount")) for each in parts)
+
+
+def _is_cancelled(line: JSON, kept: Decimal | None) -> bool:
+    """All units, as far as the numbers of units tell; else by the statuses alone."""
+    names = {text(each, "status") for each in _statuses(line)}
+    if kept is not None and kept.is_finite():
+        return "Cancelled" in names and kept <= 0
+    return names == {"Cancelled"}
+
+
+def _product_charges(line: JSON) -> list[JSON] | None:
+    charges = entries(line, "charges", "charge")
+    return None if charges is None else [each for each in charges if at(each, "chargeType") == "PRODUCT"]
+
+
+def _charges(line: JSON, *, times: Decimal | None) -> Charges:
+    found = _product_charges(line)
+    if not found or times is None:
+        return Charges(None, None, None)
+    discounts = [_amount(each) for each in found if _is_discount(each)]
+    prices = [_amount(each) for each in found if not _is_discount(each)]
+    taxes = [amounts.number(at(each, "tax", "taxAmount", "amount")) or amounts.ZERO for each in found]
+    totals = (amounts.total(prices), amounts.total(map(amounts.size, discounts)), amounts.total(taxes))
+    return Charges(*(None if each is None else each * times for each in totals))
+
+
+def _amount(charge: JSON) -> Decimal | None:
+    return amounts.number(at(charge, "chargeAmount", "amount"))
+
+
+def _is_discount(charge: JSON) -> bool:
+    """By name too: the spec shows no sign for SubscriptionDiscount."""
+    amount = _amount(charge)
+    is_negative = amount is not None and amount.is_finite() and amount < 0
+    return is_negative or "discount" in (text(charge, "chargeName") or "").lower()
+
+
+def _currency(line: JSON) -> str | None:
+    return amounts.only(text(each, "chargeAmount", "currency") for each in _product_charges(line) or [])

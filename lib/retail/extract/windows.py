@@ -1,0 +1,38 @@
+"""The stretch of time that one logical date asks a retailer for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from retail.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Changes from `start` up to, not including, `end` belong to `logical_date`. Both are UTC."""
+
+    logical_date: date
+    start: datetime
+    end: datetime
+
+
+def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_date: date) -> Window:
+    """The 24 hours of `logical_date` in `time_zone` (23 or 25 when the clocks change), and `overlap` before.
+
+    The overlap catches what a retailer indexed late; it never reaches behind the midnight that `start_date`
+    begins with. Raises ConfigurationError for a date before `start_date`.
+    """
+    if logical_date < start_date:
+        raise ConfigurationError(
+            [f"{logical_date} lies before start_date {start_date}"],
+            hint="ask for a later date, or set start_date earlier",
+        )
+    begins, ends = (_midnight(day, time_zone) for day in (logical_date, logical_date + timedelta(days=1)))
+    return Window(logical_date, max(begins - overlap, _midnight(start_date, time_zone)), ends)
+
+
+def _midnight(day: date, time_zone: str) -> datetime:
+    """The first instant of the day; where midnight is skipped by the clocks, the instant they were moved."""
+    return datetime.combine(day, time.min, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)

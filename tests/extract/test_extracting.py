@@ -1,0 +1,194 @@
+import gzip
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from retail.errors import ExtractError, StorageError
+from retail.extract import payloads
+from retail.extract.extracting import Extracted, extract
+from retail.extract.service import Page
+from retail.extract.windows import Window
+
+DAY = date(2017, 1, 5)
+WINDOW = Window(DAY, datetime(2017, 1, 5, 7, tzinfo=UTC), datetime(2017, 1, 6, 8, tzinfo=UTC))
+FOLDER = "payloads/retailer_1/date=2017-01-05"
+
+
+class Paged:
+    """A service with three pages; it keeps in mind from where it was asked."""
+
+    def __init__(self):
+        self.asked_from = []
+
+    def pages(self, _window, cursor):
+        self.asked_from.append(cursor)
+        numbers = range(int(cursor or 0), 3)
+        return (Page({"orders": [n]}, str(n + 1) if n < 2 else None) for n in numbers)
+
+    def records(self, *_):
+        return iter(())
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_behind_page(number):
+    def on_page(written):
+        if written.number == number:
+            raise KilledError
+
+    return on_page
+
+
+def test_every_page_is_kept_with_the_window_it_answers_and_the_cursor_to_go_on_from(lake):
+    extracted = extract(
+        Paged(),
+        lake,
+        retailer_id="retailer_1",
+        window=WINDOW,
+        run_id="r1",
+        now=lambda: datetime(2017, 1, 7, tzinfo=UTC),
+    )
+
+    assert extracted == Extracted(retailer_id="retailer_1", run_id="r1", window=WINDOW, pages=3, fetched=3)
+    assert list(lake.list("payloads/")) == [f"{FOLDER}/run=r1/page-0000{n}.json.gz" for n in (1, 2, 3)]
+    assert json.loads(gzip.decompress(lake.read(f"{FOLDER}/run=r1/page-00002.json.gz"))) == {
+        "retailer_id": "retailer_1",
+        "run_id": "r1",
+        "logical_date": "2017-01-05",
+        "window": {"start": "2017-01-05T07:00:00.000000Z", "end": "2017-01-06T08:00:00.000000Z"},
+        "page": 2,
+        "fetched_at": "2017-01-07T00:00:00.000000Z",
+        "next_cursor": "2",
+        "answer": {"orders": [1]},
+    }
+
+
+def test_a_page_is_told_once_it_is_safe(lake):
+    seen = []
+    extract(
+        Paged(),
+        lake,
+        retailer_id="retailer_1",
+        window=WINDOW,
+        run_id="r1",
+        on_page=lambda written: seen.append((written.number, payloads.read(lake, written.key).page)),
+    )
+
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_killed_extract_goes_on_behind_its_last_page(lake, page):
+    service, which = Paged(), {"retailer_id": "retailer_1", "window": WINDOW, "run_id": "r1"}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, on_page=killed_behind_page(page))
+    before = {key: lake.read(key) for key in lake.list("payloads/")}
+
+    extracted = extract(service, lake, **which)
+
+    assert service.asked_from == [None, str(page)]
+    assert (extracted.pages, extracted.fetched) == (3, 3 - page)
+    assert {key: lake.read(key) for key in before} == before
+
+
+def test_an_extract_killed_behind_its_last_page_asks_nothing_more(lake):
+    service, which = Paged(), {"retailer_id": "retailer_1", "window": WINDOW, "run_id": "r1"}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, on_page=killed_behind_page(3))
+
+    extracted = extract(service, lake, **which)
+
+    assert service.asked_from == [None]
+    assert (extracted.pages, extracted.fetched) == (3, 0)
+
+
+def test_another_run_asks_from_the_beginning_beside_the_first(lake):
+    service = Paged()
+    for run_id in ("r1", "r2"):
+        extract(service, lake, retailer_id="retailer_1", window=WINDOW, run_id=run_id)
+
+    assert service.asked_from == [None, None]
+    assert len(list(lake.list("payloads/"))) == 6
+
+
+def test_a_run_is_not_gone_on_with_for_another_window(lake):
+    service, wider = Paged(), replace(WINDOW, start=WINDOW.start - timedelta(hours=1))
+    with pytest.raises(KilledError):
+        extract(
+            service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1", on_page=killed_behind_page(1)
+        )
+
+    with pytest.raises(ExtractError, match="run r1 asked for 2017-01-05T07:00") as caught:
+        extract(service, lake, retailer_id="retailer_1", window=wider, run_id="r1")
+
+    assert "new run" in caught.value.hint
+
+
+def test_a_page_that_another_process_wrote_is_never_written_over(lake):
+    class Raced(Paged):
+        def pages(self, *_):
+            extract(Paged(), lake, retailer_id="retailer_1", window=WINDOW, run_id="r1")
+            yield Page({"orders": ["mine"]}, None)
+
+    with pytest.raises(ExtractError, match="two processes"):
+        extract(Raced(), lake, retailer_id="retailer_1", window=WINDOW, run_id="r1")
+
+    assert payloads.read(lake, f"{FOLDER}/run=r1/page-00001.json.gz").answer == {"orders": [0]}
+
+
+def test_a_damaged_page_is_named(lake):
+    key = f"{FOLDER}/run=r1/page-00001.json.gz"
+    lake.write(key, b"\x1f\x8b no gzip")
+
+    with pytest.raises(StorageError, match=f"{key} is damaged"):
+        extract(Paged(), lake, retailer_id="retailer_1", window=WINDOW, run_id="r1")
+
+
+def test_a_run_id_cannot_lead_out_of_its_folder(lake):
+    with pytest.raises(ValueError, match="a run's id"):
+        extract(Paged(), lake, retailer_id="retailer_1", window=WINDOW, run_id="../r1")
+
+
+def test_the_same_page_makes_the_same_bytes_at_any_time(lake):
+    moment = {"now": lambda: datetime(2017, 1, 7, tzinfo=UTC)}
+    which = {"retailer_id": "retailer_1", "window": WINDOW, "run_id": "r1"}
+    extract(Paged(), lake, **which, **moment)
+    first = {key: lake.read(key) for key in lake.list("payloads/")}
+    for key in first:
+        lake.delete(key)
+
+    extract(Paged(), lake, **which, **moment)
+
+    assert {key: lake.read(key) for key in lake.list("payloads/")} == first
+    assert {content[4:8] for content in first.values()} == {bytes(4)}  # no time in the gzip header
+
+
+def test_a_window_without_orders_still_leaves_one_page_as_proof_that_it_was_asked(
+    scripted, reply, open_at, lake
+):
+    service = open_at("retailer_1", scripted(reply(body={"orders": []})).url)
+
+    extracted = extract(service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1")
+
+    assert extracted.pages == 1
+    assert len(list(lake.list("payloads/"))) == 1
+
+
+def test_a_failure_in_the_middle_keeps_the_pages_so_far_and_the_next_try_asks_for_the_rest(
+    scripted, reply, open_at, lake
+):
+    first = {"orders": [{"orderId": "1"}], "pagination": {"nextToken": "t1"}}
+    server = scripted(reply(body=first), reply(400), reply(body={"orders": [{"orderId": "2"}]}))
+    service = open_at("retailer_1", server.url)
+    which = {"retailer_id": "retailer_1", "window": WINDOW, "run_id": "r1"}
+
+    with pytest.raises(ExtractError):
+        extract(service, lake, **which)
+    extracted = extract(service, lake, **which)
+
+    assert [seen.query.get("paginationToken") for seen in server.seen] == [None, "t1", "t1"]
+    assert (extracted.pages, extracted.fetched) == (2, 1)

