@@ -1,0 +1,112 @@
+"""Great Expectations suites: files in `conf/expectations/`, loaded by name, run against a DataFrame.
+
+An expectation's `severity` decides what its failure does: `critical` stops the run before anything is published,
+`warning` and `info` are reported.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from retail.errors import ConfigurationError, GateError
+from retail.settings import home
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that does not hold, in words."""
+
+    suite: str
+    severity: str
+    expectation: str
+    observed: str
+
+    def __str__(self) -> str:
+        return f"{self.suite}: {self.expectation}: {self.observed}"
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a suite found: how many expectations were judged, and those that failed."""
+
+    suite: str
+    judged: int
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def critical(self) -> list[Failure]:
+        return [failure for failure in self.failures if failure.severity == "critical"]
+
+
+def validate(name: str, frame: DataFrame) -> Validation:
+    """Run the suite `conf/expectations/<name>.json` against `frame`."""
+    gx, context = _great_expectations()
+    suite = _suite(gx, name)
+    source = context.data_sources.add_or_update_spark(name=name)
+    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+    result = batch.get_batch({"dataframe": frame}).validate(
+        suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+    )
+    failures = [_failure(name, each) for each in result.results if not each.success]
+    return Validation(name, len(result.results), failures)
+
+
+def stop_on_critical(validations: list[Validation]) -> None:
+    """Raises GateError naming every critical failure with what was observed."""
+    critical = [failure for validation in validations for failure in validation.critical]
+    if critical:
+        raise GateError(
+            f"{len(critical)} critical expectation(s) failed:\n"
+            + "\n".join(f"  - {failure}" for failure in critical),
+            hint="see the rows named above; the suites are files in conf/expectations/",
+        )
+
+
+def warm_up() -> None:
+    """Load Great Expectations, which takes seconds; a run does it while it waits for the retailers."""
+    _great_expectations()
+
+
+@cache
+def _great_expectations() -> tuple[Any, Any]:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # it would report its use to its makers
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return gx, context
+
+
+def _suite(gx: Any, name: str) -> Any:
+    path = home() / "conf" / "expectations" / f"{name}.json"
+    try:
+        expectations = json.loads(path.read_text(encoding="utf-8"))["expectations"]
+        return gx.ExpectationSuite(name=name, expectations=expectations)
+    except OSError as error:
+        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
+    # Great Expectations raises errors of pydantic v1 and of its own for a suite that it does not understand.
+    except (ValueError, KeyError, TypeError, gx.exceptions.GreatExpectationsError) as error:
+        raise ConfigurationError([f"{path} is not an expectation suite: {error}"]) from None
+
+
+def _failure(suite: str, result: Any) -> Failure:
+    configuration = result.expectation_config
+    arguments = {k: v for k, v in configuration.kwargs.items() if k != "batch_id"}
+    described = ", ".join(f"{key}={value}" for key, value in arguments.items())
+    observed = result.exception_info.get("exception_message") if result.exception_info else None
+    if not observed:
+        keys = ("observed_value", "unexpected_count", "element_count")
+        observed = ", ".join(
+            f"{key} {result.result[key]}" for key in keys if result.result.get(key) is not None
+        )
+    return Failure(suite, str(configuration.severity), f"{configuration.type}({described})", observed)

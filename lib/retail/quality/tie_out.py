@@ -1,0 +1,78 @@
+"""The tie-out: that no row and no cent goes missing between two hops.
+
+An identity is a line of text over the names of hops; it must hold in rows and in money for each retailer,
+business date and currency, and the same text is what a person reads where it does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from retail.errors import TieOutError
+from retail.records import HopCount
+
+FETCHED: Final = "fetched = skipped + superseded + landed"
+READ: Final = "landed = read"
+STAGED: Final = "read = duplicate + quarantined + staged"
+MERGED: Final = "staged = inserted + updated_in + unchanged + stale"
+DELTA: Final = "delta_after = delta_before + inserted + updated_in - updated_out"
+POSTGRESQL: Final = "postgresql = delta_after"
+
+_TERM: Final = re.compile(r"([=+-]?)\s*(\w+)")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A group for which an identity does not hold: left side minus right side."""
+
+    identity: str
+    retailer_id: str
+    business_date: str | None
+    currency: str | None
+    rows: int
+    money: Decimal
+
+    def __str__(self) -> str:
+        group = f"{self.retailer_id}, {self.business_date or 'no date'}, {self.currency or 'no currency'}"
+        return f"{self.identity} does not hold for {group}: {self.rows:+d} rows, {self.money:+f} in money"
+
+
+def differences(identity: str, counts: Iterable[HopCount]) -> list[Difference]:
+    """The groups in which the identity does not hold; hops that it does not name do not count."""
+    signs = _signs(identity)
+    rows: dict[tuple[str, str | None, str | None], int] = {}
+    money: dict[tuple[str, str | None, str | None], Decimal] = {}
+    for count in counts:
+        if count.hop in signs:
+            group = (count.retailer_id, count.business_date, count.currency)
+            rows[group] = rows.get(group, 0) + signs[count.hop] * count.rows
+            money[group] = money.get(group, Decimal(0)) + signs[count.hop] * count.money
+    return [
+        Difference(identity, *group, rows[group], money[group])
+        for group in sorted(rows, key=str)
+        if rows[group] or money[group]
+    ]
+
+
+def require(identities: Iterable[str], counts: Iterable[HopCount]) -> None:
+    """Raises TieOutError with the figures of every group in which an identity does not hold."""
+    counts = list(counts)
+    found = [each for identity in identities for each in differences(identity, counts)]
+    if found:
+        shown = "\n".join(f"  - {each}" for each in found[:20])
+        more = f"\n  … and {len(found) - 20} more" if len(found) > 20 else ""
+        raise TieOutError(
+            f"rows or money do not tie out:\n{shown}{more}",
+            hint="nothing more is published; `retail status` shows the run, docs/DATA_QUALITY.md what to look at",
+        )
+
+
+def _signs(identity: str) -> dict[str, int]:
+    """+1 for the hops left of `=`, −1 for those right of it, the other way round behind a minus."""
+    left, right = identity.split("=")
+    signs = {name: -1 if sign == "-" else 1 for sign, name in _TERM.findall(left)}
+    return signs | {name: 1 if sign == "-" else -1 for sign, name in _TERM.findall(right)}

@@ -1,0 +1,133 @@
+"""Step 5: the five dimensions and the fact, from staged rows, each merged once whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from pyspark.sql import DataFrame
+
+from retail import delta
+from retail.records import HopCount
+from retail.runs.context import Context
+from retail.star import (
+    TABLES,
+    dim_customer,
+    dim_date,
+    dim_product,
+    dim_retailer,
+    dim_store,
+    fact_sales,
+    merge,
+    staging,
+)
+from retail.star.table import Table
+
+
+@dataclass(frozen=True)
+class Built:
+    """The star after the merge: version and rows per action of each table, and the fact's money for the tie-out.
+
+    `months` are the fact's partitions that were read and perhaps changed.
+    """
+
+    versions: dict[str, int]
+    actions: dict[str, dict[str, int]]
+    months: list[str]
+    counts: list[HopCount]
+
+
+def build(context: Context, staged: staging.Staged) -> Built:
+    """Merge the rows that were staged into all tables of the star."""
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        of_dimensions = pool.map(
+            lambda each: (each[0].name, _merge_once(context, *each)), _dimensions(context, staged)
+        )
+        merged = dict(of_dimensions)
+    sales = delta.read(context.session, context.storage, staging.SALES, at=staged.sales_version)
+    merged[fact_sales.TABLE.name] = _merge_once(context, fact_sales.TABLE, lambda: fact_sales.derive(sales))
+    plan, version, counts = merged[fact_sales.TABLE.name]
+    after = merge.totals(context, fact_sales.TABLE, plan.partitions, version)
+    return Built(
+        versions={name: each[1] for name, each in merged.items()},
+        actions={name: each[0].rows for name, each in merged.items()},
+        months=plan.partitions,
+        counts=[*counts, *(count.as_hop("delta_after") for count in after)],
+    )
+
+
+def months_of_run(context: Context, run_id: str) -> list[str]:
+    """The fact's partitions that a run planned to merge into, whether it came to its end or not."""
+    planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
+    return list(planned["partitions"]) if planned else []
+
+
+def has_merged(context: Context, run_id: str) -> bool:
+    """Whether a run may have changed any table of the star."""
+    return any(context.ledger.step(run_id, _plan_step(table)) is not None for table in TABLES)
+
+
+def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
+    """How to derive each dimension's rows. They see every good line, whichever version of it won."""
+    session, storage = context.session, context.storage
+    lines = delta.read(session, storage, staging.LINES, at=staged.lines_version).transform(staging.good)
+
+    def days() -> DataFrame:
+        dates = lines.select("business_date").distinct().collect()
+        return dim_date.derive(session, [row.business_date for row in dates])
+
+    from_lines = (dim_product, dim_customer, dim_store)
+    return [
+        *(
+            (each.TABLE, partial(_staged_once, context, each.TABLE, each.derive(lines)))
+            for each in from_lines
+        ),
+        (dim_date.TABLE, days),
+        (dim_retailer.TABLE, lambda: dim_retailer.derive(session, context.settings.retailers)),
+    ]
+
+
+def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
+    """`rows` written and read again: planning and MERGE read their source several times."""
+    key = f"staged/{table.name}"
+    delta.replace(rows, context.storage, key)
+    return delta.read(context.session, context.storage, key)
+
+
+def _merge_once(
+    context: Context, table: Table, derive: Callable[[], DataFrame]
+) -> tuple[merge.Plan, int, list[HopCount]]:
+    """Plan, record the plan, merge; after a kill, the version tells whether the merge was committed."""
+    merge.create(context, table)
+    rows = derive()
+    recorded = context.ledger.step(context.run_id, _plan_step(table))
+    if recorded is None:
+        plan = merge.plan(context, table, rows)
+        counts = _count(context, table, rows, plan)
+        recorded = {
+            "version": plan.version,
+            "partitions": plan.partitions,
+            "rows": plan.rows,
+            "counts": [count.to_json() for count in counts],
+        }
+        context.ledger.end_step(context.run_id, _plan_step(table), recorded, seconds=0)
+    plan = merge.Plan(recorded["version"], recorded["partitions"], recorded["rows"])
+    counts = [HopCount.from_json(count) for count in recorded["counts"]]
+    version = delta.version(context.storage, table.path)
+    if version is None or version == plan.version:
+        version = merge.into(context, table, rows, plan)
+    return plan, version, counts
+
+
+def _count(context: Context, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
+    if table is not fact_sales.TABLE:
+        return []
+    before = merge.totals(context, table, plan.partitions, plan.version)
+    money = merge.count_money(context, table, rows, plan)
+    return [*(count.as_hop("delta_before") for count in before), *money]
+
+
+def _plan_step(table: Table) -> str:
+    return f"merge-plan-{table.name}"

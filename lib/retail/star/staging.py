@@ -1,0 +1,266 @@
+"""Step 3: raw lines become typed, keyed and judged rows; the bad ones go to quarantine with their reasons.
+
+Delta `staged/lines` holds every line that was read, `staged/sales` the good ones, one row per natural key,
+`quarantine` the bad ones of all days. The parse is written once, for both engines would parse again at each read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from retail import delta
+from retail.errors import KeyCollisionError, StorageError, TieOutError
+from retail.records import FIELDS, RAW_SCHEMA, REQUIRED, TYPES, HopCount, raw_key
+from retail.runs.context import Context
+from retail.star.table import Transform, newest_per, optional_key, surrogate_key
+
+LINES: Final = "staged/lines"
+SALES: Final = "staged/sales"
+QUARANTINE: Final = "quarantine"
+
+UNREADABLE: Final = "unreadable JSON"
+
+QUARANTINE_COLUMNS: Final = (
+    "logical_date", "from_retailer", "retailer_id", "transaction_id", "line_id", "business_date", "currency",
+    "total_amount", "reasons", "source_ref", "value", "run_id",
+)  # fmt: skip
+
+# The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
+# 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
+# which it reads as a float (docs/decisions/0004-fifteen-digits.md).
+_PATTERNS: Final = {
+    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$",
+    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "decimal(18,3)": r"^-?[0-9]{1,12}([.][0-9]{1,3})?$",
+    "decimal(18,4)": r"^-?[0-9]{1,11}([.][0-9]{1,4})?$",
+}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a run's staging wrote: the tables' versions, and rows and money of each outcome."""
+
+    lines_version: int
+    sales_version: int
+    counts: list[HopCount]
+
+
+def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Mapping[str, str]) -> Staged:
+    """Stage the raw files of `units`, pairs of retailer and logical date.
+
+    `row_rules` maps a reason to the SQL condition on a typed row that sends it to quarantine. Raises
+    KeyCollisionError where two natural keys have one surrogate key.
+    """
+    judged = (
+        _read_raw(context, units)
+        .transform(parse)
+        .transform(judge(row_rules))
+        .transform(with_keys)
+        .withColumn("run_id", F.lit(context.run_id))
+    )
+    delta.replace(judged, context.storage, LINES)
+    lines = delta.read(context.session, context.storage, LINES)
+    delta.replace(lines.transform(good).transform(newest_version), context.storage, SALES)
+    sales = delta.read(context.session, context.storage, SALES)
+    _check_collisions(sales)
+    _quarantine(context, lines, units)
+    lines_version = delta.version(context.storage, LINES)
+    sales_version = delta.version(context.storage, SALES)
+    assert lines_version is not None and sales_version is not None  # noqa: S101
+    return Staged(lines_version, sales_version, _count(lines, sales))
+
+
+def parse(raw: DataFrame) -> DataFrame:
+    """Typed fields beside the raw ones (`raw_<field>`) of lines (value, from_retailer, logical_date).
+
+    A value that is not what its field must be becomes null here and a reason in `judge`.
+    """
+    parsed = raw.withColumn("json", F.from_json("value", RAW_SCHEMA))
+    typed = [_typed(name) for name in FIELDS]
+    kept = [F.col(f"json.{name}").alias(f"raw_{name}") for name in TYPES]
+    return parsed.select("value", "from_retailer", "logical_date", *typed, *kept)
+
+
+def judge(row_rules: Mapping[str, str]) -> Transform:
+    """Adds `reasons`, joined by `; ` and empty for a good row, and keeps the raw line of a bad row only."""
+    # Spark reads a broken line as far as it goes, Sail not at all: source_ref, the last field, tells.
+    unreadable = F.expr(
+        "rtrim(value) NOT LIKE '%}' OR (source_ref IS NULL AND get_json_object(value, '$') IS NULL)"
+    )
+    missing = [F.when(_missing(name), F.lit(f"missing {name}")) for name in REQUIRED]
+    bad = [
+        F.when(F.col(f"raw_{name}").isNotNull() & F.col(name).isNull(), F.lit(f"bad {name}"))
+        for name in TYPES
+    ]
+    foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
+    rules = [F.when(F.expr(condition), F.lit(reason)) for reason, condition in row_rules.items()]
+    all_reasons = F.concat_ws("; ", *missing, *bad, foreign, *rules)
+    reasons = F.when(unreadable, F.lit(UNREADABLE)).otherwise(all_reasons)
+
+    def add(typed: DataFrame) -> DataFrame:
+        judged = typed.withColumn("reasons", reasons).drop(*(f"raw_{name}" for name in TYPES))
+        return judged.withColumn("value", F.when(F.col("reasons") != "", F.col("value")))
+
+    return add
+
+
+def with_keys(judged: DataFrame) -> DataFrame:
+    """Adds the surrogate keys, `content_hash` and `business_month`. `source_ref` is no content."""
+    content = [name for name in FIELDS if name != "source_ref"]
+    return judged.select(
+        "*",
+        surrogate_key("retailer_id", "transaction_id", "line_id").alias("sales_key"),
+        F.expr("cast(date_format(business_date, 'yyyyMMdd') AS int)").alias("date_key"),
+        surrogate_key("retailer_id", "product_id").alias("product_key"),
+        optional_key("retailer_id", "customer_id").alias("customer_key"),
+        optional_key("retailer_id", "store_id").alias("store_key"),
+        surrogate_key("retailer_id").alias("retailer_key"),
+        F.xxhash64(*content).alias("content_hash"),
+        F.date_format("business_date", "yyyy-MM").alias("business_month"),
+    )
+
+
+def good(lines: DataFrame) -> DataFrame:
+    """The lines that no rule refused."""
+    return lines.where("reasons = ''").drop("value", "reasons")
+
+
+def newest_version(sales: DataFrame) -> DataFrame:
+    """One row per natural key, the newest version.
+
+    Only keys that occur more than once are ranked: sorting every row costs three times as much.
+    """
+    repeated = sales.groupBy("sales_key").agg(F.count("*").alias("n")).where("n > 1").select("sales_key")
+    single = sales.join(repeated, "sales_key", "left_anti")
+    contested = sales.join(repeated, "sales_key", "left_semi")
+    return single.unionByName(contested.transform(newest_per("retailer_id", "transaction_id", "line_id")))
+
+
+def _read_raw(context: Context, units: Sequence[tuple[str, date]]) -> DataFrame:
+    """Lines of the units' files as (value, from_retailer, logical_date); the folders tell retailer and date."""
+    _check_landed(context, units)
+    lines = context.session.createDataFrame([], "value string, from_retailer string, logical_date date")
+    for retailer_id in sorted({retailer for retailer, _ in units}):
+        days = sorted(day for retailer, day in units if retailer == retailer_id)
+        text = context.session.read.text(context.storage.engine_path(f"raw/{retailer_id}"))
+        if "year" not in text.columns:  # all its files are empty; Sail then sees no folders
+            continue
+        logical_date = F.expr("make_date(cast(year AS int), cast(month AS int), cast(day AS int))")
+        chosen = (
+            text.withColumn("logical_date", logical_date)
+            .where(F.col("year").isin(sorted({day.year for day in days})))
+            .where(F.col("logical_date").isin(days))
+            .where("trim(value) <> ''")
+        )
+        lines = lines.unionByName(
+            chosen.select("value", F.lit(retailer_id).alias("from_retailer"), "logical_date")
+        )
+    return lines
+
+
+def _check_landed(context: Context, units: Sequence[tuple[str, date]]) -> None:
+    landed = {key for retailer in {r for r, _ in units} for key in context.storage.list(f"raw/{retailer}/")}
+    missing = [f"{retailer} {day}" for retailer, day in units if raw_key(retailer, day) not in landed]
+    if missing:
+        raise StorageError(
+            f"no raw file for {', '.join(missing[:5])}"
+            + (f" and {len(missing) - 5} more" if missing[5:] else ""),
+            hint="fetch them first with `retail ingest` for these dates",
+        )
+
+
+def _typed(name: str) -> Column:
+    kind = TYPES.get(name)
+    if kind is None:
+        return F.col(f"json.{name}").alias(name)
+    text = F.when(F.col(f"json.{name}").rlike(_PATTERNS[kind]), F.col(f"json.{name}"))
+    return text.try_cast(kind).alias(name)
+
+
+def _missing(name: str) -> Column:
+    text = F.col(f"raw_{name}") if name in TYPES else F.col(name)
+    return text.isNull() | (text == "")
+
+
+def _check_collisions(sales: DataFrame) -> None:
+    shared = sales.groupBy("sales_key").agg(F.count("*").alias("n")).where("n > 1").select("sales_key")
+    named = sales.join(shared, "sales_key", "left_semi").orderBy("sales_key").limit(2).collect()
+    if named:
+        both = " and ".join(f"{row.retailer_id}/{row.transaction_id}/{row.line_id}" for row in named)
+        raise KeyCollisionError(
+            f"fact_sales: {both} have the same sales_key {named[0].sales_key}",
+            hint="nothing was merged; rename one of the transactions at its source, then land and run again",
+        )
+
+
+def _quarantine(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
+    """Replace the quarantined rows of these units: staging a date again never doubles them."""
+    readable = F.col("reasons") != UNREADABLE
+    carried = ("value", "reasons", "from_retailer", "logical_date", "run_id")
+    columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in QUARANTINE_COLUMNS]
+    bad = lines.where("reasons <> ''").select(*columns)
+    chosen = " OR ".join(
+        f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
+    )
+    delta.replace(bad, context.storage, QUARANTINE, where=chosen)
+
+
+def _count(lines: DataFrame, sales: DataFrame) -> list[HopCount]:
+    """Rows and money that were read, quarantined, duplicate and staged, each counted on its own."""
+    readable = F.col("reasons") != UNREADABLE
+    read = (
+        lines.groupBy(
+            "from_retailer",
+            F.when(readable, F.col("business_date")).alias("business_date"),
+            F.when(readable, F.col("currency")).alias("currency"),
+            F.when(F.col("reasons") == "", "good").otherwise("quarantined").alias("hop"),
+        )
+        .agg(F.count("*").alias("rows"), F.sum(F.when(readable, F.col("total_amount"))).alias("money"))
+        .collect()
+    )
+    staged = (
+        sales.groupBy("from_retailer", "business_date", "currency", F.lit("staged").alias("hop"))
+        .agg(F.count("*").alias("rows"), F.sum("total_amount").alias("money"))
+        .collect()
+    )
+    keys = lines.where("reasons = ''").agg(F.count_distinct("sales_key")).collect()[0][0]
+    if keys != sum(row.rows for row in staged):
+        raise TieOutError(
+            f"staging: {keys} distinct keys were read, {sum(row.rows for row in staged)} rows staged",
+            hint="nothing was merged; this is a fault of retail-lakehouse: please report it with the raw files",
+        )
+    return _hop_counts([*read, *staged])
+
+
+def _hop_counts(rows: Sequence[Row]) -> list[HopCount]:
+    """The groups' counts as hops; what is good and not staged was a duplicate."""
+    groups: dict[tuple[str, date | None, str | None], dict[str, tuple[int, Decimal]]] = {}
+    for row in rows:
+        group = groups.setdefault((row.from_retailer, row.business_date, row.currency), {})
+        group[row.hop] = (row.rows, row.money or Decimal(0))
+    counts = []
+    for key, hops in groups.items():
+        nothing = (0, Decimal(0))
+        good_rows, good_money = hops.pop("good", nothing)
+        bad_rows, bad_money = hops.get("quarantined", nothing)
+        staged_rows, staged_money = hops.get("staged", nothing)
+        hops["read"] = (good_rows + bad_rows, good_money + bad_money)
+        if good_rows != staged_rows:
+            hops["duplicate"] = (good_rows - staged_rows, good_money - staged_money)
+        counts += [_hop(hop, key, *figures) for hop, figures in hops.items()]
+    return counts
+
+
+def _hop(hop: str, key: tuple[str, date | None, str | None], rows: int, money: Decimal) -> HopCount:
+    retailer, day, currency = key
+    return HopCount(
+        hop=hop, reason=None, retailer_id=retailer, business_date=str(day) if day else None,
+        currency=currency, rows=rows, money=money,
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""What a table of the star is: a value that says its columns and keys, and how rows get their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+Transform = Callable[[DataFrame], DataFrame]
+
+UNKNOWN_KEY: Final = -1
+UNKNOWN_TEXT: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the star.
+
+    `schema` is DDL for its own columns, the surrogate key first. A `versioned` table knows from each row's
+    `updated_at` which of two versions is newer; the others (calendar, configuration) take what comes last.
+    `unknown` is the member that facts without this dimension point at. `partition` is a column of `schema`.
+    """
+
+    name: str
+    key: str
+    natural_key: tuple[str, ...]
+    schema: str
+    versioned: bool = True
+    unknown: dict[str, object] | None = None
+    partition: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where the Delta table lies in the lake."""
+        return f"star/{self.name}"
+
+    @cached_property
+    def own_columns(self) -> tuple[str, ...]:
+        return tuple(part.split()[0] for part in self.schema.split(", "))
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """What can change: every own column but the surrogate key."""
+        return tuple(name for name in self.own_columns if name != self.key)
+
+    @property
+    def full_schema(self) -> str:
+        """DDL of the Delta table: own columns, then the columns that a merge needs."""
+        updated = ", updated_at timestamp" if self.versioned and "updated_at" not in self.own_columns else ""
+        return f"{self.schema}{updated}, content_hash bigint, changed_run_id string"
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(part.split()[0] for part in self.full_schema.split(", "))
+
+
+def surrogate_key(*natural_key: str) -> Column:
+    """xxhash64 of the natural key: no look-up, and the same on every engine and at every run."""
+    return F.xxhash64(*natural_key)
+
+
+def optional_key(*natural_key: str) -> Column:
+    """The surrogate key, or the unknown member's where any part of the natural key is null."""
+    missing = F.lit(False)
+    for name in natural_key:
+        missing = missing | F.col(name).isNull()
+    return F.when(missing, F.lit(UNKNOWN_KEY).cast("bigint")).otherwise(F.xxhash64(*natural_key))
+
+
+def with_content_hash(table: Table) -> Transform:
+    """Adds `content_hash`: tells whether two rows of the table differ, and orders rows of the same time."""
+    return lambda frame: frame.withColumn("content_hash", F.xxhash64(*table.attributes))
+
+
+def newest_per(*keys: str) -> Transform:
+    """Keeps one row for each value of `keys`: the greatest by (updated_at, content_hash).
+
+    The order is total but for equal rows, so the result does not depend on the order of arrival.
+    """
+    window = Window.partitionBy(*keys).orderBy(F.desc("updated_at"), F.desc("content_hash"))
+
+    def keep(frame: DataFrame) -> DataFrame:
+        return frame.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")
+
+    return keep

@@ -1,0 +1,7 @@
+CREATE SCHEMA IF NOT EXISTS star;
+CREATE SCHEMA IF NOT EXISTS marts;
+CREATE SCHEMA IF NOT EXISTS ops;
+
+COMMENT ON SCHEMA star IS 'The star of the lake, as of the last publish: five dimensions and the sales';
+COMMENT ON SCHEMA marts IS 'Materialized views for BI over star; checked data only';
+COMMENT ON SCHEMA ops IS 'Which runs were published; for operators, not for BI';

@@ -1,0 +1,17 @@
+CREATE TABLE IF NOT EXISTS star.dim_product (
+    product_key bigint PRIMARY KEY,
+    retailer_id text,
+    product_id text,
+    product_name text,
+    brand text,
+    category text,
+    gtin text,
+    changed_run_id text NOT NULL,
+    UNIQUE (retailer_id, product_id)
+);
+
+COMMENT ON TABLE star.dim_product IS 'One row a product of a retailer, with its newest description';
+COMMENT ON COLUMN star.dim_product.product_key IS 'xxhash64 of retailer_id and product_id; -1 is the unknown product';
+COMMENT ON COLUMN star.dim_product.product_id IS 'The retailer''s own SKU; always text';
+COMMENT ON COLUMN star.dim_product.gtin IS 'Global Trade Item Number: the same article at several retailers';
+COMMENT ON COLUMN star.dim_product.changed_run_id IS 'The run that last changed the row';

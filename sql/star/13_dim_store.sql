@@ -1,0 +1,15 @@
+CREATE TABLE IF NOT EXISTS star.dim_store (
+    store_key bigint PRIMARY KEY,
+    retailer_id text,
+    store_id text,
+    store_name text,
+    store_city text,
+    store_region text,
+    store_country text,
+    changed_run_id text NOT NULL,
+    UNIQUE (retailer_id, store_id)
+);
+
+COMMENT ON TABLE star.dim_store IS 'One row a store, fulfilment node or marketplace of a retailer';
+COMMENT ON COLUMN star.dim_store.store_key IS 'xxhash64 of retailer_id and store_id; -1 is the unknown store';
+COMMENT ON COLUMN star.dim_store.changed_run_id IS 'The run that last changed the row';

@@ -1,0 +1,13 @@
+CREATE TABLE IF NOT EXISTS ops.publish (
+    publish_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL UNIQUE,
+    published_by text NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now(),
+    tables jsonb NOT NULL,
+    delta_versions jsonb NOT NULL
+);
+
+COMMENT ON TABLE ops.publish IS 'One row a run whose changes are in star; written in the transaction that brought them';
+COMMENT ON COLUMN ops.publish.published_by IS 'The run that published; another one where a run was caught up';
+COMMENT ON COLUMN ops.publish.tables IS 'Per table the rows sent, inserted and updated by that publish';
+COMMENT ON COLUMN ops.publish.delta_versions IS 'Per table the version of the Delta table that was read';

@@ -1,0 +1,9 @@
+CREATE TABLE IF NOT EXISTS marts.freshness (
+    view text PRIMARY KEY,
+    refreshed_at timestamptz NOT NULL,
+    run_id text,
+    rows bigint NOT NULL
+);
+
+COMMENT ON TABLE marts.freshness IS 'As of when each view shows the star';
+COMMENT ON COLUMN marts.freshness.run_id IS 'The newest run that was published by then';

@@ -1,0 +1,48 @@
+"""Literal SalesRecord lines, and a lake to stage them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from retail.records import SalesRecord, raw_key
+from retail.runs.context import Context
+from retail.runs.ledger import Ledger
+from retail.storage import LocalStorage
+from tests.conftest import settings_for
+
+DAY = date(2017, 1, 5)
+
+
+def record(**changes: Any) -> SalesRecord:
+    """A good line of retailer_1, but for `changes`."""
+    values = {
+        "retailer_id": "retailer_1", "transaction_id": "t1", "line_id": "1", "record_type": "sale",
+        "status": "completed", "sold_at": "2017-01-05T20:00:00.000000Z",
+        "updated_at": "2017-01-05T20:00:00.000000Z", "business_date": "2017-01-05", "product_id": "p1",
+        "product_name": "Mug", "customer_id": "c1", "store_id": "s1", "store_name": "Store 1",
+        "quantity": "2", "unit_price": "5.00", "discount_amount": "0", "tax_amount": "0",
+        "total_amount": "10.00", "currency": "USD", "source_ref": "payloads/x#/orders/0",
+    }  # fmt: skip
+    return SalesRecord(**{**values, **changes})
+
+
+@pytest.fixture
+def make_context(session: SparkSession, engine: str, tmp_path: Path) -> Callable[[str], Context]:
+    """A context for a run id, all on one fresh lake."""
+    storage = LocalStorage(tmp_path / "lake")
+    settings = settings_for(engine, tmp_path / "lake")
+    return lambda run_id: Context(session, storage, settings, Ledger(storage), run_id)
+
+
+def write_raw(
+    context: Context, lines: list[SalesRecord | str], *, retailer: str = "retailer_1", day: date = DAY
+) -> None:
+    """A raw file of these lines; a str stands as it is."""
+    text = "".join((line if isinstance(line, str) else line.to_line()) + "\n" for line in lines)
+    context.storage.write(raw_key(retailer, day), text.encode())

@@ -1,0 +1,155 @@
+"""The merge rule: the newest version wins, whatever the order and however often a day comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from retail import delta, star
+from retail.errors import KeyCollisionError
+from retail.quality import tie_out
+from retail.quality.rules import load_row_rules
+from retail.records import SalesRecord
+from retail.runs.context import Context
+from retail.star import fact_sales, merge, staging
+from retail.star.build import Built, build
+from tests.star.conftest import DAY, record, write_raw
+
+MakeContext = Callable[[str], Context]
+# docs/decisions/0006-spark-tests.md
+ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
+
+
+def merged(context: Context, *lines: SalesRecord) -> Built:
+    """Stage the lines as a day of their own and merge them; the identities must hold each time."""
+    write_raw(context, list(lines))
+    staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+    built = build(context, staged)
+    tie_out.require([tie_out.STAGED, tie_out.MERGED, tie_out.DELTA], [*staged.counts, *built.counts])
+    return built
+
+
+def table(context: Context, name: str, *columns: str) -> list[tuple[object, ...]]:
+    frame = delta.read(context.session, context.storage, f"star/{name}")
+    return sorted((tuple(row) for row in frame.select(*columns).collect()), key=str)
+
+
+V1 = record(updated_at="2017-01-05T20:00:00.000000Z", total_amount="10.00", product_name="Mug")
+V2 = record(updated_at="2017-01-05T21:00:00.000000Z", total_amount="9.00", product_name="Blue mug")
+V3 = record(
+    updated_at="2017-01-06T09:00:00.000000Z", status="cancelled", quantity="0", total_amount="0",
+    product_name="Blue mug",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "order", list(permutations([V1, V2, V3])), ids=lambda order: "-".join(r.total_amount for r in order)
+)
+@ON_SAIL
+def test_versions_of_a_line_in_any_order_give_the_same_star(
+    make_context: MakeContext, order: tuple[SalesRecord, ...]
+) -> None:
+    for number, version in enumerate(order):
+        merged(make_context(f"run-{number}"), version)
+    context = make_context("after")
+    assert table(context, "fact_sales", "status", "total_amount") == [("cancelled", Decimal("0.0000"))]
+    assert table(context, "dim_product", "product_id", "product_name") == [
+        ("p1", "Blue mug"), ("unknown", "Unknown product"),
+    ]  # fmt: skip
+
+
+@ON_SAIL
+def test_two_versions_of_one_instant_give_the_same_star_in_both_orders(make_context: MakeContext) -> None:
+    one, other = record(total_amount="1.00"), record(total_amount="2.00")
+    winners = set()
+    for prefix, order in (("a", (one, other)), ("b", (other, one))):
+        for number, version in enumerate(order):
+            merged(
+                make_context(f"{prefix}-{number}"), record(**{**_values(version), "transaction_id": prefix})
+            )
+        # the hash covers the transaction's id, so compare with the day staged at once
+        context = make_context(f"{prefix}-at-once")
+        write_raw(context, [record(**{**_values(v), "transaction_id": prefix}) for v in order])
+        staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+        at_once = delta.read(context.session, context.storage, staging.SALES, at=staged.sales_version)
+        (winner,) = at_once.collect()
+        stored = dict(table(context, "fact_sales", "transaction_id", "total_amount"))
+        winners.add(stored[prefix] == winner.total_amount)
+    assert winners == {True}
+
+
+def test_merging_the_same_day_again_changes_no_row(make_context: MakeContext) -> None:
+    first = merged(make_context("run-1"), V1, record(transaction_id="t2"))
+    again = merged(make_context("run-2"), V1, record(transaction_id="t2"))
+    assert first.actions["fact_sales"]["inserted"] == 2
+    assert again.actions["fact_sales"]["unchanged"] == 2
+    assert again.versions == first.versions
+    assert set(table(make_context("x"), "fact_sales", "changed_run_id")) == {("run-1",)}
+
+
+def test_only_a_row_whose_content_changed_gets_the_new_run_id(make_context: MakeContext) -> None:
+    merged(make_context("run-1"), V1, record(transaction_id="t2", product_id="p2", product_name="Plate"))
+    later = "2017-01-05T22:00:00.000000Z"
+    built = merged(
+        make_context("run-2"),
+        record(transaction_id="t3", updated_at=later, product_name="Green mug"),
+        record(transaction_id="t4", updated_at=later, product_id="p2", product_name="Plate"),
+    )
+    assert built.actions["dim_product"] == {
+        "inserted": 0, "updated": 1, "touched": 1, "unchanged": 0, "stale": 0,
+    }  # fmt: skip
+    assert table(make_context("x"), "dim_product", "product_id", "product_name", "changed_run_id") == [
+        ("p1", "Green mug", "run-2"), ("p2", "Plate", "run-1"), ("unknown", "Unknown product", "run-1"),
+    ]  # fmt: skip
+
+
+@ON_SAIL
+def test_a_later_sighting_guards_a_product_even_where_it_changed_nothing(make_context: MakeContext) -> None:
+    noon, three, six = (f"2017-01-05T{hour}:00:00.000000Z" for hour in (12, 15, 18))
+    merged(make_context("run-1"), record(transaction_id="a", updated_at=noon, product_name="Mug"))
+    merged(make_context("run-2"), record(transaction_id="b", updated_at=six, product_name="Mug"))
+    merged(make_context("run-3"), record(transaction_id="c", updated_at=three, product_name="Typo"))
+    assert ("p1", "Mug") in table(make_context("x"), "dim_product", "product_id", "product_name")
+
+
+def test_every_fact_finds_its_dimensions(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    merged(context, V1, record(transaction_id="t2", customer_id=None, store_id=None, product_id="p2"))
+    for dimension in star.DIMENSIONS:
+        facts = {key for (key,) in table(context, "fact_sales", dimension.key)}
+        members = {key for (key,) in table(context, dimension.name, dimension.key)}
+        assert facts <= members, dimension.name
+        assert -1 in members
+
+
+def test_two_natural_keys_on_one_hash_stop_the_run_with_both_named(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    merged(context, V1)
+    stored = delta.read(context.session, context.storage, fact_sales.TABLE.path)
+    forged = stored.selectExpr(
+        *[
+            f"'impostor' AS {c}" if c == "transaction_id" else c
+            for c in stored.columns
+            if c != "changed_run_id"
+        ]
+    )
+    with pytest.raises(KeyCollisionError, match=r"impostor/1 and retailer_1/t1/1"):
+        merge.plan(context, fact_sales.TABLE, forged)
+
+
+@ON_SAIL
+def test_a_merge_that_was_committed_before_the_kill_is_not_done_twice(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    write_raw(context, [V1])
+    staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+    first = build(context, staged)
+    resumed = build(context, staged)
+    assert resumed == first
+    tie_out.require([tie_out.MERGED, tie_out.DELTA], [*staged.counts, *resumed.counts])
+
+
+def _values(of: SalesRecord) -> dict[str, object]:
+    return {name: getattr(of, name) for name in of.__dataclass_fields__}

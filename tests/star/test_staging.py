@@ -1,0 +1,144 @@
+"""Staging: what is good is typed and keyed, what is bad goes to quarantine with its reason, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import Row
+
+from retail import delta
+from retail.errors import StorageError
+from retail.quality.rules import load_row_rules
+from retail.records import REQUIRED, SalesRecord
+from retail.runs.context import Context
+from retail.star import staging
+from tests.star.conftest import DAY, record, write_raw
+
+MakeContext = Callable[[str], Context]
+UNITS = [("retailer_1", DAY)]
+
+
+def stage(context: Context, lines: list[SalesRecord | str]) -> staging.Staged:
+    write_raw(context, lines)
+    return staging.stage(context, UNITS, row_rules=load_row_rules())
+
+
+def rows(context: Context, table: str) -> list[Row]:
+    return delta.read(context.session, context.storage, table).collect()
+
+
+def money(staged: staging.Staged, hop: str) -> tuple[int, Decimal]:
+    counts = [count for count in staged.counts if count.hop == hop]
+    return sum(c.rows for c in counts), sum((c.money for c in counts), Decimal(0))
+
+
+BAD_LINES: list[tuple[SalesRecord | str, str]] = [
+    (record(transaction_id=None), "missing transaction_id"),
+    (record(line_id=""), "missing line_id"),
+    (record(total_amount="NaN"), "bad total_amount"),
+    (record(total_amount="1e3"), "bad total_amount"),
+    (record(total_amount="10.00001"), "bad total_amount"),
+    (record(total_amount="123456789012"), "bad total_amount"),
+    (record(quantity="two"), "bad quantity"),
+    (record(sold_at="2017-13-05T00:00:00Z"), "bad sold_at"),
+    (record(sold_at="2017-01-05"), "bad sold_at"),
+    (record(business_date="2017-02-30"), "bad business_date"),
+    (record(quantity="-1"), "negative quantity on a sale"),
+    (
+        record(record_type="return"),
+        "positive quantity on a return; positive amount on a return or refund",
+    ),
+    (record(status="cancelled"), "amount or quantity on a cancelled line"),
+    (record(currency="dollars"), "currency is not an ISO 4217 code"),
+    (record(retailer_id="retailer_2"), "retailer_id is not the folder's"),
+    (record().to_line()[:200], "unreadable JSON"),
+    (record().to_line()[:-1], "unreadable JSON"),
+    ("[1, 2]", "unreadable JSON"),
+    ("null", "unreadable JSON"),
+    ('{"a": {"b": 1}}', "; ".join(f"missing {name}" for name in REQUIRED)),
+]
+
+
+def test_each_bad_line_is_quarantined_with_its_reason_and_the_rest_goes_on(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    staged = stage(context, [record(transaction_id="good"), *(line for line, _ in BAD_LINES)])
+
+    assert [row.transaction_id for row in rows(context, staging.SALES)] == ["good"]
+    quarantined = rows(context, staging.QUARANTINE)
+    expected = {(line if isinstance(line, str) else line.to_line()): reason for line, reason in BAD_LINES}
+    assert {row.value: row.reasons for row in quarantined} == expected
+    assert {(row.from_retailer, row.logical_date, row.run_id) for row in quarantined} == {
+        ("retailer_1", DAY, "run-1")
+    }
+    assert money(staged, "read")[0] == 1 + len(BAD_LINES)
+    assert money(staged, "quarantined")[0] == len(BAD_LINES)
+
+
+def test_values_keep_every_digit_and_null_stays_null(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    stage(
+        context,
+        [
+            record(
+                quantity="0.125",
+                total_amount="12345678901.2345",
+                unit_price=None,
+                product_name="Tasse, «blau» 猫",
+            )
+        ],
+    )
+    (row,) = rows(context, staging.SALES)
+    assert (row.quantity, row.total_amount) == (Decimal("0.125"), Decimal("12345678901.2345"))
+    assert (row.unit_price, row.product_name) == (None, "Tasse, «blau» 猫")
+    assert (row.date_key, row.business_month) == (20170105, "2017-01")
+
+
+def test_of_two_versions_of_a_line_the_newer_is_staged_and_the_other_counted(
+    make_context: MakeContext,
+) -> None:
+    context = make_context("run-1")
+    old = record(total_amount="10.00", updated_at="2017-01-05T20:00:00.000000Z")
+    new = record(total_amount="9.00", updated_at="2017-01-05T21:00:00.000000Z")
+    staged = stage(context, [new, old, old])
+
+    assert [row.total_amount for row in rows(context, staging.SALES)] == [Decimal("9.0000")]
+    assert money(staged, "read") == (3, Decimal("29.0000"))
+    assert money(staged, "duplicate") == (2, Decimal("20.0000"))
+    assert money(staged, "staged") == (1, Decimal("9.0000"))
+
+
+def test_the_same_sku_twice_in_one_order_is_two_lines(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    stage(context, [record(line_id="6"), record(line_id="9")])
+    assert len(rows(context, staging.SALES)) == 2
+
+
+def test_a_guest_and_a_line_without_store_get_the_unknown_member(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    stage(context, [record(customer_id=None, store_id=None)])
+    (row,) = rows(context, staging.SALES)
+    assert (row.customer_key, row.store_key) == (-1, -1)
+    assert row.product_key != -1
+
+
+def test_staging_a_day_again_replaces_its_quarantine_and_leaves_other_days(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    other = DAY.replace(day=6)
+    write_raw(context, [record(quantity="-2", business_date="2017-01-06")], day=other)
+    staging.stage(context, [("retailer_1", other)], row_rules=load_row_rules())
+    stage(context, [record(quantity="-1")])
+    stage(context, [record(quantity="-1")])
+    assert sorted(row.logical_date for row in rows(context, staging.QUARANTINE)) == [DAY, other]
+
+
+def test_an_empty_file_stages_nothing(make_context: MakeContext) -> None:
+    staged = stage(make_context("run-1"), [])
+    assert staged.counts == []
+
+
+def test_a_day_that_was_never_landed_is_named(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    with pytest.raises(StorageError, match="no raw file for retailer_1 2017-01-05"):
+        staging.stage(context, UNITS, row_rules={})
