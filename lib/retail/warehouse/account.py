@@ -1,0 +1,80 @@
+"""The account that the embedded server runs as: PostgreSQL refuses to run as root.
+
+Anybody but root runs it as themselves. Root, as in most containers, runs it as `nobody`, or as whoever owns
+the data already, and opens the folders above it for passing through, not for reading.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from retail.errors import WarehouseError
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who starts the server's programs. `switch` says that we are root and give our rights up first."""
+
+    uid: int
+    gid: int
+    switch: bool
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `subprocess.run` that make the program run as this account."""
+        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+
+    def give(self, path: Path) -> None:
+        """Make `path` this account's own."""
+        if self.switch:
+            os.chown(path, self.uid, self.gid)
+
+    def let_pass(self, path: Path) -> None:
+        """See that this account can reach `path`: root adds the search bit where a folder above lacks it.
+
+        Raises WarehouseError where that is not allowed.
+        """
+        if not self.switch:
+            return
+        for folder in path.resolve().parents:
+            status = folder.stat()
+            if status.st_mode & stat.S_IXOTH or (status.st_uid == self.uid and status.st_mode & stat.S_IXUSR):
+                continue
+            try:
+                folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
+            except OSError as error:
+                raise WarehouseError(
+                    f"the embedded PostgreSQL runs as user {self.uid}, who cannot pass {folder}: {error.strerror}",
+                    hint="set warehouse.data_folder to a folder such as /var/lib/retail, or run as another user",
+                ) from error
+            _log.warning("folder opened for passing through", folder=str(folder), user=self.uid)
+
+
+def account_for(data: Path) -> Account:
+    """Who runs the server over the data folder `data`. Raises WarehouseError if it is another person's."""
+    owner = data.stat() if data.exists() else None
+    if os.geteuid() != 0:
+        if owner is not None and owner.st_uid != os.geteuid():
+            raise WarehouseError(
+                f"{data} belongs to user {owner.st_uid}, and this is user {os.geteuid()}",
+                hint="run as the user who made it, or set warehouse.data_folder to a folder of your own",
+            )
+        return Account(os.geteuid(), os.getegid(), switch=False)
+    if owner is not None and owner.st_uid != 0:
+        return Account(owner.st_uid, owner.st_gid, switch=True)
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise WarehouseError(
+            "PostgreSQL refuses to run as root, and there is no user `nobody` to run it as",
+            hint="run as another user, or set warehouse.embedded = false and name a server",
+        ) from None
+    return Account(nobody.pw_uid, nobody.pw_gid, switch=True)

@@ -1,0 +1,161 @@
+"""The way to PostgreSQL: whose server, and connections that speak of failures in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+
+import psycopg2
+
+from retail.errors import WarehouseError
+from retail.secrets import Secret, Secrets
+from retail.settings import WarehouseSettings
+from retail.warehouse import embedded
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+PASSWORD: Final = "warehouse_password"  # noqa: S105 - the secret's name
+OLDEST: Final = 140000
+
+# One number for all that writes: schema changes, publishes and refreshes of one database take turns.
+_WRITERS_LOCK: Final = 0x72657461696C
+
+_SESSION: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "client_min_messages": "warning",
+        "lock_timeout": "60s",
+        "temp_buffers": "64MB",
+        # For our own ANALYZE right after a load, a first guess; autovacuum makes it again with the server's own.
+        "default_statistics_target": "20",
+        "search_path": "pg_catalog",
+    }.items()
+)
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A PostgreSQL database and how to get in."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: Secret | None = None
+    sslmode: str = "prefer"
+    sslrootcert: str | None = None
+
+    def dsn(self) -> str:
+        """The address for people and logs; the password is not in it."""
+        options = {"sslmode": self.sslmode} | ({"sslrootcert": self.sslrootcert} if self.sslrootcert else {})
+        return f"postgresql://{quote(self.user)}@{self.host}:{self.port}/{quote(self.database)}?{urlencode(options)}"
+
+    @contextmanager
+    def connect(self, doing: str) -> Iterator[Connection]:
+        """A connection in UTC, closed with the block. Each statement commits itself, those within
+        `with connection:` together.
+
+        Names are written with their schema: the search path is empty. `doing` names the work in the
+        WarehouseError that any refusal of PostgreSQL becomes.
+        """
+        connection = self._open()
+        try:
+            connection.autocommit = True
+            yield connection
+        except psycopg2.Error as error:
+            raise _failure(error, doing=doing, where=self.dsn()) from error
+        finally:
+            connection.close()
+
+    def _open(self) -> Connection:
+        try:
+            return psycopg2.connect(
+                host=self.host,
+                port=self.port,
+                dbname=self.database,
+                user=self.user,
+                password=self.password.reveal() if self.password else None,
+                sslmode=self.sslmode,
+                sslrootcert=self.sslrootcert,
+                application_name="retail-lakehouse",
+                connect_timeout=10,
+                keepalives_idle=30,
+                client_encoding="UTF8",
+                options=_SESSION,
+            )
+        except psycopg2.Error as error:
+            raise WarehouseError(
+                f"PostgreSQL at {self.dsn()} cannot be reached: {str(error).strip()}",
+                hint=f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right",
+            ) from error
+
+
+@contextmanager
+def open_warehouse(
+    settings: WarehouseSettings, secrets: Secrets, *, keep_running: bool = False
+) -> Iterator[Warehouse]:
+    """The configured warehouse, tried once. With `embedded` our own server runs at least as long as the block;
+    `keep_running` leaves it running after it.
+
+    Raises WarehouseError where PostgreSQL cannot be reached or is older than 14.
+    """
+    if settings.embedded:
+        with embedded.running(settings, keep_running=keep_running) as server:
+            yield _tried(
+                Warehouse(
+                    server.host, server.port, settings.database, server.user, server.password, "disable"
+                )
+            )
+        return
+    yield _tried(
+        Warehouse(
+            host=settings.host,
+            port=settings.port,
+            database=settings.database,
+            user=settings.user,
+            password=secrets.get(PASSWORD),
+            sslmode=settings.sslmode,
+            sslrootcert=settings.sslrootcert,
+        )
+    )
+
+
+@contextmanager
+def taking_turns(connection: Connection) -> Iterator[None]:
+    """Keep other writers of this database out, across transactions, until the block or the connection ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", (_WRITERS_LOCK,))
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (_WRITERS_LOCK,))
+
+
+def _tried(warehouse: Warehouse) -> Warehouse:
+    with warehouse.connect("ask for the version") as connection:
+        if connection.server_version < OLDEST:
+            major = connection.server_version // 10000
+            raise WarehouseError(
+                f"{warehouse.dsn()} is PostgreSQL {major}, and {OLDEST // 10000} is the oldest that works",
+                hint="name a newer server in [warehouse], or set warehouse.embedded = true",
+            )
+    return warehouse
+
+
+def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError:
+    if isinstance(error, psycopg2.InterfaceError) and isinstance(error.__context__, psycopg2.Error):
+        error = error.__context__  # a rollback that finds the connection gone hides why it is gone
+    said = error.diag.message_primary or str(error).strip()
+    table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    if isinstance(error, psycopg2.errors.LockNotAvailable):
+        hint = "another run writes to this database: wait for its end, then run the same command again"
+    elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
+        hint = f"see that {where} runs; nothing was half-done, so run the same command again"
+    else:
+        hint = "nothing was half-done; mend the cause, then run the same command again"
+    return WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)

@@ -1,0 +1,102 @@
+"""The six materialized views: refreshed together, compared with the star, shown together or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+from psycopg2.extras import RealDictCursor, execute_values
+
+from retail.errors import TieOutError
+from retail.settings import home
+from retail.warehouse.connection import Warehouse, taking_turns
+from retail.warehouse.schema import view_files
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class ViewRefresh:
+    """One view: its rows now, and how long its refresh took."""
+
+    view: str
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """All views show the star as of `run_id`, the newest published run (None if there is none yet)."""
+
+    refreshed_at: datetime
+    run_id: str | None
+    views: tuple[ViewRefresh, ...]
+
+
+def refresh(warehouse: Warehouse) -> Refreshed:
+    """Refresh all views in one transaction, over one snapshot of the star. Readers wait for nothing, and see
+    all six change at once.
+
+    Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were.
+    Raises WarehouseError.
+    """
+    with warehouse.connect("refresh the views") as connection, taking_turns(connection), connection:
+        _hold_snapshot(connection)
+        views = tuple(_refresh(connection, file.stem) for file in view_files())
+        _tie_out(connection)
+        return _note(connection, views)
+
+
+def _hold_snapshot(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _refresh(connection: Connection, view: str) -> ViewRefresh:
+    started = time.monotonic()
+    name = sql.Identifier("marts", view)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("REFRESH MATERIALIZED VIEW CONCURRENTLY {}").format(name))
+        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(name))
+        (rows,) = cursor.fetchone() or (0,)
+    return ViewRefresh(view, rows, round(time.monotonic() - started, 3))
+
+
+def _tie_out(connection: Connection) -> None:
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute((home() / "sql" / "views" / "tie_out.sql").read_text(encoding="utf-8"))
+        wrong = cursor.fetchall()
+    if wrong:
+        lines = "\n".join(f"  - {_disagreement(figure)}" for figure in wrong[:10])
+        more = f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise TieOutError(
+            f"{len(wrong)} figure(s) of the materialized views are not those of the star:\n{lines}{more}",
+            hint="the views still show what they showed before; compare sql/views with docs/DATA_MODEL.md",
+        )
+
+
+def _disagreement(figure: Mapping[str, object]) -> str:
+    where = " ".join(
+        str(figure[name]) for name in ("retailer_id", "business_date", "currency") if figure[name]
+    )
+    rows = f"{figure['view_rows']} rows, star {figure['star_rows']}; " if figure["business_date"] else ""
+    return f"{figure['view']}, {where}: {rows}money {figure['view_money']}, star {figure['star_money']}"
+
+
+def _note(connection: Connection, views: tuple[ViewRefresh, ...]) -> Refreshed:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now(), (SELECT run_id FROM ops.publish ORDER BY publish_id DESC LIMIT 1)")
+        refreshed_at, run_id = cursor.fetchone() or (None, None)
+        execute_values(
+            cursor,
+            "INSERT INTO marts.freshness (view, refreshed_at, run_id, rows) VALUES %s"
+            " ON CONFLICT (view) DO UPDATE SET refreshed_at = excluded.refreshed_at,"
+            " run_id = excluded.run_id, rows = excluded.rows",
+            [(view.view, refreshed_at, run_id, view.rows) for view in views],
+        )
+    return Refreshed(refreshed_at, run_id, views)

@@ -1,0 +1,57 @@
+-- Three roles that nobody logs in as; grant them to people and programs:
+--   retail_owner   owns tables and views: the pipeline's own login
+--   retail_loader  writes the star and the ledger, makes no tables
+--   retail_reader  BI: reads marts and star, nothing else
+-- A login without CREATEROLE uses them where an administrator ran this file, and does without them elsewhere.
+DO $$
+DECLARE
+    name text;
+    thing record;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['retail_owner', 'retail_loader', 'retail_reader'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = name);
+        IF NOT (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+            RAISE WARNING 'role % is missing and % may not create it: run sql/roles.sql as an administrator',
+                name, current_user;
+            RETURN;
+        END IF;
+        EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        IF name = 'retail_owner' THEN
+            EXECUTE format('GRANT retail_owner TO %I', current_user);
+        END IF;
+    END LOOP;
+
+    -- A login that is no member of retail_owner keeps its tables. An administrator hands them over, and makes the
+    -- login that had them a member, so that it can go on.
+    FOR thing IN
+        SELECT format('SCHEMA %I', nspname) AS name, nspowner::regrole AS owner
+        FROM pg_namespace
+        WHERE nspname IN ('star', 'marts', 'ops') AND nspowner <> 'retail_owner'::regrole
+        UNION ALL
+        SELECT format('%s %s', CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, oid::regclass), relowner::regrole
+        FROM pg_class
+        WHERE
+            relnamespace IN ('star'::regnamespace, 'marts'::regnamespace, 'ops'::regnamespace)
+            AND relkind IN ('r', 'p', 'm')
+            AND relowner <> 'retail_owner'::regrole
+    LOOP
+        EXIT WHEN NOT pg_has_role(current_user, 'retail_owner', 'USAGE');
+        IF NOT pg_has_role(thing.owner, 'retail_owner', 'MEMBER') THEN
+            EXECUTE format('GRANT retail_owner TO %s', thing.owner);
+        END IF;
+        EXECUTE format('ALTER %s OWNER TO retail_owner', thing.name);
+    END LOOP;
+
+    GRANT USAGE ON SCHEMA star, marts, ops TO retail_loader;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA star, ops TO retail_loader;
+    GRANT SELECT ON ALL TABLES IN SCHEMA marts TO retail_loader;
+    GRANT INSERT, UPDATE ON marts.freshness TO retail_loader;
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        -- Before 17 only the owner may refresh a materialized view.
+        GRANT MAINTAIN ON ALL TABLES IN SCHEMA marts TO retail_loader;
+    END IF;
+
+    GRANT USAGE ON SCHEMA star, marts TO retail_reader;
+    GRANT SELECT ON ALL TABLES IN SCHEMA star, marts TO retail_reader;
+END
+$$;

@@ -1,0 +1,74 @@
+-- Scores are 1 + floor(5 * (rank - 1) / customers): fifths of a retailer's customers in one currency, in which equal
+-- customers always get equal scores. ntile would part equals by chance, and so change from refresh to refresh.
+CREATE MATERIALIZED VIEW IF NOT EXISTS marts.mv_customer_value AS
+WITH line AS (
+    SELECT
+        *,
+        record_type = 'sale' AND status = 'completed' AS is_sale
+    FROM star.fact_sales
+    WHERE customer_key <> -1
+),
+
+newest AS (
+    SELECT max(business_date) AS as_of FROM star.fact_sales
+),
+
+customer AS (
+    SELECT
+        retailer_id,
+        customer_key,
+        currency,
+        count(DISTINCT transaction_id) FILTER (WHERE is_sale) AS frequency,
+        coalesce(sum(total_amount) FILTER (WHERE is_sale), 0) AS sales_amount,
+        sum(total_amount) AS monetary,
+        min(business_date) FILTER (WHERE is_sale) AS first_purchase,
+        max(business_date) FILTER (WHERE is_sale) AS last_purchase
+    FROM line
+    GROUP BY retailer_id, customer_key, currency
+),
+
+scored AS (
+    SELECT
+        *,
+        1 + 5 * (rank() OVER (fifths ORDER BY last_purchase ASC NULLS FIRST) - 1) / count(*) OVER fifths AS recency_score,
+        1 + 5 * (rank() OVER (fifths ORDER BY frequency ASC) - 1) / count(*) OVER fifths AS frequency_score,
+        1 + 5 * (rank() OVER (fifths ORDER BY monetary ASC) - 1) / count(*) OVER fifths AS monetary_score
+    FROM customer
+    WINDOW fifths AS (PARTITION BY retailer_id, currency)
+)
+
+SELECT
+    scored.retailer_id,
+    scored.customer_key,
+    scored.currency,
+    dim_customer.customer_id,
+    newest.as_of,
+    newest.as_of - scored.last_purchase AS recency_days,
+    scored.frequency,
+    scored.monetary,
+    round(scored.sales_amount / nullif(scored.frequency, 0), 4) AS average_basket,
+    scored.first_purchase,
+    scored.last_purchase,
+    scored.recency_score,
+    scored.frequency_score,
+    scored.monetary_score,
+    concat(scored.recency_score, scored.frequency_score, scored.monetary_score) AS rfm
+FROM scored
+CROSS JOIN newest
+LEFT JOIN star.dim_customer USING (customer_key);
+
+CREATE UNIQUE INDEX IF NOT EXISTS mv_customer_value_key
+ON marts.mv_customer_value (retailer_id, customer_key, currency);
+
+COMMENT ON MATERIALIZED VIEW marts.mv_customer_value IS 'Recency, frequency and monetary value of each known customer; sales without a customer are not in it';
+COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day in the star, from which recency is counted';
+COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of; NULL without a purchase';
+COMMENT ON COLUMN marts.mv_customer_value.frequency IS 'Transactions with at least one completed sale line';
+COMMENT ON COLUMN marts.mv_customer_value.monetary IS 'Completed sales less returns and refunds';
+COMMENT ON COLUMN marts.mv_customer_value.average_basket IS 'Completed sales a transaction; NULL without one';
+COMMENT ON COLUMN marts.mv_customer_value.first_purchase IS 'First business day of a completed sale; NULL without one';
+COMMENT ON COLUMN marts.mv_customer_value.last_purchase IS 'Last business day of a completed sale; NULL without one';
+COMMENT ON COLUMN marts.mv_customer_value.recency_score IS '5 for the fifth of the retailer''s customers who bought last; equals score equal';
+COMMENT ON COLUMN marts.mv_customer_value.frequency_score IS '5 for the fifth who buy most often; equals score equal';
+COMMENT ON COLUMN marts.mv_customer_value.monetary_score IS '5 for the fifth worth most; equals score equal';
+COMMENT ON COLUMN marts.mv_customer_value.rfm IS 'The three scores side by side: 555 is best';

@@ -1,0 +1,70 @@
+CREATE MATERIALIZED VIEW IF NOT EXISTS marts.mv_product_performance AS
+WITH line AS (
+    SELECT
+        *,
+        record_type = 'sale' AND status = 'completed' AS is_sale,
+        record_type IN ('return', 'refund') AS is_return
+    FROM star.fact_sales
+),
+
+product AS (
+    SELECT
+        retailer_id,
+        product_key,
+        currency,
+        count(DISTINCT transaction_id) FILTER (WHERE is_sale) AS transactions,
+        coalesce(sum(quantity) FILTER (WHERE is_sale), 0) AS units,
+        coalesce(sum(total_amount) FILTER (WHERE is_sale), 0) AS sales_amount,
+        count(*) FILTER (WHERE is_return) AS returns,
+        coalesce(sum(quantity) FILTER (WHERE is_return), 0) AS returned_units,
+        coalesce(sum(total_amount) FILTER (WHERE is_return), 0) AS returns_amount,
+        sum(total_amount) AS net_amount,
+        min(business_date) FILTER (WHERE is_sale) AS first_sold,
+        max(business_date) FILTER (WHERE is_sale) AS last_sold
+    FROM line
+    GROUP BY retailer_id, product_key, currency
+)
+
+SELECT
+    product.retailer_id,
+    product.product_key,
+    product.currency,
+    dim_product.product_id,
+    dim_product.product_name,
+    dim_product.brand,
+    dim_product.category,
+    dim_product.gtin,
+    product.transactions,
+    product.units,
+    product.sales_amount,
+    product.returns,
+    product.returned_units,
+    product.returns_amount,
+    product.net_amount,
+    CASE
+        WHEN product.product_key <> -1
+            THEN rank() OVER (
+                PARTITION BY product.retailer_id, product.currency, product.product_key = -1
+                ORDER BY product.net_amount DESC
+            )
+    END AS net_rank,
+    product.first_sold,
+    product.last_sold
+FROM product
+LEFT JOIN star.dim_product USING (product_key);
+
+CREATE UNIQUE INDEX IF NOT EXISTS mv_product_performance_key
+ON marts.mv_product_performance (retailer_id, product_key, currency);
+
+COMMENT ON MATERIALIZED VIEW marts.mv_product_performance IS 'What a product of a retailer brought in over all time';
+COMMENT ON COLUMN marts.mv_product_performance.product_key IS '-1 holds the sales whose product is not known';
+COMMENT ON COLUMN marts.mv_product_performance.transactions IS 'Transactions with a completed sale line of it';
+COMMENT ON COLUMN marts.mv_product_performance.units IS 'Quantity of completed sale lines';
+COMMENT ON COLUMN marts.mv_product_performance.sales_amount IS 'Completed sales after discount, without tax';
+COMMENT ON COLUMN marts.mv_product_performance.returns IS 'Lines of returns and refunds';
+COMMENT ON COLUMN marts.mv_product_performance.returned_units IS 'Quantity that came back, negative';
+COMMENT ON COLUMN marts.mv_product_performance.returns_amount IS 'Returns and refunds, negative';
+COMMENT ON COLUMN marts.mv_product_performance.net_amount IS 'sales_amount + returns_amount';
+COMMENT ON COLUMN marts.mv_product_performance.net_rank IS 'By net_amount within retailer and currency, 1 is best, equals share a rank; NULL for unknown';
+COMMENT ON COLUMN marts.mv_product_performance.first_sold IS 'First business day of a completed sale; NULL without one';
+COMMENT ON COLUMN marts.mv_product_performance.last_sold IS 'Last business day of a completed sale; NULL without one';

@@ -1,0 +1,100 @@
+"""One embedded server for all tests of this folder; each test gets a database of its own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2.extras import execute_values
+
+from retail.secrets import Secrets
+from retail.settings import WarehouseSettings
+from retail.warehouse import schema
+from retail.warehouse.connection import Warehouse, open_warehouse
+from tests.warehouse.literals import DIMENSIONS, Lake, Row
+
+_numbers = itertools.count()
+
+Query = Callable[..., list[tuple[Any, ...]]]
+Sold = Callable[..., None]
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Not pytest's own, which is closed to the user `nobody`, who runs the server for root; with a space in it."""
+    with tempfile.TemporaryDirectory(prefix="retail postgres ") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Warehouse]:
+    """The prepared database `template`, to which nobody stays connected."""
+    with temporary_folder() as folder:
+        settings = WarehouseSettings(embedded=True, data_folder=str(folder / "shared"), database="template")
+        with open_warehouse(settings, Secrets({})) as warehouse:
+            schema.prepare(warehouse)
+            yield warehouse
+            (pid, *_) = (folder / "shared" / "data" / "postmaster.pid").read_text().split()
+            os.kill(
+                int(pid), signal.SIGQUIT
+            )  # a shutdown in order would write 80 databases to the disk first
+
+
+@pytest.fixture
+def warehouse(server: Warehouse) -> Warehouse:
+    """An empty, prepared database. It goes with the server's folder: dropping it would wait for the disk."""
+    fresh = replace(server, database=f"test_{next(_numbers)}")
+    with replace(server, database="postgres").connect("make a database") as connection:
+        connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE template")
+    return fresh
+
+
+@pytest.fixture
+def query(warehouse: Warehouse) -> Query:
+    """Run a statement in the test's database, and commit it; its rows."""
+
+    def run(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with warehouse.connect("test") as connection, connection.cursor() as cursor:
+            cursor.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def sold(warehouse: Warehouse) -> Sold:
+    """Put lines and all dimensions into PostgreSQL by plain INSERTs."""
+
+    def put(*lines: Row) -> None:
+        schema.prepare(warehouse, months={str(row["business_date"])[:7] for row in lines})
+        with warehouse.connect("test") as connection, connection.cursor() as cursor:
+            for table, rows in {**DIMENSIONS, "fact_sales": list(lines)}.items():
+                names = sorted({name for row in rows for name in row} | {"changed_run_id"})
+                values = [
+                    [row.get(name, "run_1" if name == "changed_run_id" else None) for name in names]
+                    for row in rows
+                ]
+                execute_values(
+                    cursor,
+                    f"INSERT INTO star.{table} ({', '.join(names)}) VALUES %s ON CONFLICT DO NOTHING",
+                    values,
+                )
+
+    return put
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """A star of dimensions without a sale."""
+    lake = Lake(tmp_path)
+    for table, rows in DIMENSIONS.items():
+        lake.write(table, *rows)
+    return lake

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from retail.errors import ConfigurationError, WarehouseError
+from retail.secrets import Secrets
+from retail.settings import SyncSettings, WarehouseSettings
+from retail.warehouse.connection import Warehouse, open_warehouse, taking_turns
+from retail.warehouse.publish import require_copy
+
+pytestmark = pytest.mark.postgres
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    settings = WarehouseSettings(host="127.0.0.1", port=1, database="sales", user="loader")
+    secrets = Secrets({"RETAIL_WAREHOUSE_PASSWORD": "tops3cret"})
+    with pytest.raises(WarehouseError) as refused, open_warehouse(settings, secrets):
+        pass
+    assert "postgresql://loader@127.0.0.1:1/sales?sslmode=prefer cannot be reached" in str(refused.value)
+    assert "RETAIL_WAREHOUSE_PASSWORD" in refused.value.hint
+    assert "tops3cret" not in str(refused.value)
+
+
+def test_any_server_is_used_with_the_secret_as_password(warehouse: Warehouse) -> None:
+    assert warehouse.password is not None
+    settings = WarehouseSettings(
+        host=warehouse.host, port=warehouse.port, database=warehouse.database, user=warehouse.user
+    )
+    right = Secrets({"RETAIL_WAREHOUSE_PASSWORD": warehouse.password.reveal()})
+    with open_warehouse(settings, right) as opened, opened.connect("test") as connection:
+        assert connection.info.dbname == warehouse.database
+    wrong = Secrets({"RETAIL_WAREHOUSE_PASSWORD": "guess"})
+    with (
+        pytest.raises(WarehouseError, match="password authentication failed"),
+        open_warehouse(settings, wrong),
+    ):
+        pass
+
+
+def test_a_refused_statement_becomes_an_error_that_names_work_and_table(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError) as refused, warehouse.connect("add a day") as connection:
+        connection.cursor().execute("INSERT INTO star.dim_date (date_key) VALUES (1)")
+    assert "cannot add a day (star.dim_date): null value in column" in refused.value.message
+
+
+def test_a_connection_lost_in_mid_work_says_to_run_again(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError) as lost, warehouse.connect("wait") as connection, connection:
+        os.kill(connection.info.backend_pid, signal.SIGTERM)
+        connection.cursor().execute("SELECT pg_sleep(5)")
+    assert "cannot wait: " in lost.value.message
+    assert "run the same command again" in lost.value.hint
+
+
+def test_writers_of_one_database_take_turns(warehouse: Warehouse) -> None:
+    with warehouse.connect("write") as first, taking_turns(first):
+        with pytest.raises(WarehouseError) as refused, warehouse.connect("write too") as second:
+            second.cursor().execute("SET lock_timeout = '50ms'")
+            with taking_turns(second):
+                pytest.fail("two write at once")
+        assert "another run writes" in refused.value.hint
+    with warehouse.connect("write after") as third, taking_turns(third):
+        pass
+
+
+def test_the_way_by_jdbc_is_refused_before_any_work() -> None:
+    require_copy(SyncSettings(method="copy"))
+    with pytest.raises(ConfigurationError, match=r"sync\.method"):
+        require_copy(SyncSettings(method="jdbc"))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from retail.errors import WarehouseError
+from retail.secrets import Secret
+from retail.warehouse import schema
+from retail.warehouse.connection import Warehouse
+from retail.warehouse.views import refresh
+from tests.warehouse.conftest import Query, Sold
+from tests.warehouse.literals import line
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def reader(warehouse: Warehouse, query: Query) -> Iterator[Warehouse]:
+    """A person with the role retail_reader."""
+    query("CREATE ROLE ada LOGIN PASSWORD 'x' IN ROLE retail_reader")
+    yield replace(warehouse, user="ada", password=Secret("x"))
+    query("DROP ROLE ada")
+
+
+def may(warehouse: Warehouse, statement: str) -> bool:
+    try:
+        with warehouse.connect("try") as connection:
+            connection.cursor().execute(statement)
+    except WarehouseError as error:
+        assert "permission denied" in error.message or "must be owner" in error.message, error
+        return False
+    return True
+
+
+def test_preparing_again_changes_nothing(warehouse: Warehouse, query: Query) -> None:
+    everything = (
+        "SELECT oid, relname, relowner, relacl FROM pg_class WHERE relnamespace >= 16384 ORDER BY oid"
+    )
+    schema.prepare(warehouse, months=["2017-01"])
+    before = query(everything)
+    assert len(before) > 30
+    assert schema.prepare(warehouse, months=["2017-01"]).partitions == ()
+    assert query(everything) == before
+
+
+def test_each_month_gets_a_partition_of_its_own_when_it_is_needed(warehouse: Warehouse, query: Query) -> None:
+    assert schema.prepare(warehouse, months=["2017-12", "2017-01"]).partitions == (
+        "fact_sales_2017_01",
+        "fact_sales_2017_12",
+    )
+    assert schema.prepare(warehouse, months=["2017-12", "2018-01"]).partitions == ("fact_sales_2018_01",)
+    bounds = query(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY relname"
+    )
+    assert bounds == [
+        ("FOR VALUES FROM ('2017-01-01') TO ('2017-02-01')",),
+        ("FOR VALUES FROM ('2017-12-01') TO ('2018-01-01')",),
+        ("FOR VALUES FROM ('2018-01-01') TO ('2018-02-01')",),
+    ]
+
+
+@pytest.mark.parametrize(
+    "month", ["2017-13", "2017-1", "2017-01-01", "'; DROP TABLE star.fact_sales; --", ""]
+)
+def test_what_is_not_a_month_is_refused(warehouse: Warehouse, month: str) -> None:
+    with pytest.raises(WarehouseError, match="is not a month"):
+        schema.prepare(warehouse, months=[month])
+
+
+def test_a_statement_that_fails_leaves_the_schema_as_it_was(
+    warehouse: Warehouse, query: Query, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("star", "views"):
+        (tmp_path / "sql" / folder).mkdir(parents=True)
+    (tmp_path / "sql" / "star" / "99_more.sql").write_text("CREATE TABLE star.dim_more (more_key bigint);")
+    (tmp_path / "sql" / "views" / "mv_wrong.sql").write_text("SELECT nonsense;")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    with pytest.raises(WarehouseError, match='cannot prepare the schema: column "nonsense"'):
+        schema.prepare(warehouse)
+    assert query("SELECT to_regclass('star.dim_more')") == [(None,)]
+
+
+def test_a_home_without_sql_is_named(
+    warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    with pytest.raises(WarehouseError, match="holds no") as refused:
+        schema.prepare(warehouse)
+    assert "RETAIL_HOME" in refused.value.hint
+
+
+def test_every_table_view_and_figure_of_bi_says_what_it_is(query: Query) -> None:
+    assert (
+        query(
+            "SELECT relname FROM pg_class WHERE relnamespace IN ('star'::regnamespace, 'marts'::regnamespace)"
+            " AND relkind IN ('r', 'p', 'm') AND obj_description(oid) IS NULL"
+        )
+        == []
+    )
+
+
+def test_a_sale_of_a_product_that_is_not_there_is_refused(sold: Sold) -> None:
+    with pytest.raises(WarehouseError, match="violates foreign key constraint"):
+        sold(line(1, "2017-01-05", "9.99", product_key=404))
+
+
+def test_bi_reads_marts_and_star_and_writes_nothing(reader: Warehouse, sold: Sold) -> None:
+    sold(line(1, "2017-01-05", "9.99"))
+    assert may(reader, "SELECT * FROM marts.mv_daily_sales")
+    assert may(reader, "SELECT * FROM marts.freshness")
+    assert may(reader, "SELECT * FROM star.fact_sales JOIN star.dim_product USING (product_key)")
+    assert not may(reader, "SELECT * FROM ops.publish")
+    assert not may(reader, "DELETE FROM star.fact_sales")
+    assert not may(reader, "UPDATE marts.freshness SET rows = 0")
+    assert not may(reader, "REFRESH MATERIALIZED VIEW marts.mv_daily_sales")
+    assert not may(reader, "CREATE TABLE star.mine (n integer)")
+    assert not may(reader, "CREATE TABLE marts.mine (n integer)")
+
+
+def test_bi_reads_months_that_arrive_later(reader: Warehouse, warehouse: Warehouse) -> None:
+    schema.prepare(warehouse, months=["2018-01"])
+    assert may(reader, "SELECT * FROM star.fact_sales WHERE business_date = '2018-01-05'")
+
+
+def test_the_loader_writes_rows_and_refreshes_but_makes_no_tables(warehouse: Warehouse, query: Query) -> None:
+    query("CREATE ROLE grace LOGIN PASSWORD 'x' IN ROLE retail_loader")
+    loader = replace(warehouse, user="grace", password=Secret("x"))
+    assert may(loader, "INSERT INTO star.dim_customer VALUES (1, 'retailer_1', 'c', 'run_1')")
+    assert may(loader, "INSERT INTO ops.publish VALUES (DEFAULT, 'run_1', 'run_1', now(), '{}', '{}')")
+    assert refresh(loader).run_id == "run_1"
+    assert not may(loader, "CREATE TABLE star.mine (n integer)")
+    assert not may(loader, "DROP TABLE star.dim_customer")
+    query("DROP ROLE grace")
+
+
+def test_a_member_of_the_owners_who_is_no_superuser_prepares_and_refreshes(server: Warehouse) -> None:
+    alan = owner_of_a_database(server, "alan", "IN ROLE retail_owner")
+    assert schema.prepare(alan, months=["2017-01"]).partitions == ("fact_sales_2017_01",)
+    assert schema.prepare(alan, months=["2017-02"]).partitions == ("fact_sales_2017_02",)
+    assert len(refresh(alan).views) == 6
+
+
+def test_a_login_that_is_no_member_of_the_owners_owns_the_tables_itself(server: Warehouse) -> None:
+    edsger = owner_of_a_database(server, "edsger", "")
+    schema.prepare(edsger, months=["2017-01"])
+    assert len(refresh(edsger).views) == 6
+    with edsger.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT has_table_privilege('retail_reader', 'marts.mv_daily_sales', 'SELECT')")
+        assert cursor.fetchone() == (True,)
+
+
+def test_an_administrator_who_runs_the_roles_later_leaves_the_login_able_to_go_on(server: Warehouse) -> None:
+    barbara = owner_of_a_database(server, "barbara", "")
+    schema.prepare(barbara, months=["2017-01"])
+    schema.prepare(replace(server, database="barbara"))
+    assert schema.prepare(barbara, months=["2017-02"]).partitions == ("fact_sales_2017_02",)
+    assert len(refresh(barbara).views) == 6
+    with barbara.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'star'")
+        assert cursor.fetchall() == [("retail_owner",)]
+
+
+def owner_of_a_database(server: Warehouse, name: str, roles: str) -> Warehouse:
+    with replace(server, database="postgres").connect("test") as connection:
+        connection.cursor().execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' {roles}")
+        connection.cursor().execute(f"CREATE DATABASE {name} OWNER {name}")
+    return replace(server, user=name, password=Secret("x"), database=name)
