@@ -1,0 +1,153 @@
+"""The pipeline: eight steps in four tasks, one run at a time, each step done once.
+
+A run is for units, pairs of retailer and logical date. Each step that ends is recorded in the ledger and not
+done again, so a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from retail import logs, steps
+from retail.errors import ConfigurationError, QualityError, RetailError
+from retail.extract.retailers import problems
+from retail.records import HopCount
+from retail.resources import Resources
+from retail.runs import lease
+from retail.runs.ledger import Outcome, Unit, new_run_id
+from retail.steps import Job, Record, Report
+from retail.warehouse.publish import require_copy
+
+log = structlog.get_logger()
+
+# The tasks of a scheduler and the steps in each.
+TASKS: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": ("extract", "land"),
+    "transform": ("stage", "gate", "merge", "publish"),
+    "check": ("check",),
+    "refresh": ("refresh",),
+}
+
+_STEPS: Final[dict[str, Callable[[Job], Record]]] = {
+    "extract": steps.extract_step,
+    "land": steps.land_step,
+    "stage": steps.stage_step,
+    "gate": steps.gate_step,
+    "merge": steps.merge_step,
+    "publish": steps.publish_step,
+    "check": steps.check_step,
+    "refresh": steps.refresh_step,
+}
+
+ALL_TASKS: Final = tuple(TASKS)
+STEPS: Final = tuple(_STEPS)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. `failed` maps a retailer to why it could not be read."""
+
+    run_id: str | None
+    outcome: Outcome
+    failed: dict[str, str] = field(default_factory=dict)
+    skipped_units: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.outcome == "partial" else 0
+
+
+def run(
+    resources: Resources,
+    units: Iterable[Unit],
+    report: Report,
+    *,
+    tasks: Sequence[str] = ALL_TASKS,
+    again: bool = False,
+    run_id: str | None = None,
+) -> Result:
+    """Bring `units` through the tasks.
+
+    With all tasks, units that have come all the way before are left out unless `again`. Raises
+    ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
+    an identity stopped it, and what a step raises; the ledger then says how the run ended.
+    """
+    found = problems(resources.settings, resources.secrets)
+    if found:
+        raise ConfigurationError(found)
+    require_copy(resources.settings.sync)
+    wanted = sorted(set(units))
+    whole = tuple(tasks) == ALL_TASKS
+    left = [unit for unit in wanted if unit not in resources.ledger.done()] if whole and not again else wanted
+    if not left:
+        return Result(None, "success", skipped_units=len(wanted))
+    run_id = run_id or new_run_id(datetime.now(UTC))
+    with lease.hold(resources.storage, run_id) as held:
+        unfinished = resources.ledger.unfinished(left) if whole else None
+        current = unfinished or resources.ledger.begin(run_id, left, engine=resources.settings.engine)
+        logs.bind_run(current.run_id)
+        job = Job(resources, current, report)
+        failed = _do(job, tasks, held)
+        if whole:
+            resources.ledger.mark_done(steps.units_to_process(job), current.run_id)
+        outcome: Outcome = "partial" if failed else "success"
+        resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
+    return Result(current.run_id, outcome, failed, skipped_units=len(wanted) - len(left))
+
+
+def tie_out_of(resources: Resources, run_id: str | None) -> list[HopCount]:
+    """Rows and money that the run counted at each hop it came to."""
+    counts: list[HopCount] = []
+    if run_id is None:
+        return counts
+    for step in _STEPS:
+        record = resources.ledger.step(run_id, step)
+        counts += [HopCount.from_json(count) for count in (record or {}).get("counts", [])]
+    return counts
+
+
+def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> dict[str, str]:
+    """The tasks' steps in order; gives the retailers that failed, and why."""
+    ledger, run_id = job.resources.ledger, job.run.run_id
+    try:
+        for step in (step for task in tasks for step in TASKS[task]):
+            held.check()
+            _do_once(job, step)
+            if step == "extract" and not steps.units_to_process(job):
+                break
+    except QualityError as error:
+        ledger.end(run_id, "stopped", reason=error.message)
+        raise
+    except RetailError as error:
+        ledger.end(run_id, "failed", reason=error.message)
+        raise
+    except Exception as error:  # what an engine, a driver or a library raises
+        ledger.end(run_id, "failed", reason=f"{type(error).__name__}: {error}")
+        log.exception("run failed")
+        raise RetailError(
+            f"run {run_id} failed: {type(error).__name__}: {str(error)[:500]}",
+            hint="nothing half-done was published; the same command goes on where it stopped",
+        ) from error
+    extracted = job.recorded("extract")
+    return dict(extracted["failed"]) if extracted else {}
+
+
+def _do_once(job: Job, step: str) -> None:
+    """Do a step and record it, or take what it recorded before."""
+    recorded = job.recorded(step)
+    if recorded is not None:
+        job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
+        return
+    job.report.started(step)
+    started = time.monotonic()
+    record = _STEPS[step](job)
+    seconds = time.monotonic() - started
+    job.resources.ledger.end_step(job.run.run_id, step, record, seconds=seconds)
+    log.info("step ended", step=step, seconds=round(seconds, 2), summary=record["summary"])
+    job.report.ended(step, seconds, record["summary"], resumed=False)

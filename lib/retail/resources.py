@@ -1,0 +1,56 @@
+"""What a run works with, each opened when it is first used and all closed together."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from retail.engine import open_session
+from retail.runs.context import Context
+from retail.runs.ledger import Ledger
+from retail.secrets import Secrets
+from retail.settings import Settings
+from retail.storage import Storage, open_storage
+from retail.warehouse.connection import Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Resources:
+    """Storage, ledger, engine session and warehouse of one command. A context manager."""
+
+    def __init__(self, settings: Settings, secrets: Secrets) -> None:
+        self.settings = settings
+        self.secrets = secrets
+        self._open = ExitStack()
+
+    @cached_property
+    def storage(self) -> Storage:
+        return open_storage(self.settings.lake)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.storage)
+
+    @cached_property
+    def session(self) -> SparkSession:
+        return self._open.enter_context(open_session(self.settings))
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return self._open.enter_context(open_warehouse(self.settings.warehouse, self.secrets))
+
+    def context(self, run_id: str) -> Context:
+        """The context of a run's steps in the engine."""
+        return Context(self.session, self.storage, self.settings, self.ledger, run_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)

@@ -1,0 +1,148 @@
+"""What a person sees: progress while a run goes, and tables of what it did. The only output besides logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from retail.pipeline import Result
+from retail.records import HopCount
+
+# The hops in the order of the way, as the tie-out table shows them.
+HOPS: Final = (
+    "fetched",
+    "landed",
+    "quarantined",
+    "duplicate",
+    "staged",
+    "inserted",
+    "updated_in",
+    "unchanged",
+)
+
+
+def console() -> Console:
+    """Standard output; plain and 120 wide where it is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=120)
+
+
+class PlainReport:
+    """One line a step, for logs and pipes."""
+
+    def __init__(self, out: Console) -> None:
+        self._out = out
+
+    def started(self, step: str) -> None:
+        """Nothing to say yet; the line comes with the step's end."""
+
+    def progress(self, step: str, done: int, text: str) -> None:
+        """Too much for a log."""
+
+    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
+        time = "done before" if resumed else f"{seconds:7.2f} s"
+        self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False)
+
+
+class LiveReport(PlainReport):
+    """The same lines, and below them the step that runs now, on a terminal."""
+
+    def __init__(self, out: Console) -> None:
+        super().__init__(out)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<8}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=out,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> LiveReport:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def started(self, step: str) -> None:
+        self._task = self._progress.add_task(step, total=None, text="")
+
+    def progress(self, step: str, done: int, text: str) -> None:  # noqa: ARG002 - the newest step is shown
+        if self._task is not None:
+            self._progress.update(self._task, advance=done, text=text)
+
+    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        super().ended(step, seconds, summary, resumed=resumed)
+
+
+def tie_out_table(counts: Sequence[HopCount]) -> Table:
+    """Rows and money per retailer and currency at each hop."""
+    hops = [hop for hop in HOPS if any(count.hop == hop for count in counts)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("retailer")
+    table.add_column("currency")
+    for hop in hops:
+        table.add_column(hop.replace("_in", ""), justify="right")
+    for group in sorted({(c.retailer_id, c.currency or "-") for c in counts}):
+        of_group = [c for c in counts if (c.retailer_id, c.currency or "-") == group]
+        table.add_row(*group, *(_figures(of_group, hop) for hop in hops))
+    return table
+
+
+def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Rows of a view, numbers to the right."""
+    rows = list(rows)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        number = any(isinstance(row[position], (int, float, Decimal)) for row in rows)
+        table.add_column(name, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(_shown(value) for value in row))
+    return table
+
+
+def _figures(counts: Sequence[HopCount], hop: str) -> str:
+    chosen = [count for count in counts if count.hop == hop]
+    rows = sum(count.rows for count in chosen)
+    money = sum((count.money for count in chosen), Decimal(0))
+    return f"{rows:,}\n{money:,.2f}" if chosen else "0\n0.00"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return str(value)
+
+
+def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> None:
+    """How a command ended: what failed, rows and money at each hop, and that they tie out."""
+    if result.run_id is None:
+        out.print(
+            f"Nothing new to do: all {result.skipped_units} retailer-days have come all the way before; "
+            "no row was changed. (--again fetches them anew.)"
+        )
+        return
+    if counts:
+        out.print()
+        out.print(tie_out_table(counts))
+        out.print(
+            "tie-out: every identity holds, in rows and in money, per retailer, business day and currency"
+        )
+    for retailer, reason in result.failed.items():
+        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False)
+    if result.failed:
+        out.print("The same command fetches what is missing; done days are left out.")
+    out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)

@@ -1,0 +1,174 @@
+"""The real program on a lake and a warehouse of its own, and what others read of what it wrote."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg2
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from retail.demo import demo_environment
+from retail.settings import Settings, home, load_settings
+from retail.warehouse import embedded
+from tests.conftest import JARS
+
+Figures = dict[tuple[str, str], tuple[int, Decimal]]  # (retailer, business date) → rows, money
+
+CONFIGURATION = """
+engine = "sail"
+start_date = {start}
+[lake]
+url = "{folder}/lake"
+[spark]
+master = "local[2]"
+driver_memory = "2g"
+shuffle_partitions = 2
+jars_folder = "{jars}"
+[warehouse]
+embedded = true
+data_folder = "{warehouse}"
+database = "{database}"
+[retailers.retailer_1]
+service = "amazon"
+name = "Amazon US"
+base_url = "{address}"
+time_zone = "America/Los_Angeles"
+options = {{ token_url = "{address}/auth/o2/token", marketplace_ids = ["ATVPDKIKX0DER"] }}
+[retailers.retailer_2]
+service = "walmart"
+name = "Walmart US"
+base_url = "{address}"
+time_zone = "America/Chicago"
+[retailers.retailer_3]
+service = "shopify"
+name = "Shopify store"
+base_url = "{address}"
+time_zone = "America/New_York"
+"""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A configuration file and the keys to go with it; `retail` runs the command as a process of its own."""
+
+    folder: Path
+    address: str
+    warehouse: Path
+    start: date
+
+    @property
+    def conf(self) -> Path:
+        path = self.folder / "test.toml"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = CONFIGURATION.format(
+                start=self.start, folder=self.folder, jars=JARS, warehouse=self.warehouse,
+                database=f"test_{self.folder.name}".lower().replace("-", "_"), address=self.address,
+            )  # fmt: skip
+            path.write_text(text, encoding="utf-8")
+        return path
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.conf)
+
+    def retail(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "retail.cli", *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, *arguments], environment)
+
+    def spark_submit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(home() / "spark-submit.sh"), "--master", "local[2]", *arguments]
+        return self._run(command, {"RETAIL_PYTHON": sys.executable})
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, **demo_environment(), "RETAIL_CONF": str(self.conf), **environment}
+        return subprocess.run(
+            command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+
+    def delta(self, table: str) -> pa.Table:
+        """A Delta table of the lake, read by another implementation of Delta."""
+        return DeltaTable(str(self.folder / "lake" / table)).to_pyarrow_table()
+
+    def delta_figures(self) -> Figures:
+        fact = self.delta("star/fact_sales")
+        sums = fact.group_by(["retailer_id", "business_date"]).aggregate(
+            [("sales_key", "count"), ("total_amount", "sum")]
+        )
+        return {
+            (row["retailer_id"], str(row["business_date"])): (row["sales_key_count"], row["total_amount_sum"])
+            for row in sums.to_pylist()
+        }
+
+    @contextmanager
+    def postgresql(self) -> Iterator[psycopg2.extensions.cursor]:
+        """A cursor in the warehouse, with nothing of our own between."""
+        with embedded.running(self.settings.warehouse) as server:
+            connection = psycopg2.connect(
+                host=server.host, port=server.port, user=server.user, password=server.password.reveal(),
+                dbname=self.settings.warehouse.database,
+            )  # fmt: skip
+            try:
+                with connection.cursor() as cursor:
+                    yield cursor
+            finally:
+                connection.close()
+
+    def postgresql_figures(self, relation: str = "star.fact_sales") -> Figures:
+        query = f"SELECT retailer_id, business_date::text, count(*), sum(total_amount) FROM {relation} GROUP BY 1, 2"
+        with self.postgresql() as cursor:
+            cursor.execute(query)
+            return {(retailer, day): (rows, money) for retailer, day, rows, money in cursor.fetchall()}
+
+
+CONTENT = {
+    "star/fact_sales": ["changed_run_id", "source_ref"],
+    "star/dim_product": ["changed_run_id"],
+    "star/dim_customer": ["changed_run_id"],
+    "star/dim_store": ["changed_run_id"],
+    "star/dim_retailer": ["changed_run_id"],
+    "star/dim_date": ["changed_run_id"],
+}
+
+
+def star_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the Delta star, keys and hashes included; not which run and which payload wrote it."""
+    star = {}
+    for table, left_out in CONTENT.items():
+        read = installation.delta(table)
+        columns = sorted(set(read.column_names) - set(left_out))
+        rows = zip(*(read[column].to_pylist() for column in columns), strict=True)
+        star[table] = sorted(rows, key=str)
+    return star
+
+
+def warehouse_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the PostgreSQL star and of the six views."""
+    found = {}
+    with installation.postgresql() as cursor:
+        cursor.execute(
+            "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname IN ('star', 'marts') AND c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition"
+        )
+        for (name,) in cursor.fetchall():
+            if name == "marts.freshness":
+                continue
+            cursor.execute(f"SELECT * FROM {name}")
+            keep = [
+                i
+                for i, c in enumerate(cursor.description or ())
+                if c.name not in ("changed_run_id", "source_ref")
+            ]
+            found[name] = sorted((tuple(row[i] for i in keep) for row in cursor.fetchall()), key=str)
+    return found
