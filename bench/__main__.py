@@ -1,0 +1,142 @@
+"""Run all of it and print the table: python -m bench [--lines 10000 100000 1000000] [--write FILE]"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from bench import lines
+
+STEPS = ("stage", "gate", "merge")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One load by one tool; seconds of each step, and the peak of the process tree's memory in MiB."""
+
+    tool: str
+    load: str
+    rows: int
+    seconds: dict[str, float]
+    peak: float
+
+    @property
+    def total(self) -> float:
+        return sum(value for step, value in self.seconds.items() if step != "start")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="make bench")
+    arguments.add_argument("--lines", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    arguments.add_argument("--tools", nargs="+", default=["sail", "spark", "duckdb", "dlt"])
+    arguments.add_argument(
+        "--write", type=Path, help="put the table into this file, after its first line of dashes"
+    )
+    chosen = arguments.parse_args()
+    shown = [_head()]
+    for number in chosen.lines:
+        with tempfile.TemporaryDirectory(prefix="retail-bench-") as scratch:
+            shown.append(_table(_measure(Path(scratch), number, chosen.tools), number))
+        print(shown[-1] if number != chosen.lines[0] else "\n".join(shown), flush=True)
+    if chosen.write:
+        words = chosen.write.read_text(encoding="utf-8").split("\n---\n")[0]
+        chosen.write.write_text(words + "\n---\n\n" + "\n".join(shown), encoding="utf-8")
+
+
+def _measure(scratch: Path, number: int, tools: list[str]) -> list[Measured]:
+    raw = scratch / "lines"
+    raw.mkdir()
+    lines.write_first(raw, number)
+    measured = []
+    for tool in tools:
+        folder = scratch / tool
+        shutil.copytree(raw, folder)
+        measured.append(_run(tool, folder, "first", number))
+        lines.write_update(folder, number)
+        measured.append(_run(tool, folder, "update", number // 100))
+        shutil.rmtree(folder)
+    return measured
+
+
+def _run(tool: str, folder: Path, load: str, rows: int) -> Measured:
+    ours = [
+        sys.executable,
+        "-m",
+        "bench.ours",
+        tool,
+        str(folder),
+        load,
+        *(["2018-01-02"] if load == "update" else []),
+    ]
+    other = [sys.executable, "-m", "bench.others", tool, str(folder), load]
+    process = subprocess.Popen(
+        ours if tool in ("sail", "spark") else other,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
+    watcher.start()
+    out, error = process.communicate()
+    watcher.join()
+    if process.returncode != 0:
+        sys.exit(f"{tool}, {load}, {rows} lines: {error[-2000:]}")
+    return Measured(tool, load, rows, json.loads(out.strip().splitlines()[-1]), peak[0])
+
+
+def _watch(pid: int, peak: list[float]) -> None:
+    """Keep the highest sum of resident memory over the process and its children."""
+    try:
+        process = psutil.Process(pid)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            tree = [process, *process.children(recursive=True)]
+            peak[0] = max(peak[0], sum(each.memory_info().rss for each in tree) / 2**20)
+            time.sleep(0.1)
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _table(measured: list[Measured], number: int) -> str:
+    out = [
+        f"### {number:,} lines\n",
+        "| tool | load | stage | gate | merge | all, s | lines/s | peak, MiB | of Sail |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    sail = {each.load: each.total for each in measured if each.tool == "sail"}
+    for each in measured:
+        steps = " | ".join(f"{each.seconds[step]:.2f}" if step in each.seconds else "" for step in STEPS)
+        ratio = f"{each.total / sail[each.load]:.2f}" if each.load in sail else ""
+        out.append(
+            f"| {each.tool} | {each.load} | {steps} | {each.total:.2f} | {each.rows / each.total:,.0f} | "
+            f"{each.peak:,.0f} | {ratio} |"
+        )
+    return "\n".join(out) + "\n"
+
+
+def _head() -> str:
+    names = ("pysail", "pyspark", "delta-spark", "great-expectations", "duckdb", "dlt", "deltalake")
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}; "
+        + ", ".join(f"{name} {version(name)}" for name in names)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
