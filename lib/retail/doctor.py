@@ -41,7 +41,7 @@ def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callabl
 
 
 def _configuration(settings: Settings, secrets: Secrets) -> str:
-    found = problems(settings, secrets)
+    found = problems(settings, secrets, settings.retailers)
     if found:
         raise RetailError("; ".join(found), hint="mend conf/*.toml or the environment")
     return f"{len(settings.retailers)} retailers"

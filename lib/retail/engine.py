@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -53,30 +53,46 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
 
 @contextmanager
 def _sail(settings: Settings) -> Iterator[SparkSession]:
-    os.environ.setdefault("RUST_LOG", "error")
-    _sail_s3_environment(settings.lake)
-    from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
+    with _environment(_sail_variables(settings.lake)):
+        from pysail.spark import SparkConnectServer
+        from pyspark.sql import SparkSession
 
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start(background=True)
-    _, port = server.listening_address
-    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        server = SparkConnectServer(ip="127.0.0.1", port=0)
+        server.start(background=True)
+        _, port = server.listening_address
+        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        try:
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            yield session
+        finally:
+            session.stop()
+            server.stop()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables of this process, and puts all back as it was.
+
+    A Spark Connect client sets variables too, by which PySpark would take a later classic session for a remote one.
+    """
+    before = dict(os.environ)
+    os.environ.update(variables)
     try:
-        session.conf.set("spark.sql.session.timeZone", "UTC")
-        yield session
+        yield
     finally:
-        session.stop()
-        server.stop()
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _sail_s3_environment(lake: LakeSettings) -> None:
-    """Sail reads S3 settings from the process environment, where the AWS variables may be set already."""
+def _sail_variables(lake: LakeSettings) -> dict[str, str]:
+    """Sail reads its S3 settings from the process environment; what is set there already counts."""
+    variables = {"RUST_LOG": "error", "AWS_REGION": lake.s3_region}
+    variables = {name: os.environ.get(name, value) for name, value in variables.items()}
     if lake.s3_endpoint:
-        os.environ["AWS_ENDPOINT"] = lake.s3_endpoint
-        os.environ["AWS_ALLOW_HTTP"] = "true" if lake.s3_endpoint.startswith("http://") else "false"
-        os.environ["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = "false" if lake.s3_path_style else "true"
-    os.environ.setdefault("AWS_REGION", lake.s3_region)
+        variables["AWS_ENDPOINT"] = lake.s3_endpoint
+        variables["AWS_ALLOW_HTTP"] = str(lake.s3_endpoint.startswith("http://")).lower()
+        variables["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = str(not lake.s3_path_style).lower()
+    return variables
 
 
 @contextmanager

@@ -78,11 +78,8 @@ def run(
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
-    found = problems(resources.settings, resources.secrets)
-    if found:
-        raise ConfigurationError(found)
-    require_copy(resources.settings.sync)
     wanted = sorted(set(units))
+    _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS
     left = [unit for unit in wanted if unit not in resources.ledger.done()] if whole and not again else wanted
     if not left:
@@ -99,6 +96,16 @@ def run(
         outcome: Outcome = "partial" if failed else "success"
         resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
     return Result(current.run_id, outcome, failed, skipped_units=len(wanted) - len(left))
+
+
+def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: Sequence[str]) -> None:
+    """Raises ConfigurationError with all that is wrong; only a run that fetches needs the retailers' secrets."""
+    if "ingest" in tasks:
+        retailers = sorted({retailer for retailer, _ in units})
+        found = problems(resources.settings, resources.secrets, retailers)
+        if found:
+            raise ConfigurationError(found)
+    require_copy(resources.settings.sync)
 
 
 def tie_out_of(resources: Resources, run_id: str | None) -> list[HopCount]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 
 import structlog
@@ -88,7 +89,12 @@ def land_step(job: Job) -> Record:
                 counts += landed.counts
                 job.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
-    return {"counts": _as_json(counts), "summary": f"{_rows(counts, 'landed'):,} lines landed"}
+    summary = f"{_rows(counts, 'landed'):,} lines landed"
+    silent = sorted({retailer for retailer, _ in units} - {count.retailer_id for count in counts})
+    if silent:
+        counts += [_nothing_landed(retailer) for retailer in silent]
+        summary += f"; nothing from {', '.join(silent)}"
+    return {"counts": _as_json(counts), "summary": summary}
 
 
 def stage_step(job: Job) -> Record:
@@ -258,6 +264,12 @@ def _stop_on_quarantined_share(counts: list[HopCount], allowed: float) -> None:
             f"quality.quarantine_share allows {allowed:.2%}",
             hint="see why in the Delta table quarantine/, column reasons; mend the source, then run again",
         )
+
+
+def _nothing_landed(retailer_id: str) -> HopCount:
+    return HopCount(
+        hop="landed", retailer_id=retailer_id, business_date=None, currency=None, rows=0, money=Decimal(0)
+    )
 
 
 def _context(job: Job) -> Context:

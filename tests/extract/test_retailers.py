@@ -6,7 +6,8 @@ from retail.secrets import Secrets
 
 
 def test_a_right_configuration_has_no_problems(settings_of, secrets):
-    assert problems(settings_of("https://api.example.com"), secrets) == []
+    settings = settings_of("https://api.example.com")
+    assert problems(settings, secrets, settings.retailers) == []
 
 
 def test_every_problem_is_named_at_once(settings_of):
@@ -19,7 +20,7 @@ def test_every_problem_is_named_at_once(settings_of):
     )
     settings.retailers["retailer_3"] = settings.retailers["retailer_3"].model_copy(update={"service": "ebay"})
 
-    found = "\n".join(problems(settings, Secrets({"RETAIL_RETAILER_1_CLIENT_ID": "x"})))
+    found = "\n".join(problems(settings, Secrets({"RETAIL_RETAILER_1_CLIENT_ID": "x"}), settings.retailers))
 
     assert "retailers.retailer_1.options.marketplace_ids: " in found
     assert "retailers.retailer_1.options.colour: Extra inputs are not permitted" in found
@@ -33,10 +34,12 @@ def test_every_problem_is_named_at_once(settings_of):
 
 
 def test_a_secret_whose_file_cannot_be_read_is_a_problem_beside_the_others(settings_of):
-    found = problems(settings_of("https://a.example"), Secrets({"RETAIL_CUSTOMER_PEPPER_FILE": "/nowhere"}))
+    secrets = Secrets({"RETAIL_CUSTOMER_PEPPER_FILE": "/nowhere"})
+    found = problems(settings_of("https://a.example"), secrets, ["retailer_3"])
 
     assert any("RETAIL_CUSTOMER_PEPPER_FILE: /nowhere cannot be read" in each for each in found)
     assert any("RETAIL_RETAILER_3_CLIENT_SECRET is not set" in each for each in found)
+    assert not any("RETAILER_1" in each for each in found)
 
 
 def test_a_service_is_not_opened_with_problems_and_those_of_others_are_not_its_own(settings_of, secrets):

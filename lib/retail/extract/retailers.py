@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,10 +24,11 @@ SERVICES: Final[dict[str, type[Amazon] | type[Walmart] | type[Shopify]]] = {
 PEPPER: Final = "customer_pepper"
 
 
-def problems(settings: Settings, secrets: Secrets) -> list[str]:
-    """Everything that keeps the configured retailers from being read, each by its key or variable."""
-    found = [each for retailer_id in settings.retailers for each in _of_retailer(retailer_id, settings)]
-    names = [name for retailer_id in settings.retailers for name in _secret_names(retailer_id, settings)]
+def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> list[str]:
+    """Everything that keeps these retailers from being read, each by its key or variable."""
+    retailers = list(retailers)
+    found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
+    names = [name for retailer_id in retailers for name in _secret_names(retailer_id, settings)]
     return found + [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
 
 
@@ -35,9 +36,7 @@ def open_service(
     retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock | None = None
 ) -> Service:
     """The retailer's service, ready to be asked. Raises ConfigurationError with all of its problems."""
-    names = [*_secret_names(retailer_id, settings), PEPPER]
-    found = list(_of_retailer(retailer_id, settings))
-    found += [each for name in names for each in _of_secret(name, secrets)]
+    found = problems(settings, secrets, [retailer_id])
     if found:
         raise ConfigurationError(found)
     return SERVICES[settings.retailers[retailer_id].service](retailer_id, settings, secrets, clock=clock)

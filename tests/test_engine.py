@@ -1,0 +1,47 @@
+"""The two engines under the DataFrames, and that neither leaves anything behind for the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from retail.engine import open_session
+from retail.errors import EngineError
+from tests.conftest import needs_java, settings_for
+
+
+def test_sail_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    with open_session(settings_for("sail", tmp_path)) as session:
+        assert session.range(3).count() == 3
+    assert dict(os.environ) == before
+
+
+def test_times_are_utc_on_sail_whatever_the_machine_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    with open_session(settings_for("sail", tmp_path)) as session:
+        row = session.sql("SELECT CAST(timestamp '2026-03-08 02:30:00' AS string) AS t").collect()[0]
+    assert row["t"] == "2026-03-08 02:30:00"
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.xdist_group("spark")
+def test_a_spark_session_opens_in_a_process_that_sail_ran_in(tmp_path: Path) -> None:
+    needs_java()
+    with open_session(settings_for("sail", tmp_path)) as session:
+        assert session.range(3).count() == 3
+    with open_session(settings_for("spark", tmp_path)) as session:
+        assert session.range(3).count() == 3
+
+
+def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(EngineError, match="install a JDK"), open_session(settings_for("spark", tmp_path)):
+        pass
