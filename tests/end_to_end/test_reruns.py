@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import socket
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from retail.settings import home
 from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -51,11 +55,11 @@ def test_one_retailer_down_stops_no_other_and_the_next_run_catches_it_up(
 ) -> None:
     partial = install("partial")
     dates = ("--from", str(DAYS[0]), "--to", str(DAYS[1]))
-    down = {
-        "RETAIL_RETAILERS__RETAILER_2__BASE_URL": "http://127.0.0.1:9",  # the discard port: nobody listens
-        "RETAIL_EXTRACT__TRIES": "1",
-    }
-    first = partial.retail("run", *dates, **down)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # taken, and nobody listens
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        down = {"RETAIL_RETAILERS__RETAILER_2__BASE_URL": address, "RETAIL_EXTRACT__TRIES": "1"}
+        first = partial.retail("run", *dates, **down)
     assert first.returncode == 3, first.stdout + first.stderr
     assert "retailer_2 FAILED, the others went on" in first.stdout
     assert {retailer for retailer, _ in partial.delta_figures()} == {"retailer_1", "retailer_3"}
@@ -86,6 +90,30 @@ def test_bad_records_are_quarantined_and_too_many_of_them_stop_the_run_with_exit
     assert stopped.returncode == 4
     assert "quality.quarantine_share allows 1.00%" in stopped.stderr
     assert star_of(made) == before
+
+
+def test_a_critical_expectation_stops_the_run_with_exit_4_before_anything_is_merged(
+    install: Install, tmp_path: Path
+) -> None:
+    made = install("gate")
+    for folder in ("conf", "sql"):
+        shutil.copytree(home() / folder, tmp_path / folder)
+    path = tmp_path / "conf/expectations/staged_sales.json"
+    suite = json.loads(path.read_text())
+    ceiling = {"column": "total_amount", "max_value": 1}
+    suite["expectations"].append(
+        {"type": "expect_column_values_to_be_between", "kwargs": ceiling, "severity": "critical"}
+    )
+    path.write_text(json.dumps(suite))
+
+    stopped = made.retail("run", "--date", str(DAYS[0]), RETAIL_HOME=str(tmp_path))
+    assert stopped.returncode == 4, stopped.stdout + stopped.stderr
+    assert "expect_column_values_to_be_between(column=total_amount, max_value=1" in stopped.stderr
+    assert not (made.folder / "lake/star").exists()
+
+    mended = made.retail("run", "--date", str(DAYS[0]))
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert len(made.delta_figures()) == 3
 
 
 def _versions(installation: Installation) -> dict[str, int]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -80,13 +81,15 @@ def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path
 def test_of_many_that_start_at_once_one_gets_the_lease(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
 
-    def try_to_hold(number: int) -> lease.Lease | None:
+    def try_to_hold(number: int) -> AbstractContextManager[lease.Lease] | None:
+        context = lease.hold(storage, f"run-{number}", now=at(NOON))
         try:
-            return lease.hold(storage, f"run-{number}", now=at(NOON)).__enter__()
+            context.__enter__()
         except LeaseHeldError:
             return None
+        return context  # kept, for a context that is let go gives the lease back
 
     with ThreadPoolExecutor(8) as pool:
         held = [each for each in pool.map(try_to_hold, range(8)) if each is not None]
     assert len(held) == 1
-    held[0].release()
+    held[0].__exit__(None, None, None)

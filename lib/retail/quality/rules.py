@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -36,4 +37,7 @@ def load_row_rules(path: Path | None = None) -> dict[str, str]:
     except ValidationError as error:
         problems = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError(problems) from None
+    twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
+    if twice:
+        raise ConfigurationError([f"{path}: reason {reason!r} stands twice" for reason in twice])
     return {rule.reason: rule.when for rule in rules}

@@ -48,8 +48,8 @@ class Validation:
 
 def validate(name: str, frame: DataFrame) -> Validation:
     """Run the suite `conf/expectations/<name>.json` against `frame`."""
-    gx, context = _great_expectations()
-    suite = _suite(gx, name)
+    suite = load(name)
+    _, context = _great_expectations()
     source = context.data_sources.add_or_update_spark(name=name)
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
     result = batch.get_batch({"dataframe": frame}).validate(
@@ -87,26 +87,44 @@ def _great_expectations() -> tuple[Any, Any]:
     return gx, context
 
 
-def _suite(gx: Any, name: str) -> Any:
+def load(name: str) -> Any:
+    """The suite of that file. Raises ConfigurationError where it is not there or not understood."""
+    gx, _ = _great_expectations()
     path = home() / "conf" / "expectations" / f"{name}.json"
     try:
         expectations = json.loads(path.read_text(encoding="utf-8"))["expectations"]
-        return gx.ExpectationSuite(name=name, expectations=expectations)
+        suite = gx.ExpectationSuite(name=name, expectations=expectations)
     except OSError as error:
         raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
     # Great Expectations raises errors of pydantic v1 and of its own for a suite that it does not understand.
     except (ValueError, KeyError, TypeError, gx.exceptions.GreatExpectationsError) as error:
         raise ConfigurationError([f"{path} is not an expectation suite: {error}"]) from None
+    # It leaves out what it does not know, with no more than a line in its log.
+    understood = {each.expectation_type for each in suite.expectations}
+    unknown = sorted({each["type"] for each in expectations} - understood)
+    if unknown or len(suite.expectations) != len(expectations):
+        raise ConfigurationError(
+            [f"{path}: Great Expectations does not accept {', '.join(unknown) or 'an expectation'}"]
+        )
+    return suite
 
 
 def _failure(suite: str, result: Any) -> Failure:
     configuration = result.expectation_config
     arguments = {k: v for k, v in configuration.kwargs.items() if k != "batch_id"}
     described = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    observed = result.exception_info.get("exception_message") if result.exception_info else None
+    observed = "; ".join(_exceptions(result.exception_info))
     if not observed:
         keys = ("observed_value", "unexpected_count", "element_count")
         observed = ", ".join(
             f"{key} {result.result[key]}" for key in keys if result.result.get(key) is not None
         )
-    return Failure(suite, str(configuration.severity), f"{configuration.type}({described})", observed)
+    return Failure(suite, configuration.severity.value, f"{configuration.type}({described})", observed)
+
+
+def _exceptions(info: dict[str, Any]) -> list[str]:
+    """Why an expectation could not be judged; Great Expectations tells it flat, or once a metric."""
+    told = (
+        [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]
+    )
+    return sorted({str(each["exception_message"]) for each in told if each.get("exception_message")})

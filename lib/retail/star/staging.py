@@ -19,7 +19,7 @@ from retail import delta
 from retail.errors import KeyCollisionError, StorageError, TieOutError
 from retail.records import FIELDS, RAW_SCHEMA, REQUIRED, TYPES, HopCount, raw_key
 from retail.runs.context import Context
-from retail.star.table import Transform, newest_per, optional_key, surrogate_key
+from retail.star.table import Transform, content_hash, newest_per, optional_key, surrogate_key
 
 LINES: Final = "staged/lines"
 SALES: Final = "staged/sales"
@@ -122,7 +122,7 @@ def with_keys(judged: DataFrame) -> DataFrame:
         optional_key("retailer_id", "customer_id").alias("customer_key"),
         optional_key("retailer_id", "store_id").alias("store_key"),
         surrogate_key("retailer_id").alias("retailer_key"),
-        F.xxhash64(*content).alias("content_hash"),
+        content_hash(*content).alias("content_hash"),
         F.date_format("business_date", "yyyy-MM").alias("business_month"),
     )
 

@@ -73,7 +73,16 @@ def optional_key(*natural_key: str) -> Column:
 
 def with_content_hash(table: Table) -> Transform:
     """Adds `content_hash`: tells whether two rows of the table differ, and orders rows of the same time."""
-    return lambda frame: frame.withColumn("content_hash", F.xxhash64(*table.attributes))
+    return lambda frame: frame.withColumn("content_hash", content_hash(*table.attributes))
+
+
+def content_hash(*columns: str) -> Column:
+    """xxhash64 of the values and of which of them are null, for it passes nulls over.
+
+    Without that a value that moves from one column to the next would be no change.
+    """
+    nulls = F.concat(*(F.when(F.col(name).isNull(), "0").otherwise("1") for name in columns))
+    return F.xxhash64(*columns, nulls)
 
 
 def newest_per(*keys: str) -> Transform:

@@ -1,0 +1,44 @@
+"""Row rules are a file that a user may edit; what is wrong with it is said by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retail.errors import ConfigurationError
+from retail.quality.rules import load_row_rules
+
+
+def test_the_shipped_rules_have_a_reason_each() -> None:
+    rules = load_row_rules()
+    assert rules["negative quantity on a sale"] == "record_type = 'sale' AND quantity < 0"
+    assert all(reason.strip() and condition.strip() for reason, condition in rules.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[[rule]", "is not TOML"),
+        ("[[rule]]\nreason = 'x'", r"rule\.0\.when: Field required"),
+        ("[[rule]]\nreason = 'x'\nwhen = 'true'\nif = 1", r"rule\.0\.if: Extra inputs"),
+    ],
+)
+def test_a_broken_file_is_named(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_row_rules(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read"):
+        load_row_rules(tmp_path / "none.toml")
+
+
+def test_one_reason_twice_is_refused_for_one_would_be_lost(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text("[[rule]]\nreason = 'x'\nwhen = 'true'\n[[rule]]\nreason = 'x'\nwhen = 'false'\n")
+    with pytest.raises(ConfigurationError, match="'x' stands twice"):
+        load_row_rules(path)

@@ -1,0 +1,119 @@
+"""The suites of `conf/expectations/` against frames that are good but for one thing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from retail import star
+from retail.errors import ConfigurationError, GateError
+from retail.quality import suites
+from retail.settings import home
+from retail.star.table import Table
+
+SCHEMA = (
+    "sales_key long, retailer_id string, transaction_id string, line_id string, product_key long, "
+    "store_key long, customer_key long, date_key int, sold_at timestamp, updated_at timestamp, "
+    "business_date date, quantity decimal(18,3), total_amount decimal(18,4), currency string, "
+    "record_type string, status string, product_name string, customer_id string"
+)
+GOOD: dict[str, Any] = {
+    "sales_key": 1, "retailer_id": "retailer_1", "transaction_id": "t1", "line_id": "1", "product_key": 2,
+    "store_key": 3, "customer_key": 4, "date_key": 20170105, "sold_at": datetime(2017, 1, 5, 20, tzinfo=UTC),
+    "updated_at": datetime(2017, 1, 5, 20, tzinfo=UTC), "business_date": date(2017, 1, 5), "quantity": Decimal("2.000"),
+    "total_amount": Decimal("10.0000"), "currency": "USD", "record_type": "sale", "status": "completed",
+    "product_name": "Mug", "customer_id": "c1",
+}  # fmt: skip
+
+
+def frame(session: SparkSession, *rows: dict[str, Any]) -> DataFrame:
+    return session.createDataFrame([tuple({**GOOD, **row}.values()) for row in rows], SCHEMA)
+
+
+def test_good_rows_pass(session: SparkSession) -> None:
+    found = suites.validate("staged_sales", frame(session, {}, {"sales_key": 9}))
+    assert found.failures == []
+    assert found.judged == 19
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expectation"),
+    [
+        ({"transaction_id": None}, "expect_column_values_to_not_be_null(column=transaction_id"),
+        ({"total_amount": None}, "expect_column_values_to_not_be_null(column=total_amount"),
+        ({"record_type": "gift"}, "expect_column_values_to_be_in_set(column=record_type"),
+        ({"status": "pending"}, "expect_column_values_to_be_in_set(column=status"),
+    ],
+)
+def test_one_bad_row_stops_the_run_and_is_named(
+    wrong: dict[str, Any], expectation: str, session: SparkSession
+) -> None:
+    found = suites.validate("staged_sales", frame(session, {}, {}, wrong))
+    with pytest.raises(GateError) as caught:
+        suites.stop_on_critical([found])
+    assert expectation in str(caught.value)
+    assert "unexpected_count 1" in str(caught.value)
+
+
+def test_a_warning_is_reported_and_stops_nothing(session: SparkSession) -> None:
+    found = suites.validate("staged_sales", frame(session, {}, {"product_name": None}))
+    assert [failure.severity for failure in found.failures] == ["warning"]
+    suites.stop_on_critical([found])
+
+
+def test_a_condition_leaves_out_the_rows_it_is_not_for(session: SparkSession) -> None:
+    cancelled = {"quantity": Decimal(0), "status": "cancelled"}
+    assert suites.validate("staged_sales", frame(session, {}, cancelled, cancelled)).failures == []
+    (found,) = suites.validate("staged_sales", frame(session, {}, {"quantity": Decimal(0)})).failures
+    assert found.expectation.startswith("expect_column_values_to_be_between(column=quantity")
+
+
+def test_a_key_that_is_not_unique_in_a_dimension_is_critical(session: SparkSession) -> None:
+    schema = "retailer_key long, retailer_id string, retailer_name string"
+    twice = session.createDataFrame([(1, "retailer_1", "A"), (1, "retailer_2", "B")], schema)
+    found = suites.validate("dim_retailer", twice)
+    assert [failure.expectation for failure in found.critical] == [
+        "expect_column_values_to_be_unique(column=retailer_key)"
+    ]
+
+
+def test_an_expectation_over_a_column_that_is_not_there_fails_and_says_so(session: SparkSession) -> None:
+    found = suites.validate("dim_retailer", session.createDataFrame([(1,)], "retailer_key long"))
+    assert any("retailer_name" in failure.observed for failure in found.critical)
+
+
+@pytest.mark.parametrize("table", star.TABLES, ids=lambda table: table.name)
+def test_every_table_of_the_star_has_a_suite_over_its_own_columns(table: Table) -> None:
+    path = home() / "conf" / "expectations" / f"{table.name}.json"
+    expectations = json.loads(path.read_text())["expectations"]
+    columns = {each["kwargs"]["column"] for each in expectations if "column" in each["kwargs"]}
+    assert table.key in columns
+    assert all(each["severity"] in ("critical", "warning", "info") for each in expectations)
+    assert columns <= set(table.columns)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is not an expectation suite"),
+        ("{}", "is not an expectation suite"),
+        ('{"expectations": [{"type": "expect_magic", "kwargs": {}}]}', "expect_magic"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_broken_suite_is_a_clear_configuration_error(
+    text: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "conf" / "expectations"
+    folder.mkdir(parents=True)
+    if text is not None:
+        (folder / "dim_store.json").write_text(text)
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError, match=said):
+        suites.load("dim_store")

@@ -1,0 +1,89 @@
+"""The command line: its exit codes and what it says before any work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from retail.cli import main
+from retail.demo import demo_environment
+from tests.test_settings import GOOD
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs the command with a configuration of one retailer that no one answers for, and no secret set."""
+    for name in demo_environment():
+        if name.startswith("RETAIL_"):
+            monkeypatch.delenv(name, raising=False)
+    conf = tmp_path / "test.toml"
+    conf.write_text(GOOD.replace('"lake"', f'"{tmp_path / "lake"}"'))
+    monkeypatch.setenv("RETAIL_CONF", str(conf))
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run",), "name the days"),
+        (("run", "--from", "2017-01-02"), "name the days"),
+        (("run", "--date", "2017-01-02", "--from", "2017-01-02", "--to", "2017-01-03"), "name the days"),
+        (("run", "--date", "yesterday"), "'yesterday' does not match"),
+        (("run", "--from", "2017-01-03", "--to", "2017-01-02"), "is later than"),
+        (("run", "--date", "2016-12-31"), "before start_date 2017-01-01"),
+        (("run", "--date", "2017-01-01", "--only", "retailer_9"), "the configuration has retailer_1"),
+        (("ruin",), "No such command"),
+    ],
+)
+def test_usage_errors_end_with_2_and_say_what_is_wrong(
+    arguments: tuple[str, ...], said: str, retail: Command, tmp_path: Path
+) -> None:
+    result = retail(*arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert not (tmp_path / "lake").exists()
+
+
+def test_missing_secrets_are_all_named_and_nothing_is_started(retail: Command, tmp_path: Path) -> None:
+    result = retail("run", "--date", "2017-01-01")
+    assert result.exit_code == 2
+    for name in (
+        "RETAILER_1_CLIENT_ID",
+        "RETAILER_1_CLIENT_SECRET",
+        "RETAILER_1_REFRESH_TOKEN",
+        "CUSTOMER_PEPPER",
+    ):
+        assert f"secret RETAIL_{name} is not set" in result.output
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_task_that_fetches_nothing_asks_for_no_retailer_s_secret(retail: Command) -> None:
+    result = retail("transform", "--date", "2017-01-01")
+    assert result.exit_code == 1
+    assert "no raw file for retailer_1 2017-01-01" in result.output
+    assert "retail ingest" in result.output
+
+
+def test_a_broken_configuration_ends_with_2_and_help_still_works(
+    retail: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_ENGINE", "fast")
+    result = retail("status")
+    assert result.exit_code == 2
+    assert "engine: Input should be 'sail' or 'spark'" in result.output
+    assert retail("run", "--help").exit_code == 0
+
+
+def test_status_of_an_empty_lake_says_how_to_begin(retail: Command) -> None:
+    result = retail("status")
+    assert result.exit_code == 0
+    assert "No run yet" in result.output

@@ -1,0 +1,98 @@
+"""Configuration: typed, strict, and everything wrong with it told at once by its key."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from retail.errors import ConfigurationError
+from retail.settings import home, load_settings, web_address
+
+GOOD = """
+start_date = 2017-01-01
+[lake]
+url = "lake"
+[retailers.retailer_1]
+service = "amazon"
+name = "One"
+base_url = "https://api.example.com/"
+time_zone = "America/Chicago"
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    path = tmp_path / "test.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("name", ["local.toml", "aws.toml"])
+def test_the_shipped_files_are_right(name: str) -> None:
+    assert list(load_settings(home() / "conf" / name).retailers) == ["retailer_1", "retailer_2", "retailer_3"]
+
+
+def test_defaults_are_those_of_a_laptop(conf: Path) -> None:
+    settings = load_settings(conf)
+    assert (settings.engine, settings.start_date) == ("sail", date(2017, 1, 1))
+    assert settings.retailers["retailer_1"].base_url == "https://api.example.com"
+
+
+def test_the_environment_goes_over_the_file(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_ENGINE", "spark")
+    monkeypatch.setenv("RETAIL_WAREHOUSE__HOST", "db.example.com")
+    monkeypatch.setenv("RETAIL_RETAILERS__RETAILER_1__NAME", "Other")
+    settings = load_settings(conf)
+    assert (settings.engine, settings.warehouse.host) == ("spark", "db.example.com")
+    assert settings.retailers["retailer_1"].name == "Other"
+    assert settings.retailers["retailer_1"].service == "amazon"
+
+
+def test_secrets_in_the_environment_are_no_settings(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_RETAILER_1_CLIENT_SECRET", "hush")
+    assert "hush" not in repr(load_settings(conf))
+
+
+def test_everything_wrong_is_told_at_once(conf: Path) -> None:
+    text = GOOD.replace("start_date = 2017-01-01", 'start_date = "soon"\nengine = "fast"\ncolour = "red"')
+    text = text.replace("America/Chicago", "America/Nowhere").replace("https://api", "http://api")
+    conf.write_text(text + "[quality]\nquarantine_share = 7\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(conf)
+    keys = {problem.split(":")[0] for problem in caught.value.problems}
+    assert keys == {
+        "start_date", "engine", "colour", "quality.quarantine_share", "retailers.retailer_1.time_zone",
+        "retailers.retailer_1.base_url",
+    }  # fmt: skip
+    assert str(conf) in caught.value.hint
+
+
+def test_a_secret_put_into_the_file_is_refused_and_not_repeated(conf: Path) -> None:
+    conf.write_text(GOOD + 'client_secret = "hush-hush"\n')
+    with pytest.raises(ConfigurationError, match=r"retailers\.retailer_1\.client_secret") as caught:
+        load_settings(conf)
+    assert "hush-hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Retailer", "retailer-1", "a b", "../x", "r'1"])
+def test_a_retailer_s_id_is_a_plain_name_for_it_becomes_a_folder(name: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace("retailers.retailer_1", f'retailers."{name}"'))
+    with pytest.raises(ConfigurationError, match="lower-case letters, digits and _"):
+        load_settings(conf)
+
+
+@pytest.mark.parametrize(("text", "said"), [("a = ", "is not TOML"), (None, "cannot be read")])
+def test_a_file_that_is_none(text: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(path)
+
+
+def test_plain_http_is_for_this_machine_only() -> None:
+    assert web_address("http://127.0.0.1:81/") == "http://127.0.0.1:81"
+    with pytest.raises(ValueError, match="https"):
+        web_address("http://10.0.0.1")
