@@ -41,7 +41,7 @@ class Measured:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="make bench")
     arguments.add_argument("--lines", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    arguments.add_argument("--tools", nargs="+", default=["sail", "spark", "duckdb", "dlt"])
+    arguments.add_argument("--tools", nargs="+", default=["sail", "spark", "duckdb", "dlt", "dlt-arrow"])
     arguments.add_argument(
         "--write", type=Path, help="put the table into this file, after its first line of dashes"
     )
@@ -65,23 +65,19 @@ def _measure(scratch: Path, number: int, tools: list[str]) -> list[Measured]:
         folder = scratch / tool
         shutil.copytree(raw, folder)
         measured.append(_run(tool, folder, "first", number))
-        lines.write_update(folder, number)
-        measured.append(_run(tool, folder, "update", number // 100))
+        lines.write_next_days(folder, number)
+        measured.append(_run(tool, folder, "next days", number // 100, lines.NEXT_DAYS))
+        lines.write_corrections(folder, number)
+        measured.append(_run(tool, folder, "corrections", number // 100, lines.CORRECTIONS))
         shutil.rmtree(folder)
     return measured
 
 
-def _run(tool: str, folder: Path, load: str, rows: int) -> Measured:
-    ours = [
-        sys.executable,
-        "-m",
-        "bench.ours",
-        tool,
-        str(folder),
-        load,
-        *(["2018-01-02"] if load == "update" else []),
-    ]
-    other = [sys.executable, "-m", "bench.others", tool, str(folder), load]
+def _run(tool: str, folder: Path, load: str, rows: int, day: str | None = None) -> Measured:
+    run_id = load.replace(" ", "-")
+    ours = [sys.executable, "-m", "bench.ours", tool, str(folder), run_id, *([day] if day else [])]
+    other = [sys.executable, "-m", "bench.others", tool, str(folder), day or "all"]
+    os.sync()  # what was written before belongs to no load
     process = subprocess.Popen(
         ours if tool in ("sail", "spark") else other,
         stdout=subprocess.PIPE,

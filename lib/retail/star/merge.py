@@ -29,7 +29,7 @@ _MONEY_GROUP: Final = ("retailer_id", "business_date", "currency")
 
 @dataclass(frozen=True)
 class Plan:
-    """What merging will do to version `version` of the table: rows per action, and in which partitions."""
+    """What merging will do to version `version` of the table: rows per action, and which partitions it touches."""
 
     version: int
     partitions: list[str]
@@ -59,7 +59,7 @@ def plan(context: Context, table: Table, rows: DataFrame) -> Plan:
     """Count what `into` will do. Raises KeyCollisionError where a key stands for two natural keys."""
     version = delta.version(context.storage, table.path)
     assert version is not None, f"{table.name} is created before it is planned"  # noqa: S101
-    partitions = _partitions(table, rows)
+    partitions = _partitions(context, table, rows, version)
     joined = _beside_target(context, table, rows, version, partitions)
     actions = joined.groupBy("action").agg(F.count("*").alias("rows")).collect()
     counted = dict.fromkeys((*ACTIONS, "collision"), 0) | {row.action: row.rows for row in actions}
@@ -111,10 +111,14 @@ def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
     return version
 
 
-def _partitions(table: Table, rows: DataFrame) -> list[str]:
+def _partitions(context: Context, table: Table, rows: DataFrame, version: int) -> list[str]:
+    """Those that `rows` belong to, and those that hold their keys now: a corrected date moves a row."""
     if table.partition is None:
         return []
-    return sorted(str(row[0]) for row in rows.select(table.partition).distinct().collect())
+    target = delta.read(context.session, context.storage, table.path, at=version)
+    held = target.select(table.key, table.partition).join(rows.select(table.key), table.key, "left_semi")
+    both = rows.select(table.partition).union(held.select(table.partition)).distinct()
+    return sorted(str(row[0]) for row in both.collect())
 
 
 def _sum_money(rows: DataFrame) -> list[HopCount]:
@@ -142,12 +146,12 @@ def _newer(table: Table) -> str:
     )
 
 
-def _on(table: Table, target_partitions: Sequence[str]) -> str:
+def _on(table: Table, partitions: Sequence[str]) -> str:
     # Keys are never null, and Sail joins on `<=>` row by row: 21 s where `=` takes 1 s.
     condition = f"t.{table.key} = s.{table.key}"
     if table.partition is not None:
-        chosen = ", ".join(f"'{name}'" for name in target_partitions)
-        condition += f" AND t.{table.partition} = s.{table.partition} AND t.{table.partition} IN ({chosen})"
+        chosen = ", ".join(f"'{name}'" for name in partitions)
+        condition += f" AND t.{table.partition} IN ({chosen})"
     return condition
 
 

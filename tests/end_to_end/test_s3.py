@@ -1,0 +1,45 @@
+"""The whole way with the lake on an S3 server, payloads, raw files, ledger, lease and Delta tables alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from tests.conftest import needs_java
+from tests.end_to_end.conftest import Truth
+from tests.end_to_end.installation import Installation
+from tests.s3 import S3Server
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3]
+
+DAY = date(2017, 1, 1)
+
+
+@pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
+def test_a_day_from_the_retailers_to_the_views(
+    engine: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth
+) -> None:
+    if engine == "spark":
+        needs_java()
+    made, lake = install(f"on_s3_{engine}"), s3_server.new_lake()
+    variables = {
+        "RETAIL_ENGINE": engine,
+        "RETAIL_LAKE__URL": lake.url,
+        "RETAIL_LAKE__S3_ENDPOINT": str(lake.s3_endpoint),
+        "RETAIL_LAKE__S3_PATH_STYLE": "true",
+    }
+    first = made.retail("run", "--date", str(DAY), **variables)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "tie-out: every identity holds" in first.stdout
+    assert made.postgresql_figures() == truth([DAY])
+
+    bucket = lake.url.split("/")[2]
+    listed = s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]
+    rooms = {item["Key"].split("/")[1] for item in listed}
+    assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "ops"}
+    assert not (made.folder / "lake").exists()
+
+    again = made.retail("run", "--date", str(DAY), **variables)
+    assert "Nothing new to do" in again.stdout
