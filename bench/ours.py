@@ -9,11 +9,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from retail import steps
+from retail.job import Job
 from retail.quality import suites
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
-from retail.steps import Job
 
 
 class Silent:

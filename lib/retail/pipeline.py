@@ -17,11 +17,11 @@ import structlog
 from retail import logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
+from retail.job import Job, Record, Report
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Outcome, Unit, new_run_id
-from retail.steps import Job, Record, Report
 from retail.warehouse.publish import require_copy
 
 log = structlog.get_logger()
@@ -92,7 +92,7 @@ def run(
         job = Job(resources, current, report)
         failed = _do(job, tasks, held)
         if whole:
-            resources.ledger.mark_done(steps.units_to_process(job), current.run_id)
+            resources.ledger.mark_done(job.units_to_process(), current.run_id)
         outcome: Outcome = "partial" if failed else "success"
         resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
     return Result(current.run_id, outcome, failed, skipped_units=len(wanted) - len(left))
@@ -126,7 +126,7 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> dict[str, str]:
         for step in (step for task in tasks for step in TASKS[task]):
             held.check()
             _do_once(job, step)
-            if step == "extract" and not steps.units_to_process(job):
+            if step == "extract" and not job.units_to_process():
                 break
     except QualityError as error:
         ledger.end(run_id, "stopped", reason=error.message)

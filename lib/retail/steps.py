@@ -5,10 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Protocol
 
 import structlog
 
@@ -18,12 +16,11 @@ from retail.extract.extracting import extract
 from retail.extract.landing import land
 from retail.extract.retailers import open_service
 from retail.extract.windows import window_of
+from retail.job import Job, Record
 from retail.quality import suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
-from retail.resources import Resources
-from retail.runs.context import Context
-from retail.runs.ledger import Run, Unit
+from retail.runs.ledger import Unit
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build, has_merged, months_of_run
 from retail.warehouse.publish import publish, published_runs
@@ -32,30 +29,6 @@ from retail.warehouse.totals import star_totals
 from retail.warehouse.views import refresh
 
 log = structlog.get_logger()
-
-Record = dict[str, Any]
-
-
-class Report(Protocol):
-    """Where a run tells how it goes: a terminal, a log, or nowhere."""
-
-    def started(self, step: str) -> None: ...
-
-    def progress(self, step: str, done: int, text: str) -> None: ...
-
-    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run, with what it works with and where it tells how it goes."""
-
-    resources: Resources
-    run: Run
-    report: Report
-
-    def recorded(self, step: str) -> Record | None:
-        return self.resources.ledger.step(self.run.run_id, step)
 
 
 def extract_step(job: Job) -> Record:
@@ -80,7 +53,7 @@ def extract_step(job: Job) -> Record:
 def land_step(job: Job) -> Record:
     """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
     counts: list[HopCount] = []
-    units = units_to_process(job)
+    units = job.units_to_process()
     for retailer_id in sorted({retailer for retailer, _ in units}):
         service = open_service(retailer_id, job.resources.settings, job.resources.secrets)
         for retailer, day in units:
@@ -99,7 +72,7 @@ def land_step(job: Job) -> Record:
 
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
-    staged = staging.stage(_context(job), units_to_process(job), row_rules=load_row_rules())
+    staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     quarantined = _rows(staged.counts, "quarantined")
     return {
         "lines_version": staged.lines_version,
@@ -117,7 +90,7 @@ def gate_step(job: Job) -> Record:
     _warn(validation.failures)
     suites.stop_on_critical([validation])
     _stop_on_quarantined_share(staged.counts, job.resources.settings.quality.quarantine_share)
-    landed = _counts(job, "land")
+    landed = job.counts("land")
     identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
     tie_out.require(identities, [*landed, *staged.counts])
     return {
@@ -129,7 +102,7 @@ def gate_step(job: Job) -> Record:
 def merge_step(job: Job) -> Record:
     """Step 5. The star, and its rows and money before and after."""
     staged = _staged(job)
-    built = build(_context(job), staged)
+    built = build(job.context, staged)
     tie_out.require([tie_out.MERGED, tie_out.DELTA], [*staged.counts, *built.counts])
     fact = built.actions[fact_sales.TABLE.name]
     return {
@@ -144,7 +117,7 @@ def merge_step(job: Job) -> Record:
 
 def publish_step(job: Job) -> Record:
     """Step 6. What changed in Delta since the last publish goes to PostgreSQL, in one transaction."""
-    resources, context = job.resources, _context(job)
+    resources, context = job.resources, job.context
     prepare(resources.warehouse)
     published = published_runs(resources.warehouse)
     pending = [
@@ -180,7 +153,7 @@ def check_step(job: Job) -> Record:
     ]
     _warn(failure for validation in validations for failure in validation.failures)
     suites.stop_on_critical(validations)
-    lake = merge.totals(_context(job), fact_sales.TABLE, None, _version(job, fact_sales.TABLE.path))
+    lake = merge.totals(job.context, fact_sales.TABLE, None, _version(job, fact_sales.TABLE.path))
     lake = [count.as_hop("delta_after") for count in lake]
     in_postgresql = [
         HopCount(
@@ -212,14 +185,6 @@ def refresh_step(job: Job) -> Record:
         "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
         "views = PostgreSQL",
     }
-
-
-def units_to_process(job: Job) -> list[Unit]:
-    """The units that were extracted by this run, or all of them where it did not extract itself."""
-    record = job.recorded("extract")
-    if record is None:
-        return list(job.run.units)
-    return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
 
 
 def _extract_retailer(job: Job, retailer_id: str) -> tuple[list[Unit], str | None]:
@@ -272,17 +237,13 @@ def _nothing_landed(retailer_id: str) -> HopCount:
     )
 
 
-def _context(job: Job) -> Context:
-    return job.resources.context(job.run.run_id)
-
-
 def _staged(job: Job) -> staging.Staged:
     record = job.recorded("stage")
     if record is None:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    return staging.Staged(record["lines_version"], record["sales_version"], _counts(job, "stage"))
+    return staging.Staged(record["lines_version"], record["sales_version"], job.counts("stage"))
 
 
 def _version(job: Job, path: str) -> int:
@@ -292,11 +253,6 @@ def _version(job: Job, path: str) -> int:
             f"the Delta table {path} is not there", hint="run `retail run` for at least one day first"
         )
     return version
-
-
-def _counts(job: Job, step: str) -> list[HopCount]:
-    record = job.recorded(step)
-    return [HopCount.from_json(count) for count in record["counts"]] if record else []
 
 
 def _as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:

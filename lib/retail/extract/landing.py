@@ -21,7 +21,7 @@ from retail.errors import ExtractError, TieOutError
 from retail.extract import payloads
 from retail.extract.instants import is_normal
 from retail.extract.service import Service, Skipped
-from retail.records import HopCount, SalesRecord
+from retail.records import HopCount, SalesRecord, raw_key
 from retail.storage import Storage
 
 # As staging reads an amount (a test holds the two together): what it cannot read counts no money here either.
@@ -73,11 +73,6 @@ class _Tally:
             )
             for group, (rows, money) in sorted(self._figures.items(), key=lambda each: str(each[0]))
         ]
-
-
-def raw_key(retailer_id: str, logical_date: date) -> str:
-    """Where the raw file of a retailer's date lies."""
-    return f"raw/{retailer_id}/{logical_date:year=%Y/month=%m/day=%d}/sales_data.json"
 
 
 def money_of(record: SalesRecord) -> Decimal:

@@ -1,0 +1,54 @@
+"""A run as its steps see it: what it works with, what its steps recorded, and where it tells how it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+from retail.records import HopCount
+from retail.resources import Resources
+from retail.runs.context import Context
+from retail.runs.ledger import Run, Unit
+
+Record = dict[str, Any]
+
+
+class Report(Protocol):
+    """Where a run tells how it goes: a terminal, a log, or nowhere."""
+
+    def started(self, step: str) -> None: ...
+
+    def progress(self, step: str, done: int, text: str) -> None: ...
+
+    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, with what it works with and where it tells how it goes."""
+
+    resources: Resources
+    run: Run
+    report: Report
+
+    @property
+    def context(self) -> Context:
+        """What the steps in the engine need."""
+        return self.resources.context(self.run.run_id)
+
+    def recorded(self, step: str) -> Record | None:
+        """What the step recorded, or None where it has not ended."""
+        return self.resources.ledger.step(self.run.run_id, step)
+
+    def counts(self, step: str) -> list[HopCount]:
+        """Rows and money that the step counted; none where it has not ended."""
+        record = self.recorded(step)
+        return [HopCount.from_json(count) for count in record["counts"]] if record else []
+
+    def units_to_process(self) -> list[Unit]:
+        """The units that were extracted by this run, or all of them where it did not extract itself."""
+        record = self.recorded("extract")
+        if record is None:
+            return list(self.run.units)
+        return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
