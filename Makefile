@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · check · bench. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · check · bench · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
 
-.PHONY: setup s3-server demo test test-fast check bench lock clean
+.PHONY: setup s3-server demo test test-fast check bench picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -36,13 +36,16 @@ test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3"
 
 check: setup
-	@ruff check lib tests jobs bench
-	@ruff format --check lib tests jobs bench
+	@ruff check lib tests jobs bench docs
+	@ruff format --check lib tests jobs bench docs
 	@mypy
 	@lint-imports
 
 bench: setup
 	@python -m bench
+
+picture: setup
+	@python docs/picture.py
 
 lock:
 	@$(BIN)/python -m pip install --quiet uv

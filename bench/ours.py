@@ -43,7 +43,8 @@ def measure(engine: str, lake: str, run_id: str, days: list[date]) -> dict[str, 
         resources.session.range(1).collect()
         suites.warm_up()
         seconds["start"] = time.perf_counter() - began
-        run = resources.ledger.begin(run_id, [("retailer_1", day) for day in days], engine=engine)
+        units = [("retailer_1", day) for day in days]
+        run = resources.ledger.begin(run_id, units, tasks=["transform"], engine=engine)
         job = Job(resources, run, Silent())
         for name, step in (
             ("stage", steps.stage_step),

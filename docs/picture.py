@@ -1,7 +1,9 @@
 """Draws docs/demo.svg from a real `retail demo`: make picture"""
 
+import io
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -10,10 +12,11 @@ from rich.text import Text
 WIDTH = 132
 
 if __name__ == "__main__":
-    shown = subprocess.run(["retail", "demo"], check=True, capture_output=True, text=True).stdout
-    console = Console(record=True, width=WIDTH, file=Path("/dev/null").open("w"))
-    console.print(Text(shown))
-    picture = console.export_svg(title="make demo")
+    demo = [sys.executable, "-m", "retail.cli", "demo"]
+    shown = subprocess.run(demo, check=True, capture_output=True, text=True).stdout
+    shown = shown.replace(f"{Path.cwd()}/", "")
+    console = Console(record=True, width=WIDTH, file=io.StringIO())
+    console.print(Text(shown), soft_wrap=True)
     # The picture must not fetch a font from elsewhere.
-    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="make demo"), flags=re.DOTALL)
     Path(__file__).with_name("demo.svg").write_text(picture, encoding="utf-8")

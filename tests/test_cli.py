@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from retail.cli import main
 from retail.demo import demo_environment
+from retail.settings import home
 from tests.test_settings import GOOD
 
 Command = Callable[..., Result]
 
 
 @pytest.fixture
-def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs the command with a configuration of one retailer that no one answers for, and no secret set."""
     for name in demo_environment():
         if name.startswith("RETAIL_"):
@@ -28,7 +31,8 @@ def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(main, arguments)
 
-    return run
+    yield run
+    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
@@ -41,6 +45,7 @@ def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
         (("run", "--from", "2017-01-03", "--to", "2017-01-02"), "is later than"),
         (("run", "--date", "2016-12-31"), "before start_date 2017-01-01"),
         (("run", "--date", "2017-01-01", "--only", "retailer_9"), "the configuration has retailer_1"),
+        (("ingest", "--date", "2017-01-01", "--run-id", "../x"), "only letters, digits"),
         (("ruin",), "No such command"),
     ],
 )
@@ -87,3 +92,29 @@ def test_status_of_an_empty_lake_says_how_to_begin(retail: Command) -> None:
     result = retail("status")
     assert result.exit_code == 0
     assert "No run yet" in result.output
+
+
+def test_the_demo_keeps_away_from_real_retailers_and_shared_places(
+    retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_LAKE__URL", "s3://bucket/real")
+    result = retail("demo")
+    assert result.exit_code == 2
+    for key in ("lake.url", "warehouse.embedded", "retailers.retailer_1.base_url"):
+        assert f"  - {key}" in result.output
+    assert not (tmp_path / "lake").exists()
+
+
+def test_broken_expectations_and_missing_secrets_are_told_together_before_any_work(
+    retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("conf", "sql"):
+        shutil.copytree(home() / folder, tmp_path / folder)
+    (tmp_path / "conf/expectations/dim_store.json").write_text("{")
+    (tmp_path / "conf/expectations/row_rules.toml").write_text("[[rule]")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    result = retail("run", "--date", "2017-01-01")
+    assert result.exit_code == 2
+    for said in ("RETAIL_CUSTOMER_PEPPER is not set", "dim_store.json is not", "row_rules.toml is not TOML"):
+        assert said in result.output
+    assert not (tmp_path / "lake").exists()

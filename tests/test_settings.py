@@ -34,6 +34,11 @@ def test_the_shipped_files_are_right(name: str) -> None:
     assert list(load_settings(home() / "conf" / name).retailers) == ["retailer_1", "retailer_2", "retailer_3"]
 
 
+def test_the_pipeline_s_own_login_is_none_of_the_roles_that_nobody_logs_in_as() -> None:
+    user = load_settings(home() / "conf" / "aws.toml").warehouse.user
+    assert f"'{user}'" not in (home() / "sql" / "roles.sql").read_text()
+
+
 def test_defaults_are_those_of_a_laptop(conf: Path) -> None:
     settings = load_settings(conf)
     assert (settings.engine, settings.start_date) == ("sail", date(2017, 1, 1))
@@ -90,6 +95,50 @@ def test_a_file_that_is_none(text: str | None, said: str, tmp_path: Path) -> Non
         path.write_text(text)
     with pytest.raises(ConfigurationError, match=said):
         load_settings(path)
+
+
+@pytest.mark.parametrize("url", ["gs://b/lake", "S3://b/lake", "s3:/b", "s3:///lake", "file:///srv/lake"])
+def test_a_lake_that_is_neither_folder_nor_bucket_is_no_folder_of_that_name(url: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace('url = "lake"', f'url = "{url}"'))
+    with pytest.raises(ConfigurationError, match=r"lake\.url: .*must be a folder, or s3://bucket/prefix"):
+        load_settings(conf)
+
+
+@pytest.mark.parametrize("url", ["lake", "/srv/lake", "~/lake", "s3://b", "s3://b/lake", "s3a://b/lake"])
+def test_a_lake_is_a_folder_or_a_bucket(url: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace('url = "lake"', f'url = "{url}"'))
+    assert load_settings(conf).lake.url == url
+
+
+@pytest.mark.parametrize("endpoint", ["10.0.0.5:9000", "minio", "s3://minio:9000", "http://", ""])
+def test_an_s3_endpoint_is_a_web_address(endpoint: str, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_LAKE__S3_ENDPOINT", endpoint)
+    with pytest.raises(ConfigurationError, match=r"lake\.s3_endpoint: .*must be an address"):
+        load_settings(conf)
+
+
+def test_an_s3_endpoint_in_a_private_network_may_speak_plain_http(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_LAKE__S3_ENDPOINT", "http://10.0.0.5:9000")
+    assert load_settings(conf).lake.s3_endpoint == "http://10.0.0.5:9000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RETAIL_LAKE", "s3://b", r"RETAIL_LAKE: is not JSON"),
+        ("RETAIL_RETAILERS__RETAILER_1__OPTIONS", "{hush", r"a variable RETAIL_RETAILERS__…: is not JSON"),
+    ],
+)
+def test_a_variable_of_a_whole_section_that_is_not_json_is_named(
+    name: str, value: str, said: str, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_settings(conf)
+    assert "RETAIL_LAKE__URL" in caught.value.hint
+    assert value not in str(caught.value)
 
 
 def test_plain_http_is_for_this_machine_only() -> None:

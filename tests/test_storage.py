@@ -9,7 +9,7 @@ import pytest
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
-from retail.storage import LocalStorage, S3Storage, Storage
+from retail.storage import LocalStorage, S3Storage, Storage, open_storage
 from tests.s3 import S3Server
 
 
@@ -74,6 +74,18 @@ def test_a_bucket_that_is_not_there_is_named_with_what_to_do(s3_server: S3Server
     lake = s3_server.new_lake().model_copy(update={"url": "s3://no-such-bucket/lake"})
     with pytest.raises(StorageError, match=r"s3://no-such-bucket/lake.*\n.*doctor"):
         S3Storage(lake).write("a", b"")
+
+
+def test_a_profile_that_is_not_there_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    with pytest.raises(StorageError, match=r"cannot open s3://bucket/lake: .*no-such-profile.*\n.*AWS_"):
+        open_storage(LakeSettings(url="s3://bucket/lake"))
+
+
+def test_an_endpoint_that_boto_refuses_is_told_with_the_key_to_mend() -> None:
+    lake = LakeSettings(url="s3://bucket/lake", s3_endpoint="http://not a host:9000")
+    with pytest.raises(StorageError, match=r"Invalid endpoint.*\n.*lake\.s3_endpoint"):
+        open_storage(lake)
 
 
 def test_the_engine_names_the_same_place(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def run(settings: Settings, /, *, again: bool, **dates: Any) -> None:
 def _task(name: str, text: str) -> None:
     @main.command(name, help=text)
     @_dates
-    @click.option("--run-id", help="Go on with this run, as a scheduler's next task does.")
+    @click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
     @_with_settings
     def command(settings: Settings, /, *, run_id: str | None, **dates: Any) -> None:
         _pipeline(settings, (name,), run_id=run_id, **dates)
@@ -174,7 +174,7 @@ def _pipeline(
     out = terminal.console()
     with Resources(settings, Secrets()) as resources:
         with _reporting(out) as report:
-            result = pipeline.run(resources, units, report, tasks=tasks, again=again, run_id=run_id)
+            result = pipeline.run(resources, units, report, tasks=tasks, again=again, name=run_id)
         terminal.show_result(out, result, pipeline.tie_out_of(resources, result.run_id))
     sys.exit(result.exit_code)
 

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
 from retail import pipeline, terminal
-from retail.errors import RetailError
+from retail.errors import ConfigurationError, RetailError
 from retail.resources import Resources
 from retail.runs.ledger import units_of
 from retail.secrets import Secrets
@@ -34,7 +35,11 @@ CLOCK_AHEAD: Final = timedelta(days=2)
 
 
 def demo(settings: Settings, days: int, out: Console, report: terminal.PlainReport) -> int:
-    """Run `days` days from the simulator to the views, show the result, and say where to go on."""
+    """Run `days` days from the simulator to the views, show the result, and say where to go on.
+
+    Raises ConfigurationError for a configuration of real retailers, or whose lake or server others may share.
+    """
+    _require_playground(settings)
     started = time.monotonic()
     environment = demo_environment()
     dates = [settings.start_date + timedelta(days=n) for n in range(days)]
@@ -56,6 +61,22 @@ def demo(settings: Settings, days: int, out: Console, report: terminal.PlainRepo
         with embedded.running(settings.warehouse, keep_running=True):
             _where_to_go_on(out, work, shown)
     return result.exit_code
+
+
+def _require_playground(settings: Settings) -> None:
+    """Simulated sales must never come into a real star."""
+    found = []
+    if "://" in settings.lake.url:
+        found.append(f"lake.url: {settings.lake.url} is no local folder")
+    if not settings.warehouse.embedded:
+        found.append("warehouse.embedded: the demo brings its own PostgreSQL, and this is another")
+    for name, retailer in settings.retailers.items():
+        if urlsplit(retailer.base_url).scheme == "https":
+            found.append(f"retailers.{name}.base_url: {retailer.base_url} may be a real retailer")
+    if found:
+        raise ConfigurationError(
+            found, hint="the demo is for conf/local.toml: unset RETAIL_CONF and the RETAIL_… variables"
+        )
 
 
 def demo_environment() -> dict[str, str]:

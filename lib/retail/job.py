@@ -46,6 +46,11 @@ class Job:
         record = self.recorded(step)
         return [HopCount.from_json(count) for count in record["counts"]] if record else []
 
+    def failed_retailers(self) -> dict[str, str]:
+        """The retailers that the run could not read, and why."""
+        record = self.recorded("extract")
+        return dict(record["failed"]) if record else {}
+
     def units_to_process(self) -> list[Unit]:
         """The units that were extracted by this run, or all of them where it did not extract itself."""
         record = self.recorded("extract")

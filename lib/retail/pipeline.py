@@ -18,10 +18,12 @@ from retail import logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
+from retail.quality import suites
+from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.ledger import Outcome, Unit, new_run_id
+from retail.runs.ledger import Outcome, Run, Unit, new_run_id
 from retail.warehouse.publish import require_copy
 
 log = structlog.get_logger()
@@ -51,7 +53,7 @@ STEPS: Final = tuple(_STEPS)
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `failed` maps a retailer to why it could not be read."""
+    """How a command ended. `failed` maps a retailer to why this command could not read it."""
 
     run_id: str | None
     outcome: Outcome
@@ -60,7 +62,7 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        return 3 if self.outcome == "partial" else 0
+        return 3 if self.failed else 0
 
 
 def run(
@@ -70,42 +72,50 @@ def run(
     *,
     tasks: Sequence[str] = ALL_TASKS,
     again: bool = False,
-    run_id: str | None = None,
+    name: str | None = None,
 ) -> Result:
-    """Bring `units` through the tasks.
+    """Bring `units` through the tasks, as the run called `name` where one is given.
 
     With all tasks, units that have come all the way before are left out unless `again`. Raises
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
+    new = new_run_id(datetime.now(UTC), name)
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS
-    left = [unit for unit in wanted if unit not in resources.ledger.done()] if whole and not again else wanted
+    done = resources.ledger.done() if whole and not again else set()
+    left = [unit for unit in wanted if unit not in done]
     if not left:
         return Result(None, "success", skipped_units=len(wanted))
-    run_id = run_id or new_run_id(datetime.now(UTC))
+    begun = _begun(resources, left, tasks, again=again, name=name)
+    run_id = begun.run_id if begun else new
     with lease.hold(resources.storage, run_id) as held:
-        unfinished = resources.ledger.unfinished(left) if whole else None
-        current = unfinished or resources.ledger.begin(run_id, left, engine=resources.settings.engine)
-        logs.bind_run(current.run_id)
+        engine = resources.settings.engine
+        current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)
+        logs.bind_run(run_id)
         job = Job(resources, current, report)
-        failed = _do(job, tasks, held)
-        if whole:
-            resources.ledger.mark_done(job.units_to_process(), current.run_id)
+        _do(job, tasks, held)
+        failed = job.failed_retailers()
+        if all(job.recorded(step) for step in STEPS):
+            resources.ledger.mark_done(job.units_to_process(), run_id)
         outcome: Outcome = "partial" if failed else "success"
-        resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
-    return Result(current.run_id, outcome, failed, skipped_units=len(wanted) - len(left))
+        resources.ledger.end(run_id, outcome, reason="; ".join(failed.values()))
+    return Result(run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=len(wanted) - len(left))
 
 
 def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: Sequence[str]) -> None:
     """Raises ConfigurationError with all that is wrong; only a run that fetches needs the retailers' secrets."""
+    found: list[str] = []
     if "ingest" in tasks:
-        retailers = sorted({retailer for retailer, _ in units})
-        found = problems(resources.settings, resources.secrets, retailers)
-        if found:
-            raise ConfigurationError(found)
-    require_copy(resources.settings.sync)
+        found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
+    for judge in (load_row_rules, suites.read_all, lambda: require_copy(resources.settings.sync)):
+        try:
+            judge()
+        except ConfigurationError as error:
+            found += error.problems
+    if found:
+        raise ConfigurationError(found)
 
 
 def tie_out_of(resources: Resources, run_id: str | None) -> list[HopCount]:
@@ -119,8 +129,19 @@ def tie_out_of(resources: Resources, run_id: str | None) -> list[HopCount]:
     return counts
 
 
-def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> dict[str, str]:
-    """The tasks' steps in order; gives the retailers that failed, and why."""
+def _begun(
+    resources: Resources, units: Sequence[Unit], tasks: Sequence[str], *, again: bool, name: str | None
+) -> Run | None:
+    """The run to go on with: the named one, or one of the whole way that did not come to its end."""
+    if name is not None:
+        return resources.ledger.named(name, units)
+    if again or tuple(tasks) != ALL_TASKS:
+        return None
+    return resources.ledger.unfinished(units, tasks=tasks)
+
+
+def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
+    """The tasks' steps in order."""
     ledger, run_id = job.resources.ledger, job.run.run_id
     try:
         for step in (step for task in tasks for step in TASKS[task]):
@@ -141,8 +162,6 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> dict[str, str]:
             f"run {run_id} failed: {type(error).__name__}: {str(error)[:500]}",
             hint="nothing half-done was published; the same command goes on where it stopped",
         ) from error
-    extracted = job.recorded("extract")
-    return dict(extracted["failed"]) if extracted else {}
 
 
 def _do_once(job: Job, step: str) -> None:

@@ -12,9 +12,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-RECORD_TYPES: Final = ("sale", "return", "refund")
-STATUSES: Final = ("completed", "cancelled")
-
 # Kind of each field in the star; "string" where nothing is to be parsed.
 TYPES: Final[dict[str, str]] = {
     "sold_at": "timestamp",

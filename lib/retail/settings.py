@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from retail.errors import ConfigurationError
 
@@ -47,6 +53,21 @@ class LakeSettings(Section):
     s3_region: str = "us-east-1"
     s3_path_style: bool = False
 
+    @field_validator("url")
+    @classmethod
+    def _is_a_folder_or_a_bucket(cls, value: str) -> str:
+        if re.match(r"[a-z][a-z0-9+.-]*:/", value, re.IGNORECASE) and not re.match(r"s3a?://[^/]", value):
+            raise ValueError("must be a folder, or s3://bucket/prefix in lower case (s3a:// is the same)")
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _is_a_server(cls, value: str | None) -> str | None:
+        # Unlike `web_address`, http:// goes for any host: S3 servers in a private network often speak nothing else.
+        if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
+            raise ValueError("must be an address such as https://s3.example.com or http://10.0.0.5:9000")
+        return value
+
 
 class SparkSettings(Section):
     """Used by `engine = "spark"` only; `spark-submit` arguments go over these."""
@@ -67,9 +88,13 @@ class ExtractSettings(Section):
 
 
 class QualitySettings(Section):
-    """The gate stops a run whose quarantined share of landed lines is above `quarantine_share`."""
+    """The gate stops a run in which a retailer's share of lines in quarantine is above `quarantine_share`.
+
+    Up to `quarantine_lines` of them are let pass whatever their share, for a small retailer's one bad line.
+    """
 
     quarantine_share: float = Field(default=0.01, ge=0, le=1)
+    quarantine_lines: int = Field(default=5, ge=0)
 
 
 class WarehouseSettings(Section):
@@ -170,3 +195,15 @@ def load_settings(path: Path | None = None) -> Settings:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         raise ConfigurationError(problems, hint=f"mend {path} or the RETAIL_… variable over it") from None
+    except SettingsError as error:
+        raise ConfigurationError(
+            [f"{_variable_of(error)}: is not JSON"],
+            hint="a key of a section has a variable of its own, such as RETAIL_LAKE__URL; a whole section is JSON",
+        ) from None
+
+
+def _variable_of(error: SettingsError) -> str:
+    """The variable of a section that cannot be read, by the section's name, which is all the error tells."""
+    named = re.search(r'field "(\w+)"', str(error))
+    variable = f"RETAIL_{named[1].upper()}" if named else "RETAIL_…"
+    return variable if variable in (name.upper() for name in os.environ) else f"a variable {variable}__…"

@@ -11,18 +11,18 @@ from decimal import Decimal
 import structlog
 
 from retail import delta, star
-from retail.errors import GateError, RetailError
+from retail.errors import RetailError
 from retail.extract.extracting import extract
 from retail.extract.landing import land
 from retail.extract.retailers import open_service
 from retail.extract.windows import window_of
 from retail.job import Job, Record
-from retail.quality import suites, tie_out
+from retail.quality import quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.runs.ledger import Unit
 from retail.star import fact_sales, merge, staging
-from retail.star.build import build, has_merged, months_of_run
+from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
 from retail.warehouse.totals import star_totals
@@ -73,12 +73,12 @@ def land_step(job: Job) -> Record:
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
-    quarantined = _rows(staged.counts, "quarantined")
+    bad = _rows(staged.counts, "quarantined")
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
         "counts": _as_json(staged.counts),
-        "summary": f"{_rows(staged.counts, 'staged'):,} rows staged, {quarantined:,} quarantined",
+        "summary": f"{_rows(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
     }
 
 
@@ -89,7 +89,7 @@ def gate_step(job: Job) -> Record:
     validation = suites.validate("staged_sales", sales)
     _warn(validation.failures)
     suites.stop_on_critical([validation])
-    _stop_on_quarantined_share(staged.counts, job.resources.settings.quality.quarantine_share)
+    quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
     identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
     tie_out.require(identities, [*landed, *staged.counts])
@@ -100,10 +100,13 @@ def gate_step(job: Job) -> Record:
 
 
 def merge_step(job: Job) -> Record:
-    """Step 5. The star, and its rows and money before and after."""
+    """Step 5. The star, and its rows and money before and after; what does not add up is not committed."""
     staged = _staged(job)
-    built = build(job.context, staged)
-    tie_out.require([tie_out.MERGED, tie_out.DELTA], [*staged.counts, *built.counts])
+    _require_earlier_merge(job)
+    built = build(
+        job.context, staged, judge=lambda plan: tie_out.require([tie_out.MERGED], [*staged.counts, *plan])
+    )
+    tie_out.require([tie_out.DELTA], built.counts)
     fact = built.actions[fact_sales.TABLE.name]
     return {
         "versions": built.versions,
@@ -123,7 +126,7 @@ def publish_step(job: Job) -> Record:
     pending = [
         run_id
         for run_id in resources.ledger.run_ids()
-        if run_id not in published and has_merged(context, run_id)
+        if run_id not in published and resources.ledger.came_to_merge(run_id)
     ]
     months = sorted({month for run_id in pending for month in months_of_run(context, run_id)})
     result = publish(
@@ -153,7 +156,7 @@ def check_step(job: Job) -> Record:
     ]
     _warn(failure for validation in validations for failure in validation.failures)
     suites.stop_on_critical(validations)
-    lake = merge.totals(job.context, fact_sales.TABLE, None, _version(job, fact_sales.TABLE.path))
+    lake = merge.totals(job.context, fact_sales.TABLE, None, at=_version(job, fact_sales.TABLE.path))
     lake = [count.as_hop("delta_after") for count in lake]
     in_postgresql = [
         HopCount(
@@ -221,14 +224,20 @@ def _extract_retailer(job: Job, retailer_id: str) -> tuple[list[Unit], str | Non
     return fetched, None
 
 
-def _stop_on_quarantined_share(counts: list[HopCount], allowed: float) -> None:
-    read, quarantined = _rows(counts, "read"), _rows(counts, "quarantined")
-    if read and quarantined / read > allowed:
-        raise GateError(
-            f"{quarantined:,} of {read:,} lines ({quarantined / read:.2%}) are in quarantine; "
-            f"quality.quarantine_share allows {allowed:.2%}",
-            hint="see why in the Delta table quarantine/, column reasons; mend the source, then run again",
-        )
+def _require_earlier_merge(job: Job) -> None:
+    """The run that merged last may have been killed, or stopped, before its figures were proven: they are now.
+
+    A table that was put back to what it held before that merge is right too.
+    """
+    resources = job.resources
+    for run_id in reversed(resources.ledger.run_ids()):
+        if run_id == job.run.run_id or not resources.ledger.came_to_merge(run_id):
+            continue
+        if resources.ledger.step(run_id, "merge") is None:
+            counts = merged_by(job.context, run_id)
+            if tie_out.differences(tie_out.RESTORED, counts):
+                tie_out.require([tie_out.DELTA], counts)
+        return
 
 
 def _nothing_landed(retailer_id: str) -> HopCount:

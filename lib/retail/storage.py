@@ -129,20 +129,25 @@ class S3Storage:
     def __init__(self, settings: LakeSettings) -> None:
         import boto3
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
 
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
-        self._client: S3Client = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint,
-            region_name=settings.s3_region,
-            config=Config(
-                retries={"mode": "standard", "max_attempts": 5},
-                s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
-            ),
+        config = Config(
+            retries={"mode": "standard", "max_attempts": 5},
+            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
+        try:
+            self._client: S3Client = boto3.client(
+                "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise StorageError(
+                f"cannot open {self.url}: {error}",
+                hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
+            ) from error
 
     def read(self, key: str) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError

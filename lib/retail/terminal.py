@@ -16,6 +16,8 @@ from retail.records import HopCount
 # The hops in the order of the way, as the tie-out table shows them.
 HOPS: Final = (
     "fetched",
+    "skipped",
+    "superseded",
     "landed",
     "quarantined",
     "duplicate",
@@ -23,6 +25,7 @@ HOPS: Final = (
     "inserted",
     "updated_in",
     "unchanged",
+    "stale",
 )
 
 
@@ -144,5 +147,5 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     for retailer, reason in result.failed.items():
         out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False)
     if result.failed:
-        out.print("The same command fetches what is missing; done days are left out.")
+        out.print("`retail run` for the same dates fetches what is missing; done days are left out.")
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)

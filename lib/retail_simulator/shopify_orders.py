@@ -63,6 +63,7 @@ def render_line(line: Line) -> Json:
         "quantity": line.quantity,
         "currentQuantity": line.quantity,
         "product": _render_product(product),
+        "variant": {"id": f"gid://shopify/ProductVariant/{product.sku}", "sku": product.sku},
         "originalTotalSet": money_bag(gross),
         "originalUnitPriceSet": money_bag(_unit_price(gross, line.quantity)),
         "discountedTotalSet": money_bag(dollars(line.net)),

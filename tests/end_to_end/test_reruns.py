@@ -48,6 +48,8 @@ def test_days_in_another_order_and_task_by_task_give_the_same_star(
             assert ended.returncode == 0, ended.stdout + ended.stderr
     assert star_of(other) == star_of(two_days)
     assert warehouse_of(other) == warehouse_of(two_days)
+    told = other.retail("run", "--from", str(DAYS[0]), "--to", str(DAYS[1]))
+    assert "Nothing new to do: all 6 retailer-days" in told.stdout
 
 
 def test_one_retailer_down_stops_no_other_and_the_next_run_catches_it_up(

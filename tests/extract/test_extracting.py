@@ -192,3 +192,15 @@ def test_a_failure_in_the_middle_keeps_the_pages_so_far_and_the_next_try_asks_fo
 
     assert [seen.query.get("paginationToken") for seen in server.seen] == [None, "t1", "t1"]
     assert (extracted.pages, extracted.fetched) == (2, 1)
+
+
+def test_a_day_that_is_not_over_is_not_asked_for_lest_a_part_be_taken_for_the_whole(lake):
+    service, before = Paged(), WINDOW.end - timedelta(seconds=1)
+
+    with pytest.raises(ExtractError, match="2017-01-05 is over at 2017-01-06 08:00 UTC"):
+        extract(
+            service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1", now=lambda: before
+        )  # fmt: skip
+
+    assert service.asked_from == []
+    assert list(lake.list("payloads/")) == []

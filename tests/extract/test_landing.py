@@ -108,16 +108,29 @@ def test_a_version_from_a_later_run_of_the_date_counts_too(lake):
     assert [line["total_amount"] for line in lines] == ["8.00"]
 
 
-def test_of_equally_new_versions_the_one_fetched_first_stays(lake):
+def test_of_equally_new_versions_the_one_fetched_later_wins(lake):
     again = [*OLD[:4], "77.00"]
     keep(lake, [OLD], run_id="r1")
     keep(lake, [again], run_id="r2")
 
-    _, lines = landed(lake)
+    result, lines = landed(lake)
 
-    assert [line["source_ref"] for line in lines] == [
-        "payloads/retailer_1/date=2017-01-05/run=r1/page-00001.json.gz#/answer/0"
+    assert [(line["total_amount"], line["source_ref"]) for line in lines] == [
+        ("77.00", "payloads/retailer_1/date=2017-01-05/run=r2/page-00001.json.gz#/answer/0")
     ]
+    assert figures(result)["superseded", None, "2017-01-05"] == (1, "10.00")
+
+
+def test_what_is_fetched_again_unchanged_leaves_the_same_bytes(lake):
+    keep(lake, [OLD, OTHER], run_id="r1")
+    _ = landed(lake)
+    first = lake.read(KEY)
+
+    keep(lake, [OTHER, OLD], run_id="r2")
+    result, _ = landed(lake)
+
+    assert lake.read(KEY) == first
+    assert figures(result)["superseded", None, "2017-01-05"] == (1, "10.00")
 
 
 def test_a_time_that_is_none_is_older_than_any(lake):
@@ -130,12 +143,43 @@ def test_a_time_that_is_none_is_older_than_any(lake):
 
 def test_lines_without_a_whole_key_are_all_kept(lake):
     nameless = [None, "1", None, None, "3.00"]
-    keep(lake, [nameless, nameless, ["T1", None, None, None, None]])
+    keep(lake, [nameless, nameless], [["T1", None, None, None, None]])
 
     result, lines = landed(lake)
 
-    assert [line["source_ref"][-9:] for line in lines] == ["/answer/0", "/answer/1", "/answer/2"]
+    assert [line["source_ref"].rpartition("/page-")[2] for line in lines] == [
+        "00001.json.gz#/answer/0",
+        "00001.json.gz#/answer/1",
+        "00002.json.gz#/answer/0",
+    ]
     assert figures(result)["landed", None, None] == (3, "6.00")
+
+
+def test_lines_without_a_whole_key_are_those_of_the_newest_run(lake):
+    nameless = [None, "1", None, None, "3.00"]
+    keep(lake, [nameless, OLD], [nameless], run_id="r1")
+    keep(lake, [nameless], run_id="r2")
+
+    result, lines = landed(lake)
+
+    assert [line["source_ref"] for line in lines] == [
+        "payloads/retailer_1/date=2017-01-05/run=r2/page-00001.json.gz#/answer/0",
+        "payloads/retailer_1/date=2017-01-05/run=r1/page-00001.json.gz#/answer/1",
+    ]
+    counted = figures(result)
+    assert counted["fetched", None, None] == (3, "9.00")
+    assert counted["superseded", None, None] == (2, "6.00")
+    assert counted["landed", None, None] == (1, "3.00")
+
+
+def test_a_mended_day_is_rid_of_its_lines_without_a_key(lake):
+    keep(lake, [[None, "1", None, None, "3.00"]], run_id="r1")
+    keep(lake, [], run_id="r2")
+
+    result, lines = landed(lake)
+
+    assert lines == []
+    assert figures(result)["superseded", None, None] == (1, "3.00")
 
 
 def test_what_is_skipped_is_counted_by_reason_and_not_landed(lake):

@@ -31,6 +31,7 @@ LINE = {
     "currentQuantity": 1,
     "isGiftCard": False,
     "product": {"id": "gid://shopify/Product/6796229509309", "productType": "Mugs"},
+    "variant": {"id": "gid://shopify/ProductVariant/40090604011709"},
     "originalTotalSet": money("39.98", "37.00"),
     "originalUnitPriceSet": money("19.99"),
     "discountedTotalSet": money("39.98"),
@@ -115,9 +116,10 @@ def test_an_order_without_a_location_or_a_customer_has_none():
 @pytest.mark.parametrize(
     ("line", "product_id"),
     [
-        ({"sku": ""}, "product-6796229509309"),
+        ({"sku": ""}, "variant-40090604011709"),
         ({"sku": None, "variant": {"id": "gid://shopify/ProductVariant/9"}}, "variant-9"),
-        ({"sku": None, "product": None}, "line-12204214845629"),
+        ({"sku": None, "variant": None}, "product-6796229509309"),
+        ({"sku": None, "variant": None, "product": None}, "line-12204214845629"),
     ],
 )
 def test_a_line_without_sku_is_known_by_variant_product_or_itself(line, product_id):

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from structlog.testing import capture_logs
 
+from retail.extract import payloads
 from retail.extract.answers import parse
 from retail.extract.extracting import Extracted, extract
 from retail.extract.landing import Landed, land
@@ -118,6 +119,15 @@ def test_every_line_leads_back_to_what_the_retailer_answered(bring_in, retailer_
             found = found[int(step)] if isinstance(found, list) else found[step]
         told = found.get("orderItemId") or found.get("lineNumber") or found["id"].rsplit("/", 1)[-1]
         assert told == line["line_id"]
+
+
+def test_a_line_of_shopify_is_asked_for_its_variant_by_which_it_is_known_without_sku(bring_in):
+    brought = bring_in("retailer_3", DAY, options={"page_size": 60, "lines_page_size": 8})
+
+    pages = [payload.answer for _, payload in payloads.read_all(brought.lake, "retailer_3", DAY)]
+    orders = [order for page in pages for order in page["data"]["orders"]["nodes"]]
+    lines = [line for order in orders for line in order["lineItems"]["nodes"]]
+    assert {line["variant"]["id"].rpartition("/")[0] for line in lines} == {"gid://shopify/ProductVariant"}
 
 
 @pytest.mark.parametrize(

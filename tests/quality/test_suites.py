@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -103,7 +104,14 @@ def test_every_table_of_the_star_has_a_suite_over_its_own_columns(table: Table) 
     [
         ("{", "is not an expectation suite"),
         ("{}", "is not an expectation suite"),
-        ('{"expectations": [{"type": "expect_magic", "kwargs": {}}]}', "expect_magic"),
+        (
+            '{"name": "x", "expectations": [{"type": "a", "kwargs": {}}]}',
+            r"expectations\.0\.severity: Field required",
+        ),
+        (
+            '{"name": "x", "expectations": [{"type": "expect_magic", "kwargs": {}, "severity": "info"}]}',
+            "expect_magic",
+        ),
         (None, "cannot be read"),
     ],
 )
@@ -117,3 +125,17 @@ def test_a_broken_suite_is_a_clear_configuration_error(
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     with pytest.raises(ConfigurationError, match=said):
         suites.load("dim_store")
+
+
+def test_the_shape_of_every_suite_is_seen_before_a_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ("staged_sales", *(table.name for table in star.TABLES)) == suites.SUITES
+    suites.read_all()
+    shutil.copytree(home() / "conf", tmp_path / "conf")
+    for name in ("dim_store", "fact_sales"):
+        (tmp_path / "conf/expectations" / f"{name}.json").write_text("{")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError) as caught:
+        suites.read_all()
+    assert len(caught.value.problems) == 2

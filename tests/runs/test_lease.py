@@ -78,6 +78,24 @@ def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path
         held.check()
 
 
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").is_symlink(), reason="this machine has no pid namespaces")
+def test_of_another_container_of_this_host_only_the_expiry_counts(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "there", now=at(NOON)):
+        (key,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(key))
+    ours = str(Path("/proc/self/ns/pid").readlink())
+    assert ours in record["machine"]
+    there = record["machine"].replace(ours, "pid:[4026530000]")
+    # Its process id is, in this container, of no process at all.
+    record |= {"machine": there, "pid": 2**22 + 1, "process_started": "1", "released": False}
+    storage.write(key, json.dumps(record).encode())
+    with pytest.raises(LeaseHeldError, match="run there"), lease.hold(storage, "here", now=at(NOON)):
+        pass
+    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME)) as held:
+        held.check()
+
+
 def test_of_many_that_start_at_once_one_gets_the_lease(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from retail.errors import StorageError
+from retail.errors import ConfigurationError, StorageError
 from retail.runs.checkpoint import checkpoint
 from retail.runs.ledger import Ledger, new_run_id
 from retail.storage import LocalStorage
 
+TASKS = ("ingest", "transform", "check", "refresh")
 UNITS = [("retailer_1", date(2017, 1, 5)), ("retailer_2", date(2017, 1, 5))]
 
 
@@ -21,7 +22,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_a_step_that_ended_is_found_again_with_its_result(ledger: Ledger) -> None:
-    ledger.begin("run-1", UNITS, engine="sail")
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     assert ledger.step("run-1", "land") is None
     ledger.end_step("run-1", "land", {"rows": 3}, seconds=1.5)
     found = ledger.step("run-1", "land")
@@ -30,29 +31,71 @@ def test_a_step_that_ended_is_found_again_with_its_result(ledger: Ledger) -> Non
 
 
 def test_a_killed_run_is_taken_up_by_the_next_for_the_same_units_in_any_order(ledger: Ledger) -> None:
-    ledger.begin("run-1", UNITS, engine="sail")
-    found = ledger.unfinished(reversed(UNITS))
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    found = ledger.unfinished(reversed(UNITS), tasks=TASKS)
     assert found is not None
     assert found.run_id == "run-1"
 
 
 @pytest.mark.parametrize("outcome", ["success", "partial", "stopped"])
 def test_a_run_that_came_to_its_end_is_not_taken_up(ledger: Ledger, outcome: str) -> None:
-    ledger.begin("run-1", UNITS, engine="sail")
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     ledger.end("run-1", outcome)  # type: ignore[arg-type]
-    assert ledger.unfinished(UNITS) is None
+    assert ledger.unfinished(UNITS, tasks=TASKS) is None
 
 
-def test_a_killed_run_is_left_where_another_worked_after_it(ledger: Ledger) -> None:
-    ledger.begin("run-1", UNITS, engine="sail")
-    ledger.begin("run-2", UNITS[:1], engine="sail")
+def test_a_killed_run_of_single_tasks_is_not_taken_up_by_one_of_the_whole_way(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=("transform",), engine="sail")
+    assert ledger.unfinished(UNITS, tasks=TASKS) is None
+
+
+def test_a_run_that_merged_nothing_does_not_stand_between(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.begin("run-2", UNITS[:1], tasks=("check",), engine="sail")
     ledger.end("run-2", "success")
-    assert ledger.unfinished(UNITS) is None
+    found = ledger.unfinished(UNITS, tasks=TASKS)
+    assert found is not None
+    assert found.run_id == "run-1"
+
+
+def test_a_killed_run_is_left_where_another_merged_after_it(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.begin("run-2", UNITS[:1], tasks=TASKS, engine="sail")
+    ledger.end_step("run-2", "gate", {}, seconds=0)
+    ledger.end("run-2", "success")
+    assert ledger.unfinished(UNITS, tasks=TASKS) is None
+
+
+def test_a_named_run_is_found_again_for_its_units_only(ledger: Ledger) -> None:
+    run_id = new_run_id(datetime(2026, 11, 24, 2, tzinfo=UTC), "nightly")
+    ledger.begin(run_id, UNITS, tasks=("ingest",), engine="sail")
+    found = ledger.named("nightly", UNITS)
+    assert found is not None
+    assert found.run_id == run_id == "20261124T020000Z-nightly"
+    assert ledger.named("other", UNITS) is None
+    with pytest.raises(ConfigurationError, match="of retailer_1, retailer_2 for 2017-01-05, and of nothing"):
+        ledger.named("nightly", UNITS[:1])
+
+
+def test_a_named_run_is_not_gone_on_with_where_another_merged_after_it(ledger: Ledger) -> None:
+    first, second = (new_run_id(datetime(2026, 11, 24, hour, tzinfo=UTC), f"at-{hour}") for hour in (2, 3))
+    ledger.begin(first, UNITS, tasks=("ingest",), engine="sail")
+    ledger.begin(second, UNITS[:1], tasks=("ingest",), engine="sail")
+    assert ledger.named("at-2", UNITS) is not None
+    ledger.end_step(second, "gate", {}, seconds=0)
+    with pytest.raises(ConfigurationError, match="run 20261124T030000Z-at-3 merged after it began"):
+        ledger.named("at-2", UNITS)
+
+
+@pytest.mark.parametrize("name", ["../x", "scheduled__2026-11-24T00:00:00+00:00", "", "a b"])
+def test_a_name_that_can_be_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="only letters, digits"):
+        new_run_id(datetime(2026, 11, 24, tzinfo=UTC), name)
 
 
 def test_a_killed_run_for_other_units_is_not_taken_up(ledger: Ledger) -> None:
-    ledger.begin("run-1", UNITS, engine="sail")
-    assert ledger.unfinished(UNITS[:1]) is None
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    assert ledger.unfinished(UNITS[:1], tasks=TASKS) is None
 
 
 def test_a_broken_record_is_named_with_what_to_do(tmp_path: Path) -> None:

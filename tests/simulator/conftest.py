@@ -47,6 +47,7 @@ query Lines($id: ID!, $after: String, $lines: Int = 50) {
 fragment Line on LineItem {
   id sku title vendor quantity currentQuantity isGiftCard
   product { id productType }
+  variant { id sku }
   taxLines { title rate priceSet { shopMoney { amount } } }
   originalTotalSet { shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }
   originalUnitPriceSet { shopMoney { amount } }

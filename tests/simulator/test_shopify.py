@@ -180,6 +180,11 @@ def test_the_discount_is_what_lies_between_original_and_discounted_total(orders)
         assert discount(line) > 0
 
 
+def test_a_line_tells_its_variant(orders):
+    for line in (line for order in orders for line in order["lines"]):
+        assert line["variant"] == {"id": f"gid://shopify/ProductVariant/{line['sku']}", "sku": line["sku"]}
+
+
 def test_a_line_without_quantity_is_served(simulator, token, sql):
     [(order_id, product)] = sql(
         "SELECT order_id, product_id FROM sales WHERE retailer = 'retailer_3' AND quantity = 0"
@@ -230,6 +235,10 @@ def test_an_order_of_the_future_or_of_another_retailer_is_not_there(simulator, t
             "{ orders(first: 250) { nodes { customer { id } retailLocation { id } product: lineItems(first: 250)"
             " { nodes { product { id } originalTotalSet { shopMoney { amount } } } } } } }",
             2 + 11 * (1 + 1 + 1 + 2 + 11 * 2),
+        ),
+        (
+            "{ orders(first: 250) { nodes { lineItems(first: 250) { nodes { variant { id } } } } } }",
+            2 + 11 * (1 + 2 + 11 * 2),
         ),
     ],
 )

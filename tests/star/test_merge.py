@@ -9,13 +9,13 @@ from itertools import permutations
 import pytest
 
 from retail import delta, star
-from retail.errors import KeyCollisionError
+from retail.errors import KeyCollisionError, TieOutError
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs.context import Context
 from retail.star import fact_sales, merge, staging
-from retail.star.build import Built, build
+from retail.star.build import Built, build, merged_by
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -158,6 +158,37 @@ def test_two_natural_keys_on_one_hash_stop_the_run_with_both_named(make_context:
     )
     with pytest.raises(KeyCollisionError, match=r"impostor/1 and retailer_1/t1/1"):
         merge.plan(context, fact_sales.TABLE, forged)
+
+
+@ON_SAIL
+def test_a_day_without_a_sale_builds_an_empty_star(make_context: MakeContext) -> None:
+    built = merged(make_context("run-1"))
+    assert sum(built.actions["fact_sales"].values()) == 0
+    assert table(make_context("after"), "dim_product", "product_id") == [("unknown",)]
+
+
+@ON_SAIL
+def test_what_its_judge_refuses_is_not_committed(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    write_raw(context, [record()])
+    staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+    lost = [count for count in staged.counts if count.hop != "staged"]
+    with pytest.raises(TieOutError, match="staged = inserted"):
+        build(context, staged, judge=lambda plan: tie_out.require([tie_out.MERGED], [*lost, *plan]))
+    assert table(context, "fact_sales", "sales_key") == []
+    assert merged_by(context, "run-1") == []
+
+
+@ON_SAIL
+def test_a_merge_that_nobody_proved_can_be_judged_by_the_next_run(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    merged(context, record(), record(line_id="2"))
+    counts = merged_by(make_context("run-2"), "run-1")
+    assert tie_out.differences(tie_out.DELTA, counts) == []
+    facts = delta.read(context.session, context.storage, "star/fact_sales")
+    delta.replace(facts.where("line_id = '1'"), context.storage, "star/fact_sales")
+    (lost,) = tie_out.differences(tie_out.DELTA, merged_by(make_context("run-2"), "run-1"))
+    assert (lost.rows, lost.money) == (-1, Decimal("-10.0000"))
 
 
 @ON_SAIL

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import Row
 
 from retail import delta
-from retail.errors import StorageError
+from retail.errors import ConfigurationError, StorageError
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, SalesRecord
 from retail.runs.context import Context
@@ -142,3 +142,15 @@ def test_a_day_that_was_never_landed_is_named(make_context: MakeContext) -> None
     context = make_context("run-1")
     with pytest.raises(StorageError, match="no raw file for retailer_1 2017-01-05"):
         staging.stage(context, UNITS, row_rules={})
+
+
+def test_rules_that_the_engine_cannot_read_are_all_named_before_anything_is_staged(
+    make_context: MakeContext,
+) -> None:
+    rules = {"fine": "quantity < 0", "spelled wrong": "qantity < 0", "no SQL": "quantity <"}
+    context = make_context("run-1")
+    write_raw(context, [record()])
+    with pytest.raises(ConfigurationError) as caught:
+        staging.stage(context, UNITS, row_rules=rules)
+    assert ["spelled wrong" in caught.value.problems[0], "no SQL" in caught.value.problems[1]] == [True, True]
+    assert delta.version(context.storage, staging.LINES) is None

@@ -19,7 +19,7 @@ from retail.secrets import Secrets
 from retail.settings import WarehouseSettings
 from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse, open_warehouse
-from tests.warehouse.literals import DIMENSIONS, Lake, Row
+from tests.warehouse.literals import DIMENSIONS, Lake, Row, make_partitions
 
 _numbers = itertools.count()
 
@@ -74,7 +74,7 @@ def sold(warehouse: Warehouse) -> Sold:
     """Put lines and all dimensions into PostgreSQL by plain INSERTs."""
 
     def put(*lines: Row) -> None:
-        schema.prepare(warehouse, months={str(row["business_date"])[:7] for row in lines})
+        make_partitions(warehouse, {str(row["business_date"])[:7] for row in lines})
         with warehouse.connect("test") as connection, connection.cursor() as cursor:
             for table, rows in {**DIMENSIONS, "fact_sales": list(lines)}.items():
                 names = sorted({name for row in rows for name in row} | {"changed_run_id"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from retail.settings import LakeSettings
 from retail.storage import Storage, open_storage
+from retail.warehouse import partitions
+from retail.warehouse.connection import Warehouse
 
 Row = dict[str, object]
 
@@ -75,6 +77,16 @@ DIMENSIONS: dict[str, list[Row]] = {
         ),
     ),
 }
+
+
+def make_partitions(warehouse: Warehouse, months: Iterable[str]) -> list[str]:
+    """The fact's partitions of the months that are not there yet, as a publish makes them; their names."""
+    with warehouse.connect("make partitions") as connection, connection:
+        made = partitions.missing(connection, months)
+        for month in made:
+            partitions.create(connection, month)
+            partitions.attach(connection, month)
+        return [month.name for month in made]
 
 
 def line(sales_key: int, day: str, total: str, **columns: object) -> Row:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -9,7 +8,6 @@ from pyspark.sql import SparkSession
 from retail.errors import EngineError, WarehouseError
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import Published, TableCounts, publish, published_runs
-from retail.warehouse.totals import Total
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import DIMENSIONS, Lake, line
 
@@ -68,22 +66,6 @@ def test_the_first_publish_brings_everything_and_a_second_changes_nothing(
     second = publishing("run_1")
     assert second.tables == tuple(TableCounts(table, n, 0, 0) for table, n in sent.items())
     assert [query(table) for table in everything] == before
-    assert second.totals == first.totals
-
-
-def test_totals_are_the_rows_and_money_that_were_sent(publishing: Publisher, lake: Lake) -> None:
-    lake.write(
-        "fact_sales",
-        line(1, "2017-01-05", "9.9999"),
-        line(2, "2017-01-05", "0.0001"),
-        line(3, "2017-01-05", "7", currency="EUR"),
-        line(4, "2017-02-01", "-2", record_type="refund"),
-    )
-    assert publishing("run_1").totals == (
-        Total("retailer_1", date(2017, 1, 5), "EUR", 1, Decimal(7)),
-        Total("retailer_1", date(2017, 1, 5), "USD", 2, Decimal(10)),
-        Total("retailer_1", date(2017, 2, 1), "USD", 1, Decimal(-2)),
-    )
 
 
 def test_only_rows_of_the_pending_runs_are_sent(publishing: Publisher, lake: Lake, query: Query) -> None:

@@ -52,8 +52,14 @@ def extract(
     """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
 
     Where the run has pages already, goes on behind the last of them. Raises ExtractError where the retailer
-    cannot be read; the pages so far are kept.
+    cannot be read, the pages so far are kept; and for a day that is not over, of which a part would be taken
+    for the whole.
     """
+    if window.end > now():
+        raise ExtractError(
+            f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
+            hint="run this date again then; the other days and retailers go on",
+        )
     last = _last_page(storage, retailer_id=retailer_id, window=window, run_id=run_id)
     number = last.page if last else 0
     resumed_behind = number

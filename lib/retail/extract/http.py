@@ -26,7 +26,8 @@ from retail.settings import ExtractSettings
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
 _BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
-_KEPT: Final = "run the same command again later; the pages so far are kept"
+# A run that failed is not gone on with: the next one has an id, and so pages, of its own.
+AGAIN: Final = "run the same command again later; days that were done are left out, this day is fetched again"
 
 log = structlog.get_logger(__name__)
 
@@ -207,7 +208,7 @@ class HttpClient:
         wish = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s more"
         return ExtractError(
             f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
-            hint=f"{_KEPT}, or raise extract.tries and extract.retry_budget_seconds",
+            hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
         )
 
     def _refused(self, request: Request, answer: Answer) -> ExtractError:
@@ -217,7 +218,9 @@ class HttpClient:
         elif 300 <= answer.status < 400:
             hint = f"retailers.{self._retailer_id}.base_url must be the API's own address, it sends elsewhere"
         else:
-            hint = f"see that retailers.{self._retailer_id} is configured right; the pages so far are kept"
+            hint = (
+                f"see that retailers.{self._retailer_id} is configured right, then run the same command again"
+            )
         return ExtractError(f"{self._retailer_id}: {request.asked}: {self._said(answer)}", hint=hint)
 
     def _said(self, answer: Answer) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -103,18 +103,20 @@ def land(service: Service, storage: Storage, *, retailer_id: str, logical_date: 
 
 def _fetched(
     service: Service, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
-) -> Iterable[SalesRecord]:
-    """Every line of every page that is not skipped, in the order in which it was fetched."""
+) -> Iterator[tuple[str, list[SalesRecord]]]:
+    """The run of every page with the page's lines that are not skipped, in the order in which they were fetched."""
     pages = 0
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         pages += 1
+        records = []
         for each in service.records(payload.answer, key):
             record = each.record if isinstance(each, Skipped) else each
             tally.add("fetched", record)
             if isinstance(each, Skipped):
                 tally.add("skipped", record, reason=each.reason)
             else:
-                yield record
+                records.append(record)
+        yield payload.run_id, records
     if not pages:
         raise ExtractError(
             f"{retailer_id}: nothing was ever fetched for {logical_date}",
@@ -122,23 +124,37 @@ def _fetched(
         )
 
 
-def _newest(records: Iterable[SalesRecord], tally: _Tally) -> list[SalesRecord]:
-    """One record a natural key; of equally new ones the first. Lines without a whole key are all kept."""
+def _newest(pages: Iterable[tuple[str, list[SalesRecord]]], tally: _Tally) -> list[SalesRecord]:
+    """One record a natural key; lines without a whole key only of the newest run, for nothing else ends them."""
     newest: dict[tuple[str | None, ...], SalesRecord] = {}
-    keyless = []
-    for record in records:
-        key = record.natural_key
-        if None in key:
-            keyless.append(record)
-            continue
-        other = newest.get(key)
-        if other is not None and _version(record) <= _version(other):
-            tally.add("superseded", record)
-            continue
-        newest[key] = record
-        if other is not None:
-            tally.add("superseded", other)
+    keyless: list[SalesRecord] = []
+    newest_run = ""
+    for run_id, records in pages:
+        if run_id != newest_run:
+            for record in keyless:
+                tally.add("superseded", record)
+            keyless, newest_run = [], run_id
+        for record in records:
+            key = record.natural_key
+            if None in key:
+                keyless.append(record)
+                continue
+            other = newest.get(key)
+            if other is not None and not _supersedes(record, other):
+                tally.add("superseded", record)
+                continue
+            newest[key] = record
+            if other is not None:
+                tally.add("superseded", other)
     return [*newest.values(), *keyless]
+
+
+def _supersedes(record: SalesRecord, other: SalesRecord) -> bool:
+    """Whether it is newer than `other`, which was fetched before it; of equally new ones, whether it differs."""
+    if _version(record) != _version(other):
+        return _version(record) > _version(other)
+    # What was fetched again unchanged leaves the raw file as it is, to the byte.
+    return replace(record, source_ref=other.source_ref) != other
 
 
 def _version(record: SalesRecord) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from retail.errors import ExtractError
 from retail.extract.answers import JSON
+from retail.extract.http import AGAIN
 from retail.extract.windows import Window
 from retail.records import SalesRecord
 from retail.settings import web_address
@@ -73,7 +74,7 @@ def follow(
         if (found and found == last) or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
             raise ExtractError(
                 f"{retailer_id}: page {len(seen)} of this query repeats; the retailer's cursor does not advance",
-                hint="run the same command again later; the pages before are kept",
+                hint=AGAIN,
             )
         yield page
         if page.next_cursor is None:

@@ -13,7 +13,7 @@ from pydantic import Field
 from retail.errors import ExtractError
 from retail.extract import amounts, privacy, shopify_sales
 from retail.extract.answers import JSON, at, dump, entries, text
-from retail.extract.http import Answer, Clock, HttpClient, Request, answered_at
+from retail.extract.http import AGAIN, Answer, Clock, HttpClient, Request, answered_at
 from retail.extract.service import Options, Page, Skipped, WebAddress, follow
 from retail.extract.windows import Window
 from retail.records import SalesRecord
@@ -31,6 +31,7 @@ _LINES: Final = """
   nodes {
     id sku title vendor quantity currentQuantity isGiftCard
     product { id productType }
+    variant { id }
     originalTotalSet { shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }
     originalUnitPriceSet { shopMoney { amount currencyCode } }
     discountedTotalSet { shopMoney { amount currencyCode } }
@@ -162,7 +163,7 @@ class Shopify:
             if cursor in seen:
                 raise ExtractError(
                     f"{self._retailer_id}: order {text(order, 'id')}: the cursor of its lines does not advance",
-                    hint="run the same command again later; the pages before are kept",
+                    hint=AGAIN,
                 )
             seen.add(cursor)
             variables: dict[str, JSON] = {
@@ -180,7 +181,7 @@ class Shopify:
         if not isinstance(more, bool) or (more and cursor is None):
             raise ExtractError(
                 f"{self._retailer_id}: a page of POST {PATH} does not tell whether and where it goes on",
-                hint="run the same command again later; the pages before are kept",
+                hint=AGAIN,
             )
         return cursor if more else None
 

@@ -11,13 +11,38 @@ import logging
 import os
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retail.errors import ConfigurationError, GateError
 from retail.settings import home
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+# One for what is staged, one for each table of the star.
+SUITES: Final = (
+    "staged_sales", "dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales",
+)  # fmt: skip
+
+
+class _Expectation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    kwargs: dict[str, Any]
+    severity: Literal["critical", "warning", "info"]
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Suite(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    expectations: list[_Expectation] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -87,15 +112,27 @@ def _great_expectations() -> tuple[Any, Any]:
     return gx, context
 
 
+def read_all() -> None:
+    """See that every suite is there and of the right shape, without Great Expectations, which takes seconds to load.
+
+    Raises ConfigurationError with every problem.
+    """
+    found: list[str] = []
+    for name in SUITES:
+        try:
+            _read(name)
+        except ConfigurationError as error:
+            found += error.problems
+    if found:
+        raise ConfigurationError(found)
+
+
 def load(name: str) -> Any:
     """The suite of that file. Raises ConfigurationError where it is not there or not understood."""
     gx, _ = _great_expectations()
-    path = home() / "conf" / "expectations" / f"{name}.json"
+    path, expectations = _path(name), _read(name)
     try:
-        expectations = json.loads(path.read_text(encoding="utf-8"))["expectations"]
         suite = gx.ExpectationSuite(name=name, expectations=expectations)
-    except OSError as error:
-        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
     # Great Expectations raises errors of pydantic v1 and of its own for a suite that it does not understand.
     except (ValueError, KeyError, TypeError, gx.exceptions.GreatExpectationsError) as error:
         raise ConfigurationError([f"{path} is not an expectation suite: {error}"]) from None
@@ -107,6 +144,27 @@ def load(name: str) -> Any:
             [f"{path}: Great Expectations does not accept {', '.join(unknown) or 'an expectation'}"]
         )
     return suite
+
+
+def _path(name: str) -> Path:
+    return home() / "conf" / "expectations" / f"{name}.json"
+
+
+def _read(name: str) -> list[dict[str, Any]]:
+    """The expectations of the file, each with type, kwargs and severity."""
+    path = _path(name)
+    try:
+        suite = _Suite(**json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ConfigurationError(
+            [f"{path} is not an expectation suite: {each}" for each in problems]
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError([f"{path} is not an expectation suite: {error}"]) from None
+    return [expectation.model_dump() for expectation in suite.expectations]
 
 
 def _failure(suite: str, result: Any) -> Failure:

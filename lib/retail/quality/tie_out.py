@@ -20,6 +20,7 @@ READ: Final = "landed = read"
 STAGED: Final = "read = duplicate + quarantined + staged"
 MERGED: Final = "staged = inserted + updated_in + unchanged + stale"
 DELTA: Final = "delta_after = delta_before + inserted + updated_in - updated_out"
+RESTORED: Final = "delta_after = delta_before"
 POSTGRESQL: Final = "postgresql = delta_after"
 
 _TERM: Final = re.compile(r"([=+-]?)\s*(\w+)")

@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -113,7 +113,7 @@ def _record(run_id: str, now: datetime, *, released: bool) -> bytes:
     values = {
         "run_id": run_id,
         "host": socket.gethostname(),
-        "boot": _boot_id(),
+        "machine": _machine(),
         "pid": os.getpid(),
         "process_started": _process_started(os.getpid()),
         "expires_at": (now + LIFETIME).isoformat(),
@@ -125,15 +125,18 @@ def _record(run_id: str, now: datetime, *, released: bool) -> bytes:
 def _is_live(holder: dict[str, Any], now: datetime) -> bool:
     if holder["released"] or datetime.fromisoformat(holder["expires_at"]) <= now:
         return False
-    here = holder["host"] == socket.gethostname() and holder["boot"] == _boot_id()
+    here = holder["host"] == socket.gethostname() and holder.get("machine") == _machine()
     return not (here and _process_started(holder["pid"]) != holder["process_started"])
 
 
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+def _machine() -> str:
+    """Within what a process id names one process: a kernel since it booted, and of its containers this one."""
+    boot = namespace = ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    with suppress(OSError):
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    return f"{boot} {namespace}"
 
 
 def _process_started(pid: int) -> str | None:

@@ -11,30 +11,42 @@ A step that ended is not done again. A killed run has no `ended.json`, and is go
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
-from retail.errors import ObjectNotFoundError, StorageError
+from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from retail.storage import Storage
 
 Unit = tuple[str, date]  # a retailer and a logical date
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
 Outcome = Literal["success", "partial", "stopped", "failed"]
 
 
-def new_run_id(now: datetime) -> str:
-    """Sorts by time; the random end keeps two runs of one second apart."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def new_run_id(now: datetime, name: str | None = None) -> str:
+    """Sorts by time; `name`, or else a random end, keeps two runs of one second apart.
+
+    Raises ConfigurationError for a name that could not be a folder's.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            [f"--run-id {name!r}: only letters, digits, `.`, `_` and `-`, at most 100 of them"],
+            hint="in Airflow {{ ts_nodash }} serves",
+        )
+    return f"{now:%Y%m%dT%H%M%SZ}-{name or secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is for."""
+    """What a run is for, and the tasks that the command which began it was given."""
 
     run_id: str
     units: tuple[Unit, ...]
+    tasks: tuple[str, ...]
     engine: str
     started_at: str
 
@@ -54,17 +66,15 @@ class Ledger:
         self._storage = storage
         self._now = now
 
-    def begin(self, run_id: str, units: Iterable[Unit], *, engine: str) -> Run:
-        """Record a new run, or take up the one with this id."""
-        try:
-            return self.run(run_id)
-        except ObjectNotFoundError:
-            run = Run(run_id, tuple(sorted(units)), engine, self._now().isoformat())
+    def begin(self, run_id: str, units: Iterable[Unit], *, tasks: Iterable[str], engine: str) -> Run:
+        """Record a new run."""
+        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, self._now().isoformat())
         self._write(
             f"ops/runs/{run_id}/run.json",
             {
                 "run_id": run_id,
                 "units": [[retailer, day.isoformat()] for retailer, day in run.units],
+                "tasks": list(run.tasks),
                 "engine": engine,
                 "started_at": run.started_at,
             },
@@ -75,23 +85,54 @@ class Ledger:
         """The run's record. Raises ObjectNotFoundError."""
         values = self._read(f"ops/runs/{run_id}/run.json")
         units = tuple((retailer, date.fromisoformat(day)) for retailer, day in values["units"])
-        return Run(values["run_id"], units, values["engine"], values["started_at"])
+        return Run(run_id, units, tuple(values["tasks"]), values["engine"], values["started_at"])
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first."""
         keys = self._storage.list("ops/runs/")
         return sorted({key.split("/")[2] for key in keys if key.endswith("/run.json")})
 
-    def unfinished(self, units: Iterable[Unit]) -> Run | None:
-        """The newest run, where it is for just these units and was killed or failed for a passing reason.
+    def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str]) -> Run | None:
+        """The newest run for just these units and tasks, where it was killed or failed for a passing reason.
 
-        An older one is never taken up: a run after it has changed the tables that its plans were made for.
+        None where another has merged since: it has changed the tables that the run's plans were made for.
+        """
+        wanted = (tuple(sorted(units)), tuple(tasks))
+        for run_id in reversed(self.run_ids()):
+            if self.outcome(run_id) in (None, "failed"):
+                run = self.run(run_id)
+                if (run.units, run.tasks) == wanted:
+                    return run
+            if self.came_to_merge(run_id):
+                return None
+        return None
+
+    def came_to_merge(self, run_id: str) -> bool:
+        """Whether the run passed the gate, and so may have changed the star."""
+        return self.step(run_id, "gate") is not None
+
+    def named(self, name: str, units: Iterable[Unit]) -> Run | None:
+        """The run with this name, for its next task; None where there is none yet.
+
+        Raises ConfigurationError where it is for other units, or where another has merged since: that one has
+        changed the tables that the run's plans were made for.
         """
         run_ids = self.run_ids()
-        if not run_ids or self.outcome(run_ids[-1]) not in (None, "failed"):
+        found = [run_id for run_id in run_ids if run_id.partition("-")[2] == name]
+        if not found:
             return None
-        run = self.run(run_ids[-1])
-        return run if run.units == tuple(sorted(units)) else None
+        run = self.run(found[-1])
+        if run.units != tuple(sorted(units)):
+            days = ", ".join(map(str, run.dates))
+            problem = (
+                f"--run-id {name} is the run of {', '.join(run.retailers)} for {days}, and of nothing else"
+            )
+        else:
+            later = [other for other in run_ids if other > run.run_id and self.came_to_merge(other)]
+            if not later:
+                return run
+            problem = f"--run-id {name}: run {later[-1]} merged after it began, so it can't be gone on with"
+        raise ConfigurationError([problem], hint="give a new --run-id")
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
         """What the step recorded when it ended, or None where it has not."""

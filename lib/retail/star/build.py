@@ -13,7 +13,6 @@ from retail import delta
 from retail.records import HopCount
 from retail.runs.context import Context
 from retail.star import (
-    TABLES,
     dim_customer,
     dim_date,
     dim_product,
@@ -39,17 +38,28 @@ class Built:
     counts: list[HopCount]
 
 
-def build(context: Context, staged: staging.Staged) -> Built:
-    """Merge the rows that were staged into all tables of the star."""
+# Judges the fact's planned counts, and raises where they must not be committed.
+Judge = Callable[[list[HopCount]], None]
+
+
+def accept(counts: list[HopCount]) -> None:
+    """Judges nothing."""
+    del counts
+
+
+def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) -> Built:
+    """Merge the rows that were staged into all tables of the star, the fact once `judge` has seen its plan."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         of_dimensions = pool.map(
             lambda each: (each[0].name, _merge_once(context, *each)), _dimensions(context, staged)
         )
         merged = dict(of_dimensions)
     sales = delta.read(context.session, context.storage, staging.SALES, at=staged.sales_version)
-    merged[fact_sales.TABLE.name] = _merge_once(context, fact_sales.TABLE, lambda: fact_sales.derive(sales))
+    merged[fact_sales.TABLE.name] = _merge_once(
+        context, fact_sales.TABLE, lambda: fact_sales.derive(sales), judge
+    )
     plan, version, counts = merged[fact_sales.TABLE.name]
-    after = merge.totals(context, fact_sales.TABLE, plan.partitions, version)
+    after = merge.totals(context, fact_sales.TABLE, plan.partitions, at=version)
     return Built(
         versions={name: each[1] for name, each in merged.items()},
         actions={name: each[0].rows for name, each in merged.items()},
@@ -64,9 +74,17 @@ def months_of_run(context: Context, run_id: str) -> list[str]:
     return list(planned["partitions"]) if planned else []
 
 
-def has_merged(context: Context, run_id: str) -> bool:
-    """Whether a run may have changed any table of the star."""
-    return any(context.ledger.step(run_id, _plan_step(table)) is not None for table in TABLES)
+def merged_by(context: Context, run_id: str) -> list[HopCount]:
+    """Counts of the fact's planned merge by that run, and what its partitions hold now; none where it never merged.
+
+    Where no later run has merged, these are the figures before and after.
+    """
+    planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
+    if planned is None or delta.version(context.storage, fact_sales.TABLE.path) == planned["version"]:
+        return []
+    now = merge.totals(context, fact_sales.TABLE, planned["partitions"], at=None)
+    counts = [HopCount.from_json(count) for count in planned["counts"]]
+    return [*counts, *(count.as_hop("delta_after") for count in now)]
 
 
 def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
@@ -97,7 +115,7 @@ def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
 
 
 def _merge_once(
-    context: Context, table: Table, derive: Callable[[], DataFrame]
+    context: Context, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
 ) -> tuple[merge.Plan, int, list[HopCount]]:
     """Plan, record the plan, merge; after a kill, the version tells whether the merge was committed."""
     merge.create(context, table)
@@ -115,6 +133,7 @@ def _merge_once(
         context.ledger.end_step(context.run_id, _plan_step(table), recorded, seconds=0)
     plan = merge.Plan(recorded["version"], recorded["partitions"], recorded["rows"])
     counts = [HopCount.from_json(count) for count in recorded["counts"]]
+    judge(counts)
     version = delta.version(context.storage, table.path)
     if version is None or version == plan.version:
         version = merge.into(context, table, rows, plan)
@@ -124,7 +143,7 @@ def _merge_once(
 def _count(context: Context, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
     if table is not fact_sales.TABLE:
         return []
-    before = merge.totals(context, table, plan.partitions, plan.version)
+    before = merge.totals(context, table, plan.partitions, at=plan.version)
     money = merge.count_money(context, table, rows, plan)
     return [*(count.as_hop("delta_before") for count in before), *money]
 

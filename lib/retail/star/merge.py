@@ -89,9 +89,11 @@ def count_money(context: Context, table: Table, rows: DataFrame, planned: Plan) 
     return _sum_money(entering.unionByName(leaving))
 
 
-def totals(context: Context, table: Table, partitions: Sequence[str] | None, version: int) -> list[HopCount]:
-    """Rows and money of the fact table at a version, in the given partitions or all, as hop `delta`."""
-    fact = delta.read(context.session, context.storage, table.path, at=version)
+def totals(
+    context: Context, table: Table, partitions: Sequence[str] | None, *, at: int | None
+) -> list[HopCount]:
+    """Rows and money of the fact table at a version or now, in the given partitions or all, as hop `delta`."""
+    fact = delta.read(context.session, context.storage, table.path, at=at)
     if partitions is not None:
         fact = fact.where(F.col(str(table.partition)).isin(list(partitions)))
     return _sum_money(fact.select(F.lit("delta").alias("hop"), *_MONEY_GROUP, "total_amount"))

@@ -12,11 +12,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from retail import delta
-from retail.errors import KeyCollisionError, StorageError, TieOutError
+from retail.errors import ConfigurationError, KeyCollisionError, StorageError, TieOutError
 from retail.records import FIELDS, RAW_SCHEMA, REQUIRED, TYPES, HopCount, raw_key
 from retail.runs.context import Context
 from retail.star.table import Transform, content_hash, newest_per, optional_key, surrogate_key
@@ -56,8 +57,10 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Map
     """Stage the raw files of `units`, pairs of retailer and logical date.
 
     `row_rules` maps a reason to the SQL condition on a typed row that sends it to quarantine. Raises
-    KeyCollisionError where two natural keys have one surrogate key.
+    ConfigurationError for a condition that the engine cannot read, KeyCollisionError where two natural keys
+    have one surrogate key.
     """
+    check_rules(context.session, row_rules)
     judged = (
         _read_raw(context, units)
         .transform(parse)
@@ -77,6 +80,19 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Map
     sales_version = delta.version(context.storage, SALES)
     assert lines_version is not None and sales_version is not None  # noqa: S101
     return Staged(lines_version, sales_version, counts)
+
+
+def check_rules(session: SparkSession, row_rules: Mapping[str, str]) -> None:
+    """See that every condition can be asked of a typed row. Raises ConfigurationError naming those that cannot."""
+    nothing = session.createDataFrame([], ", ".join(f"{name} {TYPES.get(name, 'string')}" for name in FIELDS))
+    found = []
+    for reason, condition in row_rules.items():
+        try:
+            nothing.where(condition).schema  # noqa: B018 - asking for it makes the engine read the condition
+        except PySparkException as error:
+            found.append(f"row_rules.toml, {reason!r}: {str(error).splitlines()[0]}")
+    if found:
+        raise ConfigurationError(found, hint="mend `when` of these rules in conf/expectations/row_rules.toml")
 
 
 def parse(raw: DataFrame) -> DataFrame:

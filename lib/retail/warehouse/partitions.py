@@ -46,15 +46,6 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
     return [partition for name, partition in wanted.items() if name not in there]
 
 
-def make(connection: Connection, months: Iterable[str]) -> list[str]:
-    """Make the partitions of `months` that are missing; their names. The caller's transaction holds them."""
-    made = missing(connection, months)
-    for partition in made:
-        create(connection, partition)
-        attach(connection, partition)
-    return [partition.name for partition in made]
-
-
 def create(connection: Connection, partition: Partition) -> None:
     """The partition's table, not yet a part of the fact: no key, no index, nothing looks into it."""
     table = sql.Identifier("star", partition.name)

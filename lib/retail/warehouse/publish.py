@@ -22,7 +22,6 @@ from retail.warehouse import upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
-from retail.warehouse.totals import Total, arrow_totals
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -41,12 +40,11 @@ class TableCounts:
 
 @dataclass(frozen=True)
 class Published:
-    """What one publish did. `totals` are the fact rows sent, per retailer, business day and currency."""
+    """What one publish did."""
 
     run_id: str
     pending_run_ids: tuple[str, ...]
     tables: tuple[TableCounts, ...]
-    totals: tuple[Total, ...]
     seconds: float
 
 
@@ -86,12 +84,12 @@ def publish(
     with warehouse.connect(f"publish run {run_id}") as connection, taking_turns(connection):
         tables = star_tables(connection)
         source.check(tables)
-        sent, totals = _stage_all(connection, source, tables, months=months)
+        sent = _stage_all(connection, source, tables, months=months)
         with connection:
             counts = [_write(connection, table, sent=sent[table.name], months=months) for table in tables]
             _note(connection, source, run_id=run_id, counts=counts)
     seconds = round(time.monotonic() - started, 3)
-    return Published(run_id, source.pending_run_ids, tuple(counts), tuple(totals), seconds)
+    return Published(run_id, source.pending_run_ids, tuple(counts), seconds)
 
 
 @dataclass(frozen=True)
@@ -142,20 +140,17 @@ class _Source:
 
 def _stage_all(
     connection: Connection, source: _Source, tables: Sequence[StarTable], *, months: Sequence[str]
-) -> tuple[dict[str, int], list[Total]]:
-    """Rows sent to the staging table of each table, and the fact's totals."""
+) -> dict[str, int]:
+    """Rows sent to the staging table of each table."""
     sent: dict[str, int] = {}
-    totals: list[Total] = []
     for table in tables:
         staged = upsert.create_staging(connection, table)
         sent[table.name] = 0
         parts: Sequence[str | None] = sorted(set(months)) if table.name == FACT else [None]
         for month in parts if source.pending_run_ids else ():
-            rows = source.read(table, month=month)
-            sent[table.name] += copy(connection, rows, staged)
-            totals += arrow_totals(rows) if table.name == FACT else []
+            sent[table.name] += copy(connection, source.read(table, month=month), staged)
         upsert.index_staging(connection, table)
-    return sent, totals
+    return sent
 
 
 def _write(connection: Connection, table: StarTable, *, sent: int, months: Sequence[str]) -> TableCounts:

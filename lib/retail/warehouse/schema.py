@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,6 @@ import structlog
 
 from retail.errors import WarehouseError
 from retail.settings import home
-from retail.warehouse import partitions
 from retail.warehouse.connection import Warehouse, taking_turns
 
 if TYPE_CHECKING:
@@ -23,14 +21,6 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What was applied: the files in their order, and the partitions that were made."""
-
-    files: tuple[str, ...]
-    partitions: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class StarTable:
     """One table of schema `star` as PostgreSQL has it; `key` is its primary key."""
 
@@ -39,21 +29,18 @@ class StarTable:
     key: tuple[str, ...]
 
 
-def prepare(warehouse: Warehouse, *, months: Iterable[str] = ()) -> Prepared:
-    """Apply `sql/star`, `sql/views` and `sql/roles.sql`, and make the partitions of `months` (`YYYY-MM`).
+def prepare(warehouse: Warehouse) -> None:
+    """Apply `sql/star`, `sql/views` and `sql/roles.sql`.
 
     One transaction; doing it again changes nothing. Raises WarehouseError.
     """
-    files, roles = [*star_files(), *view_files()], _folder() / "roles.sql"
+    files = [*star_files(), *view_files(), _folder() / "roles.sql"]
     with warehouse.connect("prepare the schema") as connection, taking_turns(connection):
         with connection:
             for file in files:
                 _apply(connection, file)
-            made = partitions.make(connection, months)
-            _apply(connection, roles)
         for notice in connection.notices:
             _log.warning("PostgreSQL warns", notice=notice.strip(), warehouse=warehouse.dsn())
-    return Prepared(tuple(file.relative_to(_folder()).as_posix() for file in (*files, roles)), tuple(made))
 
 
 def star_files() -> list[Path]:

@@ -1,0 +1,30 @@
+"""When lines in quarantine are no longer single bad lines, but a source that has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from retail.errors import GateError
+from retail.records import HopCount
+from retail.settings import QualitySettings
+
+
+def stop_on_share(counts: Sequence[HopCount], quality: QualitySettings) -> None:
+    """Raises GateError naming every retailer with too large a share of its lines in quarantine.
+
+    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen.
+    """
+    stopped = []
+    for retailer_id in sorted({count.retailer_id for count in counts}):
+        read, bad = (_rows(counts, retailer_id, hop) for hop in ("read", "quarantined"))
+        if bad > quality.quarantine_lines and bad / read > quality.quarantine_share:
+            stopped.append(f"{bad:,} of {read:,} lines of {retailer_id} ({bad / read:.2%})")
+    if stopped:
+        raise GateError(
+            f"{'; '.join(stopped)} are in quarantine; quality.quarantine_share allows {quality.quarantine_share:.2%}",
+            hint="see why in the Delta table quarantine/, column reasons; mend the source, then run again",
+        )
+
+
+def _rows(counts: Sequence[HopCount], retailer_id: str, hop: str) -> int:
+    return sum(count.rows for count in counts if (count.retailer_id, count.hop) == (retailer_id, hop))

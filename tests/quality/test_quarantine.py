@@ -1,0 +1,52 @@
+"""A few bad lines go to quarantine; a retailer's day of them stops the run."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from retail.errors import GateError
+from retail.quality.quarantine import stop_on_share
+from retail.records import HopCount
+from retail.settings import QualitySettings
+
+
+def counts(**bad_of_read: tuple[int, int]) -> list[HopCount]:
+    found = []
+    for retailer_id, (bad, read) in bad_of_read.items():
+        for hop, rows in (("quarantined", bad), ("read", read)):
+            found.append(
+                HopCount(
+                    hop=hop,
+                    retailer_id=retailer_id,
+                    business_date=None,
+                    currency=None,
+                    rows=rows,
+                    money=Decimal(0),
+                )
+            )
+    return found
+
+
+def test_a_small_retailer_that_is_lost_is_seen_beside_a_large_one() -> None:
+    with pytest.raises(GateError, match=r"50 of 50 lines of small \(100.00%\)") as caught:
+        stop_on_share(counts(large=(0, 10_000), small=(50, 50)), QualitySettings())
+    assert "large" not in str(caught.value)
+
+
+def test_a_small_retailer_s_few_bad_lines_stop_nothing() -> None:
+    stop_on_share(counts(small=(5, 20)), QualitySettings())
+    with pytest.raises(GateError):
+        stop_on_share(counts(small=(6, 20)), QualitySettings())
+
+
+def test_up_to_the_share_is_let_pass() -> None:
+    stop_on_share(counts(large=(100, 10_000)), QualitySettings())
+    with pytest.raises(GateError):
+        stop_on_share(counts(large=(101, 10_000)), QualitySettings())
+
+
+def test_nothing_read_is_nothing_to_judge() -> None:
+    stop_on_share([], QualitySettings())
+    stop_on_share(counts(silent=(0, 0)), QualitySettings())
