@@ -7,6 +7,9 @@ import sys
 
 import structlog
 
+# A process works on one run. Context variables would not do: the threads of a pool do not inherit them.
+_run: dict[str, str] = {}
+
 
 def configure(*, verbose: bool = False) -> None:
     """Send log lines to stderr, from `info` on with `verbose`, else from `warning` on."""
@@ -17,7 +20,7 @@ def configure(*, verbose: bool = False) -> None:
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _with_run,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -29,5 +32,11 @@ def configure(*, verbose: bool = False) -> None:
 
 
 def bind_run(run_id: str) -> None:
-    """Put the run's id into every line from here on."""
-    structlog.contextvars.bind_contextvars(run_id=run_id)
+    """Put the run's id into every line of this process from here on, in whichever thread it is written."""
+    _run["run_id"] = run_id
+
+
+def _with_run(
+    _logger: structlog.types.WrappedLogger, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    return {**event, **_run}

@@ -25,8 +25,9 @@ def show_status(resources: Resources, out: Console) -> None:
         )
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "engine", "days", "retailers", "steps", "ended", "reason"):
-        table.add_column(column)
+    for column in ("run", "engine", "days", "retailers", "steps", "ended"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("reason", no_wrap=True, overflow="ellipsis")
     working = lease.holder(resources.storage, now=datetime.now(UTC))
     for run_id in run_ids:
         run = ledger.run(run_id)
