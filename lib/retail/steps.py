@@ -231,8 +231,8 @@ def _require_earlier_merge(job: Job) -> None:
     """
     resources = job.resources
     for run_id in reversed(resources.ledger.run_ids()):
-        if run_id == job.run.run_id or not resources.ledger.came_to_merge(run_id):
-            continue
+        if run_id == job.run.run_id or not months_of_run(job.context, run_id):
+            continue  # one without a plan came no further than this check, if so far
         if resources.ledger.step(run_id, "merge") is None:
             counts = merged_by(job.context, run_id)
             if tie_out.differences(tie_out.RESTORED, counts):
