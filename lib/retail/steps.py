@@ -14,7 +14,7 @@ from retail import delta, star
 from retail.errors import RetailError
 from retail.extract.extracting import extract
 from retail.extract.landing import land
-from retail.extract.retailers import open_service
+from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import window_of
 from retail.job import Job, Record
 from retail.quality import quarantine, suites, tie_out
@@ -55,10 +55,10 @@ def land_step(job: Job) -> Record:
     counts: list[HopCount] = []
     units = job.units_to_process()
     for retailer_id in sorted({retailer for retailer, _ in units}):
-        service = open_service(retailer_id, job.resources.settings, job.resources.secrets)
+        sales = sales_of(retailer_id, job.resources.settings)
         for retailer, day in units:
             if retailer == retailer_id:
-                landed = land(service, job.resources.storage, retailer_id=retailer_id, logical_date=day)
+                landed = land(sales, job.resources.storage, retailer_id=retailer_id, logical_date=day)
                 counts += landed.counts
                 job.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
