@@ -73,9 +73,9 @@ class AmazonSales:
         quantity = _quantity(item)
         proceeds = entries(item, "proceeds", "breakdowns")
         gross = _gross(proceeds)
-        if gross is None and _is_replacement(order):
-            gross = amounts.ZERO
         discount = amounts.size(amounts.total(_of_goods(proceeds, "DISCOUNT")))
+        if gross is None and _is_replacement(order):
+            gross, discount = amounts.ZERO, amounts.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
         address = at(_package_with(order, text(item, "orderItemId")), "shipFromAddress")
         record = SalesRecord(
