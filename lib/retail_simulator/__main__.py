@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         credentials = Credentials.read(os.environ)
-        books = load()
+        books = load(changes=options.changes)
     except (CredentialsMissingError, SalesMissingError) as error:
         return _cannot_start(str(error))
     app = build(books, SimulatedClock(options.clock), credentials, throttle=options.throttle)
@@ -105,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
     parser.add_argument("--throttle", action="store_true", help="enforce the retailers' rate limits")
+    parser.add_argument(
+        "--changes",
+        action="store_true",
+        help="orders live on after the sale: late shipments, corrections, cancellations, returns, edits",
+    )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin is closed")
     return parser
 

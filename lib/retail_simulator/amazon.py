@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -142,15 +143,19 @@ class Amazon:
         refused = self._refuse(request.headers.get("x-amz-access-token"))
         if refused is not None:
             return refused
+        now = self._clock.now()
         try:
-            search = read_search(request.query_params, now=self._clock.now())
+            search = read_search(request.query_params, now=now)
         except InvalidInputError as error:
             return _error(400, "InvalidInput", str(error))
-        between = self._book.updated_between if search.by_update else self._book.created_between
-        found = between(search.first, search.last) if search.matches else range(0)
+        found: Sequence[int] = []
+        if search.matches and search.by_update:
+            found = self._book.updated_between(search.first, search.last, now=now)
+        elif search.matches:
+            found = self._book.created_between(search.first, search.last)
         page = found[search.skip : search.skip + search.page_size]
         body: Json = {
-            "orders": [render(self._book.order(position), search.datasets) for position in page],
+            "orders": [render(self._book.order(position, now=now), search.datasets) for position in page],
             search.bound_name: instant_text(search.last),
         }
         if search.skip + len(page) < len(found):

@@ -6,7 +6,7 @@ not say whether the ends of a date range belong to it: here both do, so that a c
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -125,7 +125,9 @@ class Walmart:
         shown = search.skip + len(page)
         cursor = _cursor(request.query_params, shown=shown, total=len(found), limit=search.limit, now=now)
         meta = {"totalCount": len(found), "limit": search.limit, "nextCursor": cursor}
-        rendered = [render(self._book.order(position), with_type=search.with_type) for position in page]
+        rendered = [
+            render(self._book.order(position, now=now), with_type=search.with_type) for position in page
+        ]
         return JSONResponse({"list": {"meta": meta, "elements": {"order": rendered}}}, headers=self._budget())
 
     def _known_client(self, authorization: str) -> bool:
@@ -160,21 +162,23 @@ class Walmart:
             "x-next-replenish-time": str(int(replenished * 1000)),
         }
 
-    def _found(self, search: Search, *, now: int) -> range:
+    def _found(self, search: Search, *, now: int) -> Sequence[int]:
         oldest = now - RETENTION
         created_from, created_to = search.created
         modified_from, modified_to = search.modified
         # The spec gives createdStartDate this default; it is not said to hold beside lastModifiedStartDate.
         if created_from is None and modified_from is None and search.order_id is None:
             created_from = now - DEFAULT_LOOK_BACK
-        created = self._book.created_between(max(oldest, created_from or oldest), min(now, created_to or now))
-        updated = self._book.updated_between(modified_from or oldest, min(now, modified_to or now))
-        start, stop = max(created.start, updated.start), min(created.stop, updated.stop)
+        found = self._book.matching(
+            created=(max(oldest, created_from or oldest), min(now, created_to or now)),
+            updated=(modified_from or oldest, min(now, modified_to or now)),
+            now=now,
+        )
         if search.order_id is not None:
             position = self._book.position(int(search.order_id))
-            known = position is not None and start <= position < stop
-            start, stop = (position, position + 1) if known and position is not None else (0, 0)
-        found = range(start, max(start, stop)) if search.possible else range(0)
+            found = [position] if position is not None and position in found else []
+        if not search.possible:
+            found = []
         if len(found) > MOST_ORDERS:
             refusal = f"More than {MOST_ORDERS} orders match; narrow the dates"
             raise InvalidRequestError("createdStartDate", refusal)
