@@ -83,6 +83,11 @@ class Catalogue:
             product = self._known[product_id] = self._describe(product_id)
         return product
 
+    def named(self, sku: str) -> Product | None:
+        """The product with this SKU, if the data describes one."""
+        known = sku.isdecimal() and sku == str(int(sku)) and int(sku) in self._rows
+        return self[int(sku)] if known else None
+
     def _describe(self, product_id: int) -> Product:
         kind, size, category, department, brand = self._rows.get(product_id, (None,) * 5)
         named = f"{kind} {size}" if kind and size else kind
@@ -138,6 +143,14 @@ class Book:
     def number(self, position: int) -> int:
         """The id of the order at `position`, as a number."""
         return int(self._numbers[position])
+
+    def created(self, position: int) -> int:
+        """When the order at `position` was made, in seconds since 1970."""
+        return int(self._sold[position])
+
+    def product(self, sku: str) -> Product | None:
+        """The product with this SKU; None for none that any retailer sells."""
+        return self._catalogue.named(sku)
 
     def updated(self, position: int, *, now: float = IN_THE_END) -> int:
         """When the order at `position` last changed, in seconds since 1970."""

@@ -16,6 +16,8 @@ import duckdb
 import pytest
 import requests
 
+from retail_simulator.sales import Book, load
+
 LIB = Path(__file__).parents[2] / "lib"
 CREDENTIALS = {
     "RETAIL_RETAILER_1_CLIENT_ID": "amazon-id",
@@ -92,6 +94,19 @@ class Process:
             if "pagination" not in body:
                 return orders
             query["paginationToken"] = body["pagination"]["nextToken"]
+
+    def amazon_items(self, skus: list[str], token: str | None = None, **changes: Any) -> requests.Response:
+        token = token or self.amazon_token().json()["access_token"]
+        query = {
+            "identifiers": ",".join(skus),
+            "identifiersType": "SKU",
+            "sellerId": "A1SELLER",
+            "marketplaceIds": "ATVPDKIKX0DER",
+            "includedData": "summaries,identifiers,classifications",
+            **changes,
+        }
+        sent = {name: value for name, value in query.items() if value is not None}
+        return self.get("/catalog/2022-04-01/items", params=sent, headers={"x-amz-access-token": token})
 
     def walmart_token(
         self, auth: tuple[str, str] = ("walmart-id", "walmart-secret"), **headers: str | None
@@ -176,6 +191,20 @@ def simulator() -> Iterator[Process]:
     running = start("--clock", "2017-03-20T00:00:00Z")
     yield running
     stop(running)
+
+
+@pytest.fixture(scope="session")
+def living() -> Iterator[Process]:
+    """A simulator at 20 March 2017 whose orders live on. No test moves its clock."""
+    running = start("--clock", "2017-03-20T00:00:00Z", "--changes")
+    yield running
+    stop(running)
+
+
+@pytest.fixture(scope="session")
+def books() -> dict[str, Book]:
+    """The same orders, asked directly."""
+    return load(changes=True)
 
 
 @pytest.fixture(scope="session")
