@@ -1,12 +1,11 @@
 """How Amazon writes an order in the model orders_2026-01-01.json."""
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from retail_simulator.clock import instant_text
-from retail_simulator.orders import CURRENCY, Line, Order, dollars, opaque_customer
+from retail_simulator.orders import CURRENCY, Line, Order, dice, dollars, opaque_customer
 
 MARKETPLACE_ID = "ATVPDKIKX0DER"
 
@@ -93,7 +92,7 @@ def _render_item(line: Line, order: Order, datasets: frozenset[str], *, living: 
 
 def _keeps_its_price(line: Line) -> bool:
     """Nothing is documented on prices of cancelled lines: every other one has none."""
-    return not line.is_cancelled or _dice(line, 0) % 2 == 0
+    return not line.is_cancelled or dice(line.line_id, 0) % 2 == 0
 
 
 # Kind, cents as written, details by subtype.
@@ -123,21 +122,16 @@ def _breakdowns(line: Line, *, living: bool) -> list[Breakdown]:
 def _extras(line: Line) -> Extras:
     if line.net == 0 and line.discount == 0:
         return Extras()
-    shipping = 199 + _dice(line, 1) * 2 if _dice(line, 2) % 5 == 0 else 0
-    taxed = _dice(line, 3) % 3 == 0
+    shipping = 199 + dice(line.line_id, 1) * 2 if dice(line.line_id, 2) % 5 == 0 else 0
+    taxed = dice(line.line_id, 3) % 3 == 0
     return Extras(
         shipping=shipping,
-        shipping_discount=100 if shipping and _dice(line, 4) % 3 == 0 else 0,
+        shipping_discount=100 if shipping and dice(line.line_id, 4) % 3 == 0 else 0,
         item_tax=line.kept_net * 8 // 100 if taxed else 0,
         shipping_tax=shipping * 8 // 100 if taxed else 0,
-        discount_sign=1 if _dice(line, 5) % 4 == 0 else -1,
-        in_detail=_dice(line, 6) % 2 == 0,
+        discount_sign=1 if dice(line.line_id, 5) % 4 == 0 else -1,
+        in_detail=dice(line.line_id, 6) % 2 == 0,
     )
-
-
-def _dice(line: Line, throw: int) -> int:
-    """A number from 0 to 255 that hangs on the line alone."""
-    return hashlib.sha256(line.line_id.encode()).digest()[throw]
 
 
 def _counts(part: Breakdown) -> int:

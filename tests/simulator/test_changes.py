@@ -112,6 +112,7 @@ def test_shares_of_a_line_are_whole_cents(books, retailer):
             assert 0 < one.quantity <= one.line.quantity
             assert one.net * one.line.quantity == one.line.net * one.quantity
             assert one.discount * one.line.quantity == one.line.discount * one.quantity
+            assert (one.net % one.quantity, one.discount % one.quantity) == (0, 0)
             assert one.line in order.lines
             parts += one.quantity < one.line.quantity
     assert parts > 100
