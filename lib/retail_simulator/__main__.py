@@ -48,10 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         credentials = Credentials.read(os.environ)
-        books = load()
+        books = load(changes=options.changes)
     except (CredentialsMissingError, SalesMissingError) as error:
         return _cannot_start(str(error))
-    app = build(books, SimulatedClock(options.clock), credentials, throttle=options.throttle)
+    app = build(
+        books,
+        SimulatedClock(options.clock, speed=options.speed),
+        credentials,
+        throttle=options.throttle,
+        walmart_most_orders=options.walmart_most_orders,
+    )
     # Only on a socket that names its protocol does asyncio set TCP_NODELAY; without it answers wait 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -100,11 +106,43 @@ def _clock(text: str) -> datetime:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _speed(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be from 0 to 1000000")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="simulated seconds in a real second (default 1); 0 stops the clock",
+    )
     parser.add_argument("--throttle", action="store_true", help="enforce the retailers' rate limits")
+    parser.add_argument(
+        "--changes",
+        action="store_true",
+        help="orders live on after the sale: late shipments, corrections, cancellations, returns, edits",
+    )
+    parser.add_argument(
+        "--walmart-most-orders",
+        type=_count,
+        metavar="N",
+        help="a Walmart query over this many orders ends there in silence; without it, one over 10,000 is refused",
+    )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin is closed")
     return parser
 

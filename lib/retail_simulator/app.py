@@ -67,11 +67,17 @@ class Simulator:
 
 
 def build(
-    books: dict[str, Book], clock: SimulatedClock, credentials: Credentials, *, throttle: bool
+    books: dict[str, Book],
+    clock: SimulatedClock,
+    credentials: Credentials,
+    *,
+    throttle: bool,
+    walmart_most_orders: int | None = None,
 ) -> Starlette:
     """The application over these books."""
     amazon = Amazon(books["retailer_1"], clock, credentials, throttle=throttle)
-    walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle)
+    most = walmart_most_orders
+    walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle, most_orders=most)
     shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle)
     simulator = Simulator(books, clock)
     application = Starlette(

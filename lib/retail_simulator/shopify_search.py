@@ -22,7 +22,7 @@ def refuse(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "BAD_REQUEST"})
 
 
-def found(book: Book, query: str | None, *, now: int) -> range:
+def found(book: Book, query: str | None, *, now: int) -> Sequence[int]:
     """Positions of the orders that match `query` and were known by `now`.
 
     Only comparisons of quoted UTC times joined by AND are understood. Shopify takes an unquoted time apart at
@@ -34,10 +34,8 @@ def found(book: Book, query: str | None, *, now: int) -> range:
         if match is None:
             raise refuse(f"search term not played by the simulator: {term}")
         _narrow(bounds["updated_at" if match[1] == "updated_at" else "created_at"], match[2], match[4])
-    updated = book.updated_between(*bounds["updated_at"])
-    created = book.created_between(*bounds["created_at"])
-    start = max(updated.start, created.start)
-    return range(start, max(start, min(updated.stop, created.stop)))
+    (first, last), (oldest, newest) = bounds["updated_at"], bounds["created_at"]
+    return book.matching(created=(oldest, newest), updated=(first, last), now=now)
 
 
 def _narrow(bounds: list[int], operator: str, text: str) -> None:
@@ -55,7 +53,7 @@ def _narrow(bounds: list[int], operator: str, text: str) -> None:
         bounds[1] = min(bounds[1], ceil(instant) - 1)
 
 
-def in_order(book: Book, positions: range, *, sort_key: str, reverse: bool) -> Sequence[int]:
+def in_order(book: Book, positions: Sequence[int], *, sort_key: str, reverse: bool) -> Sequence[int]:
     """The positions as `sortKey` and `reverse` want them."""
     by_id = sort_key == "ID"
     ordered: Sequence[int] = sorted(positions, key=book.number) if by_id else positions
