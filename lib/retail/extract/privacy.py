@@ -71,19 +71,20 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
 
     Beyond the fields of `rules`, every e-mail address in any text gives way: retailers add fields unasked.
     """
-    if isinstance(answer, dict):
-        return {
-            key: _customer(value, rules, name=name)
-            if key == rules.customer[0]
-            else strip(value, rules, name=name)
-            for key, value in answer.items()
-            if key not in rules.removed
-        }
-    if isinstance(answer, list):
-        return [strip(value, rules, name=name) for value in answer]
-    if isinstance(answer, str):
-        return without_e_mail(answer)
-    return answer
+    removed, customer = rules.removed, rules.customer[0]
+
+    def stripped(value: JSON) -> JSON:
+        if isinstance(value, str):
+            return without_e_mail(value) if "@" in value else value
+        if isinstance(value, dict):
+            return {
+                key: _customer(held, rules, name=name) if key == customer else stripped(held)
+                for key, held in value.items()
+                if key not in removed
+            }
+        return [stripped(held) for held in value] if isinstance(value, list) else value
+
+    return stripped(answer)
 
 
 def without_e_mail(words: str) -> str:
