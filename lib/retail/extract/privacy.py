@@ -74,15 +74,21 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
     removed, customer = rules.removed, rules.customer[0]
 
     def stripped(value: JSON) -> JSON:
-        if isinstance(value, str):
-            return without_e_mail(value) if "@" in value else value
-        if isinstance(value, dict):
-            return {
-                key: _customer(held, rules, name=name) if key == customer else stripped(held)
-                for key, held in value.items()
-                if key not in removed
-            }
-        return [stripped(held) for held in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [stripped(held) for held in value]
+        if not isinstance(value, dict):
+            return without_e_mail(value) if isinstance(value, str) else value
+        kept: dict[str, JSON] = {}
+        for key, held in value.items():
+            if key in removed:
+                continue
+            if key == customer:
+                kept[key] = _customer(held, rules, name=name)
+            elif isinstance(held, str):  # most values: a call less for each
+                kept[key] = held if "@" not in held else without_e_mail(held)
+            else:
+                kept[key] = stripped(held) if isinstance(held, dict | list) else held
+        return kept
 
     return stripped(answer)
 
