@@ -56,7 +56,9 @@ def standing(book: Book, changes: Changes, first: int, last: int, *, now: int) -
         stands.add(book.order(position, now=now))
     for position in changes.returned_between(first, min(last, now)):
         for one in book.order(position, now=now).returns:
-            if first <= one.returned <= last:
+            if first <= one.returned <= last and one.refunded > now:
+                stands.skipped["open_return"] += 1
+            elif first <= one.returned <= last:
                 stands.rows["return"] += 1
                 stands.cents["return"] -= one.net
     return stands
