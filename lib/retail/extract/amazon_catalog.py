@@ -6,16 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, RefusedError
 from retail.extract.answers import JSON, at, entries, text
+from retail.extract.exchange import Clock, Request
 from retail.extract.gtin import gtin14
-from retail.extract.http import Clock, HttpClient, Request
+from retail.extract.http import HttpClient
 from retail.extract.instants import utc_text
 from retail.extract.master import MOST_REFUSALS, batches
+from retail.extract.quota import Quota
 from retail.records import MasterRecord, ProductRecord
 
 PATH: Final = "/catalog/2022-04-01/items"
 MOST_SKUS: Final = 20
+# The usage plan in the model.
+BURST: Final = 2
+PER_SECOND: Final = 2.0
 DATASETS: Final = "summaries,identifiers,classifications"
 # Best first. What an item has of each may be several, in any order.
 _NUMBERS: Final = ("GTIN", "EAN", "UPC", "JAN")
@@ -30,6 +35,7 @@ class AmazonCatalog:
 
     retailer_id: str
     http: HttpClient
+    quota: Quota
     base_url: str
     seller_id: str
     marketplace_ids: Sequence[str]
@@ -39,7 +45,7 @@ class AmazonCatalog:
         """See Catalog."""
         del stores
         refused = 0
-        waiting = [*batches([sku for sku in products if "," not in sku], MOST_SKUS)]
+        waiting = batches([sku for sku in products if "," not in sku], MOST_SKUS)
         # A comma parts two SKUs even where it is escaped; alone, such a SKU is found (issue 2295 of the docs).
         waiting += [[sku] for sku in products if "," in sku]
         waiting.reverse()
@@ -47,21 +53,24 @@ class AmazonCatalog:
             skus = waiting.pop()
             try:
                 yield from self._batch(skus)
-            except _RefusedError as error:
-                # One SKU that Amazon does not take refuses all that are asked for with it.
+            except RefusedError as error:
+                if error.status != 400:
+                    raise
                 if len(skus) > 1:
+                    # One SKU that Amazon does not take refuses all that are asked for with it.
                     middle = len(skus) // 2
                     waiting += [skus[middle:], skus[:middle]]
                     yield []
                     continue
                 refused += 1
                 if refused > MOST_REFUSALS:
-                    raise error.reason from None
+                    raise ExtractError(error.message, hint=self._hint) from None
                 yield [self._record(skus[0], None, "")]
 
     def _batch(self, skus: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
         """The records of these SKUs, an item for each call; the last has what no marketplace knows."""
-        missing, told = list(skus), None
+        missing = list(skus)
+        told: list[MasterRecord] | None = None
         for marketplace in self.marketplace_ids:
             for found in self._pages(missing, marketplace):
                 if told is not None:
@@ -85,28 +94,29 @@ class AmazonCatalog:
         left, tokens = set(skus), set[str]()
         while True:
             request = Request(method="GET", url=self.base_url + PATH, params=params)
-            answer = self.http.ask(request, accept=(200, 400))
-            items = entries(answer.body, "items")
-            if answer.status == 400 or items is None:
-                said = text(answer.body, "errors", 0, "message") or "the answer holds no list `items`"
-                reason = ExtractError(
-                    f"{self.retailer_id}: GET {PATH}: HTTP {answer.status} {said[:200]}",
-                    hint=f"see that retailers.{self.retailer_id}.options has the right seller_id and marketplace_ids, "
-                    "and the application the role Product Listing",
+            body = self.http.ask(request, quota=self.quota).body
+            items = entries(body, "items")
+            if items is None:
+                raise ExtractError(
+                    f"{self.retailer_id}: the answer to GET {PATH} holds no list `items`", hint=self._hint
                 )
-                raise _RefusedError(reason) if answer.status == 400 else reason
-            found: dict[str, JSON] = {}
-            for item in items:
-                for sku in self._skus(item, skus, marketplace):
-                    if sku in left:
-                        found[sku] = item
+            found = {
+                sku: item for item in items for sku in self._skus(item, skus, marketplace) if sku in left
+            }
             left -= set(found)
             yield found
-            token = text(answer.body, "pagination", "nextToken")
+            token = text(body, "pagination", "nextToken")
             if token is None or token in tokens or not left:
                 return
             tokens.add(token)
             params = {**params, "pageToken": token}
+
+    @property
+    def _hint(self) -> str:
+        return (
+            f"see that retailers.{self.retailer_id}.options has the right seller_id and marketplace_ids; "
+            "if it has, report it with the log"
+        )
 
     def _skus(self, item: JSON, asked: Sequence[str], marketplace: str) -> list[str]:
         """Which of the SKUs that were asked for the item is: Amazon repeats them among its identifiers."""
@@ -134,14 +144,6 @@ class AmazonCatalog:
             fetched_at=utc_text(self.clock.now()),
             source_ref=f"GET {PATH}#{text(item, 'asin') or ''}",
         )
-
-
-class _RefusedError(Exception):
-    """HTTP 400: something in the question is not taken."""
-
-    def __init__(self, reason: ExtractError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 def _of(item: JSON, dataset: str, marketplace: str) -> JSON:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Final, Literal, Protocol, TypeAlias
 
 import structlog
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, RefusedError
+from retail.extract.exchange import Clock
 from retail.extract.instants import utc_text
 from retail.extract.privacy import without_e_mail
 from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder, raw_key
@@ -38,6 +39,11 @@ _NAMED: Final = {
     "products": re.compile(rb'"product_id":("(?:[^"\\]|\\.)*")'),
     "stores": re.compile(rb'"store_id":("(?:[^"\\]|\\.)*")'),
 }
+
+_MAY_READ: Final = (
+    "let the application read the catalogue: Amazon's role Product Listing, Shopify's scopes read_products and "
+    "read_locations; sales are not touched by it"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -81,33 +87,34 @@ def look_up(
     retailer_id: str,
     dates: Iterable[date],
     run_id: str,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    monotonic: Callable[[], float] = time.monotonic,
+    deadline: Deadline,
 ) -> LookedUp:
     """Ask the catalogue for what the raw files of `dates` name and no master file knows, the most sold first.
 
-    At most `settings.master_calls` calls and about `settings.master_seconds`. Raises StorageError, never an
-    ExtractError: a catalogue that fails is a warning, and is asked again by the next run.
+    At most `settings.master_calls` calls, and until the `deadline`, whose clock is the catalogue's. Raises
+    StorageError, never an ExtractError: a catalogue that fails is a warning, and the next run asks again.
     """
+    since = deadline.clock.now() - timedelta(days=settings.master_days)
     wanted, known = {}, 0
     for kind, named in _named(storage, retailer_id, dates).items():
-        told = _told(storage, kind, retailer_id, since=now() - timedelta(days=settings.master_days))
+        told = _told(storage, kind, retailer_id, since=since)
         wanted[kind] = [name for name in named if name not in told]
         known += len(named) - len(wanted[kind])
     looked_up = LookedUp(retailer_id=retailer_id, known=known, left=sum(map(len, wanted.values())))
     if looked_up.left and settings.master_calls:
         writer = _Writer(storage, retailer_id, run_id)
-        ends = monotonic() + settings.master_seconds
         failure = None
         try:
             calls = catalog.describe(wanted["products"], wanted["stores"])
-            for _ in range(settings.master_calls):
-                records = next(calls, None)
-                if records is None:
-                    break
+            for records in islice(calls, settings.master_calls):
                 writer.add(records)
-                if monotonic() >= ends:
+                if deadline.is_over:
                     break
+        except TimeIsUpError:
+            pass
+        except RefusedError as error:
+            hint = _MAY_READ if error.status in (401, 403) else error.hint
+            failure = str(ExtractError(error.message, hint=hint))
         except ExtractError as error:
             failure = str(error)
         finally:
@@ -121,6 +128,29 @@ def look_up(
         )
     _log(looked_up)
     return looked_up
+
+
+class Deadline:
+    """So many seconds from now, and a clock on which nobody sleeps beyond them."""
+
+    def __init__(self, seconds: float, clock: Clock | None = None) -> None:
+        clock = clock or Clock()
+        self._ends = clock.monotonic() + seconds
+        self._sleep = clock.sleep
+        self.clock = replace(clock, sleep=self._sleep_in_time)
+
+    @property
+    def is_over(self) -> bool:
+        return self.clock.monotonic() >= self._ends
+
+    def _sleep_in_time(self, seconds: float) -> None:
+        if self.clock.monotonic() + seconds > self._ends:
+            raise TimeIsUpError("extract.master_seconds are over", hint="the next run goes on")
+        self._sleep(seconds)
+
+
+class TimeIsUpError(ExtractError):
+    """Whoever went on would sleep beyond the deadline."""
 
 
 class _Writer:

@@ -12,17 +12,19 @@ from typing import Final
 
 from retail.errors import ExtractError
 from retail.extract.answers import JSON, at, dump, entries, text
+from retail.extract.exchange import Clock, Request
 from retail.extract.gtin import gtin14
-from retail.extract.http import AGAIN, Clock, HttpClient, Request
+from retail.extract.http import AGAIN, HttpClient
 from retail.extract.instants import utc_text
 from retail.extract.master import batches
 from retail.extract.privacy import without_e_mail
-from retail.extract.shopify import PATH
+from retail.extract.quota import Quota
 from retail.extract.shopify_sales import number_of
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 
-# So many SKUs a search, and nodes a page: about 150 of the 1,000 points that a query may cost.
+# So many SKUs a search, and nodes a page; with product and category that is about so many points.
 PAGE: Final = 50
+COST: Final = 150
 # What `shopify_sales` calls a line without SKU by.
 _BY_ID: Final = re.compile(r"(variant|product|line)-([0-9]+)", re.ASCII)
 
@@ -54,7 +56,8 @@ class ShopifyProducts:
 
     retailer_id: str
     http: HttpClient
-    base_url: str
+    quota: Quota
+    url: str
     clock: Clock
 
     def describe(self, products: Sequence[str], stores: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
@@ -107,7 +110,7 @@ class ShopifyProducts:
             category=text(product, "category", "name") or text(product, "productType"),
             gtin=gtin14(text(variant, "barcode")),
             fetched_at=utc_text(self.clock.now()),
-            source_ref=f"POST {PATH}#{text(variant, 'id') or ''}",
+            source_ref=f"GraphQL productVariants#{text(variant, 'id') or ''}",
         )
 
     def _stores(self, stores: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
@@ -131,7 +134,7 @@ class ShopifyProducts:
             store_region=text(location, "address", "provinceCode"),
             store_country=text(location, "address", "countryCode"),
             fetched_at=utc_text(self.clock.now()),
-            source_ref=f"POST {PATH}#{text(location, 'id') or ''}",
+            source_ref=f"GraphQL locations#{text(location, 'id') or ''}",
         )
 
     def _pages(self, query: str, name: str, variables: dict[str, JSON]) -> Iterator[_Nodes]:
@@ -157,7 +160,8 @@ class ShopifyProducts:
     def _ask(self, query: str, variables: dict[str, JSON], name: str) -> JSON:
         """The `data` of the answer, where it is whole."""
         json: JSON = {"query": query, "variables": variables}
-        body = self.http.ask(Request(method="POST", url=self.base_url + PATH, json=json)).body
+        request = Request(method="POST", url=self.url, json=json)
+        body = self.http.ask(request, quota=self.quota, cost=COST).body
         data, errors = at(body, "data"), at(body, "errors")
         if errors or at(data, name) is None:
             raise ExtractError(

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from retail.errors import ExtractError
-from retail.extract.answers import JSON, entries, text
+from retail.errors import ExtractError, RefusedError
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.exchange import Clock, Request
 from retail.extract.gtin import gtin14
-from retail.extract.http import Answer, Clock, HttpClient, Request
+from retail.extract.http import HttpClient
 from retail.extract.instants import utc_text
 from retail.extract.master import MOST_REFUSALS
-from retail.extract.walmart import error_code
+from retail.extract.quota import Quota
 from retail.records import MasterRecord, ProductRecord
 
 PATH: Final = "/v3/items"
+# Kept to, for want of an official figure.
+CALLS_A_MINUTE: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class WalmartItems:
 
     retailer_id: str
     http: HttpClient
+    quota: Quota
     base_url: str
     clock: Clock
 
@@ -33,28 +37,33 @@ class WalmartItems:
         del stores
         refused = 0
         for sku in products:
-            answer = self._ask(sku)
-            if answer.status == 400:
+            try:
+                body = self._ask(sku)
+            except RefusedError as error:
                 refused += 1
-            if refused > MOST_REFUSALS:
-                raise self._failure(answer, hint="Walmart takes none of these SKUs; report it with the log")
-            yield [self._record(sku, answer.body)]
+                if error.status != 400 or refused > MOST_REFUSALS:
+                    raise
+                body = None
+            yield [self._record(sku, body)]
 
-    def _ask(self, sku: str) -> Answer:
+    def _ask(self, sku: str) -> JSON:
+        """The answer of an item that there is, or None."""
         request = Request(
             method="GET",
             url=f"{self.base_url}{PATH}/{quote(sku, safe='')}",
             params={"productIdType": "SKU"},
         )
-        answer = self.http.ask(request, accept=(200, 400, 404))
-        if answer.status == 404 and not error_code(answer.body).startswith("CONTENT_NOT_FOUND"):
-            # A wrong address answers 404 as well.
-            raise self._failure(answer, hint=f"see that retailers.{self.retailer_id}.base_url is right")
-        if answer.status == 200 and entries(answer.body, "ItemResponse") is None:
-            raise self._failure(
-                answer, hint="the answer holds no list `ItemResponse`: its format has changed"
-            )
-        return answer
+        answer = self.http.ask(request, accept=(200, 404), quota=self.quota)
+        if answer.status == 200 and entries(answer.body, "ItemResponse") is not None:
+            return answer.body
+        errors = at(answer.body, "error") or at(answer.body, "errors")
+        code = text(errors, 0, "code") or ""
+        if answer.status == 404 and code.startswith("CONTENT_NOT_FOUND"):
+            return None  # a wrong address answers 404 as well
+        raise ExtractError(
+            f"{self.retailer_id}: GET {self.base_url}{PATH}/…: HTTP {answer.status} {code[:100]} is no item",
+            hint=f"see that retailers.{self.retailer_id}.base_url is right; if it is, the format has changed",
+        )
 
     def _record(self, sku: str, body: JSON) -> ProductRecord:
         found = [each for each in entries(body, "ItemResponse") or [] if text(each, "sku") == sku]
@@ -68,12 +77,6 @@ class WalmartItems:
             gtin=gtin14(text(item, "gtin")) or gtin14(text(item, "upc")),
             fetched_at=utc_text(self.clock.now()),
             source_ref=f"GET {PATH}/{quote(sku, safe='')}",
-        )
-
-    def _failure(self, answer: Answer, *, hint: str) -> ExtractError:
-        return ExtractError(
-            f"{self.retailer_id}: GET {self.base_url}{PATH}/…: HTTP {answer.status} {error_code(answer.body)[:100]}",
-            hint=hint,
         )
 
 
