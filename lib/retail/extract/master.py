@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import structlog
 
@@ -27,6 +27,9 @@ from retail.extract.privacy import without_e_mail
 from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder, raw_key
 from retail.settings import ExtractSettings
 from retail.storage import Storage
+
+if TYPE_CHECKING:
+    from retail.extract.service import Service
 
 Kind: TypeAlias = Literal["products", "stores"]
 
@@ -57,6 +60,12 @@ class Catalog(Protocol):
         Of an id that the retailer does not know, a record without a description; none of what it cannot know at
         all. Raises ExtractError.
         """
+
+
+def catalog_of(service: Service) -> Catalog | None:
+    """The catalogue that the service's method `catalog` opens; a service need not have one."""
+    opens: Callable[[], Catalog | None] = getattr(service, "catalog", lambda: None)
+    return opens()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
