@@ -75,7 +75,11 @@ class ShopifyProducts:
         for ids in batches(list(nodes), PAGE):
             yield self._by_id(ids, nodes)
         # A custom item is its own product, which no catalogue has.
-        yield [self._product(product, None, None) for product, match in by_id.items() if match[1] == "line"]
+        custom = [
+            self._product(product, None, None) for product, match in by_id.items() if match[1] == "line"
+        ]
+        if custom:
+            yield custom
 
     def _by_sku(self, skus: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
         """Shopify searches without regard to case, and several variants can have one SKU: the oldest is taken."""
