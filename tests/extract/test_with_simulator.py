@@ -17,7 +17,9 @@ from structlog.testing import capture_logs
 from retail.extract import payloads
 from retail.extract.answers import parse
 from retail.extract.extracting import Extracted, extract
+from retail.extract.gtin import gtin14
 from retail.extract.landing import Landed, land
+from retail.extract.master import Deadline, look_up
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import window_of
 from retail.storage import LocalStorage
@@ -195,3 +197,82 @@ def test_a_customer_is_the_same_on_two_days_of_one_retailer(bring_in):
 
     assert len(one & next_) > 10
     assert all(len(customer) == 64 for customer in one)
+
+
+SELLER = {"retailer_1": {"seller_id": "A1EXAMPLE"}}
+
+
+@pytest.fixture
+def look_up_at(simulator, settings_of, secrets, lake):
+    """Looks up what the landed day of a retailer names, within so many calls."""
+
+    def ask(retailer_id, *, run_id="r1", calls=200, seconds=60.0):
+        settings = settings_of(simulator, options=SELLER, master_calls=calls)
+        deadline = Deadline(seconds)
+        service = open_service(retailer_id, settings, secrets, clock=deadline.clock)
+        return look_up(
+            service.catalog(), lake, settings.extract, retailer_id=retailer_id, dates=[DAY], run_id=run_id,
+            deadline=deadline,
+        )  # fmt: skip
+
+    return ask
+
+
+def master(lake, kind, retailer_id):
+    return [
+        json.loads(line)
+        for key in lake.list(f"raw/master-data/{kind}/{retailer_id}/")
+        for line in lake.read(key).splitlines()
+    ]
+
+
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_what_a_day_sold_is_described_by_its_retailer_s_catalogue(bring_in, look_up_at, lake, retailer_id):
+    lines = bring_in(retailer_id, DAY).lines
+    sold_products = {line["product_id"] for line in lines}
+
+    # Amazon's plan lets ten calls pass in four seconds: 200 of its products.
+    looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
+    told = master(lake, "products", retailer_id)
+
+    assert looked_up.failure is None
+    assert looked_up.found > 10
+    described = [each for each in told if each["product_name"]]
+    assert {each["product_id"] for each in told} <= sold_products
+    assert all(each["category"] and gtin14(each["gtin"]) == each["gtin"] for each in described)
+    assert any(each["brand"] for each in described)
+    assert all(each["fetched_at"] > "2026" and each["retailer_id"] == retailer_id for each in told)
+
+
+def test_the_same_article_has_one_gtin_at_three_retailers(bring_in, look_up_at, lake):
+    for retailer_id in RETAILERS:
+        bring_in(retailer_id, DAY)
+        look_up_at(retailer_id, calls=4 if retailer_id != "retailer_2" else 60)
+
+    gtins = [
+        {each["product_id"]: each["gtin"] for each in master(lake, "products", retailer_id) if each["gtin"]}
+        for retailer_id in RETAILERS
+    ]
+    common = set.intersection(*(set(each) for each in gtins))
+    assert common
+    assert all(len({each[product] for each in gtins}) == 1 for product in common)
+
+
+def test_stores_of_shopify_get_their_places(bring_in, look_up_at, lake):
+    lines = bring_in("retailer_3", DAY).lines
+
+    look_up_at("retailer_3", calls=10)
+
+    told = master(lake, "stores", "retailer_3")
+    assert {each["store_id"] for each in told} == {line["store_id"] for line in lines}
+    assert all(each["store_city"] and each["store_region"] and each["store_country"] == "US" for each in told)
+
+
+def test_master_data_holds_no_secret_and_nobody(bring_in, look_up_at, lake, secret_values):
+    for retailer_id in RETAILERS:
+        bring_in(retailer_id, DAY)
+        look_up_at(retailer_id, calls=3)
+
+    everything = "\n".join(lake.read(key).decode() for key in lake.list("raw/master-data/"))
+    assert everything
+    assert [each for each in [*secret_values, "@", "Customer", "Atza|", "shpat_"] if each in everything] == []

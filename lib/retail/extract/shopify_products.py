@@ -22,9 +22,9 @@ from retail.extract.quota import Quota
 from retail.extract.shopify_sales import number_of
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 
-# So many SKUs a search, and nodes a page; with product and category that is about so many points.
+# So many SKUs a search, and nodes a page; with product and category that is not above so many points.
 PAGE: Final = 50
-COST: Final = 150
+COST: Final = 50
 # What `shopify_sales` calls a line without SKU by.
 _BY_ID: Final = re.compile(r"(variant|product|line)-([0-9]+)", re.ASCII)
 
