@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from retail.errors import ExtractError, RetailError, StorageError
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
-from retail.extract.master import Deadline, LookedUp, catalog_of, look_up
+from retail.extract.master import Deadline, LookedUp, Named, catalog_of, look_up
 from retail.extract.quota import Patience, QuotaWait
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import Window, window_of
@@ -58,13 +59,17 @@ def land_step(job: Job) -> Record:
     What the sales name and is not known yet is then looked up in the retailers' catalogues, for the dimensions.
     """
     counts: list[HopCount] = []
+    named: dict[str, Named] = {}
     units = job.units_to_process()
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, job.resources.settings)
+        named[retailer_id] = {"products": Counter(), "stores": Counter()}
         for retailer, day in units:
             if retailer == retailer_id:
                 landed = land(sales, job.resources.storage, retailer_id=retailer_id, logical_date=day)
                 counts += landed.counts
+                named[retailer_id]["products"] += landed.products
+                named[retailer_id]["stores"] += landed.stores
                 job.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
@@ -72,7 +77,7 @@ def land_step(job: Job) -> Record:
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    looked_up = _look_up(job, units) if job.recorded("extract") is not None else []
+    looked_up = _look_up(job, named) if job.recorded("extract") is not None else []
     return {
         "counts": as_json(counts),
         "looked_up": [asdict(each) for each in looked_up],
@@ -129,17 +134,16 @@ def _extract_retailer(
     return fetched, None
 
 
-def _look_up(job: Job, units: list[Unit]) -> list[LookedUp]:
-    """Master data of what the units' sales name, from the retailers side by side; a failure is a warning."""
-    if not units or not job.resources.settings.extract.master_calls:
+def _look_up(job: Job, named: dict[str, Named]) -> list[LookedUp]:
+    """Master data of what each retailer's sales have named, side by side; a failure is a warning."""
+    if not named or not job.resources.settings.extract.master_calls:
         return []
-    retailers = sorted({retailer for retailer, _ in units})
-    with ThreadPoolExecutor(max_workers=len(retailers)) as pool:
-        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, units), retailers)
+    with ThreadPoolExecutor(max_workers=len(named)) as pool:
+        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, named[retailer]), sorted(named))
         return [each for each in results if each is not None]
 
 
-def _look_up_retailer(job: Job, retailer_id: str, units: list[Unit]) -> LookedUp | None:
+def _look_up_retailer(job: Job, retailer_id: str, named: Named) -> LookedUp | None:
     settings = job.resources.settings
     deadline = Deadline(settings.extract.master_seconds)
     try:
@@ -153,7 +157,7 @@ def _look_up_retailer(job: Job, retailer_id: str, units: list[Unit]) -> LookedUp
             job.resources.storage,
             settings.extract,
             retailer_id=retailer_id,
-            dates=[day for retailer, day in units if retailer == retailer_id],
+            named=named,
             run_id=job.run.run_id,
             deadline=deadline,
         )

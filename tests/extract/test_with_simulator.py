@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -203,16 +204,17 @@ SELLER = {"retailer_1": {"seller_id": "A1EXAMPLE"}}
 
 
 @pytest.fixture
-def look_up_at(simulator, settings_of, secrets, lake):
-    """Looks up what the landed day of a retailer names, within so many calls."""
+def look_up_at(simulator, settings_of, secrets, lake, bring_in):
+    """Brings a day of a retailer in, and looks up what it names within so many calls."""
 
-    def ask(retailer_id, *, run_id="r1", calls=200, seconds=60.0):
+    def ask(retailer_id, *, calls, seconds=60.0):
         settings = settings_of(simulator, options=SELLER, master_calls=calls)
+        landed = bring_in(retailer_id, DAY).landed
         deadline = Deadline(seconds)
         service = open_service(retailer_id, settings, secrets, clock=deadline.clock)
-        return look_up(
-            service.catalog(), lake, settings.extract, retailer_id=retailer_id, dates=[DAY], run_id=run_id,
-            deadline=deadline,
+        return landed, look_up(
+            service.catalog(), lake, settings.extract, retailer_id=retailer_id, run_id="r1", deadline=deadline,
+            named={"products": landed.products, "stores": landed.stores},
         )  # fmt: skip
 
     return ask
@@ -227,27 +229,25 @@ def master(lake, kind, retailer_id):
 
 
 @pytest.mark.parametrize("retailer_id", RETAILERS)
-def test_what_a_day_sold_is_described_by_its_retailer_s_catalogue(bring_in, look_up_at, lake, retailer_id):
-    lines = bring_in(retailer_id, DAY).lines
-    sold_products = {line["product_id"] for line in lines}
-
-    # Amazon's plan lets ten calls pass in four seconds: 200 of its products.
-    looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
+def test_what_a_day_sold_is_described_by_its_retailer_s_catalogue(look_up_at, lake, retailer_id):
+    landed, looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
     told = master(lake, "products", retailer_id)
 
+    lines = [json.loads(line) for line in lake.read(landed.key).splitlines()]
+    assert landed.products == Counter(line["product_id"] for line in lines)
+    assert landed.stores == Counter(line["store_id"] for line in lines)
     assert looked_up.failure is None
     assert looked_up.found > 10
     described = [each for each in told if each["product_name"]]
-    assert {each["product_id"] for each in told} <= sold_products
+    assert {each["product_id"] for each in told} <= set(landed.products)
     assert all(each["category"] and gtin14(each["gtin"]) == each["gtin"] for each in described)
     # Walmart's answer names no brand.
     assert any(each["brand"] for each in described) == (retailer_id != "retailer_2")
     assert all(each["fetched_at"] > "2026" and each["retailer_id"] == retailer_id for each in told)
 
 
-def test_the_same_article_has_one_gtin_at_three_retailers(bring_in, look_up_at, lake):
+def test_the_same_article_has_one_gtin_at_three_retailers(look_up_at, lake):
     for retailer_id in RETAILERS:
-        bring_in(retailer_id, DAY)
         look_up_at(retailer_id, calls={"retailer_1": 6, "retailer_2": 150, "retailer_3": 12}[retailer_id])
 
     gtins = [
@@ -259,19 +259,16 @@ def test_the_same_article_has_one_gtin_at_three_retailers(bring_in, look_up_at, 
     assert all(len({each[product] for each in gtins}) == 1 for product in common)
 
 
-def test_stores_of_shopify_get_their_places(bring_in, look_up_at, lake):
-    lines = bring_in("retailer_3", DAY).lines
-
-    look_up_at("retailer_3", calls=10)
+def test_stores_of_shopify_get_their_places(look_up_at, lake):
+    landed, _ = look_up_at("retailer_3", calls=10)
 
     told = master(lake, "stores", "retailer_3")
-    assert {each["store_id"] for each in told} == {line["store_id"] for line in lines}
+    assert {each["store_id"] for each in told} == set(landed.stores)
     assert all(each["store_city"] and each["store_region"] and each["store_country"] == "US" for each in told)
 
 
-def test_master_data_holds_no_secret_and_nobody(bring_in, look_up_at, lake, secret_values):
+def test_master_data_holds_no_secret_and_nobody(look_up_at, lake, secret_values):
     for retailer_id in RETAILERS:
-        bring_in(retailer_id, DAY)
         look_up_at(retailer_id, calls=3)
 
     everything = "\n".join(lake.read(key).decode() for key in lake.list("raw/master-data/"))

@@ -9,12 +9,11 @@ that fails, or has more to tell than fits into a run, costs no sale. Files are a
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -24,7 +23,7 @@ from retail.errors import ExtractError, RefusedError
 from retail.extract.exchange import Clock
 from retail.extract.instants import utc_text
 from retail.extract.privacy import without_e_mail
-from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder, raw_key
+from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder
 from retail.settings import ExtractSettings
 from retail.storage import Storage
 
@@ -32,16 +31,13 @@ if TYPE_CHECKING:
     from retail.extract.service import Service
 
 Kind: TypeAlias = Literal["products", "stores"]
+# Ids, with the number of lines that name each.
+Named: TypeAlias = dict[Kind, Counter[str]]
 
 # Single ids that a catalogue refuses outright are not known there; from so many on, it is the configuration.
 MOST_REFUSALS: Final = 3
 # An object in the lake holds about so many records: what a killed run has to ask again, at most.
 _CHUNK: Final = 100
-# A value of `to_line`; a quote inside a text stands behind a backslash, so no text can look like a field.
-_NAMED: Final = {
-    "products": re.compile(rb'"product_id":("(?:[^"\\]|\\.)*")'),
-    "stores": re.compile(rb'"store_id":("(?:[^"\\]|\\.)*")'),
-}
 
 _MAY_READ: Final = (
     "let the application read the catalogue: Amazon's role Product Listing, Shopify's scopes read_products and "
@@ -70,7 +66,7 @@ def catalog_of(service: Service) -> Catalog | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedUp:
-    """What became of the products and stores that the sales of some dates name.
+    """What became of the products and stores that some sales name.
 
     `known` were described before, or have lately been asked for in vain. Asked for now, `found` have a
     description and `missing` have none. `left` wait for a later run. `failure` is why the catalogue stopped.
@@ -94,21 +90,22 @@ def look_up(
     settings: ExtractSettings,
     *,
     retailer_id: str,
-    dates: Iterable[date],
+    named: Named,
     run_id: str,
     deadline: Deadline,
 ) -> LookedUp:
-    """Ask the catalogue for what the raw files of `dates` name and no master file knows, the most sold first.
+    """Ask the catalogue for what the sales have `named` and no master file knows, the most sold first.
 
     At most `settings.master_calls` calls, and until the `deadline`, whose clock is the catalogue's. Raises
     StorageError, never an ExtractError: a catalogue that fails is a warning, and the next run asks again.
     """
     since = deadline.clock.now() - timedelta(days=settings.master_days)
     wanted, known = {}, 0
-    for kind, named in _named(storage, retailer_id, dates).items():
+    for kind, ids in named.items():
         told = _told(storage, kind, retailer_id, since=since)
-        wanted[kind] = [name for name in named if name not in told]
-        known += len(named) - len(wanted[kind])
+        most_first = sorted(ids, key=lambda name: (-ids[name], name))
+        wanted[kind] = [name for name in most_first if name not in told]
+        known += len(ids) - len(wanted[kind])
     looked_up = LookedUp(retailer_id=retailer_id, known=known, left=sum(map(len, wanted.values())))
     if looked_up.left and settings.master_calls:
         writer = _Writer(storage, retailer_id, run_id)
@@ -212,19 +209,6 @@ def is_described(record: MasterRecord) -> bool:
     else:
         told = (record.store_name, record.store_city, record.store_region, record.store_country)
     return any(value is not None for value in told)
-
-
-def _named(storage: Storage, retailer_id: str, dates: Iterable[date]) -> dict[Kind, list[str]]:
-    """The ids in the raw files of these dates, those of most lines first."""
-    found: dict[Kind, Counter[bytes]] = {"products": Counter(), "stores": Counter()}
-    for day in dates:
-        lines = storage.read(raw_key(retailer_id, day))
-        for kind, ids in found.items():
-            ids.update(_NAMED[kind].findall(lines))
-    return {
-        kind: [json.loads(name) for name, _ in sorted(ids.items(), key=lambda each: (-each[1], each[0]))]
-        for kind, ids in found.items()
-    }
 
 
 def _told(storage: Storage, kind: Kind, retailer_id: str, *, since: datetime) -> set[str]:
