@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -35,13 +36,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed."""
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed.
+
+    `products` and `stores` are the ids that its lines name, with the number of lines.
+    """
 
     retailer_id: str
     logical_date: date
     key: str
     rows: int
     counts: list[HopCount]
+    products: Counter[str]
+    stores: Counter[str]
 
 
 class _Group(NamedTuple):
@@ -104,18 +110,24 @@ def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date
                 other = newest.add(record)
                 if other is not None:
                     tally.add("superseded", other)
-        rows = 0
+        rows, products, stores = 0, Counter[str](), Counter[str]()
         for line in newest.lines():
             rows += 1
             file.write(line.encode() + b"\n")
             # Read back, so that what is proven is what is written.
-            tally.add("landed", SalesRecord(**json.loads(line)))
+            record = SalesRecord(**json.loads(line))
+            tally.add("landed", record)
+            products.update(filter(None, [record.product_id]))
+            stores.update(filter(None, [record.store_id]))
         counts = tally.counts(retailer_id)
         _require_tie_out(counts, logical_date)
         file.seek(0)
         storage.write_from(key, file)
     log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
-    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts)
+    return Landed(
+        retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts,
+        products=products, stores=stores,
+    )  # fmt: skip
 
 
 def _fetched(

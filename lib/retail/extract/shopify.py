@@ -18,6 +18,7 @@ from retail.extract.exchange import Answer, Clock, Request, answered_at
 from retail.extract.http import AGAIN, HttpClient
 from retail.extract.quota import Patience, Quota
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.shopify_products import ShopifyProducts
 from retail.extract.windows import Window
 from retail.secrets import Secret, Secrets
 from retail.settings import RetailerSettings, Settings
@@ -160,6 +161,16 @@ class Shopify:
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service."""
         raise NotImplementedError
+
+    def catalog(self) -> ShopifyProducts:
+        """The shop's products and locations, paid from the same bucket as its orders."""
+        return ShopifyProducts(
+            retailer_id=self._retailer_id,
+            http=self._http,
+            quota=self._quota,
+            url=self._base_url + PATH,
+            clock=self._clock,
+        )
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         start, end = (f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in (window.start, window.end))
