@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,16 @@ from pyspark.sql import SparkSession
 from retail.engine import open_session
 from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
 from tests.s3 import S3Server, running_s3
+
+
+def pytest_configure() -> None:
+    """One seed for all random tests and all workers, told in the header."""
+    os.environ.setdefault("RETAIL_TEST_SEED", str(secrets.randbelow(2**32)))
+
+
+def pytest_report_header() -> str:
+    return f"seed of random tests: RETAIL_TEST_SEED={os.environ['RETAIL_TEST_SEED']}"
+
 
 JARS = home() / "var" / "jars"
 

@@ -13,7 +13,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -45,7 +46,7 @@ def demo(settings: Settings, days: int, out: Console, report: terminal.PlainRepo
     dates = [settings.start_date + timedelta(days=n) for n in range(days)]
     units = list(units_of(settings.retailers, dates))
     with (
-        simulator(environment, clock=dates[-1] + CLOCK_AHEAD) as address,
+        simulator(environment, clock=_noon_of(dates[-1]) + CLOCK_AHEAD) as address,
         Resources(pointed_at(settings, address), Secrets(environment)) as work,
     ):
         span = f"{days} days of real sales, {dates[0]} to {dates[-1]}"
@@ -61,6 +62,10 @@ def demo(settings: Settings, days: int, out: Console, report: terminal.PlainRepo
         with embedded.running(settings.warehouse, keep_running=True):
             _where_to_go_on(out, work, shown)
     return result.exit_code
+
+
+def _noon_of(day: date) -> datetime:
+    return datetime.combine(day, time_of_day(12), UTC)
 
 
 def _require_playground(settings: Settings) -> None:
@@ -87,10 +92,10 @@ def demo_environment() -> dict[str, str]:
 
 
 @contextmanager
-def simulator(environment: dict[str, str], *, clock: date, options: Sequence[str] = ()) -> Iterator[str]:
+def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence[str] = ()) -> Iterator[str]:
     """The simulator's address while it runs; it ends with the block, or with this process."""
     command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
-    command += ["--clock", f"{clock}T12:00:00Z", *options]
+    command += ["--clock", f"{clock:%Y-%m-%dT%H:%M:%SZ}", *options]
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
     )

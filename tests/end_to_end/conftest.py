@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.end_to_end.installation import Figures, Installation
 Truth = Callable[[list[date]], Figures]
 
 START = date(2017, 1, 1)
-CLOCK = date(2017, 1, 20)
+CLOCK = datetime(2017, 1, 20, 12, tzinfo=UTC)
 
 # The retailers' time zones in the configuration of the tests; a store's number tells whose it is.
 ORACLE = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from retail.storage import LocalStorage
 from tests.official.prism import SPECIFICATIONS, missing_tool
 
 DAY = date(2017, 1, 8)
-CLOCK = date(2017, 1, 20)
+CLOCK = datetime(2017, 1, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,172 @@
+"""Whatever goes wrong at a retailer, alone or mixed: the day lands as if nothing had, or the error says what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from tests.extract.conftest import ENVIRONMENT
+
+from retail import demo
+from retail.errors import ExtractError
+from retail.extract.exchange import Clock
+from retail.extract.extracting import extract
+from retail.extract.landing import land
+from retail.extract.retailers import open_service, sales_of
+from retail.ingest import window_of_unit
+from retail.secrets import Secrets
+from retail.settings import Settings
+from retail.storage import LocalStorage
+
+pytestmark = pytest.mark.slow
+
+RETAILERS = ["retailer_1", "retailer_2", "retailer_3"]
+KINDS = [
+    "429", "500", "503", "slow", "cut", "broken_json", "drop", "expired_token", "repeated_page", "endless_cursor",
+]  # fmt: skip
+NOW = datetime(2017, 1, 20, 12, tzinfo=UTC)
+DAY = datetime(2017, 1, 8, tzinfo=UTC).date()
+
+Line = dict[str, Any]
+
+
+class KilledError(BaseException):
+    """As a kill: nothing catches it."""
+
+
+@dataclass
+class Bench:
+    """A simulator whose orders live on, and the pipeline's own way from it to a raw file."""
+
+    address: str
+    settings: Settings
+
+    def switch_on(self, retailer_id: str, faults: list[dict[str, Any]]) -> None:
+        requests.delete(f"{self.address}/simulator/faults", timeout=30).raise_for_status()
+        for fault in faults:
+            asked = {"retailer": retailer_id, **fault}
+            requests.post(f"{self.address}/simulator/faults", json=asked, timeout=30).raise_for_status()
+
+    def bring_in(
+        self, retailer_id: str, lake: LocalStorage, run_id: str, *, killed_behind: int | None = None
+    ) -> list[Line]:
+        """The lines of the raw file, without their places in the payloads. No time passes in waits."""
+
+        def on_page(page: Any) -> None:
+            if page.number == killed_behind:
+                raise KilledError
+
+        service = open_service(
+            retailer_id,
+            self.settings,
+            Secrets(ENVIRONMENT),
+            clock=Clock(now=lambda: NOW, sleep=lambda _: None),
+        )
+        window = window_of_unit(self.settings, (retailer_id, DAY))
+        extract(service, lake, retailer_id=retailer_id, window=window, run_id=run_id, on_page=on_page)
+        landed = land(sales_of(retailer_id, self.settings), lake, retailer_id=retailer_id, logical_date=DAY)
+        lines = [json.loads(line) for line in lake.read(landed.key).splitlines()]
+        return [line | {"source_ref": None} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    options = ("--changes", "--speed", "0")
+    with demo.simulator({**os.environ, **ENVIRONMENT}, clock=NOW, options=options) as address:
+        at = {"base_url": address}
+        amazon = {
+            "token_url": f"{address}/auth/o2/token",
+            "marketplace_ids": ["ATVPDKIKX0DER"],
+            "page_size": 30,
+        }
+        yield Bench(
+            address,
+            Settings(
+                start_date="2017-01-01",
+                lake={"url": "unused"},
+                extract={"tries": 4, "timeout_seconds": 0.5},
+                retailers={
+                    "retailer_1": {"service": "amazon", "name": "A", "time_zone": "America/Los_Angeles", "options": amazon, **at},
+                    "retailer_2": {"service": "walmart", "name": "W", "time_zone": "America/Chicago", **at},
+                    "retailer_3": {"service": "shopify", "name": "S", "time_zone": "America/New_York", "options": {"page_size": 30}, **at},
+                },
+            ),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Line]]:
+    bench.switch_on("retailer_1", [])
+    return {
+        retailer_id: bench.bring_in(retailer_id, LocalStorage(tmp_path_factory.mktemp("lake")), "r0")
+        for retailer_id in RETAILERS
+    }
+
+
+@pytest.fixture
+def ends_right(bench: Bench, undisturbed: dict[str, list[Line]]) -> Callable[..., None]:
+    """Runs a day under faults, then without: what landed is whole each time, or the error names what is missing."""
+
+    def judge(retailer_id: str, faults: list[dict[str, Any]], killed_behind: int | None = None) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            lake = LocalStorage(Path(folder))
+            bench.switch_on(retailer_id, faults)
+            try:
+                landed = bench.bring_in(retailer_id, lake, "r1", killed_behind=killed_behind)
+                assert landed == undisturbed[retailer_id]
+            except ExtractError as error:
+                assert error.message.startswith(f"{retailer_id}: ")
+                assert error.hint
+            except KilledError:
+                pass
+            bench.switch_on(retailer_id, [])
+            assert bench.bring_in(retailer_id, lake, "r2") == undisturbed[retailer_id]
+
+    return judge
+
+
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_a_day_has_all_kinds_of_lines(undisturbed: dict[str, list[Line]], retailer_id: str) -> None:
+    kinds = {(line["record_type"], line["status"]) for line in undisturbed[retailer_id]}
+    assert {("sale", "completed"), ("sale", "cancelled")} <= kinds
+    assert retailer_id == "retailer_1" or ("return", "completed") in kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_a_day_lands_whole_though_something_goes_wrong(
+    ends_right: Callable[..., None], retailer_id: str, kind: str
+) -> None:
+    ends_right(retailer_id, [{"kind": kind, "after": 1, "times": 2, "seconds": 0.7}])
+
+
+FAULTS = st.builds(
+    lambda kind, after, times: {"kind": kind, "after": after, "times": times, "seconds": 0.7},
+    st.sampled_from(KINDS),
+    st.integers(0, 4),
+    st.integers(1, 5),
+)
+
+
+@seed(int(os.environ["RETAIL_TEST_SEED"]))
+@settings(
+    max_examples=60,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.sampled_from(RETAILERS), st.lists(FAULTS, min_size=1, max_size=4), st.none() | st.integers(1, 4))
+def test_any_mixture_of_faults_and_a_kill_lands_the_day_whole_or_says_what_is_missing(
+    ends_right: Callable[..., None], retailer_id: str, faults: list[dict[str, Any]], killed_behind: int | None
+) -> None:
+    ends_right(retailer_id, faults, killed_behind)
