@@ -1,4 +1,8 @@
-"""What must stand in a star that has seen everything up to now: rows and cents of sales and returns."""
+"""What must stand in a star that has seen everything up to now: rows and cents of sales and returns.
+
+An order counts with all that has become of it, at the time of its sale; a return counts at its own. Shopify's ledger
+has a row for each correction and cut too, at the time of that: there the net of all time up to now is the same.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
