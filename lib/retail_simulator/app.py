@@ -17,6 +17,7 @@ from retail_simulator.amazon import Amazon
 from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
 from retail_simulator.sales import Book, Totals, dollars
 from retail_simulator.shopify import Shopify
+from retail_simulator.shopify_schema import Shop
 from retail_simulator.walmart import Walmart
 
 
@@ -67,12 +68,17 @@ class Simulator:
 
 
 def build(
-    books: dict[str, Book], clock: SimulatedClock, credentials: Credentials, *, throttle: bool
+    books: dict[str, Book],
+    clock: SimulatedClock,
+    credentials: Credentials,
+    *,
+    throttle: bool,
+    shop: Shop | None = None,
 ) -> Starlette:
-    """The application over these books."""
+    """The application over these books; `shop` is how Shopify's shop is set up."""
     amazon = Amazon(books["retailer_1"], clock, credentials, throttle=throttle)
     walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle)
-    shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle)
+    shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle, shop=shop)
     simulator = Simulator(books, clock)
     application = Starlette(
         routes=[*amazon.routes(), *walmart.routes(), *shopify.routes(), *simulator.routes()]

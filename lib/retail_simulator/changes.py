@@ -107,7 +107,8 @@ class Changes:
         lines, fated = order.lines, None
         if fate in ("partly", "returned"):
             fated = _fated_line(lines, seed, may_be_whole=fate == "returned" or len(lines) > 1)
-        if self._corrected_at[position] <= now:
+        corrected_at = int(self._corrected_at[position])
+        if corrected_at <= now:
             lines = _corrected(lines, seed, but_not=fated)
         order = replace(
             order,
@@ -115,6 +116,7 @@ class Changes:
             lines=lines,
             kind=KINDS.get(fate or "", "regular"),
             shipped=fate != "cancelled" and not now < self._shipped_at[position] < NEVER,
+            corrected=corrected_at if corrected_at <= now else None,
         )
         happened = fate_at <= now
         if fate == "returned":
@@ -218,7 +220,7 @@ def _partly_cancelled(order: Order, _seed: int, fated: tuple[int, int] | None, a
         return order
     place, units = fated
     line = replace(order.lines[place], cancelled_quantity=units)
-    return replace(order, lines=(*order.lines[:place], line, *order.lines[place + 1 :]))
+    return replace(order, lines=(*order.lines[:place], line, *order.lines[place + 1 :]), reduced=at)
 
 
 def _pending(order: Order, seed: int, _fated: Any, at: int | None) -> Order:
