@@ -18,8 +18,9 @@ from retail import logs, pipeline, terminal
 from retail.demo import demo as run_demo
 from retail.doctor import examine
 from retail.errors import RetailError
+from retail.planning import plan as plan_ingest
 from retail.resources import Resources
-from retail.runs.ledger import units_of
+from retail.runs.ledger import Unit, units_of
 from retail.secrets import Secrets
 from retail.settings import Settings, load_settings
 from retail.status import show_status
@@ -78,25 +79,48 @@ def _dates(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_RUN_ID = click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
+_NO_WAIT = click.option(
+    "--no-wait", is_flag=True, help="Give a retailer up whose quota is used up, instead of waiting for it."
+)
+
+
 @main.command()
 @_dates
 @click.option("--again", is_flag=True, help="Fetch and merge days anew that are done already.")
+@_NO_WAIT
 @_with_settings
-def run(settings: Settings, /, *, again: bool, **dates: Any) -> None:
+def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> None:
     """The whole way for one or more days: ingest, transform, check, refresh."""
-    _pipeline(settings, pipeline.ALL_TASKS, again=again, **dates)
+    _pipeline(settings, pipeline.ALL_TASKS, again=again, patient=not no_wait, **dates)
+
+
+@main.command()
+@_dates
+@_RUN_ID
+@_NO_WAIT
+@click.option("--plan", is_flag=True, help="Only tell what it will take: calls, minutes, quota per retailer.")
+@_with_settings
+def ingest(settings: Settings, /, *, run_id: str | None, no_wait: bool, plan: bool, **dates: Any) -> None:
+    """Steps 1-2: fetch the retailers' sales and land them as raw files."""
+    if plan:
+        _plan(settings, _units(settings, **dates))
+    else:
+        _pipeline(settings, ("ingest",), run_id=run_id, patient=not no_wait, **dates)
 
 
 def _task(name: str, text: str) -> None:
     @main.command(name, help=text)
     @_dates
-    @click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
+    @_RUN_ID
     @_with_settings
     def command(settings: Settings, /, *, run_id: str | None, **dates: Any) -> None:
         _pipeline(settings, (name,), run_id=run_id, **dates)
 
 
-_task("ingest", "Steps 1-2: fetch the retailers' sales and land them as raw files.")
+_task(
+    "land", "Step 2 alone: raw files anew from what was fetched, without a call, after a mapping was mended."
+)
 _task("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL.")
 _task("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL.")
 _task("refresh", "Step 8: refresh the six materialized views.")
@@ -158,25 +182,43 @@ def _pipeline(
     settings: Settings,
     tasks: tuple[str, ...],
     *,
+    again: bool = False,
+    patient: bool = True,
+    run_id: str | None = None,
+    **dates: Any,
+) -> None:
+    units = _units(settings, **dates)
+    out = terminal.console()
+    with Resources(settings, Secrets()) as resources:
+        with _reporting(out) as report:
+            result = pipeline.run(
+                resources, units, report, tasks=tasks, again=again, patient=patient, name=run_id
+            )
+        terminal.show_result(out, result, pipeline.tie_out_of(resources, result.run_id))
+    sys.exit(result.exit_code)
+
+
+def _plan(settings: Settings, units: list[Unit]) -> None:
+    out = terminal.console()
+    planned = plan_ingest(settings, Secrets(), units)
+    terminal.show_plan(out, planned)
+    sys.exit(3 if any(each.failure for each in planned) else 0)
+
+
+def _units(
+    settings: Settings,
+    *,
     on: datetime | None,
     since: datetime | None,
     until: datetime | None,
     only: tuple[str, ...],
-    again: bool = False,
-    run_id: str | None = None,
-) -> None:
+) -> list[Unit]:
     days = list(_days(settings, on, since, until))
     unknown = sorted(set(only) - set(settings.retailers))
     if unknown:
         known = ", ".join(settings.retailers)
         raise click.UsageError(f"--only {', '.join(unknown)}: the configuration has {known}")
-    units = units_of(only or settings.retailers, days)
-    out = terminal.console()
-    with Resources(settings, Secrets()) as resources:
-        with _reporting(out) as report:
-            result = pipeline.run(resources, units, report, tasks=tasks, again=again, name=run_id)
-        terminal.show_result(out, result, pipeline.tie_out_of(resources, result.run_id))
-    sys.exit(result.exit_code)
+    return list(units_of(only or settings.retailers, days))
 
 
 def _days(

@@ -3,6 +3,9 @@
 RetailError
 ├── ConfigurationError     a key or a secret is wrong or missing; nothing was started       (exit 2)
 ├── ExtractError           one retailer could not be read; the others go on                 (exit 3)
+│   ├── RefusedError       it answered, and asking again will not change that
+│   ├── QuotaError         its quota is used up, and the command was told not to wait
+│   └── CursorExpiredError it no longer takes the cursor of an earlier page
 ├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
 │   ├── GateError          a critical expectation failed
 │   ├── TieOutError        rows or money differ between two hops
@@ -46,6 +49,22 @@ class ConfigurationError(RetailError):
 
 class ExtractError(RetailError):
     exit_code = 3
+
+
+class RefusedError(ExtractError):
+    """`status` is the HTTP status of the refusal."""
+
+    def __init__(self, message: str, *, hint: str, status: int) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class QuotaError(ExtractError):
+    pass
+
+
+class CursorExpiredError(ExtractError):
+    pass
 
 
 class QualityError(RetailError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -21,16 +22,24 @@ class Report(Protocol):
 
     def progress(self, step: str, done: int, text: str) -> None: ...
 
+    def waits(self, step: str, text: str) -> None: ...
+
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run, with what it works with and where it tells how it goes."""
+    """A run, with what it works with and where it tells how it goes.
+
+    `anew` fetches days from their start though another run left them unfinished; without `patient` a retailer whose
+    quota is used up fails instead of being waited for.
+    """
 
     resources: Resources
     run: Run
     report: Report
+    anew: bool = False
+    patient: bool = True
 
     @property
     def context(self) -> Context:
@@ -57,3 +66,13 @@ class Job:
         if record is None:
             return list(self.run.units)
         return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
+
+
+def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
+    """Counts as a step records them."""
+    return [count.to_json() for count in counts]
+
+
+def rows_at(counts: Iterable[HopCount], hop: str) -> int:
+    """All rows that were counted at the hop."""
+    return sum(count.rows for count in counts if count.hop == hop)

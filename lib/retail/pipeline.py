@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from retail import logs, steps
+from retail import ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
@@ -28,8 +28,9 @@ from retail.warehouse.publish import require_copy
 
 log = structlog.get_logger()
 
-# The tasks of a scheduler and the steps in each.
+# The tasks of a scheduler and the steps in each; `land` by itself makes raw files anew from what was fetched.
 TASKS: Final[dict[str, tuple[str, ...]]] = {
+    "land": ("land",),
     "ingest": ("extract", "land"),
     "transform": ("stage", "gate", "merge", "publish"),
     "check": ("check",),
@@ -37,8 +38,8 @@ TASKS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
-    "extract": steps.extract_step,
-    "land": steps.land_step,
+    "extract": ingest.extract_step,
+    "land": ingest.land_step,
     "stage": steps.stage_step,
     "gate": steps.gate_step,
     "merge": steps.merge_step,
@@ -47,7 +48,7 @@ _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
     "refresh": steps.refresh_step,
 }
 
-ALL_TASKS: Final = tuple(TASKS)
+ALL_TASKS: Final = ("ingest", "transform", "check", "refresh")
 STEPS: Final = tuple(_STEPS)
 
 
@@ -72,11 +73,13 @@ def run(
     *,
     tasks: Sequence[str] = ALL_TASKS,
     again: bool = False,
+    patient: bool = True,
     name: str | None = None,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
-    With all tasks, units that have come all the way before are left out unless `again`. Raises
+    With all tasks, units that have come all the way before are left out unless `again`. Unless `patient`, a retailer
+    whose quota is used up is given up instead of waited for. Raises
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
@@ -94,7 +97,7 @@ def run(
         engine = resources.settings.engine
         current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)
         logs.bind_run(run_id)
-        job = Job(resources, current, report)
+        job = Job(resources, current, report, anew=again, patient=patient)
         _do(job, tasks, held)
         failed = job.failed_retailers()
         if all(job.recorded(step) for step in STEPS):

@@ -1,26 +1,17 @@
-"""The eight steps of a run, one function each. What a step gives is recorded in the ledger as JSON."""
+"""Steps 3 to 8 of a run, one function each; 1 and 2 are in `ingest`. What a step gives is recorded as JSON."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from decimal import Decimal
 
 import structlog
 
 from retail import delta, star
 from retail.errors import RetailError
-from retail.extract.extracting import extract
-from retail.extract.landing import land
-from retail.extract.retailers import open_service
-from retail.extract.windows import window_of
-from retail.job import Job, Record
+from retail.job import Job, Record, as_json, rows_at
 from retail.quality import quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
-from retail.runs.ledger import Unit
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
@@ -31,54 +22,15 @@ from retail.warehouse.views import refresh
 log = structlog.get_logger()
 
 
-def extract_step(job: Job) -> Record:
-    """Step 1. The retailers are asked side by side; one that fails stops no other."""
-    warm = threading.Thread(target=suites.warm_up, name="warm-up", daemon=True)
-    warm.start()
-    with ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
-        results = list(pool.map(lambda retailer: _extract_retailer(job, retailer), job.run.retailers))
-    warm.join()
-    extracted = [[retailer, day.isoformat()] for units, _ in results for retailer, day in units]
-    failed = {
-        retailer: failure
-        for retailer, (_, failure) in zip(job.run.retailers, results, strict=True)
-        if failure is not None
-    }
-    summary = f"{len(extracted)} retailer-days fetched"
-    if failed:
-        summary += f"; FAILED: {', '.join(sorted(failed))}"
-    return {"extracted": extracted, "failed": failed, "summary": summary}
-
-
-def land_step(job: Job) -> Record:
-    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
-    counts: list[HopCount] = []
-    units = job.units_to_process()
-    for retailer_id in sorted({retailer for retailer, _ in units}):
-        service = open_service(retailer_id, job.resources.settings, job.resources.secrets)
-        for retailer, day in units:
-            if retailer == retailer_id:
-                landed = land(service, job.resources.storage, retailer_id=retailer_id, logical_date=day)
-                counts += landed.counts
-                job.report.progress("land", 1, f"{retailer_id} {day}")
-    tie_out.require([tie_out.FETCHED], counts)
-    summary = f"{_rows(counts, 'landed'):,} lines landed"
-    silent = sorted({retailer for retailer, _ in units} - {count.retailer_id for count in counts})
-    if silent:
-        counts += [_nothing_landed(retailer) for retailer in silent]
-        summary += f"; nothing from {', '.join(silent)}"
-    return {"counts": _as_json(counts), "summary": summary}
-
-
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
-    bad = _rows(staged.counts, "quarantined")
+    bad = rows_at(staged.counts, "quarantined")
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
-        "counts": _as_json(staged.counts),
-        "summary": f"{_rows(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
+        "counts": as_json(staged.counts),
+        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
     }
 
 
@@ -112,7 +64,7 @@ def merge_step(job: Job) -> Record:
         "versions": built.versions,
         "actions": built.actions,
         "months": built.months,
-        "counts": _as_json(built.counts),
+        "counts": as_json(built.counts),
         "summary": ", ".join(f"{fact[action]:,} {action}" for action in merge.ACTIONS if fact[action])
         or "no facts",
     }
@@ -175,7 +127,7 @@ def check_step(job: Job) -> Record:
     days = {count.business_date for count in lake}
     return {
         "warnings": warnings,
-        "counts": _as_json(in_postgresql),
+        "counts": as_json(in_postgresql),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
 
@@ -188,40 +140,6 @@ def refresh_step(job: Job) -> Record:
         "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
         "views = PostgreSQL",
     }
-
-
-def _extract_retailer(job: Job, retailer_id: str) -> tuple[list[Unit], str | None]:
-    """The units that were fetched, and why the others were not."""
-    settings, fetched = job.resources.settings, list[Unit]()
-    retailer = settings.retailers[retailer_id]
-    try:
-        service = open_service(retailer_id, settings, job.resources.secrets)
-        for unit in job.run.units:
-            if unit[0] != retailer_id:
-                continue
-            window = window_of(
-                unit[1],
-                time_zone=retailer.time_zone,
-                overlap=timedelta(minutes=settings.extract.overlap_minutes),
-                start_date=settings.start_date,
-            )
-            extract(
-                service,
-                job.resources.storage,
-                retailer_id=retailer_id,
-                window=window,
-                run_id=job.run.run_id,
-                on_page=lambda page: job.report.progress("extract", 0, f"{retailer_id} page {page.number}"),
-            )
-            fetched.append(unit)
-            job.report.progress("extract", 1, f"{retailer_id} {unit[1]}")
-    except RetailError as error:
-        log.error("retailer failed", retailer=retailer_id, error=str(error))
-        return fetched, str(error)
-    except Exception as error:  # a fault in one service must not stop the other retailers
-        log.exception("retailer failed", retailer=retailer_id)
-        return fetched, f"{retailer_id}: unexpected {type(error).__name__}; see the log"
-    return fetched, None
 
 
 def _require_earlier_merge(job: Job) -> None:
@@ -240,12 +158,6 @@ def _require_earlier_merge(job: Job) -> None:
         return
 
 
-def _nothing_landed(retailer_id: str) -> HopCount:
-    return HopCount(
-        hop="landed", retailer_id=retailer_id, business_date=None, currency=None, rows=0, money=Decimal(0)
-    )
-
-
 def _staged(job: Job) -> staging.Staged:
     record = job.recorded("stage")
     if record is None:
@@ -262,14 +174,6 @@ def _version(job: Job, path: str) -> int:
             f"the Delta table {path} is not there", hint="run `retail run` for at least one day first"
         )
     return version
-
-
-def _as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
-    return [count.to_json() for count in counts]
-
-
-def _rows(counts: Iterable[HopCount], hop: str) -> int:
-    return sum(count.rows for count in counts if count.hop == hop)
 
 
 def _warn(failures: Iterable[suites.Failure]) -> None:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from retail.pipeline import Result
+from retail.planning import Planned
 from retail.records import HopCount
 
 # The hops in the order of the way, as the tie-out table shows them.
@@ -46,6 +47,9 @@ class PlainReport:
 
     def progress(self, step: str, done: int, text: str) -> None:
         """Too much for a log."""
+
+    def waits(self, step: str, text: str) -> None:
+        self._out.print(f"  {step:<8} {'waits':>11}  {text}", markup=False)
 
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
         time = "done before" if resumed else f"{seconds:7.2f} s"
@@ -149,3 +153,36 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     if result.failed:
         out.print("`retail run` for the same dates fetches what is missing; done days are left out.")
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
+
+
+def show_plan(out: Console, planned: Sequence[Planned]) -> None:
+    """What fetching will take of each retailer, and why one could not say."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("retailer", "days", "orders", "calls", "minutes", "of them for quota"):
+        table.add_column(name, justify="left" if name == "retailer" else "right")
+    table.add_column("quota")
+    for each in planned:
+        if each.estimate is None:
+            continue
+        found = each.estimate
+        table.add_row(
+            each.retailer_id,
+            str(each.days),
+            f"{found.orders:,}",
+            f"{found.calls:,}",
+            _minutes(each.seconds),
+            _minutes(found.quota_seconds),
+            found.quota,
+        )
+    out.print(table)
+    for each in planned:
+        if each.failure:
+            out.print(f"\n{each.retailer_id} could not be asked: {each.failure}", markup=False)
+    asked = sum(each.estimate.asked for each in planned if each.estimate)
+    out.print(
+        f"\nNothing was fetched; {asked} calls were made to find out. The retailers are fetched side by side."
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:,.1f}"

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from retail.extract.http import Clock
+from retail.extract.exchange import Clock
 from retail.extract.retailers import open_service
 from retail.extract.service import Service
 from retail.secrets import Secrets

@@ -58,6 +58,7 @@ def test_every_page_is_kept_with_the_window_it_answers_and_the_cursor_to_go_on_f
     assert json.loads(gzip.decompress(lake.read(f"{FOLDER}/run=r1/page-00002.json.gz"))) == {
         "retailer_id": "retailer_1",
         "run_id": "r1",
+        "walk": "r1/1",
         "logical_date": "2017-01-05",
         "window": {"start": "2017-01-05T07:00:00.000000Z", "end": "2017-01-06T08:00:00.000000Z"},
         "page": 2,

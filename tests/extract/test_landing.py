@@ -10,6 +10,7 @@ from retail.errors import ExtractError, TieOutError
 from retail.extract import payloads
 from retail.extract.landing import land, money_of
 from retail.extract.payloads import Payload
+from retail.extract.retailers import sales_of
 from retail.extract.service import Skipped, unreadable
 from retail.records import FIELDS, HopCount, SalesRecord
 from retail.star.staging import _PATTERNS
@@ -25,7 +26,7 @@ TEST = ["T3", "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "99.99", "test_o
 
 
 class Listed:
-    """A service whose answers are lists of lines, the reason to skip one behind it."""
+    """A mapping whose answers are lists of lines, the reason to skip one behind it."""
 
     def records(self, answer, source):
         for place, (transaction, line, updated, day, amount, *reason) in enumerate(answer):
@@ -41,13 +42,14 @@ class Listed:
             yield Skipped(reason[0], record) if reason else record
 
 
-def keep(lake, *answers, run_id="r1", first=1):
+def keep(lake, *answers, run_id="r1", first=1, walk=None):
     for number, answer in enumerate(answers, start=first):
         payloads.write(
             lake,
             Payload(
                 retailer_id="retailer_1",
                 run_id=run_id,
+                walk=walk or payloads.walk_of(run_id, 1),
                 logical_date=str(DAY),
                 window_start="",
                 window_end="",
@@ -59,8 +61,8 @@ def keep(lake, *answers, run_id="r1", first=1):
         )
 
 
-def landed(lake, service=None):
-    result = land(service or Listed(), lake, retailer_id="retailer_1", logical_date=DAY)
+def landed(lake, sales=None):
+    result = land(sales or Listed(), lake, retailer_id="retailer_1", logical_date=DAY)
     return result, [json.loads(line) for line in lake.read(KEY).splitlines()]
 
 
@@ -172,6 +174,17 @@ def test_lines_without_a_whole_key_are_those_of_the_newest_run(lake):
     assert counted["landed", None, None] == (1, "3.00")
 
 
+def test_lines_without_a_whole_key_stay_where_another_run_went_on_with_the_walk(lake):
+    nameless = [None, "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "2.00"]
+    keep(lake, [nameless], run_id="r1")
+    keep(lake, [OLD], run_id="r2", walk="r1/1")
+
+    result, lines = landed(lake)
+
+    assert [line["transaction_id"] for line in lines] == [None, "T1"]
+    assert ("superseded", None, "2017-01-05") not in figures(result)
+
+
 def test_a_mended_day_is_rid_of_its_lines_without_a_key(lake):
     keep(lake, [[None, "1", None, None, "3.00"]], run_id="r1")
     keep(lake, [], run_id="r2")
@@ -259,14 +272,14 @@ def test_a_cent_that_goes_missing_on_the_way_to_the_file_stops_the_landing(lake,
     assert lake.read(KEY).count(b"\n") == 1
 
 
-def test_words_that_utf_8_cannot_write_cost_no_line(scripted, reply, open_at, lake):
+def test_words_that_utf_8_cannot_write_cost_no_line(settings_of, lake):
     order = {
         "orderId": "1",
         "orderItems": [{"orderItemId": "1", "product": {"title": "\ud800 Mug \u2028 \x00"}}],
     }
     keep(lake, {"orders": [order]})
 
-    _, lines = landed(lake, open_at("retailer_1", "http://127.0.0.1:9"))
+    _, lines = landed(lake, sales_of("retailer_1", settings_of("http://127.0.0.1:9")))
 
     assert [line["product_name"] for line in lines] == ["? Mug \u2028 \x00"]
 

@@ -18,7 +18,7 @@ from retail.extract import payloads
 from retail.extract.answers import parse
 from retail.extract.extracting import Extracted, extract
 from retail.extract.landing import Landed, land
-from retail.extract.retailers import open_service
+from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import window_of
 from retail.storage import LocalStorage
 
@@ -60,7 +60,7 @@ def bring_in(simulator, settings_of, secrets, lake) -> Callable[..., Brought]:
             extracted = extract(
                 service, into, retailer_id=retailer_id, window=window, run_id=run_id, on_page=on_page
             )
-            landed = land(service, into, retailer_id=retailer_id, logical_date=day)
+            landed = land(sales_of(retailer_id, settings), into, retailer_id=retailer_id, logical_date=day)
         return Brought(into, extracted, landed, logs)
 
     return bring

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from retail.errors import ExtractError
 from retail.extract import amazon_sales, amounts, privacy
-from retail.extract.answers import JSON, at, entries, text
-from retail.extract.http import Answer, Clock, HttpClient, Request
-from retail.extract.service import Options, Page, Skipped, WebAddress, follow
+from retail.extract.answers import at, entries, text
+from retail.extract.exchange import Answer, Clock, Request
+from retail.extract.http import HttpClient
+from retail.extract.quota import Patience, Quota
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.windows import Window
-from retail.records import SalesRecord
 from retail.secrets import Secret, Secrets
-from retail.settings import Settings
+from retail.settings import RetailerSettings, Settings
 
 PATH: Final = "/orders/2026-01-01/orders"
 # Without PROCEEDS there are no totals, without FULFILLMENT no status, without PACKAGES no store.
 DATASETS: Final = "PROCEEDS,FULFILLMENT,PROMOTION,CANCELLATION,BUYER,PACKAGES"
+# The usage plan of searchOrders in the model: pages that may be asked for at once, and how many come back a second.
+BURST: Final = 20
+PER_SECOND: Final = 0.0056
 # A younger `lastUpdatedBefore` is refused with 400 and no reason given (issue 326 of the models).
 YOUNGEST: Final = timedelta(minutes=2)
 
@@ -37,13 +41,11 @@ class AmazonOptions(Options):
 
 
 class AmazonDialect:
-    """Login with Amazon: a refresh token buys access tokens of an hour; 429 tells no wait, the answers a rate."""
+    """Login with Amazon: a refresh token buys access tokens of an hour; 429 tells no wait, other answers a rate."""
 
     def __init__(self, token_url: str, *, client_id: Secret, client_secret: Secret, refresh: Secret) -> None:
         self.secrets = (client_id, client_secret, refresh)
         self._token_url = token_url
-        # The documented rate is one page in three minutes; a minute is what the bucket may already hold.
-        self._wait = 60.0
 
     def token_request(self) -> Request:
         client_id, client_secret, refresh = (secret.reveal() for secret in self.secrets)
@@ -61,40 +63,56 @@ class AmazonDialect:
     def token_refused(self, answer: Answer) -> bool:
         return answer.status == 403 and at(answer.body, "errors", 0, "code") == "Unauthorized"
 
+    def throttled(self, answer: Answer) -> bool:
+        return answer.status == 429
+
     def wait(self, answer: Answer, now: datetime) -> float | None:
-        del now
-        # Requests a second; the model declares it on 200, 400 and 404, so the last one seen counts.
+        del answer, now
+        return None  # the quota knows
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        # Requests a second; the model declares it on 200, 400 and 404, not on 429.
         rate = amounts.number(answer.headers.get("x-amzn-RateLimit-Limit"))
         if rate is not None and amounts.is_positive(rate):
-            self._wait = float(1 / rate)
-        return self._wait if answer.status == 429 else None
+            quota.learn(per_second=float(rate))
 
 
 class Amazon:
     """One selling partner's orders; what they mean is in `amazon_sales`."""
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "refresh_token")
     Options: ClassVar[type[Options]] = AmazonOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock | None = None
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
         self._base_url = retailer.base_url
         self._options = AmazonOptions(**retailer.options)
-        self._sales = amazon_sales.AmazonSales(
-            retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone), currency=self._options.currency
-        )
-        self._clock = clock or Clock()
+        self._clock = clock
         client_id, client_secret, refresh = (
-            secrets.require(f"{retailer_id}_{name}") for name in self.SECRETS
+            secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
         self._pepper = secrets.require("customer_pepper")
         dialect = AmazonDialect(
             self._options.token_url, client_id=client_id, client_secret=client_secret, refresh=refresh
         )
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=self._clock)
+        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
+        self._quota = Quota(burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic)
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See Service."""
+        del options
+        return ("client_id", "client_secret", "refresh_token")
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> amazon_sales.AmazonSales:
+        """See Service."""
+        options = AmazonOptions(**retailer.options)
+        return amazon_sales.AmazonSales(
+            retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone), currency=options.currency
+        )
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Service. The cursor is Amazon's `nextToken`, good for 24 hours."""
@@ -107,9 +125,9 @@ class Amazon:
         fetch = partial(self._page, window)
         return follow(fetch, orders=amazon_sales.orders, cursor=cursor, retailer_id=self._retailer_id)
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
-        """See Service."""
-        return self._sales.records(answer, source)
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        """See Service. Amazon counts no orders: the day in the middle is sampled in each of its quarters."""
+        raise NotImplementedError
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         # Both bounds are included ("at or after", "at or before"), the window's end is not.
@@ -123,7 +141,8 @@ class Amazon:
         }
         if cursor is not None:
             params["paginationToken"] = cursor  # beside the same parameters, as the model demands
-        body = self._http.ask(Request(method="GET", url=self._base_url + PATH, params=params)).body
+        request = Request(method="GET", url=self._base_url + PATH, params=params)
+        body = self._http.ask(request, quota=self._quota).body
         if entries(body, "orders") is None:
             raise ExtractError(
                 f"{self._retailer_id}: the answer to GET {PATH} holds no list `orders`",

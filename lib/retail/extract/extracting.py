@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
-from retail.errors import ExtractError
+from retail.errors import CursorExpiredError, ExtractError
 from retail.extract import payloads
 from retail.extract.instants import utc_text
 from retail.extract.payloads import Payload
@@ -46,35 +46,51 @@ def extract(
     retailer_id: str,
     window: Window,
     run_id: str,
+    anew: bool = False,
     on_page: Callable[[PageWritten], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Extracted:
     """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
 
-    Where the run has pages already, goes on behind the last of them. Raises ExtractError where the retailer
-    cannot be read, the pages so far are kept; and for a day that is not over, of which a part would be taken
-    for the whole.
+    Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
+    end; where the retailer no longer takes that page's cursor, the window is walked from its start. Raises
+    ExtractError where the retailer cannot be read, the pages so far are kept; and for a day that is not over, of
+    which a part would be taken for the whole.
     """
     if window.end > now():
         raise ExtractError(
             f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
             hint="run this date again then; the other days and retailers go on",
         )
-    last = _last_page(storage, retailer_id=retailer_id, window=window, run_id=run_id)
-    number = last.page if last else 0
-    resumed_behind = number
-    if last is None or last.next_cursor is not None:
-        for page in service.pages(window, last.next_cursor if last else None):
-            number += 1
-            payload = _payload(page, number, retailer_id=retailer_id, window=window, run_id=run_id, now=now())
-            key = payloads.write(storage, payload)
-            if key is None:
-                raise ExtractError(
-                    f"{retailer_id}: page {number} of run {run_id} is there already; two processes work on it",
-                    hint="let the other one end, then run the same command again",
-                )
-            if on_page is not None:
-                on_page(PageWritten(retailer_id, number, key))
+    left = payloads.last(storage, retailer_id, window.logical_date, run_id)
+    if left is not None:
+        _require_window(left, window)
+    number = resumed_behind = left.page if left else 0
+    if left is None and not anew:
+        left = _left_by_another(storage, retailer_id, window)
+    new_walk = payloads.walk_of(run_id, number + 1)
+    for page, walk in _pages(service, window, left, retailer_id=retailer_id):
+        number += 1
+        payload = Payload(
+            retailer_id=retailer_id,
+            run_id=run_id,
+            walk=walk or new_walk,
+            logical_date=window.logical_date.isoformat(),
+            window_start=utc_text(window.start),
+            window_end=utc_text(window.end),
+            page=number,
+            fetched_at=utc_text(now()),
+            next_cursor=page.next_cursor,
+            answer=page.answer,
+        )
+        key = payloads.write(storage, payload)
+        if key is None:
+            raise ExtractError(
+                f"{retailer_id}: page {number} of run {run_id} is there already; two processes work on it",
+                hint="let the other one end, then run the same command again",
+            )
+        if on_page is not None:
+            on_page(PageWritten(retailer_id, number, key))
     log.info(
         "extracted",
         retailer_id=retailer_id,
@@ -92,36 +108,32 @@ def extract(
     )
 
 
-def _last_page(storage: Storage, *, retailer_id: str, window: Window, run_id: str) -> Payload | None:
-    keys = payloads.keys(storage, retailer_id, window.logical_date, run_id)
-    if not keys:
-        return None
-    last = payloads.read(storage, keys[-1])
-    if last.page != len(keys):
-        raise ExtractError(
-            f"{retailer_id}: run {run_id} holds {len(keys)} pages, the last is number {last.page}",
-            hint="bring the missing pages back from a backup, or extract this date in a new run",
-        )
+def _pages(
+    service: Service, window: Window, left: Payload | None, *, retailer_id: str
+) -> Iterator[tuple[Page, str | None]]:
+    """The pages behind `left` with its walk; all of the window's, of no walk yet, where nothing was left."""
+    if left is not None:
+        if left.next_cursor is None:
+            return
+        try:
+            yield from ((page, left.walk) for page in service.pages(window, left.next_cursor))
+        except CursorExpiredError as error:
+            log.warning("cursor expired", retailer_id=retailer_id, page=left.page, reason=error.message)
+        else:
+            return
+    yield from ((page, None) for page in service.pages(window, None))
+
+
+def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payload | None:
+    """The last page of the newest run, where that run asked for this window and did not come to its end."""
+    left = payloads.last(storage, retailer_id, window.logical_date)
+    return left if left is not None and left.next_cursor is not None and left.is_of(window) else None
+
+
+def _require_window(last: Payload, window: Window) -> None:
     if not last.is_of(window):
         raise ExtractError(
-            f"{retailer_id}: run {run_id} asked for {last.window_start} to {last.window_end}, "
+            f"{last.retailer_id}: run {last.run_id} asked for {last.window_start} to {last.window_end}, "
             f"now it is {utc_text(window.start)} to {utc_text(window.end)}",
             hint="the configuration changed in between: extract this date in a new run",
         )
-    return last
-
-
-def _payload(
-    page: Page, number: int, *, retailer_id: str, window: Window, run_id: str, now: datetime
-) -> Payload:
-    return Payload(
-        retailer_id=retailer_id,
-        run_id=run_id,
-        logical_date=window.logical_date.isoformat(),
-        window_start=utc_text(window.start),
-        window_end=utc_text(window.end),
-        page=number,
-        fetched_at=utc_text(now),
-        next_cursor=page.next_cursor,
-        answer=page.answer,
-    )

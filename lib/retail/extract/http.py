@@ -3,101 +3,50 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
 from importlib.metadata import version
-from typing import Final, Protocol
-from urllib.parse import urlsplit
+from typing import Final
 
 import requests
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, QuotaError, RefusedError
 from retail.extract.amounts import is_positive, number
 from retail.extract.answers import JSON, dump, parse, text
+from retail.extract.exchange import Answer, Clock, Dialect, Request, retry_after
 from retail.extract.privacy import without_e_mail
-from retail.secrets import Secret
+from retail.extract.quota import SHORT_WAIT, Patience, Quota, QuotaWait
 from retail.settings import ExtractSettings
 
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
 _BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
-# A run that failed is not gone on with: the next one has an id, and so pages, of its own.
-AGAIN: Final = "run the same command again later; days that were done are left out, this day is fetched again"
+AGAIN: Final = "run the same command again later; it goes on behind the last page that is kept"
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One question to a retailer; `form` or `json` is its body."""
-
-    method: str
-    url: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] | None = None
-    json: JSON = None
-
-    @property
-    def asked(self) -> str:
-        """How errors and logs name it: without the query, which holds cursors."""
-        parts = urlsplit(self.url)
-        return f"{self.method} {parts.scheme}://{parts.netloc}{parts.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back; `body` is text where it is no JSON. Names of headers are found in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: JSON
-
-
-class Dialect(Protocol):
-    """What is one retailer's own in HTTP."""
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """What must never be shown, even where the retailer repeats it in an answer."""
-
-    def token_request(self) -> Request:
-        """The request that is answered with `access_token` and `expires_in` in seconds."""
-
-    def headers(self, token: str) -> dict[str, str]:
-        """What every request carries."""
-
-    def token_refused(self, answer: Answer) -> bool:
-        """Whether the answer says that the token is no longer good."""
-
-    def wait(self, answer: Answer, now: datetime) -> float | None:
-        """Seconds to wait where the answer, whatever its status, means "later"; None where it does not tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the client sees it, so that tests need not wait."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
 
 
 class HttpClient:
     """Asks one retailer. Holds its connections and its access token."""
 
     def __init__(
-        self, retailer_id: str, dialect: Dialect, settings: ExtractSettings, *, clock: Clock
+        self,
+        retailer_id: str,
+        dialect: Dialect,
+        settings: ExtractSettings,
+        *,
+        clock: Clock,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self._retailer_id = retailer_id
         self._dialect = dialect
         self._settings = settings
         self._clock = clock
+        self._patience = patience
+        self._waited_for_quota = 0.0
         self._token: str | None = None
         self._token_ends = 0.0
         self.scope: str | None = (
@@ -108,13 +57,21 @@ class HttpClient:
         # Set, so that requests does not put a password from ~/.netrc over our header.
         self._session.auth = lambda prepared: prepared
 
-    def ask(self, request: Request, *, accept: Collection[int] = (200,)) -> Answer:
+    def ask(
+        self,
+        request: Request,
+        *,
+        accept: Collection[int] = (200,),
+        quota: Quota | None = None,
+        cost: float = 1.0,
+    ) -> Answer:
         """The answer, once its status is in `accept` and its body is whole JSON.
 
-        What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`. Raises
-        ExtractError with what the retailer said last.
+        What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`; waiting for
+        the `quota` of which the question takes `cost` is no part of that budget. Raises QuotaError where it is used up
+        and nobody waits, RefusedError and ExtractError with what the retailer said last.
         """
-        began = self._clock.monotonic()
+        began = self._clock.monotonic() - self._waited_for_quota
         attempts = Retrying(
             retry=retry_if_exception_type(_LaterError),
             wait=_wait,
@@ -124,18 +81,54 @@ class HttpClient:
             reraise=True,
         )
         try:
-            return attempts(self._ask_once, request, accept)
+            return attempts(self._ask_once, request, accept, quota, cost)
         except _LaterError as error:
             raise self._gave_up(request, error, attempts, began) from None
 
-    def _ask_once(self, request: Request, accept: Collection[int]) -> Answer:
-        answer = self._send(self._signed(request))
+    def _ask_once(
+        self, request: Request, accept: Collection[int], quota: Quota | None, cost: float
+    ) -> Answer:
+        answer = self._send_within(quota, cost, request)
         if self._dialect.token_refused(answer):
             self._token = None
-            answer = self._send(self._signed(request))
+            answer = self._send_within(quota, cost, request)
         if answer.status not in accept:
             raise self._refused(request, answer)
         return answer
+
+    def _send_within(self, quota: Quota | None, cost: float, request: Request) -> Answer:
+        """One signed exchange, once the quota has room for it."""
+        signed = self._signed(request)
+        if quota is None:
+            return self._send(signed)
+        self._await_quota(quota, cost)
+        quota.spend(cost)
+        try:
+            return self._send(signed, quota)
+        except _LaterError as error:
+            if not error.throttled:
+                raise
+            quota.refused(cost, error.wait)
+            raise _LaterError(str(error), self._told(quota.seconds_until(cost)), throttled=True) from None
+
+    def _await_quota(self, quota: Quota, cost: float) -> None:
+        seconds = self._told(quota.seconds_until(cost))
+        if seconds > 0:
+            self._clock.sleep(seconds)
+            self._waited_for_quota += seconds
+
+    def _told(self, seconds: float) -> float:
+        """The same seconds, once whoever waits for the quota knows. Raises QuotaError where nobody waits."""
+        if seconds > SHORT_WAIT:
+            until = self._clock.now() + timedelta(seconds=seconds)
+            if not self._patience.waits:
+                raise QuotaError(
+                    f"{self._retailer_id}: its quota is used up until {until:%Y-%m-%d %H:%M:%S} UTC, "
+                    "and this command does not wait",
+                    hint=f"without --no-wait it waits; or {AGAIN}",
+                )
+            self._patience.tell(QuotaWait(retailer_id=self._retailer_id, seconds=seconds, until=until))
+        return seconds
 
     def _signed(self, request: Request) -> Request:
         if self._token is None or self._clock.monotonic() >= self._token_ends:
@@ -155,7 +148,7 @@ class HttpClient:
         self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
         return token
 
-    def _send(self, request: Request) -> Answer:
+    def _send(self, request: Request, quota: Quota | None = None) -> Answer:
         """One exchange. Raises _LaterError for what may pass."""
         seconds = self._settings.timeout_seconds
         try:
@@ -174,21 +167,31 @@ class HttpClient:
         except requests.RequestException as error:
             # Its message holds the address with the query: the name of its kind must do.
             raise _LaterError(f"the connection broke ({type(error).__name__})") from None
-        return self._read(response)
+        return self._read(response, quota)
 
-    def _read(self, response: requests.Response) -> Answer:
+    def _read(self, response: requests.Response, quota: Quota | None) -> Answer:
         answer = Answer(response.status_code, response.headers, _json_or_text(response))
+        if quota is not None:
+            self._dialect.learn(answer, quota)
         hint = self._dialect.wait(answer, self._clock.now())
         if answer.status in _LATER or hint is not None:
             asked_for = retry_after(answer.headers, self._clock.now())
-            raise _LaterError(self._said(answer), hint if asked_for is None else asked_for)
+            wait = hint if asked_for is None else asked_for
+            raise _LaterError(self._said(answer), wait, throttled=self._dialect.throttled(answer))
         if answer.status == 200 and isinstance(answer.body, str):
             raise _LaterError("HTTP 200, but the body is cut off or no JSON")
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
-        spent = self._clock.monotonic() - began + state.upcoming_sleep
-        return state.attempt_number >= self._settings.tries or spent > self._settings.retry_budget_seconds
+        """Tries or seconds are used up; what is waited for the quota spends tries only, within the same bound."""
+        budget = self._settings.retry_budget_seconds
+        if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
+            return True
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _LaterError) and error.throttled:
+            self._waited_for_quota += state.upcoming_sleep
+            return False
+        return self._clock.monotonic() - self._waited_for_quota - began + state.upcoming_sleep > budget
 
     def _log(self, request: Request, state: RetryCallState) -> None:
         log.warning(
@@ -204,8 +207,8 @@ class HttpClient:
         self, request: Request, error: _LaterError, attempts: Retrying, began: float
     ) -> ExtractError:
         tries = attempts.statistics.get("attempt_number", 1)
-        seconds = self._clock.monotonic() - began
-        wish = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s more"
+        seconds = self._clock.monotonic() - self._waited_for_quota - began
+        wish = "" if not error.wait else f"; it asks to wait {error.wait:.0f} s more"
         return ExtractError(
             f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
             hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
@@ -221,7 +224,8 @@ class HttpClient:
             hint = (
                 f"see that retailers.{self._retailer_id} is configured right, then run the same command again"
             )
-        return ExtractError(f"{self._retailer_id}: {request.asked}: {self._said(answer)}", hint=hint)
+        said = f"{self._retailer_id}: {request.asked}: {self._said(answer)}"
+        return RefusedError(said, hint=hint, status=answer.status)
 
     def _said(self, answer: Answer) -> str:
         """Status and words of the answer, without secrets and addresses of people."""
@@ -234,29 +238,10 @@ class HttpClient:
 class _LaterError(Exception):
     """The same question may be answered later; `wait` is the retailer's own wish, in seconds."""
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, wait: float | None = None, *, throttled: bool = False) -> None:
         super().__init__(reason)
         self.wait = wait
-
-
-def answered_at(headers: Mapping[str, str]) -> datetime | None:
-    """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None where it says none."""
-    try:
-        found = parsedate_to_datetime(headers["Date"])
-    except (KeyError, ValueError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks for, given as seconds or as a date (RFC 9110, 10.2.3)."""
-    value = headers.get("Retry-After", "").strip()
-    if value.replace(".", "", 1).isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
-        return None
+        self.throttled = throttled
 
 
 def _wait(state: RetryCallState) -> float:

@@ -20,7 +20,7 @@ import structlog
 from retail.errors import ExtractError, TieOutError
 from retail.extract import payloads
 from retail.extract.instants import is_normal
-from retail.extract.service import Service, Skipped
+from retail.extract.service import Sales, Skipped
 from retail.records import HopCount, SalesRecord, raw_key
 from retail.storage import Storage
 
@@ -81,14 +81,14 @@ def money_of(record: SalesRecord) -> Decimal:
     return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else Decimal(0)
 
 
-def land(service: Service, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:
+def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:
     """Write the raw file of a date, whole and at once, from all payload pages that the date has.
 
     Raises ExtractError where it has none, and TieOutError with the figures where rows or money do not add up;
     the file that was there before then stays.
     """
     tally = _Tally()
-    kept = _newest(_fetched(service, storage, retailer_id, logical_date, tally), tally)
+    kept = _newest(_fetched(sales, storage, retailer_id, logical_date, tally), tally)
     lines = [record.to_line() + "\n" for record in sorted(kept, key=_order)]
     for line in lines:
         # Read back, so that what is proven is what is written.
@@ -102,21 +102,21 @@ def land(service: Service, storage: Storage, *, retailer_id: str, logical_date: 
 
 
 def _fetched(
-    service: Service, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
+    sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
 ) -> Iterator[tuple[str, list[SalesRecord]]]:
-    """The run of every page with the page's lines that are not skipped, in the order in which they were fetched."""
+    """The walk of every page with the page's lines that are not skipped, in the order in which they were fetched."""
     pages = 0
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         pages += 1
         records = []
-        for each in service.records(payload.answer, key):
+        for each in sales.records(payload.answer, key):
             record = each.record if isinstance(each, Skipped) else each
             tally.add("fetched", record)
             if isinstance(each, Skipped):
                 tally.add("skipped", record, reason=each.reason)
             else:
                 records.append(record)
-        yield payload.run_id, records
+        yield payload.walk, records
     if not pages:
         raise ExtractError(
             f"{retailer_id}: nothing was ever fetched for {logical_date}",
@@ -125,15 +125,15 @@ def _fetched(
 
 
 def _newest(pages: Iterable[tuple[str, list[SalesRecord]]], tally: _Tally) -> list[SalesRecord]:
-    """One record a natural key; lines without a whole key only of the newest run, for nothing else ends them."""
+    """One record a natural key; lines without a whole key only of the newest walk, for nothing else ends them."""
     newest: dict[tuple[str | None, ...], SalesRecord] = {}
     keyless: list[SalesRecord] = []
-    newest_run = ""
-    for run_id, records in pages:
-        if run_id != newest_run:
+    newest_walk = ""
+    for walk, records in pages:
+        if walk != newest_walk:
             for record in keyless:
                 tally.add("superseded", record)
-            keyless, newest_run = [], run_id
+            keyless, newest_walk = [], walk
         for record in records:
             key = record.natural_key
             if None in key:

@@ -24,10 +24,15 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """One page and what it takes to go on behind it. Times are texts of `utc_text`."""
+    """One page and what it takes to go on behind it. Times are texts of `utc_text`.
+
+    `walk` names the way through the window that the page belongs to: the run and page where it began. A run that
+    goes on behind another's pages keeps that one's walk.
+    """
 
     retailer_id: str
     run_id: str
+    walk: str
     logical_date: str
     window_start: str
     window_end: str
@@ -56,10 +61,30 @@ def key_of(retailer_id: str, logical_date: date, run_id: str, page: int) -> str:
     return f"{folder_of(retailer_id, logical_date, run_id)}page-{page:05d}.json.gz"
 
 
+def walk_of(run_id: str, first_page: int) -> str:
+    """The name of a walk that began with this page."""
+    return f"{run_id}/{first_page}"
+
+
 def keys(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> list[str]:
     """The pages of a date, or of one run in it, in order of run and page."""
     found = storage.list(folder_of(retailer_id, logical_date, run_id))
     return sorted((key for key in found if _KEY.search(key)), key=_place)
+
+
+def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> Payload | None:
+    """The last page of a run, or of the newest run that has any; None without pages. Raises StorageError for a gap."""
+    found = keys(storage, retailer_id, logical_date, run_id)
+    if not found:
+        return None
+    newest = _place(found[-1])
+    pages = sum(1 for key in found if _place(key)[0] == newest[0])
+    if pages != newest[1]:
+        raise StorageError(
+            f"{retailer_id}: run {newest[0]} holds {pages} pages of {logical_date}, the last is number {newest[1]}",
+            hint="bring the missing pages back from a backup, or fetch the day anew with `retail run --again`",
+        )
+    return read(storage, found[-1])
 
 
 def write(storage: Storage, payload: Payload) -> str | None:
@@ -68,6 +93,7 @@ def write(storage: Storage, payload: Payload) -> str | None:
     envelope: JSON = {
         "retailer_id": payload.retailer_id,
         "run_id": payload.run_id,
+        "walk": payload.walk,
         "logical_date": payload.logical_date,
         "window": window,
         "page": payload.page,
@@ -94,6 +120,7 @@ def read(storage: Storage, key: str) -> Payload:
     return Payload(
         retailer_id=text(envelope, "retailer_id") or "",
         run_id=place[0],
+        walk=text(envelope, "walk") or walk_of(place[0], 1),
         logical_date=text(envelope, "logical_date") or "",
         window_start=text(envelope, "window", "start") or "",
         window_end=text(envelope, "window", "end") or "",

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import Final
 
 from pydantic import ValidationError
 
 from retail.errors import ConfigurationError
-from retail.extract.amazon import Amazon
-from retail.extract.http import Clock
-from retail.extract.service import Service
-from retail.extract.shopify import Shopify
-from retail.extract.walmart import Walmart
+from retail.extract.exchange import Clock
+from retail.extract.quota import Patience
+from retail.extract.service import Sales, Service
 from retail.secrets import Secrets
 from retail.settings import Settings
 
-SERVICES: Final[dict[str, type[Amazon] | type[Walmart] | type[Shopify]]] = {
-    "amazon": Amazon,
-    "walmart": Walmart,
-    "shopify": Shopify,
+# Short names for our own; any other service is named by its class, as `package.module:Class`.
+SERVICES: Final[dict[str, str]] = {
+    "amazon": "retail.extract.amazon:Amazon",
+    "walmart": "retail.extract.walmart:Walmart",
+    "shopify": "retail.extract.shopify:Shopify",
 }
 PEPPER: Final = "customer_pepper"
 
@@ -33,39 +33,66 @@ def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> 
 
 
 def open_service(
-    retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock | None = None
+    retailer_id: str,
+    settings: Settings,
+    secrets: Secrets,
+    *,
+    clock: Clock | None = None,
+    patience: Patience | None = None,
 ) -> Service:
     """The retailer's service, ready to be asked. Raises ConfigurationError with all of its problems."""
     found = problems(settings, secrets, [retailer_id])
     if found:
         raise ConfigurationError(found)
-    return SERVICES[settings.retailers[retailer_id].service](retailer_id, settings, secrets, clock=clock)
+    service = _class_of(settings.retailers[retailer_id].service)
+    return service(retailer_id, settings, secrets, clock=clock or Clock(), patience=patience or Patience())
+
+
+def sales_of(retailer_id: str, settings: Settings) -> Sales:
+    """What the retailer's answers mean; no secret is needed. Raises ConfigurationError."""
+    found = list(_of_retailer(retailer_id, settings))
+    if found:
+        raise ConfigurationError(found)
+    retailer = settings.retailers[retailer_id]
+    return _class_of(retailer.service).sales(retailer_id, retailer)
+
+
+def _class_of(service: str) -> type[Service]:
+    """The class by its name in the configuration. Raises ValueError with the reason where there is none."""
+    module, _, name = SERVICES.get(service, service).partition(":")
+    if not name:
+        known = ", ".join(sorted(SERVICES))
+        raise ValueError(f"{service!r} is none of {known}, nor a class named as package.module:Class")
+    try:
+        found: type[Service] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{service!r} cannot be loaded: {error}") from None
+    return found
 
 
 def _of_retailer(retailer_id: str, settings: Settings) -> Iterator[str]:
     retailer = settings.retailers.get(retailer_id)
     if retailer is None:
         yield f"retailers.{retailer_id} is not configured; there are {', '.join(settings.retailers)}"
-    elif retailer.service not in SERVICES:
-        known = ", ".join(sorted(SERVICES))
-        yield f"retailers.{retailer_id}.service: {retailer.service!r} is none of {known}"
-    else:
-        yield from _of_options(f"retailers.{retailer_id}.options", settings, retailer_id)
-
-
-def _of_options(key: str, settings: Settings, retailer_id: str) -> Iterator[str]:
-    retailer = settings.retailers[retailer_id]
+        return
     try:
-        SERVICES[retailer.service].Options(**retailer.options)
+        _class_of(retailer.service).Options(**retailer.options)
     except ValidationError as error:
         for each in error.errors(include_input=False):
-            yield f"{'.'.join([key, *map(str, each['loc'])])}: {each['msg']}"
+            key = ".".join(["retailers", retailer_id, "options", *map(str, each["loc"])])
+            yield f"{key}: {each['msg']}"
+    except ValueError as error:
+        yield f"retailers.{retailer_id}.service: {error}"
 
 
 def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
-    retailer = settings.retailers.get(retailer_id)
-    service = SERVICES.get(retailer.service) if retailer else None
-    return [f"{retailer_id}_{name}" for name in service.SECRETS] if service else []
+    """None for a retailer or service that is not there: that problem is told elsewhere."""
+    try:
+        retailer = settings.retailers[retailer_id]
+        names = _class_of(retailer.service).secret_names(retailer.options)
+    except (KeyError, ValueError):
+        return []
+    return [f"{retailer_id}_{name}" for name in names]
 
 
 def _of_secret(name: str, secrets: Secrets) -> list[str]:

@@ -1,19 +1,22 @@
-"""What every retailer's service class offers, and what all three share in walking pages and making records."""
+"""What every retailer's service class offers, and what all of them share in walking pages and making records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Final, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from retail.errors import ExtractError
+from retail.errors import CursorExpiredError, ExtractError, RefusedError
 from retail.extract.answers import JSON
+from retail.extract.exchange import Clock
 from retail.extract.http import AGAIN
+from retail.extract.quota import Patience
 from retail.extract.windows import Window
 from retail.records import SalesRecord
-from retail.settings import web_address
+from retail.secrets import Secrets
+from retail.settings import RetailerSettings, Settings, web_address
 
 # A filter applied after paging can leave pages empty; an endless row of them is a cursor gone wrong.
 _MOST_EMPTY_PAGES: Final = 10
@@ -43,17 +46,53 @@ class Skipped:
     record: SalesRecord
 
 
-class Service(Protocol):
-    """One retailer's API. Its secrets are named `<retailer_id>_<name>` for each name in SECRETS."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What fetching some windows will take of a retailer.
 
-    SECRETS: ClassVar[tuple[str, ...]]
-    Options: ClassVar[type[Options]]
+    `quota_seconds` are those spent waiting for its quota, which `quota` puts in words; `asked` is how many calls
+    were made to find out.
+    """
 
-    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
-        """The pages of what changed in the window, from the one that `cursor` names. Raises ExtractError."""
+    orders: int
+    calls: int
+    quota_seconds: float
+    quota: str
+    asked: int
+
+
+class Sales(Protocol):
+    """What a retailer's answers mean. Pure: no network, no secret, no clock."""
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """One record a line of a page; `source` is the payload object that holds the page. Never raises."""
+
+
+class Service(Protocol):
+    """One retailer's API, and the meaning of its answers."""
+
+    Options: ClassVar[type[Options]]
+
+    def __init__(
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+    ) -> None: ...
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The secrets needed beside these options of the configuration, each named `<retailer_id>_<name>`."""
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> Sales:
+        """The meaning of this retailer's answers, for which no secret is needed."""
+
+    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """The pages of what changed in the window, from the one that `cursor` names.
+
+        Raises CursorExpiredError where the retailer no longer takes that cursor, ExtractError otherwise.
+        """
+
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        """What fetching these windows will take, found with few calls. Raises ExtractError."""
 
 
 def follow(
@@ -63,12 +102,22 @@ def follow(
     cursor: str | None,
     retailer_id: str,
 ) -> Iterator[Page]:
-    """Pages until one names no next. Raises ExtractError for a cursor or a page that comes again."""
+    """Pages until one names no next.
+
+    Raises CursorExpiredError where the `cursor` to begin with is refused, ExtractError for a cursor or a page that
+    comes again.
+    """
+    first = cursor
     seen = {cursor}
     last: JSON = None
     empty = 0
     while True:
-        page = fetch(cursor)
+        try:
+            page = fetch(cursor)
+        except RefusedError as error:
+            if cursor is not None and cursor == first and error.status == 400:
+                raise CursorExpiredError(error.message, hint=error.hint) from None
+            raise
         found = orders(page.answer)
         empty = 0 if found else empty + 1
         if (found and found == last) or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -13,16 +14,20 @@ from pydantic import Field
 from retail.errors import ExtractError
 from retail.extract import amounts, privacy, shopify_sales
 from retail.extract.answers import JSON, at, dump, entries, text
-from retail.extract.http import AGAIN, Answer, Clock, HttpClient, Request, answered_at
-from retail.extract.service import Options, Page, Skipped, WebAddress, follow
+from retail.extract.exchange import Answer, Clock, Request, answered_at
+from retail.extract.http import AGAIN, HttpClient
+from retail.extract.quota import Patience, Quota
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.windows import Window
-from retail.records import SalesRecord
 from retail.secrets import Secret, Secrets
-from retail.settings import Settings
+from retail.settings import RetailerSettings, Settings
 
 VERSION: Final = "2026-10"
 PATH: Final = f"/admin/api/{VERSION}/graphql.json"
 # Without this scope older orders are left out.
+# The bucket of the standard plan; every answer tells the shop's own.
+POINTS: Final = 2_000
+POINTS_A_SECOND: Final = 100
 ALL_ORDERS: Final = "read_all_orders"
 REACH: Final = timedelta(days=60)
 
@@ -88,13 +93,23 @@ class ShopifyDialect:
     def token_refused(self, answer: Answer) -> bool:
         return answer.status == 401
 
+    def throttled(self, answer: Answer) -> bool:
+        messages = {text(each, "message") for each in entries(answer.body, "errors") or []}
+        return answer.status == 429 or "THROTTLED" in _codes(answer) or "Throttled" in messages
+
     def wait(self, answer: Answer, now: datetime) -> float | None:
         del now
-        codes = {text(each, "extensions", "code") for each in entries(answer.body, "errors") or []}
-        messages = {text(each, "message") for each in entries(answer.body, "errors") or []}
-        if "THROTTLED" in codes or "Throttled" in messages:
+        if self.throttled(answer):
             return _until_affordable(at(answer.body, "extensions", "cost"))
-        return 1.0 if "INTERNAL_SERVER_ERROR" in codes else None
+        return 1.0 if "INTERNAL_SERVER_ERROR" in _codes(answer) else None
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        status = at(answer.body, "extensions", "cost", "throttleStatus")
+        available, burst, rate = (
+            amounts.number(at(status, name))
+            for name in ("currentlyAvailable", "maximumAvailable", "restoreRate")
+        )
+        quota.learn(available=_finite(available), burst=_finite(burst), per_second=_finite(rate))
 
 
 class Shopify:
@@ -104,35 +119,47 @@ class Shopify:
     than 60 days.
     """
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
     Options: ClassVar[type[Options]] = ShopifyOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock | None = None
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
         self._base_url = retailer.base_url
         self._options = ShopifyOptions(**retailer.options)
-        self._sales = shopify_sales.ShopifySales(retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone))
-        client_id, client_secret = (secrets.require(f"{retailer_id}_{name}") for name in self.SECRETS)
+        client_id, client_secret = (
+            secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
+        )
         self._pepper = secrets.require("customer_pepper")
         dialect = ShopifyDialect(
             self._options.token_url or f"{self._base_url}/admin/oauth/access_token",
             client_id=client_id,
             client_secret=client_secret,
         )
-        self._clock = clock or Clock()
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=self._clock)
+        self._clock = clock
+        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
+        self._quota = Quota(burst=POINTS, per_second=POINTS_A_SECOND, monotonic=clock.monotonic)
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See Service."""
+        del options
+        return ("client_id", "client_secret")
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> shopify_sales.ShopifySales:
+        """See Service."""
+        return shopify_sales.ShopifySales(retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone))
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Service. The cursor is the `endCursor` of the page before, which does not expire."""
         fetch = partial(self._page, window)
         return follow(fetch, orders=shopify_sales.orders, cursor=cursor, retailer_id=self._retailer_id)
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service."""
-        return self._sales.records(answer, source)
+        raise NotImplementedError
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         start, end = (f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in (window.start, window.end))
@@ -197,7 +224,9 @@ class Shopify:
     def _ask(self, query: str, variables: dict[str, JSON], *path: str) -> Answer:
         """The answer to a query, whole and with a list at `path`: half an answer is none."""
         json: JSON = {"query": query, "variables": dict(variables)}
-        answer = self._http.ask(Request(method="POST", url=self._base_url + PATH, json=json))
+        answer = self._http.ask(
+            Request(method="POST", url=self._base_url + PATH, json=json), quota=self._quota
+        )
         errors = at(answer.body, "errors")
         if errors or entries(answer.body, *path) is None:
             said = privacy.without_e_mail(dump(errors))[:300]
@@ -223,3 +252,11 @@ def _until_affordable(cost: JSON) -> float:
     if missing is None or rate is None or not amounts.is_positive(missing) or not amounts.is_positive(rate):
         return 1.0
     return float(missing / rate)
+
+
+def _codes(answer: Answer) -> set[str | None]:
+    return {text(each, "extensions", "code") for each in entries(answer.body, "errors") or []}
+
+
+def _finite(value: Decimal | None) -> float | None:
+    return float(value) if value is not None and value.is_finite() else None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 from retail.errors import ExtractError
 from retail.extract import amounts, privacy, walmart_sales
 from retail.extract.answers import JSON, at, entries, text
-from retail.extract.http import Answer, Clock, HttpClient, Request, answered_at
-from retail.extract.service import Options, Page, Skipped, WebAddress, follow
+from retail.extract.exchange import Answer, Clock, Request, answered_at
+from retail.extract.http import HttpClient
+from retail.extract.quota import Patience, Quota
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.windows import Window
-from retail.records import SalesRecord
 from retail.secrets import Secret, Secrets
-from retail.settings import Settings
+from retail.settings import RetailerSettings, Settings
 
 PATH: Final = "/v3/orders"
 # One call shows one kind only, SellerFulfilled where none is named; often most sales are WFS.
@@ -27,6 +28,8 @@ NODE_TYPES: Final = ("SellerFulfilled", "WFSFulfilled", "3PLFulfilled")
 MOST_ORDERS: Final = 10_000
 KEPT: Final = timedelta(days=180)
 PAGE_SIZE: Final = 200
+# "All orders", as cited by two third parties; the official table needs a login.
+CALLS_A_MINUTE: Final = 5_000
 
 
 class WalmartOptions(Options):
@@ -62,6 +65,9 @@ class WalmartDialect:
         expired = answer.status == 400 and error_code(answer.body).startswith("INVALID_TOKEN")
         return answer.status == 401 or expired
 
+    def throttled(self, answer: Answer) -> bool:
+        return answer.status == 429
+
     def wait(self, answer: Answer, now: datetime) -> float | None:
         if answer.status != 429:
             return None
@@ -72,6 +78,11 @@ class WalmartDialect:
                 seconds = float(instant) / 1000 - now.timestamp()
                 return seconds if seconds > 0 else None
         return None
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        left = amounts.number(answer.headers.get("x-current-token-count"))
+        if left is not None and left.is_finite():
+            quota.learn(available=float(left))
 
     def _common(self) -> dict[str, str]:
         return {
@@ -85,22 +96,18 @@ class WalmartDialect:
 class Walmart:
     """One seller's orders; what they mean is in `walmart_sales`."""
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
     Options: ClassVar[type[Options]] = WalmartOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock | None = None
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
         self._base_url = retailer.base_url
         self._options = WalmartOptions(**retailer.options)
-        self._sales = walmart_sales.WalmartSales(
-            retailer_id=retailer_id,
-            zone=ZoneInfo(retailer.time_zone),
-            charges_are_per_unit=self._options.charge_basis == "unit",
+        client_id, client_secret = (
+            secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
-        client_id, client_secret = (secrets.require(f"{retailer_id}_{name}") for name in self.SECRETS)
         self._pepper = secrets.require("customer_pepper")
         dialect = WalmartDialect(
             self._options.token_url or f"{self._base_url}/v3/token",
@@ -108,8 +115,24 @@ class Walmart:
             client_secret=client_secret,
             channel_type=self._options.channel_type,
         )
-        self._clock = clock or Clock()
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=self._clock)
+        self._clock = clock
+        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
+        self._quota = Quota(burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic)
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See Service."""
+        del options
+        return ("client_id", "client_secret")
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> walmart_sales.WalmartSales:
+        """See Service."""
+        return walmart_sales.WalmartSales(
+            retailer_id=retailer_id,
+            zone=ZoneInfo(retailer.time_zone),
+            charges_are_per_unit=WalmartOptions(**retailer.options).charge_basis == "unit",
+        )
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Service. The cursor is a node type and, within it, Walmart's own query string behind `?`."""
@@ -123,12 +146,14 @@ class Walmart:
             ):
                 yield Page(page.answer, page.next_cursor or following)
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service."""
-        return self._sales.records(answer, source)
+        raise NotImplementedError
 
     def _page(self, window: Window, node_type: str, cursor: str | None) -> Page:
-        answer = self._http.ask(self._request(window, node_type, cursor), accept=(200, 404))
+        answer = self._http.ask(
+            self._request(window, node_type, cursor), accept=(200, 404), quota=self._quota
+        )
         self._check_kept(answer, window)
         if answer.status == 404:
             self._check_nothing_found(answer)

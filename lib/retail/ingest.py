@@ -1,0 +1,169 @@
+"""Steps 1 and 2 of a run: the retailers are asked, and what they answered becomes raw files."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+
+import structlog
+
+from retail.errors import ExtractError, RetailError
+from retail.extract.exchange import Clock
+from retail.extract.extracting import PageWritten, extract
+from retail.extract.landing import land
+from retail.extract.quota import Patience, QuotaWait
+from retail.extract.retailers import open_service, sales_of
+from retail.extract.windows import Window, window_of
+from retail.job import Job, Record, as_json, rows_at
+from retail.quality import suites, tie_out
+from retail.records import HopCount
+from retail.runs.ledger import Unit
+from retail.settings import Settings
+
+log = structlog.get_logger()
+
+
+def extract_step(job: Job) -> Record:
+    """Step 1. The retailers are asked side by side; one that fails stops no other."""
+    interrupted = threading.Event()
+    with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
+        asking = [pool.submit(_extract_retailer, job, each, interrupted) for each in job.run.retailers]
+        try:
+            results = [each.result() for each in asking]
+        except BaseException:
+            interrupted.set()  # else the pool waits for retailers that wait for their quota
+            raise
+    extracted = [[retailer, day.isoformat()] for units, _ in results for retailer, day in units]
+    failed = {
+        retailer: failure
+        for retailer, (_, failure) in zip(job.run.retailers, results, strict=True)
+        if failure is not None
+    }
+    summary = f"{len(extracted)} retailer-days fetched"
+    if failed:
+        summary += f"; FAILED: {', '.join(sorted(failed))}"
+    return {"extracted": extracted, "failed": failed, "summary": summary}
+
+
+def land_step(job: Job) -> Record:
+    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
+    counts: list[HopCount] = []
+    units = job.units_to_process()
+    for retailer_id in sorted({retailer for retailer, _ in units}):
+        sales = sales_of(retailer_id, job.resources.settings)
+        for retailer, day in units:
+            if retailer == retailer_id:
+                landed = land(sales, job.resources.storage, retailer_id=retailer_id, logical_date=day)
+                counts += landed.counts
+                job.report.progress("land", 1, f"{retailer_id} {day}")
+    tie_out.require([tie_out.FETCHED], counts)
+    summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
+    silent = sorted({retailer for retailer, _ in units} - {count.retailer_id for count in counts})
+    if silent:
+        counts += [_nothing_landed(retailer) for retailer in silent]
+        summary += f"; nothing from {', '.join(silent)}"
+    return {"counts": as_json(counts), "summary": summary}
+
+
+def window_of_unit(settings: Settings, unit: Unit) -> Window:
+    """The window that a retailer's logical date asks for, in its zone and with the configured overlap."""
+    retailer_id, logical_date = unit
+    return window_of(
+        logical_date,
+        time_zone=settings.retailers[retailer_id].time_zone,
+        overlap=timedelta(minutes=settings.extract.overlap_minutes),
+        start_date=settings.start_date,
+    )
+
+
+def _extract_retailer(
+    job: Job, retailer_id: str, interrupted: threading.Event
+) -> tuple[list[Unit], str | None]:
+    """The units that were fetched, and why the others were not."""
+    fetched = list[Unit]()
+    units = [unit for unit in job.run.units if unit[0] == retailer_id]
+    try:
+        service = open_service(
+            retailer_id,
+            job.resources.settings,
+            job.resources.secrets,
+            clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, interrupted)),
+            patience=Patience(waits=job.patient, tell=lambda wait: _tell(job, wait)),
+        )
+        for unit in units:
+            extract(
+                service,
+                job.resources.storage,
+                retailer_id=retailer_id,
+                window=window_of_unit(job.resources.settings, unit),
+                run_id=job.run.run_id,
+                anew=job.anew,
+                on_page=partial(_page_kept, job, interrupted),
+            )
+            fetched.append(unit)
+            job.report.progress("extract", 1, f"{retailer_id} {unit[1]}")
+    except RetailError as error:
+        log.error("retailer failed", retailer=retailer_id, error=str(error))
+        return fetched, f"{_missing(units, fetched)}: {error}"
+    except Exception as error:  # a fault in one service must not stop the other retailers
+        log.exception("retailer failed", retailer=retailer_id)
+        return (
+            fetched,
+            f"{_missing(units, fetched)}: {retailer_id}: unexpected {type(error).__name__}; see the log",
+        )
+    return fetched, None
+
+
+def _missing(units: list[Unit], fetched: list[Unit]) -> str:
+    """The logical dates that a retailer did not come to the end of."""
+    days = [day for retailer, day in units if (retailer, day) not in fetched]
+    return f"{days[0]} is missing" if len(days) == 1 else f"{days[0]} to {days[-1]} are missing"
+
+
+def _page_kept(job: Job, interrupted: threading.Event, page: PageWritten) -> None:
+    job.report.progress("extract", 0, f"{page.retailer_id} page {page.number}")
+    _stop_if(interrupted.is_set(), page.retailer_id)
+
+
+def _tell(job: Job, wait: QuotaWait) -> None:
+    text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
+    log.info("waits for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until))
+    job.report.waits("extract", text)
+
+
+def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> None:
+    _stop_if(interrupted.wait(seconds), retailer_id)
+
+
+def _stop_if(interrupted: bool, retailer_id: str) -> None:
+    if interrupted:
+        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command goes on where it stopped")
+
+
+@contextmanager
+def _warm_up() -> Iterator[None]:
+    """Great Expectations takes seconds to import: done while the retailers are asked."""
+    warm = threading.Thread(target=suites.warm_up, name="warm-up", daemon=True)
+    warm.start()
+    yield
+    warm.join()
+
+
+def _skipped(counts: list[HopCount]) -> str:
+    """What was left out on purpose, by reason."""
+    reasons = sorted({count.reason for count in counts if count.hop == "skipped" and count.reason})
+    each = (
+        f"{sum(count.rows for count in counts if count.reason == reason):,} {reason}" for reason in reasons
+    )
+    return f"; skipped: {', '.join(each)}" if reasons else ""
+
+
+def _nothing_landed(retailer: str) -> HopCount:
+    return HopCount(
+        hop="landed", retailer_id=retailer, business_date=None, currency=None, rows=0, money=Decimal(0)
+    )
