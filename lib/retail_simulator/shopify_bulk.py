@@ -42,6 +42,7 @@ class Operation:
     positions: list[int]
     signature: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     asked: int = 0
+    objects: int | None = None
 
     @property
     def completes(self) -> float:
@@ -119,6 +120,15 @@ class BulkOperations:
                 lines += [child for _, children in reversed(chunk) for child in children]
             yield "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
 
+    def _objects(self, operation: Operation) -> int:
+        """Orders and, where the query asks for them, line items."""
+        if operation.objects is None:
+            lines = 0
+            if operation.query.connection_names():
+                lines = self._resolvers.count_lines(operation.positions, operation.created)
+            operation.objects = len(operation.positions) + lines
+        return operation.objects
+
     def _render(self, operation: Operation, base_url: str) -> Json:
         state = operation.state(self._clock.now())
         name = f"{operation.number}.jsonl?signature={operation.signature}"
@@ -132,6 +142,7 @@ class BulkOperations:
             "createdAt": instant_text(operation.created),
             "completedAt": instant_text(min(operation.completes, self._clock.now())) if done else None,
             "errorCode": None,
+            "objectCount": str(self._objects(operation) if done else 0),
             "rootObjectCount": str(len(operation.positions) if done else 0),
             "partialDataUrl": None,
             "url": f"{base_url}{PATH}/{name}" if state == "COMPLETED" and operation.positions else None,

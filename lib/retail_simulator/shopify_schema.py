@@ -13,6 +13,7 @@ from graphql import GraphQLObjectType, GraphQLSchema, build_schema
 
 from retail_simulator.clock import SimulatedClock
 from retail_simulator.sales import Book
+from retail_simulator.shopify_ledger import Traits
 from retail_simulator.shopify_orders import (
     AGREEMENTS,
     LINES,
@@ -88,6 +89,13 @@ class Resolvers:
         """The orders as they stood at `now`."""
         for position in positions:
             yield render(tell(self._book, self._shelf, position, now=now))
+
+    def count_lines(self, positions: list[int], now: float) -> int:
+        """How many line items the orders had at `now`."""
+        tips = 0
+        if self._book.changes is not None:
+            tips = sum(Traits.of(str(self._book.number(position))).tip for position in positions)
+        return tips + sum(len(self._book.order(position, now=now).lines) for position in positions)
 
     def _orders(
         self,
