@@ -6,7 +6,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
 
-.PHONY: setup s3-server demo test test-fast check bench picture lock clean
+.PHONY: setup s3-server node-tools demo test test-fast check bench picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -26,14 +26,22 @@ var/bin/versitygw:
 	    GOBIN=$(CURDIR)/var/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW); \
 	    else echo "no Go here: the tests marked s3 will be skipped"; fi
 
+# A validating proxy and a client of Walmart for the tests, where Node is at hand.
+node-tools: var/node/.complete
+
+var/node/.complete: tests/official/package.json
+	@if command -v npm >/dev/null; then echo "Installing the tests' tools for Node …"; mkdir -p var/node && cp $< var/node/ && \
+	    npm install --prefix var/node --no-audit --no-fund --no-package-lock --silent && touch $@; \
+	    else echo "no Node here: the tests marked node will be skipped"; fi
+
 demo: setup
 	@retail demo
 
-test: setup s3-server check
+test: setup s3-server node-tools check
 	@pytest tests -n 2 --dist loadgroup
 
 test-fast: setup
-	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3"
+	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
 
 check: setup
 	@ruff check lib tests jobs bench docs

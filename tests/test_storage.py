@@ -27,6 +27,14 @@ def test_what_was_written_is_read(storage: Storage) -> None:
     assert storage.read("a/b.json") == b"two"
 
 
+def test_a_file_that_is_written_in_parts_is_there_whole(storage: Storage, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 80_000  # 20 MB; S3 takes it in parts of 8
+    (tmp_path / "source").write_bytes(data)
+    with (tmp_path / "source").open("rb") as file:
+        storage.write_from("a/large", file)
+    assert storage.read("a/large") == data
+
+
 def test_what_is_not_there_is_named(storage: Storage) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"a/missing.json is not there"):
         storage.read("a/missing.json")

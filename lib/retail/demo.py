@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -87,10 +87,10 @@ def demo_environment() -> dict[str, str]:
 
 
 @contextmanager
-def simulator(environment: dict[str, str], *, clock: date) -> Iterator[str]:
+def simulator(environment: dict[str, str], *, clock: date, options: Sequence[str] = ()) -> Iterator[str]:
     """The simulator's address while it runs; it ends with the block, or with this process."""
-    options = ["--port", "0", "--clock", f"{clock}T12:00:00Z", "--exit-with-parent"]
-    command = [sys.executable, "-m", "retail_simulator", *options]
+    command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
+    command += ["--clock", f"{clock}T12:00:00Z", *options]
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from shutil import copyfileobj
+from typing import IO, TYPE_CHECKING, Protocol
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
@@ -28,6 +30,9 @@ class Storage(Protocol):
 
     def write(self, key: str, data: bytes) -> None:
         """Replace the object whole: a reader sees the old bytes or the new ones, never a part."""
+
+    def write_from(self, key: str, file: IO[bytes]) -> None:
+        """As `write`, of what is left to read in `file`, which may be larger than memory."""
 
     def create(self, key: str, data: bytes) -> bool:
         """Write only if there is no such object; False where there is one. Atomic among writers."""
@@ -65,16 +70,19 @@ class LocalStorage:
             raise self._failure("read", key, error) from error
 
     def write(self, key: str, data: bytes) -> None:
+        self.write_from(key, BytesIO(data))
+
+    def write_from(self, key: str, file: IO[bytes]) -> None:
         path = self._path(key)
         try:
-            self._write_beside(path, data).replace(path)
+            self._write_beside(path, file).replace(path)
         except OSError as error:
             raise self._failure("write", key, error) from error
 
     def create(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         try:
-            temporary = self._write_beside(path, data)
+            temporary = self._write_beside(path, BytesIO(data))
             try:
                 path.hardlink_to(temporary)  # unlike rename, fails where the target exists
             except FileExistsError:
@@ -103,12 +111,12 @@ class LocalStorage:
     def _path(self, key: str) -> Path:
         return self._root / key
 
-    def _write_beside(self, path: Path, data: bytes) -> Path:
+    def _write_beside(self, path: Path, source: IO[bytes]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}"
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                copyfileobj(source, file)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
@@ -167,6 +175,16 @@ class S3Storage:
         try:
             self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
         except (BotoCoreError, ClientError) as error:
+            raise self._failure("write", key, error) from error
+
+    def write_from(self, key: str, file: IO[bytes]) -> None:
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            # In parts where it is large; the object is there when the last of them is.
+            self._client.upload_fileobj(file, self._bucket, self._prefix + key)
+        except (Boto3Error, BotoCoreError, ClientError) as error:
             raise self._failure("write", key, error) from error
 
     def create(self, key: str, data: bytes) -> bool:

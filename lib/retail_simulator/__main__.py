@@ -58,7 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         most_objects=options.shopify_most_objects,
         access_token=os.environ.get("RETAIL_RETAILER_3_ACCESS_TOKEN"),
     )
-    app = build(books, SimulatedClock(options.clock), credentials, throttle=options.throttle, shop=shop)
+    app = build(
+        books,
+        SimulatedClock(options.clock, speed=options.speed),
+        credentials,
+        throttle=options.throttle,
+        walmart_most_orders=options.walmart_most_orders,
+        shop=shop,
+    )
     # Only on a socket that names its protocol does asyncio set TCP_NODELAY; without it answers wait 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -107,10 +114,31 @@ def _clock(text: str) -> datetime:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _speed(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be from 0 to 1000000")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X",
+        help="simulated seconds in a real second (default 1); 0 stops the clock",
+    )
     parser.add_argument("--throttle", action="store_true", help="enforce the retailers' rate limits")
     parser.add_argument(
         "--changes",
@@ -128,6 +156,12 @@ def _parser() -> argparse.ArgumentParser:
         "--shopify-without-all-orders",
         action="store_true",
         help="Shopify's application has not the scope read_all_orders: orders older than 60 days are silently missing",
+    )
+    parser.add_argument(
+        "--walmart-most-orders",
+        type=_count,
+        metavar="N",
+        help="a Walmart query over this many orders ends there in silence; without it, one over 10,000 is refused",
     )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin is closed")
     return parser

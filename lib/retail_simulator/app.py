@@ -74,10 +74,12 @@ def build(
     *,
     throttle: bool,
     shop: Shop | None = None,
+    walmart_most_orders: int | None = None,
 ) -> Starlette:
     """The application over these books; `shop` is how Shopify's shop is set up."""
     amazon = Amazon(books["retailer_1"], clock, credentials, throttle=throttle)
-    walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle)
+    most = walmart_most_orders
+    walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle, most_orders=most)
     shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle, shop=shop)
     simulator = Simulator(books, clock)
     application = Starlette(

@@ -105,8 +105,10 @@ class Changes:
         fate = self._names[code] if code < len(self._names) else None
         seed = int(self._seeds[position])
         lines, fated = order.lines, None
-        if fate in ("partly", "returned"):
-            fated = _fated_line(lines, seed, may_be_whole=fate == "returned" or len(lines) > 1)
+        if fate == "partly":
+            fated = _partly_line(lines, seed)
+        elif fate == "returned":
+            fated = _returned_line(lines, seed)
         corrected_at = int(self._corrected_at[position])
         if corrected_at <= now:
             lines = _corrected(lines, seed, but_not=fated)
@@ -165,16 +167,18 @@ def _even_parts(line: Line) -> list[int]:
     return list(range(step, line.quantity, step))
 
 
-def _fated_line(lines: tuple[Line, ...], seed: int, *, may_be_whole: bool) -> tuple[int, int] | None:
-    """Which line units are taken from, and how many: some of its units where that comes out even, else all."""
+def _partly_line(lines: tuple[Line, ...], seed: int) -> tuple[int, int] | None:
+    """Which line is cut, and by how many units: some of its units where that comes out even, else all.
+
+    An order of one line that cannot be cut is left whole.
+    """
     turn = seed % len(lines)
     places = [*range(turn, len(lines)), *range(turn)]
     sold = [place for place in places if 1 <= lines[place].quantity <= MOST_UNITS and lines[place].net > 0]
-    if seed % 3 or not may_be_whole:
-        for place in sold:
-            if parts := _even_parts(lines[place]):
-                return place, parts[seed // 3 % len(parts)]
-    return (sold[0], lines[sold[0]].quantity) if may_be_whole and sold else None
+    for place in sold:
+        if parts := _even_parts(lines[place]):
+            return place, parts[seed // 3 % len(parts)]
+    return (sold[0], lines[sold[0]].quantity) if len(lines) > 1 and sold else None
 
 
 def _corrected(lines: tuple[Line, ...], seed: int, *, but_not: tuple[int, int] | None) -> tuple[Line, ...]:
@@ -190,6 +194,24 @@ def _corrected(lines: tuple[Line, ...], seed: int, *, but_not: tuple[int, int] |
     return (*lines[:place], corrected, *lines[place + 1 :])
 
 
+def _returnable(line: Line) -> bool:
+    """Sold by the piece at a price, and any number of pieces costs whole cents: a refund is told for one unit."""
+    by_the_piece = 1 <= line.quantity <= MOST_UNITS and line.net > 0
+    return by_the_piece and line.net % line.quantity == 0 and line.discount % line.quantity == 0
+
+
+def _returned_line(lines: tuple[Line, ...], seed: int) -> tuple[int, int] | None:
+    """Which line comes back first, and how many of its units: all, or some where there are some."""
+    turn = seed % len(lines)
+    places = [place for place in [*range(turn, len(lines)), *range(turn)] if _returnable(lines[place])]
+    if not places:
+        return None
+    several = [place for place in places if lines[place].quantity > 1]
+    if several and seed % 3:
+        return several[0], 1 + seed // 3 % (lines[several[0]].quantity - 1)
+    return places[0], lines[places[0]].quantity
+
+
 def _returns(order: Order, seed: int, fated: tuple[int, int] | None, times: list[int]) -> tuple[Return, ...]:
     """One return at each of `times`: first of the fated line, then of another one as a whole."""
     if fated is None:
@@ -197,7 +219,7 @@ def _returns(order: Order, seed: int, fated: tuple[int, int] | None, times: list
     others = [
         (place, line.quantity)
         for place, line in enumerate(order.lines)
-        if place != fated[0] and 1 <= line.quantity <= MOST_UNITS and line.net > 0
+        if place != fated[0] and _returnable(line)
     ]
     taken = [fated, *others[seed % max(1, len(others)) :][:1]]
     made = []

@@ -9,10 +9,25 @@ def gtin_of(sku: str) -> str:
     """A GTIN of 14 digits for a SKU: digits of its SHA-256, then the check digit of GS1.
 
     >>> gtin_of("1082185")
-    '10760530996118'
+    '00760530996111'
     """
-    body = str(int(hashlib.sha256(sku.encode()).hexdigest(), 16))[:13].rjust(13, "0")
+    hashed = hashlib.sha256(sku.encode()).hexdigest()
+    digits = str(int(hashed, 16))[:13].rjust(13, "0")
+    # One in three is a UPC of 12 digits and one in three an EAN of 13, with zeros before it.
+    zeros = int(hashed[-1], 16) % 3
+    body = "0" * zeros + digits[zeros:]
     return body + check_digit(body)
+
+
+def shortest(gtin: str) -> tuple[str, str]:
+    """The kind of the number and the number in its own length, as it stands on the package.
+
+    >>> shortest("00760530996111")
+    ('UPC', '760530996111')
+    """
+    if gtin.startswith("00"):
+        return "UPC", gtin[2:]
+    return ("EAN", gtin[1:]) if gtin.startswith("0") else ("GTIN", gtin)
 
 
 def check_digit(body: str) -> str:

@@ -129,6 +129,11 @@ def opaque_customer(retailer: str, household_id: int) -> str:
     return hashlib.sha256(f"{retailer}/{household_id}".encode()).hexdigest()[:16]
 
 
+def dice(name: str, throw: int) -> int:
+    """A number from 0 to 255 that hangs on the name alone; `throw` from 0 to 31 gives another one."""
+    return hashlib.sha256(name.encode()).digest()[throw]
+
+
 def dollars(cents: int) -> Decimal:
     """An exact amount with two decimals.
 

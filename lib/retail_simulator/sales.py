@@ -83,6 +83,11 @@ class Catalogue:
             product = self._known[product_id] = self._describe(product_id)
         return product
 
+    def named(self, sku: str) -> Product | None:
+        """The product with this SKU, if the data describes one."""
+        known = sku.isdecimal() and sku == str(int(sku)) and int(sku) in self._rows
+        return self[int(sku)] if known else None
+
     def _describe(self, product_id: int) -> Product:
         kind, size, category, department, brand = self._rows.get(product_id, (None,) * 5)
         named = f"{kind} {size}" if kind and size else kind
@@ -137,11 +142,6 @@ class Book:
             return range(start, max(start, min(born.stop, moved.stop)))
         return [position for position in moved if born.start <= position < born.stop]
 
-    def product(self, sku: str) -> Product | None:
-        """The product with this SKU, where the retailer ever sells it."""
-        sold = self.product_numbers()
-        return self._catalogue[int(sku)] if sku.isdecimal() and int(sku) in sold else None
-
     def product_numbers(self) -> frozenset[int]:
         """The SKUs of all that the retailer ever sells, as numbers."""
         if self._products is None:
@@ -154,13 +154,17 @@ class Book:
             self._stores = frozenset(np.unique(self._columns.store).tolist())
         return self._stores
 
+    def number(self, position: int) -> int:
+        """The id of the order at `position`, as a number."""
+        return int(self._numbers[position])
+
     def created(self, position: int) -> int:
         """When the order at `position` was made, in seconds since 1970."""
         return int(self._sold[position])
 
-    def number(self, position: int) -> int:
-        """The id of the order at `position`, as a number."""
-        return int(self._numbers[position])
+    def product(self, sku: str) -> Product | None:
+        """The product with this SKU; None for none that any retailer sells."""
+        return self._catalogue.named(sku)
 
     def updated(self, position: int, *, now: float = IN_THE_END) -> int:
         """When the order at `position` last changed, in seconds since 1970."""

@@ -81,7 +81,7 @@ class Shelf:
         )
 
     def _known(self, number: str) -> Product | None:
-        product = self._book.product(number)
+        product = self._book.product(number) if number.isdecimal() else None
         return product if product is not None and self.lists(product) else None
 
     def _all(self) -> Sequence[str]:

@@ -5,112 +5,89 @@ not say whether the ends of a date range belong to it: here both do, so that a c
 """
 
 import base64
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from retail_simulator.access import AccessTokens, Credentials, TokenState, form_of, same
-from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
+from retail_simulator.clock import SimulatedClock
 from retail_simulator.sales import Book
 from retail_simulator.throttle import Bucket
-from retail_simulator.walmart_orders import Json, render
+from retail_simulator.walmart_answers import GATEWAY, Refusals
+from retail_simulator.walmart_items import render_item
+from retail_simulator.walmart_orders import node_type_of, render, statuses_of
+from retail_simulator.walmart_returns import WalmartReturns
+from retail_simulator.walmart_search import (
+    DAY,
+    DEFAULT_LOOK_BACK,
+    InvalidRequestError,
+    Search,
+    cursor,
+    read_search,
+)
 
-DAY = 24 * 3600
 # Orders older than this are not to be had any more.
 RETENTION = 180 * DAY
-DEFAULT_LOOK_BACK = 7 * DAY
 # The spec of 2023 says 20,000; Walmart's pages of 2026 say 10,000.
 MOST_ORDERS = 10_000
 # Walmart's rate for "All orders", as cited by two third parties; the official table needs a login.
 REQUESTS_PER_MINUTE = 5_000
-
-NODE_TYPES = ("SellerFulfilled", "WFSFulfilled", "3PLFulfilled")
-LINE_STATUSES = ("Created", "Acknowledged", "Shipped", "Delivered", "Cancelled")
-FLAGS = ("true", "false")
-CURSOR_ONLY = ("hasMoreElements", "soIndex", "poIndex", "partnerId", "sellerId")
-PARAMETERS = (
-    "createdStartDate",
-    "createdEndDate",
-    "lastModifiedStartDate",
-    "lastModifiedEndDate",
-    "limit",
-    "shipNodeType",
-    "status",
-    "purchaseOrderId",
-    "customerOrderId",
-    "productInfo",
-    "replacementInfo",
-)
-SELLER = "partnerId=100009&sellerId=8"
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-
-
-class InvalidRequestError(Exception):
-    """A request that the order API refuses; `field` is the parameter at fault."""
-
-    def __init__(self, field: str, description: str) -> None:
-        super().__init__(description)
-        self.field = field
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A request for orders, checked. Dates are seconds since 1970; None where the query left one out."""
-
-    created: tuple[int | None, int | None]
-    modified: tuple[int | None, int | None]
-    limit: int
-    skip: int
-    order_id: str | None
-    possible: bool
-    with_type: bool
 
 
 class Walmart:
     """One seller's account."""
 
     def __init__(
-        self, book: Book, clock: SimulatedClock, credentials: Credentials, *, throttle: bool
+        self,
+        book: Book,
+        clock: SimulatedClock,
+        credentials: Credentials,
+        *,
+        throttle: bool,
+        most_orders: int | None = None,
     ) -> None:
         self._book = book
         self._clock = clock
         self._credentials = credentials
+        self._most_orders = most_orders
         self._tokens = AccessTokens(clock, prefix="eyJraWQiOi", lifetime=900)
         rate = REQUESTS_PER_MINUTE / 60
-        self._bucket = Bucket(clock, capacity=REQUESTS_PER_MINUTE, per_second=rate) if throttle else None
+        # One bucket for each of the APIs: orders, returns, items.
+        self._buckets = [
+            Bucket(clock, capacity=REQUESTS_PER_MINUTE, per_second=rate) if throttle else None
+            for _ in range(3)
+        ]
+        self.refusals = Refusals(in_turn=book.changes is not None)
+        self._returns = WalmartReturns(book, clock, self.refusals)
 
     def routes(self) -> list[Route]:
         """The paths played."""
         return [
             Route("/v3/token", self.token, methods=["POST"]),
             Route("/v3/orders", self.orders, methods=["GET"]),
+            Route("/v3/returns", self.returns, methods=["GET"]),
+            Route("/v3/items/{id:path}", self.item, methods=["GET"]),
         ]
 
     async def token(self, request: Request) -> JSONResponse:
         """Client credentials for an access token: Basic authentication and a form."""
-        refused = _header_missing(request.headers)
+        refused = self.refusals.header_missing(request.headers)
         if refused is not None:
             return refused
         if not self._known_client(request.headers.get("authorization", "")):
-            return _unauthorized("Invalid client id or client secret.")
+            return self.refusals.unauthorized("Invalid client id or client secret.")
         form = await form_of(request)
         if not form or form.get("grant_type") != "client_credentials":
             refusal = "grant_type must be client_credentials"
-            return _error(400, "INVALID_REQUEST.GMP_GATEWAY_API", refusal, "grant_type")
+            return self.refusals.error(400, f"INVALID_REQUEST.{GATEWAY}", refusal, "grant_type")
         issued = {"access_token": self._tokens.issue(), "token_type": "Bearer"}
         return JSONResponse({**issued, "expires_in": self._tokens.lifetime})
 
     async def orders(self, request: Request) -> JSONResponse:
         """One page of orders, oldest change first."""
-        token = request.headers.get("wm_sec.access_token", "")
-        refused = _header_missing(request.headers) or self._refuse(token)
+        refused = self._refuse(request, self._buckets[0])
         if refused is not None:
             return refused
         now = int(self._clock.now())
@@ -118,17 +95,45 @@ class Walmart:
             search = read_search(request.query_params)
             found = self._found(search, now=now)
         except InvalidRequestError as error:
-            return _error(400, "INVALID_REQUEST.GMP_ORDER_API", str(error), error.field)
-        page = found[search.skip : search.skip + search.limit]
+            return self.refusals.error(400, "INVALID_REQUEST.GMP_ORDER_API", str(error), error.field)
+        # The cursor is a place in the list as it is now: an order that has left moves all behind it forward.
+        served = len(found) if self._most_orders is None else min(len(found), self._most_orders)
+        page = found[search.skip : min(search.skip + search.limit, served)]
         if not page:
-            return _nothing_found()
-        shown = search.skip + len(page)
-        cursor = _cursor(request.query_params, shown=shown, total=len(found), limit=search.limit, now=now)
-        meta = {"totalCount": len(found), "limit": search.limit, "nextCursor": cursor}
+            what = "Failed when called getAllOrders. Orders not found for given search parameters"
+            return self.refusals.nothing_found("GMP_ORDER_API", what)
+        shown, total = search.skip + len(page), len(found)
+        following = None
+        if shown < served:
+            counted = total if search.first_total is None else search.first_total
+            following = cursor(request.query_params, shown=shown, total=counted, limit=search.limit, now=now)
+        meta = {"totalCount": total, "limit": search.limit, "nextCursor": following}
+        living = self._book.changes is not None
         rendered = [
-            render(self._book.order(position, now=now), with_type=search.with_type) for position in page
+            render(self._book.order(position, now=now), with_type=search.with_type, living=living)
+            for position in page
         ]
-        return JSONResponse({"list": {"meta": meta, "elements": {"order": rendered}}}, headers=self._budget())
+        body = {"list": {"meta": meta, "elements": {"order": rendered}}}
+        return JSONResponse(body, headers=self.refusals.budget(self._buckets[0], self._clock))
+
+    async def returns(self, request: Request) -> JSONResponse:
+        """See WalmartReturns."""
+        refused = self._refuse(request, self._buckets[1])
+        headers = self.refusals.budget(self._buckets[1], self._clock)
+        return refused or self._returns.page(request.query_params, headers)
+
+    async def item(self, request: Request) -> JSONResponse:
+        """One item of the seller's catalogue."""
+        refused = self._refuse(request, self._buckets[2])
+        if refused is not None:
+            return refused
+        if request.query_params.get("productIdType", "SKU") != "SKU":
+            refusal = "the simulator plays productIdType=SKU only"
+            return self.refusals.error(400, "INVALID_REQUEST.GMP_ITEM_QUERY_API", refusal, "productIdType")
+        item = render_item(self._book.product(request.path_params["id"]))
+        if item is None:
+            return self.refusals.nothing_found("GMP_ITEM_QUERY_API", "Item not found for the given id")
+        return JSONResponse(item, headers=self.refusals.budget(self._buckets[2], self._clock))
 
     def _known_client(self, authorization: str) -> bool:
         scheme, _, encoded = authorization.partition(" ")
@@ -140,27 +145,16 @@ class Walmart:
         known_id = same(client_id, self._credentials.retailer_2_client_id)
         return same(secret, self._credentials.retailer_2_client_secret) and known_id
 
-    def _refuse(self, token: str) -> JSONResponse | None:
-        state = self._tokens.state(token)
-        if state is TokenState.UNKNOWN:
-            return _unauthorized("Unauthorized token or incorrect authorization header.")
-        if state is TokenState.EXPIRED:
-            # As the client python-walmart expects it; another report has 401 here.
-            return _error(400, "INVALID_TOKEN.GMP_GATEWAY_API", "Invalid or expired access token")
-        if self._bucket is not None and not self._bucket.take():
-            refusal = "Request threshold violated"
-            return _error(429, "REQUEST_THRESHOLD_VIOLATED.GMP_GATEWAY_API", refusal, headers=self._budget())
+    def _refuse(self, request: Request, bucket: Bucket | None) -> JSONResponse | None:
+        refused = self.refusals.header_missing(request.headers)
+        if refused is not None:
+            return refused
+        state = self._tokens.state(request.headers.get("wm_sec.access_token", ""))
+        if state is not TokenState.VALID:
+            return self.refusals.token(state)
+        if bucket is not None and not bucket.take():
+            return self.refusals.throttled(self.refusals.budget(bucket, self._clock))
         return None
-
-    def _budget(self) -> dict[str, str]:
-        if self._bucket is None:
-            return {}
-        left = self._bucket.level
-        replenished = self._clock.now() + max(0.0, 1 - left) / self._bucket.per_second
-        return {
-            "x-current-token-count": str(int(left)),
-            "x-next-replenish-time": str(int(replenished * 1000)),
-        }
 
     def _found(self, search: Search, *, now: int) -> Sequence[int]:
         oldest = now - RETENTION
@@ -177,124 +171,18 @@ class Walmart:
         if search.order_id is not None:
             position = self._book.position(int(search.order_id))
             found = [position] if position is not None and position in found else []
-        if not search.possible:
-            found = []
-        if len(found) > MOST_ORDERS:
+        found = self._filtered(found, search, now=now)
+        if self._most_orders is None and len(found) > MOST_ORDERS:
             refusal = f"More than {MOST_ORDERS} orders match; narrow the dates"
             raise InvalidRequestError("createdStartDate", refusal)
         return found
 
-
-def read_search(query: QueryParams) -> Search:
-    """What a query asks for; an InvalidRequestError when the API would not take it."""
-    names = [name for name, _ in query.multi_items()]
-    paging = "hasMoreElements" in names
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidRequestError(name, f"{name} is given twice")
-        if name not in PARAMETERS and not (paging and name in CURSOR_ONLY):
-            raise InvalidRequestError(name, f"Unknown parameter {name}")
-    if paging and not all(name in names for name in (*CURSOR_ONLY, "limit")):
-        raise InvalidRequestError("nextCursor", "The cursor is not the one that was given out")
-    for name, allowed in (("shipNodeType", NODE_TYPES), ("status", LINE_STATUSES), ("productInfo", FLAGS)):
-        _check_choice(query, name, allowed)
-    _check_choice(query, "replacementInfo", FLAGS)
-    wanted_id = query.get("purchaseOrderId", query.get("customerOrderId"))
-    here = query.get("shipNodeType", "SellerFulfilled") == "SellerFulfilled"
-    return Search(
-        created=(_date(query, "createdStartDate"), _date(query, "createdEndDate")),
-        modified=(_date(query, "lastModifiedStartDate"), _date(query, "lastModifiedEndDate")),
-        limit=_whole(query, "limit", default=100, least=1, most=200),
-        skip=_whole(query, "poIndex", default=0, least=0, most=MOST_ORDERS),
-        order_id=wanted_id if wanted_id is None or wanted_id.isdecimal() else "0",
-        possible=here and query.get("status", "Shipped") == "Shipped",
-        with_type=query.get("replacementInfo") == "true",
-    )
-
-
-def _check_choice(query: QueryParams, name: str, allowed: tuple[str, ...]) -> None:
-    if name in query and query[name] not in allowed:
-        raise InvalidRequestError(name, f"{name} must be one of {', '.join(allowed)}")
-
-
-def _whole(query: QueryParams, name: str, *, default: int, least: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-        raise InvalidRequestError(name, f"{name} must be a number from {least} to {most}")
-    return int(text)
-
-
-def _date(query: QueryParams, name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    # Milliseconds are refused too (a public NetSuite connector that met it).
-    try:
-        if _DATE.fullmatch(text):
-            return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
-        if _TIME.fullmatch(text):
-            return int(parse_instant(text).timestamp())
-    except ValueError:
-        pass
-    raise InvalidRequestError(name, "Invalid Date format value")
-
-
-def _cursor(query: QueryParams, *, shown: int, total: int, limit: int, now: int) -> str | None:
-    """The next page as a query string that begins with `?`, as the spec shows it; None on the last page."""
-    if shown >= total:
-        return None
-    filters = [(name, value) for name, value in query.items() if name not in (*CURSOR_ONLY, "limit")]
-    given = dict(filters)
-    if "lastModifiedStartDate" in given and "lastModifiedEndDate" not in given:
-        filters.append(("lastModifiedEndDate", instant_text(now)))
-    if "lastModifiedStartDate" not in given and "createdEndDate" not in given:
-        filters.append(("createdEndDate", instant_text(now)))
-    if "lastModifiedStartDate" not in given and "createdStartDate" not in given:
-        filters.append(("createdStartDate", instant_text(now - DEFAULT_LOOK_BACK)))
-    rest = "".join(f"&{name}={value}" for name, value in filters)
-    return f"?limit={limit}&hasMoreElements=true&soIndex={total}&poIndex={shown}&{SELLER}{rest}"
-
-
-def _header_missing(headers: Mapping[str, str]) -> JSONResponse | None:
-    for name in ("WM_SVC.NAME", "WM_QOS.CORRELATION_ID"):
-        if not headers.get(name.lower()):
-            return _error(400, "INVALID_REQUEST_HEADER.GMP_GATEWAY_API", f"Header {name} is missing", name)
-    # Without it the API answers in XML, which is not played.
-    if "application/json" not in headers.get("accept", ""):
-        refusal = "Accept must be application/json"
-        return _error(400, "INVALID_REQUEST_HEADER.GMP_GATEWAY_API", refusal, "Accept")
-    return None
-
-
-def _unauthorized(info: str) -> JSONResponse:
-    return _error(401, "UNAUTHORIZED.GMP_GATEWAY_API", "Unauthorized", "UNAUTHORIZED", info=info)
-
-
-def _nothing_found() -> JSONResponse:
-    # Walmart's answer when no order matches (recorded by the client walmart-marketplace).
-    description = "Failed when called getAllOrders. Orders not found for given search parameters"
-    info = "Requested content could not be found."
-    return _error(404, "CONTENT_NOT_FOUND.GMP_ORDER_API", description, info=info, severity="INFO")
-
-
-def _error(
-    status: int,
-    code: str,
-    description: str,
-    field: str | None = None,
-    *,
-    info: str | None = None,
-    severity: str = "ERROR",
-    headers: Mapping[str, str] | None = None,
-) -> JSONResponse:
-    error: Json = {
-        "code": code,
-        "field": field,
-        "description": description,
-        "info": info or description,
-        "severity": severity,
-        "category": "DATA",
-        "causes": [],
-        "errorIdentifiers": {},
-    }
-    return JSONResponse({"error": [error]}, status_code=status, headers=headers)
+    def _filtered(self, found: Sequence[int], search: Search, *, now: int) -> Sequence[int]:
+        """Those of a node type, and of a status if one is asked for."""
+        if self._book.changes is None:
+            as_sold = search.node_type == "SellerFulfilled" and search.status in (None, "Shipped")
+            return found if as_sold else []
+        found = [at for at in found if node_type_of(self._book.number(at)) == search.node_type]
+        if search.status is None:
+            return found
+        return [at for at in found if search.status in statuses_of(self._book.order(at, now=now))]

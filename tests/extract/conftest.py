@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from retail.extract.exchange import Clock
+from retail.extract.quota import Patience
 from retail.extract.retailers import open_service
 from retail.extract.service import Service
 from retail.secrets import Secrets
@@ -132,10 +133,15 @@ def open_at(settings_of: Callable[..., Settings], secrets: Secrets, time: FakeTi
     """A retailer's service at an address, in fake time."""
 
     def build(
-        retailer_id: str, url: str, *, options: dict[str, Any] | None = None, **extract: Any
+        retailer_id: str,
+        url: str,
+        *,
+        options: dict[str, Any] | None = None,
+        patience: Patience | None = None,
+        **extract: Any,
     ) -> Service:
         settings = settings_of(url, options={retailer_id: options or {}}, **extract)
-        return open_service(retailer_id, settings, secrets, clock=time.clock())
+        return open_service(retailer_id, settings, secrets, clock=time.clock(), patience=patience)
 
     return build
 

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, QuotaError
 from retail.extract.amazon_sales import AmazonSales
 from retail.extract.answers import at
+from retail.extract.quota import Patience
 from retail.extract.service import Skipped
 from retail.extract.windows import Window
 
@@ -169,10 +170,57 @@ def test_one_cancelled_line_of_an_order_sells_nothing_unless_some_of_it_was_sent
     assert [sale.status for sale in normalised(sent)] == ["completed"]
 
 
+def test_of_a_line_cancelled_in_part_the_units_sent_or_still_to_send_are_sold():
+    left = {"quantityFulfilled": 0, "quantityUnfulfilled": 1}
+    order = changed(
+        ORDER,
+        orderItems__0__cancellation={"cancellationExecution": {"cancelledBy": "BUYER"}},
+        orderItems__0__fulfillment=left,
+    )
+
+    [sale] = normalised(order)
+
+    assert (sale.status, sale.quantity, sale.total_amount) == ("completed", "1", "35.98")
+
+
+def test_a_request_to_cancel_that_was_not_carried_out_changes_nothing():
+    asked = {"cancellationRequest": {"requester": "BUYER"}}
+
+    assert normalised(changed(ORDER, orderItems__0__cancellation=asked)) == normalised(ORDER)
+
+
+def test_a_replacement_has_units_and_costs_nothing():
+    order = changed(
+        ORDER,
+        associatedOrders=[{"orderId": "1", "associationType": "REPLACEMENT_ORIGINAL_ID"}],
+        orderItems__0__proceeds=...,
+        orderItems__0__product__price=...,
+    )
+
+    [sale] = normalised(order)
+
+    assert (sale.status, sale.quantity, sale.total_amount, sale.currency) == ("completed", "2", "0", "USD")
+
+
+def test_a_cancelled_line_without_amounts_has_the_currency_of_its_marketplace():
+    order = changed(
+        ORDER,
+        fulfillment__fulfillmentStatus="CANCELLED",
+        salesChannel__marketplaceId="A1PA6795UKMFR9",
+        orderItems__0__proceeds=...,
+        orderItems__0__product__price=...,
+    )
+
+    [sale] = normalised(order)
+
+    assert (sale.total_amount, sale.currency) == ("0", "EUR")
+
+
 def test_a_cancelled_line_without_amounts_has_the_configured_currency():
     order = changed(
         ORDER,
         fulfillment__fulfillmentStatus="CANCELLED",
+        salesChannel__marketplaceId="A-NEW-ONE",
         orderItems__0__proceeds=...,
         orderItems__0__product__price=...,
     )
@@ -346,3 +394,73 @@ def test_amounts_keep_every_digit_and_trailing_zeros_beyond_the_third_place_go()
 
     assert sale.total_amount == "12345678901234.5678"
     assert Decimal(sale.unit_price) == Decimal("6172839450617.2839")
+
+
+def test_after_the_burst_each_page_waits_for_its_turn_and_whoever_waits_is_told(
+    scripted, reply, open_at, time
+):
+    more = [
+        reply(body={"orders": [{"orderId": str(n)}], "pagination": {"nextToken": str(n)}}) for n in range(21)
+    ]
+    server = scripted(*more, reply(body={"orders": []}))
+    told = []
+
+    list(open_at("retailer_1", server.url, patience=Patience(tell=told.append)).pages(WINDOW, None))
+
+    assert [round(slept) for slept in time.slept] == [179, 179]
+    assert [(wait.retailer_id, round(wait.seconds)) for wait in told] == [("retailer_1", 179)] * 2
+    assert told[0].until == datetime(2017, 1, 10, 12, tzinfo=UTC) + timedelta(seconds=told[0].seconds)
+
+
+def test_the_rate_that_amazon_tells_goes_over_the_one_of_the_usage_plan(scripted, reply, open_at, time):
+    more = [
+        reply(
+            body={"orders": [{"orderId": str(n)}], "pagination": {"nextToken": str(n)}},
+            headers={"x-amzn-RateLimit-Limit": "0.5"},
+        )
+        for n in range(20)
+    ]
+    server = scripted(*more, reply(body={"orders": []}))
+
+    list(open_at("retailer_1", server.url).pages(WINDOW, None))
+
+    assert [round(slept, 3) for slept in time.slept] == [2.0]
+
+
+def test_told_not_to_wait_it_stops_where_the_quota_is_used_up_and_keeps_what_it_has(
+    scripted, reply, open_at, time
+):
+    more = [
+        reply(body={"orders": [{"orderId": str(n)}], "pagination": {"nextToken": str(n)}}) for n in range(20)
+    ]
+    server = scripted(*more)
+    pages = open_at("retailer_1", server.url, patience=Patience(waits=False)).pages(WINDOW, None)
+
+    assert len([next(pages) for _ in range(20)]) == 20
+    with pytest.raises(
+        QuotaError, match="used up until 2017-01-10 12:02:58 UTC, and this command does not wait"
+    ):
+        next(pages)
+    assert time.slept == []
+
+
+def test_the_estimate_takes_what_a_page_covers_of_a_quarter_for_all_of_it(scripted, reply, open_at):
+    def sold(count, *, until, more=None):
+        changed_at = [f"2017-01-05T{until}Z"] * count
+        orders = [{"orderId": str(n), "lastUpdatedTime": at} for n, at in enumerate(changed_at)]
+        return reply(body={"orders": orders, "pagination": {"nextToken": more} if more else {}})
+
+    day = Window(date(2017, 1, 5), datetime(2017, 1, 5, tzinfo=UTC), datetime(2017, 1, 6, tzinfo=UTC))
+    quarters = [
+        sold(4, until="05:00:00"),
+        sold(100, until="09:00:00", more="t"),
+        sold(0, until=""),
+        sold(36, until="20:00:00"),
+    ]
+    server = scripted(*quarters)
+
+    estimate = open_at("retailer_1", server.url).estimate([day] * 10)
+
+    assert (estimate.orders, estimate.calls, estimate.asked) == (2400, 30, 4)
+    assert estimate.quota == "20 calls at once, then one in 179 s"
+    assert round(estimate.quota_seconds) == round((30 - 16) / 0.0056)

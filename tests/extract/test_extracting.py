@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from retail.errors import ExtractError, StorageError
+from retail.errors import CursorExpiredError, ExtractError, StorageError
 from retail.extract import payloads
 from retail.extract.extracting import Extracted, extract
 from retail.extract.service import Page
@@ -26,9 +26,6 @@ class Paged:
         self.asked_from.append(cursor)
         numbers = range(int(cursor or 0), 3)
         return (Page({"orders": [n]}, str(n + 1) if n < 2 else None) for n in numbers)
-
-    def records(self, *_):
-        return iter(())
 
 
 class KilledError(Exception):
@@ -105,6 +102,88 @@ def test_an_extract_killed_behind_its_last_page_asks_nothing_more(lake):
 
     assert service.asked_from == [None]
     assert (extracted.pages, extracted.fetched) == (3, 0)
+
+
+def test_the_next_run_goes_on_behind_the_last_page_of_one_that_did_not_come_to_the_end(lake):
+    service, which = Paged(), {"retailer_id": "retailer_1", "window": WINDOW}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(2))
+
+    extracted = extract(service, lake, **which, run_id="r2")
+
+    assert service.asked_from == [None, "2"]
+    assert (extracted.pages, extracted.fetched) == (1, 1)
+    walks = [(each.run_id, each.page, each.walk) for _, each in payloads.read_all(lake, "retailer_1", DAY)]
+    assert walks == [("r1", 1, "r1/1"), ("r1", 2, "r1/1"), ("r2", 1, "r1/1")]
+
+
+def test_a_run_that_fetches_anew_does_not_go_on_with_what_another_left(lake):
+    service, which = Paged(), {"retailer_id": "retailer_1", "window": WINDOW}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(2))
+
+    extract(service, lake, **which, run_id="r2", anew=True)
+
+    assert service.asked_from == [None, None]
+
+
+def test_what_was_left_of_another_window_is_not_gone_on_with_by_the_next_run(lake):
+    service, wider = Paged(), replace(WINDOW, start=WINDOW.start - timedelta(hours=1))
+    with pytest.raises(KilledError):
+        extract(
+            service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1", on_page=killed_behind_page(2)
+        )
+
+    extract(service, lake, retailer_id="retailer_1", window=wider, run_id="r2")
+
+    assert service.asked_from == [None, None]
+
+
+@pytest.mark.parametrize("run_id", ["r1", "r2"])
+def test_a_window_whose_cursor_has_expired_is_walked_from_its_start(lake, run_id):
+    class Forgetful(Paged):
+        def pages(self, window, cursor):
+            pages = super().pages(window, cursor)
+            if cursor is not None:
+                raise CursorExpiredError("paginationToken has expired")
+            return pages
+
+    service, which = Forgetful(), {"retailer_id": "retailer_1", "window": WINDOW}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(2))
+
+    extracted = extract(service, lake, **which, run_id=run_id)
+
+    assert service.asked_from == [None, "2", None]
+    assert extracted.fetched == 3
+    [*_, last] = [payload for _, payload in payloads.read_all(lake, "retailer_1", DAY)]
+    assert last.walk == ("r1/3" if run_id == "r1" else "r2/1")
+
+
+def test_a_walk_that_was_left_in_a_circle_is_begun_anew(lake):
+    class Circling(Paged):
+        def pages(self, window, cursor):
+            super().pages(window, cursor)
+            if cursor is None and len(self.asked_from) > 1:
+                return iter([Page({"orders": [1, 2]}, None)])
+            return iter(
+                [
+                    Page(
+                        {"orders": [1]},
+                        "2",
+                    )
+                ]
+                * 2
+            )
+
+    service, which = Circling(), {"retailer_id": "retailer_1", "window": WINDOW}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(1))
+
+    extracted = extract(service, lake, **which, run_id="r2")
+
+    assert service.asked_from == [None, "2", None]
+    assert extracted.fetched == 1
 
 
 def test_another_run_asks_from_the_beginning_beside_the_first(lake):

@@ -16,6 +16,8 @@ import duckdb
 import pytest
 import requests
 
+from retail_simulator.sales import Book, load
+
 LIB = Path(__file__).parents[2] / "lib"
 CREDENTIALS = {
     "RETAIL_RETAILER_1_CLIENT_ID": "amazon-id",
@@ -93,17 +95,32 @@ class Process:
                 return orders
             query["paginationToken"] = body["pagination"]["nextToken"]
 
+    def amazon_items(self, skus: list[str], token: str | None = None, **changes: Any) -> requests.Response:
+        token = token or self.amazon_token().json()["access_token"]
+        query = {
+            "identifiers": ",".join(skus),
+            "identifiersType": "SKU",
+            "sellerId": "A1SELLER",
+            "marketplaceIds": "ATVPDKIKX0DER",
+            "includedData": "summaries,identifiers,classifications",
+            **changes,
+        }
+        sent = {name: value for name, value in query.items() if value is not None}
+        return self.get("/catalog/2022-04-01/items", params=sent, headers={"x-amz-access-token": token})
+
     def walmart_token(
         self, auth: tuple[str, str] = ("walmart-id", "walmart-secret"), **headers: str | None
     ) -> requests.Response:
         sent = {**WALMART_HEADERS, "WM_QOS.CORRELATION_ID": str(uuid.uuid4()), **headers}
         return self.post("/v3/token", data={"grant_type": "client_credentials"}, auth=auth, headers=sent)
 
-    def walmart(self, query: str, token: str | None = None, **headers: str | None) -> requests.Response:
+    def walmart(
+        self, query: str, token: str | None = None, *, path: str = "/v3/orders", **headers: str | None
+    ) -> requests.Response:
         """One page; a header given as None is left out."""
         token = token or self.walmart_token().json()["access_token"]
         sent = {**WALMART_HEADERS, "WM_QOS.CORRELATION_ID": str(uuid.uuid4()), "WM_SEC.ACCESS_TOKEN": token}
-        return self.get("/v3/orders" + query, headers={**sent, **headers})
+        return self.get(path + query, headers={**sent, **headers})
 
     def walmart_orders(self, query: str) -> list[dict[str, Any]]:
         """All orders over all pages, money as exact decimals."""
@@ -113,6 +130,15 @@ class Process:
             orders += page["elements"]["order"]
             cursor = page["meta"]["nextCursor"]
         return orders
+
+    def walmart_returns(self, query: str) -> list[dict[str, Any]]:
+        """All returns over all pages, money as exact decimals."""
+        token, returns, cursor = self.walmart_token().json()["access_token"], [], query
+        while cursor:
+            page = json.loads(self.walmart(cursor, token, path="/v3/returns").text, parse_float=Decimal)
+            returns += page["returnOrders"]
+            cursor = page["meta"]["nextCursor"]
+        return returns
 
     def shopify_token(self, **changes: str) -> requests.Response:
         form = {"grant_type": "client_credentials", "client_id": "shopify-id"}
@@ -176,6 +202,20 @@ def simulator() -> Iterator[Process]:
     running = start("--clock", "2017-03-20T00:00:00Z")
     yield running
     stop(running)
+
+
+@pytest.fixture(scope="session")
+def living() -> Iterator[Process]:
+    """A simulator at 20 March 2017, its clock stopped, whose orders live on. No test moves its clock."""
+    running = start("--clock", "2017-03-20T00:00:00Z", "--changes", "--speed", "0")
+    yield running
+    stop(running)
+
+
+@pytest.fixture(scope="session")
+def books() -> dict[str, Book]:
+    """The same orders, asked directly."""
+    return load(changes=True)
 
 
 @pytest.fixture(scope="session")
@@ -252,3 +292,22 @@ def specs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the retailers' specifications are not here: no folder {folder} (RETAIL_SHARED_APIS)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def strict_schema() -> Callable[[Any], Any]:
+    """An OpenAPI schema as a JSON schema that takes no field it does not name."""
+    return _strict
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tightened = {name: _strict(part) for name, part in schema.items()}
+    if "properties" in schema and "type" in schema:
+        tightened["additionalProperties"] = False
+    if schema.get("nullable") is True:
+        tightened["type"] = [schema["type"], "null"]
+    return tightened

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from retail.errors import ExtractError
-from retail.extract import amazon_sales, amounts, privacy
-from retail.extract.answers import at, entries, text
+from retail.extract import amazon_sales, amounts, instants, privacy
+from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, Request
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
@@ -127,14 +128,40 @@ class Amazon:
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Amazon counts no orders: the day in the middle is sampled in each of its quarters."""
-        raise NotImplementedError
+        day = windows[len(windows) // 2]
+        quarter = (day.end - day.start) / 4
+        starts = [day.start + quarter * number for number in range(4)]
+        a_day = sum(self._changed_between(start, start + quarter) for start in starts)
+        calls = len(windows) * max(1, ceil(a_day / self._options.page_size))
+        return Estimate(
+            orders=round(a_day * len(windows)),
+            calls=calls,
+            quota_seconds=self._quota.seconds_for(calls),
+            quota=f"{self._quota.burst:.0f} calls at once, then one in {1 / self._quota.per_second:.0f} s",
+            asked=len(starts),
+        )
+
+    def _changed_between(self, start: datetime, end: datetime) -> float:
+        """How many orders changed, as far as one page tells: what it covers stands for the rest of the time."""
+        body = self._ask(start, end, None)
+        found = amazon_sales.orders(body)
+        last = instants.from_iso(at(found[-1], "lastUpdatedTime")) if found else None
+        if text(body, "pagination", "nextToken") is None or not instants.is_normal(last):
+            return len(found)
+        covered = datetime.fromisoformat(str(last)) - start
+        return len(found) * max(1.0, (end - start) / max(covered, timedelta(seconds=1)))
 
     def _page(self, window: Window, cursor: str | None) -> Page:
+        body = self._ask(window.start, window.end, cursor)
+        name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
+        return Page(privacy.strip(body, privacy.AMAZON, name=name), text(body, "pagination", "nextToken"))
+
+    def _ask(self, start: datetime, end: datetime, cursor: str | None) -> JSON:
         # Both bounds are included ("at or after", "at or before"), the window's end is not.
-        last = window.end - timedelta(milliseconds=1)
+        last = end - timedelta(milliseconds=1)
         params = {
             "marketplaceIds": ",".join(self._options.marketplace_ids),
-            "lastUpdatedAfter": f"{window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "lastUpdatedAfter": f"{start:%Y-%m-%dT%H:%M:%SZ}",
             "lastUpdatedBefore": f"{last:%Y-%m-%dT%H:%M:%S}.{last.microsecond // 1000:03d}Z",
             "maxResultsPerPage": str(self._options.page_size),
             "includedData": DATASETS,
@@ -148,5 +175,4 @@ class Amazon:
                 f"{self._retailer_id}: the answer to GET {PATH} holds no list `orders`",
                 hint="see that base_url is the Selling Partner API's; if it is, its format has changed",
             )
-        name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
-        return Page(privacy.strip(body, privacy.AMAZON, name=name), text(body, "pagination", "nextToken"))
+        return body

@@ -16,13 +16,37 @@ from retail.records import SalesRecord
 PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
 # UNFULFILLABLE is for orders from elsewhere, which are skipped as such; seen otherwise, nothing was sold.
 NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
+# Marketplace ids as developer-docs.amazon.com/sp-api/docs/marketplace-ids lists them, by their currency.
+_MARKETPLACES: Final = {
+    "USD": ("ATVPDKIKX0DER",),
+    "CAD": ("A2EUQ1WTGCTBG2",),
+    "MXN": ("A1AM78C64UM0Y8",),
+    "BRL": ("A2Q3Y263D00KWC",),
+    "GBP": ("A1F83G8C2ARO7P",),
+    "EUR": (
+        *("A28R8C7NBKEWEA", "A1RKKUPIHCS9HS", "A13V1IB3VIYZZH", "AMEN7PMS3EDWL"),
+        *("A1805IZSGTT6HS", "A1PA6795UKMFR9", "APJ6JRA9NG5V4"),
+    ),
+    "SEK": ("A2NODRKZP88ZB9",),
+    "ZAR": ("AE08WJ6YKNBMC",),
+    "EGP": ("ARBP9OOSHTCHU",),
+    "PLN": ("A1C3SOZRARQ6R3",),
+    "TRY": ("A33AVAJ2PDY3EV",),
+    "AED": ("A2VIGQ35RCS4UG",),
+    "SAR": ("A17E79C6D8DWNP",),
+    "INR": ("A21TJRUUN4KGV",),
+    "SGD": ("A19VAU5U5O7RUS",),
+    "AUD": ("A39IBJ37TRP1C6",),
+    "JPY": ("A1VC38T7YXB528",),
+}
+_CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.items() for place in places}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmazonSales:
     """Makes records of answers. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
 
-    `currency` is that of lines without any amount, as cancelled ones can be.
+    `currency` is that of lines without any amount, as cancelled ones can be, in a marketplace that is not known here.
     """
 
     retailer_id: str
@@ -46,10 +70,12 @@ class AmazonSales:
 
     def _line(self, order: JSON, item: JSON, source_ref: str) -> SalesRecord:
         sold_at = instants.from_iso(at(order, "createdTime"))
-        quantity = amounts.number(at(item, "quantityOrdered"))
+        quantity = _quantity(item)
         proceeds = entries(item, "proceeds", "breakdowns")
         gross = _gross(proceeds)
         discount = amounts.size(amounts.total(_of_goods(proceeds, "DISCOUNT")))
+        if gross is None and _is_replacement(order):
+            gross, discount = amounts.ZERO, amounts.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
         address = at(_package_with(order, text(item, "orderItemId")), "shipFromAddress")
         record = SalesRecord(
@@ -93,11 +119,32 @@ def _skip_reason(order: JSON) -> str | None:
     return None
 
 
+def _quantity(item: JSON) -> Decimal | None:
+    """The units ordered; where some were cancelled, those sent or still to be sent. The proceeds are of these alone."""
+    if at(item, "cancellation", "cancellationExecution") is not None:
+        left = [
+            amounts.number(at(item, "fulfillment", name))
+            for name in ("quantityFulfilled", "quantityUnfulfilled")
+        ]
+        if None not in left:
+            return amounts.total(left)
+    return amounts.number(at(item, "quantityOrdered"))
+
+
 def _is_cancelled(order: JSON, item: JSON) -> bool:
-    shipped = amounts.number(at(item, "fulfillment", "quantityFulfilled"))
+    if at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD:
+        return True
     executed = at(item, "cancellation", "cancellationExecution") is not None
-    whole_order = at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD
-    return whole_order or (executed and not amounts.is_positive(shipped))
+    left = [
+        amounts.number(at(item, "fulfillment", f"quantity{name}")) for name in ("Fulfilled", "Unfulfilled")
+    ]
+    return executed and not any(amounts.is_positive(each) for each in left)
+
+
+def _is_replacement(order: JSON) -> bool:
+    """Sent for nothing in the place of what an earlier order sold: it has units and no price."""
+    associated = entries(order, "associatedOrders") or []
+    return any(at(each, "associationType") == "REPLACEMENT_ORIGINAL_ID" for each in associated)
 
 
 def _package_with(order: JSON, item_id: str | None) -> JSON:
@@ -117,6 +164,7 @@ def _currency(order: JSON, item: JSON, proceeds: list[JSON] | None) -> str | Non
         text(item, "proceeds", "proceedsTotal", "currencyCode")
         or text(item, "product", "price", "unitPrice", "currencyCode")
         or text(order, "proceeds", "grandTotal", "currencyCode")
+        or _CURRENCY_OF.get(text(order, "salesChannel", "marketplaceId") or "")
     )
 
 

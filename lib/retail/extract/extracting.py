@@ -10,6 +10,7 @@ import structlog
 
 from retail.errors import CursorExpiredError, ExtractError
 from retail.extract import payloads
+from retail.extract.answers import JSON
 from retail.extract.instants import utc_text
 from retail.extract.payloads import Payload
 from retail.extract.service import Page, Service
@@ -116,12 +117,30 @@ def _pages(
         if left.next_cursor is None:
             return
         try:
-            yield from ((page, left.walk) for page in service.pages(window, left.next_cursor))
+            yield from ((page, left.walk) for page in _behind(left, service.pages(window, left.next_cursor)))
         except CursorExpiredError as error:
-            log.warning("cursor expired", retailer_id=retailer_id, page=left.page, reason=error.message)
+            log.warning("walk begun anew", retailer_id=retailer_id, page=left.page, reason=error.message)
         else:
             return
     yield from ((page, None) for page in service.pages(window, None))
+
+
+def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
+    """The pages, if they do lead on: a cursor that led in circles when the walk was left does so still."""
+    for number, page in enumerate(pages):
+        if number == 0 and _content(page.answer) == _content(left.answer):
+            raise CursorExpiredError(
+                f"the cursor of page {left.page} of run {left.run_id} leads to that page again",
+                hint="the window is walked from its start",
+            )
+        yield page
+
+
+def _content(answer: JSON) -> JSON:
+    """Without what GraphQL says of the exchange itself."""
+    if isinstance(answer, dict):
+        return {key: value for key, value in answer.items() if key != "extensions"}
+    return answer
 
 
 def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payload | None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
 import structlog
 
 from retail.errors import ExtractError, TieOutError
 from retail.extract import payloads
-from retail.extract.instants import is_normal
+from retail.extract.newest import NewestLines
+from retail.extract.payloads import Payload
 from retail.extract.service import Sales, Skipped
 from retail.records import HopCount, SalesRecord, raw_key
 from retail.storage import Storage
@@ -88,23 +90,33 @@ def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date
     the file that was there before then stays.
     """
     tally = _Tally()
-    kept = _newest(_fetched(sales, storage, retailer_id, logical_date, tally), tally)
-    lines = [record.to_line() + "\n" for record in sorted(kept, key=_order)]
-    for line in lines:
-        # Read back, so that what is proven is what is written.
-        tally.add("landed", SalesRecord(**json.loads(line)))
-    counts = tally.counts(retailer_id)
-    _require_tie_out(counts, logical_date)
     key = raw_key(retailer_id, logical_date)
-    storage.write(key, "".join(lines).encode())
-    log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=len(lines), key=key)
-    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=len(lines), counts=counts)
+    with NewestLines() as newest, TemporaryFile() as file:
+        for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
+            for superseded in newest.begin_walk(payload.walk):
+                tally.add("superseded", superseded)
+            for record in records:
+                other = newest.add(record)
+                if other is not None:
+                    tally.add("superseded", other)
+        rows = 0
+        for line in newest.lines():
+            rows += 1
+            file.write(line.encode() + b"\n")
+            # Read back, so that what is proven is what is written.
+            tally.add("landed", SalesRecord(**json.loads(line)))
+        counts = tally.counts(retailer_id)
+        _require_tie_out(counts, logical_date)
+        file.seek(0)
+        storage.write_from(key, file)
+    log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
+    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts)
 
 
 def _fetched(
     sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
-) -> Iterator[tuple[str, list[SalesRecord]]]:
-    """The walk of every page with the page's lines that are not skipped, in the order in which they were fetched."""
+) -> Iterator[tuple[Payload, list[SalesRecord]]]:
+    """Every page with its lines that are not skipped, in the order in which they were fetched."""
     pages = 0
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         pages += 1
@@ -116,55 +128,12 @@ def _fetched(
                 tally.add("skipped", record, reason=each.reason)
             else:
                 records.append(record)
-        yield payload.walk, records
+        yield payload, records
     if not pages:
         raise ExtractError(
             f"{retailer_id}: nothing was ever fetched for {logical_date}",
             hint=f"extract it first: retail run --date {logical_date} --only {retailer_id}",
         )
-
-
-def _newest(pages: Iterable[tuple[str, list[SalesRecord]]], tally: _Tally) -> list[SalesRecord]:
-    """One record a natural key; lines without a whole key only of the newest walk, for nothing else ends them."""
-    newest: dict[tuple[str | None, ...], SalesRecord] = {}
-    keyless: list[SalesRecord] = []
-    newest_walk = ""
-    for walk, records in pages:
-        if walk != newest_walk:
-            for record in keyless:
-                tally.add("superseded", record)
-            keyless, newest_walk = [], walk
-        for record in records:
-            key = record.natural_key
-            if None in key:
-                keyless.append(record)
-                continue
-            other = newest.get(key)
-            if other is not None and not _supersedes(record, other):
-                tally.add("superseded", record)
-                continue
-            newest[key] = record
-            if other is not None:
-                tally.add("superseded", other)
-    return [*newest.values(), *keyless]
-
-
-def _supersedes(record: SalesRecord, other: SalesRecord) -> bool:
-    """Whether it is newer than `other`, which was fetched before it; of equally new ones, whether it differs."""
-    if _version(record) != _version(other):
-        return _version(record) > _version(other)
-    # What was fetched again unchanged leaves the raw file as it is, to the byte.
-    return replace(record, source_ref=other.source_ref) != other
-
-
-def _version(record: SalesRecord) -> str:
-    """Compares as time does; what is no time is older than any."""
-    return record.updated_at if record.updated_at is not None and is_normal(record.updated_at) else ""
-
-
-def _order(record: SalesRecord) -> tuple[str, ...]:
-    parts = (record.business_date, record.transaction_id, record.line_id)
-    return (*(part or "" for part in parts), record.source_ref)
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:

@@ -51,7 +51,7 @@ AMAZON: Final = Rules(
 WALMART: Final = Rules(
     removed=frozenset(
         "buyerId postalAddress phone pickupPersons pickUpBy returnCenterAddress refundComments trackingNumber"
-        " trackingURL".split()
+        " trackingURL customerName labels returnTrackingDetail".split()
     ),
     customer=("customerEmailId",),
     # Walmart's placeholder where there is no address.

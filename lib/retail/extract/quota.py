@@ -56,8 +56,8 @@ class Quota:
         return max(0.0, missing / self.per_second)
 
     def seconds_for(self, calls: int, *, cost: float = 1.0) -> float:
-        """How long that many calls wait, from a full bucket on."""
-        return max(0.0, (calls * cost - self.burst) / self.per_second)
+        """How long that many calls wait in all, beginning now."""
+        return max(0.0, (calls * cost - self.available) / self.per_second)
 
     def spend(self, cost: float = 1.0) -> None:
         """Take `cost` out; what was spent beyond the bucket is owed."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from retail.extract import amounts, instants
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.service import Skipped, cancelled, unreadable
+from retail.extract.walmart_returns import WalmartReturns
 from retail.records import SalesRecord
+
+_ORDERS: Final = ("list", "elements", "order")
+_RETURNS: Final = "returnOrders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,12 @@ class WalmartSales:
     charges_are_per_unit: bool = False
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
-        """See Service."""
-        for place, order in enumerate(orders(answer)):
-            yield from self._order(order, f"{source}#/answer/list/elements/order/{place}")
+        """See Sales. A page holds orders or return orders."""
+        for place, order in enumerate(entries(answer, *_ORDERS) or []):
+            yield from self._order(order, f"{source}#/answer/{'/'.join(_ORDERS)}/{place}")
+        returns = WalmartReturns(retailer_id=self.retailer_id, zone=self.zone)
+        for place, order in enumerate(entries(answer, _RETURNS) or []):
+            yield from returns.records(order, f"{source}#/answer/{_RETURNS}/{place}")
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord]:
         lines = entries(order, "orderLines", "orderLine")
@@ -78,9 +86,10 @@ class WalmartSales:
         return cancelled(record) if _is_cancelled(line, kept) else record
 
 
-def orders(answer: JSON) -> list[JSON]:
-    """The orders of one page; the answer that nothing was found has none."""
-    return entries(answer, "list", "elements", "order") or []
+def entries_of(answer: JSON) -> list[JSON] | None:
+    """The orders or return orders of one page; None for an answer that holds no list of either."""
+    found = entries(answer, *_ORDERS)
+    return entries(answer, _RETURNS) if found is None else found
 
 
 def _statuses(line: JSON) -> list[JSON]:

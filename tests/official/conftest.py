@@ -1,0 +1,67 @@
+"""A simulator whose orders live on, the pipeline's services before it, and the skip where a tool is not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from retail import demo
+from retail.extract.extracting import extract
+from retail.extract.landing import Landed, land
+from retail.extract.retailers import open_service, sales_of
+from retail.ingest import window_of_unit
+from retail.secrets import Secrets
+from retail.settings import Settings, load_settings
+from retail.storage import LocalStorage
+from tests.official.prism import SPECIFICATIONS, missing_tool
+
+DAY = date(2017, 1, 8)
+CLOCK = date(2017, 1, 20)
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[str]:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK, options=("--changes", "--speed", "0")) as address:
+        yield address
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Callable[[str, Settings], Landed]:
+    """Fetches and lands one day of a retailer."""
+
+    def fetched(retailer_id: str, settings: Settings) -> Landed:
+        lake = LocalStorage(tmp_path / f"lake-{settings.retailers[retailer_id].base_url.rpartition(':')[2]}")
+        service = open_service(retailer_id, settings, Secrets(demo.demo_environment()))
+        window = window_of_unit(settings, (retailer_id, DAY))
+        extract(service, lake, retailer_id=retailer_id, window=window, run_id="r1")
+        return land(sales_of(retailer_id, settings), lake, retailer_id=retailer_id, logical_date=DAY)
+
+    return fetched
+
+
+@pytest.fixture
+def settings_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Settings]:
+    """The configuration of a laptop with every retailer at another address."""
+    for name in [name for name in os.environ if name.startswith("RETAIL_") and "__" in name]:
+        monkeypatch.delenv(name)
+    return lambda address: demo.pointed_at(load_settings(), address)
+
+
+def need(tool: str) -> None:
+    """Skip where a tool on Node is not there; CI sets a switch that makes this a failure."""
+    reason = missing_tool(tool)
+    if reason is not None:
+        if os.environ.get("RETAIL_REQUIRE_NODE"):
+            pytest.fail(f"RETAIL_REQUIRE_NODE is set, and {reason}")
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def specifications() -> Path:
+    if not SPECIFICATIONS.is_dir():
+        pytest.skip("the retailers' specifications are not beside this checkout (../shared/apis)")
+    return SPECIFICATIONS

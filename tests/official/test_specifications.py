@@ -1,0 +1,55 @@
+"""Client and simulator against the retailers' own specifications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from retail.extract.landing import Landed
+from retail.settings import Settings
+from tests.official.conftest import need
+from tests.official.prism import prism, routed
+
+pytestmark = [pytest.mark.slow, pytest.mark.node]
+
+Fetch = Callable[[str, Settings], Landed]
+SettingsAt = Callable[[str], Settings]
+
+
+def test_neither_the_amazon_client_nor_the_simulator_breaks_the_orders_model(
+    simulator: str, specifications: Path, fetch: Fetch, settings_at: SettingsAt
+) -> None:
+    need("@stoplight/prism-cli")
+    with (
+        prism(specifications / "amazon" / "orders_2026-01-01.json", simulator) as orders,
+        routed({"/orders/": orders, "/": simulator}) as address,
+    ):
+        landed = fetch("retailer_1", settings_at(address))
+        query = {"marketplaceIds": "X", "lastUpdatedAfter": "2017-01-01T00:00:00Z", "includedData": "PRICES"}
+        refused = requests.get(f"{orders}/orders/2026-01-01/orders", params=query, timeout=30)
+    assert refused.status_code == 422
+    assert landed.rows > 1_000
+    assert landed.counts == fetch("retailer_1", settings_at(simulator)).counts
+
+
+def test_neither_the_walmart_client_nor_the_simulator_breaks_its_three_specifications(
+    simulator: str, specifications: Path, fetch: Fetch, settings_at: SettingsAt
+) -> None:
+    need("@stoplight/prism-cli")
+    folder = specifications / "walmart"
+    with (
+        prism(folder / "orders.nullable.json", simulator) as orders,
+        prism(folder / "us_mp_auth.json", simulator) as tokens,
+        prism(folder / "us_mp_returns.json", simulator) as returns,
+        routed(
+            {"/v3/orders": orders, "/v3/token": tokens, "/v3/returns": returns, "/": simulator}
+        ) as address,
+    ):
+        landed = fetch("retailer_2", settings_at(address))
+        refused = requests.get(f"{orders}/v3/orders", params={"limit": "1"}, timeout=30)
+    assert refused.status_code == 422
+    assert landed.rows > 1_000
+    assert landed.counts == fetch("retailer_2", settings_at(simulator)).counts
