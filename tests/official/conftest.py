@@ -25,7 +25,9 @@ CLOCK = date(2017, 1, 20)
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[str]:
-    with demo.simulator(demo.demo_environment(), clock=CLOCK, options=("--changes", "--speed", "0")) as address:
+    with demo.simulator(
+        demo.demo_environment(), clock=CLOCK, options=("--changes", "--speed", "0")
+    ) as address:
         yield address
 
 

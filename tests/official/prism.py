@@ -60,7 +60,12 @@ def routed(routes: Mapping[str, str]) -> Iterator[str]:
             )
             self.send_response_only(answer.status_code)
             for name, value in answer.headers.items():
-                if name.lower() not in ("content-length", "transfer-encoding", "content-encoding", "connection"):
+                if name.lower() not in (
+                    "content-length",
+                    "transfer-encoding",
+                    "content-encoding",
+                    "connection",
+                ):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.content)))
             self.end_headers()
