@@ -99,7 +99,7 @@ class Ledger:
                 _Entry(sale, f"{of_agreement}/sales/nodes/{number}", happened, is_placing)
                 for number, sale in enumerate(sales or [])
             ]
-        yield from self._of(sorted(found, key=lambda entry: entry.happened or ""))
+        yield from self._of(sorted(found, key=_when))
 
     def _of(self, found: list[_Entry]) -> Iterator[SalesRecord | Skipped]:
         """The records of all entries, oldest first; every line item must be among those sold."""
@@ -193,6 +193,11 @@ def _discount(entry: _Entry) -> Decimal | None:
     if entry.action == "UPDATE" and discount is not None and not amounts.is_positive(discount):
         return amounts.ZERO
     return amounts.size(discount)
+
+
+def _when(entry: _Entry) -> tuple[bool, str]:
+    """Sorts by time, what tells none last: it must not pass for a line's first sale."""
+    return not instants.is_normal(entry.happened), entry.happened or ""
 
 
 def _is_placing(agreement: JSON) -> bool:
