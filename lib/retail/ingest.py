@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
 import structlog
 
-from retail.errors import ExtractError, RetailError
+from retail.errors import ExtractError, RetailError, StorageError
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
+from retail.extract.master import Deadline, LookedUp, Named, catalog_of, look_up
 from retail.extract.quota import Patience, QuotaWait
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import Window, window_of
@@ -51,15 +54,22 @@ def extract_step(job: Job) -> Record:
 
 
 def land_step(job: Job) -> Record:
-    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
+    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed.
+
+    What the sales name and is not known yet is then looked up in the retailers' catalogues, for the dimensions.
+    """
     counts: list[HopCount] = []
+    named: dict[str, Named] = {}
     units = job.units_to_process()
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, job.resources.settings)
+        named[retailer_id] = {"products": Counter(), "stores": Counter()}
         for retailer, day in units:
             if retailer == retailer_id:
                 landed = land(sales, job.resources.storage, retailer_id=retailer_id, logical_date=day)
                 counts += landed.counts
+                named[retailer_id]["products"] += landed.products
+                named[retailer_id]["stores"] += landed.stores
                 job.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
@@ -67,7 +77,12 @@ def land_step(job: Job) -> Record:
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    return {"counts": as_json(counts), "summary": summary}
+    looked_up = _look_up(job, named) if job.recorded("extract") is not None else []
+    return {
+        "counts": as_json(counts),
+        "looked_up": [asdict(each) for each in looked_up],
+        "summary": summary + _described(looked_up),
+    }
 
 
 def window_of_unit(settings: Settings, unit: Unit) -> Window:
@@ -117,6 +132,50 @@ def _extract_retailer(
             f"{_missing(units, fetched)}: {retailer_id}: unexpected {type(error).__name__}; see the log",
         )
     return fetched, None
+
+
+def _look_up(job: Job, named: dict[str, Named]) -> list[LookedUp]:
+    """Master data of what each retailer's sales have named, side by side; a failure is a warning."""
+    if not named or not job.resources.settings.extract.master_calls:
+        return []
+    with ThreadPoolExecutor(max_workers=len(named)) as pool:
+        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, named[retailer]), sorted(named))
+        return [each for each in results if each is not None]
+
+
+def _look_up_retailer(job: Job, retailer_id: str, named: Named) -> LookedUp | None:
+    settings = job.resources.settings
+    deadline = Deadline(settings.extract.master_seconds)
+    try:
+        service = open_service(retailer_id, settings, job.resources.secrets, clock=deadline.clock)
+        catalog = catalog_of(service)
+        if catalog is None:
+            log.info("retailer has no catalogue to ask", retailer=retailer_id)
+            return None
+        return look_up(
+            catalog,
+            job.resources.storage,
+            settings.extract,
+            retailer_id=retailer_id,
+            named=named,
+            run_id=job.run.run_id,
+            deadline=deadline,
+        )
+    except StorageError:
+        raise
+    except Exception as error:  # no fault in a catalogue may cost a sale
+        log.exception("catalogue failed", retailer=retailer_id)
+        return LookedUp(retailer_id=retailer_id, failure=f"unexpected {type(error).__name__}; see the log")
+
+
+def _described(looked_up: list[LookedUp]) -> str:
+    found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
+    failed = [each.retailer_id for each in looked_up if each.failure]
+    return (
+        (f"; {found:,} products and stores described" if found else "")
+        + (f", {left:,} are for later runs" if left else "")
+        + (f"; catalogue failed: {', '.join(failed)}" if failed else "")
+    )
 
 
 def _missing(units: list[Unit], fetched: list[Unit]) -> str:

@@ -1,4 +1,5 @@
-"""SalesRecord: the common schema that all three retailers are normalised to, and its one declaration.
+"""The common schema that all three retailers are normalised to, and its one declaration: SalesRecord, and for the
+dimensions' master data ProductRecord and StoreRecord.
 
 On disk every value is text or null, whatever the retailer sent: types are checked when a line is staged,
 so that a bad value ends in quarantine beside its line and never stops the lines around it.
@@ -7,10 +8,11 @@ so that a bad value ends in quarantine beside its line and never stops the lines
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 # Kind of each field in the star; "string" where nothing is to be parsed.
 TYPES: Final[dict[str, str]] = {
@@ -84,12 +86,64 @@ class SalesRecord:
 
     def to_line(self) -> str:
         """One JSON object without a line break, fields in the order of the schema."""
-        return json.dumps(
-            {name: getattr(self, name) for name in FIELDS}, ensure_ascii=False, separators=(",", ":")
-        )
+        return _line(self, FIELDS)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductRecord:
+    """What a retailer's catalogue says of a product, one line of `products-NNNNN.json`.
+
+    All but the ids and `fetched_at` is null where the catalogue does not know the product. `gtin` has 14 digits.
+    `source_ref` names the question that was answered. It stands last, as in SalesRecord.
+    """
+
+    retailer_id: str
+    product_id: str
+    product_name: str | None = None
+    brand: str | None = None
+    category: str | None = None
+    gtin: str | None = None
+    fetched_at: str
+    source_ref: str
+
+    @property
+    def id(self) -> str:
+        """The natural key within the retailer."""
+        return self.product_id
+
+    def to_line(self) -> str:
+        """One JSON object without a line break, fields in the order of the schema."""
+        return _line(self, PRODUCT_FIELDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRecord:
+    """What a retailer says of a store, one line of `stores-NNNNN.json`; see ProductRecord."""
+
+    retailer_id: str
+    store_id: str
+    store_name: str | None = None
+    store_city: str | None = None
+    store_region: str | None = None
+    store_country: str | None = None
+    fetched_at: str
+    source_ref: str
+
+    @property
+    def id(self) -> str:
+        """The natural key within the retailer."""
+        return self.store_id
+
+    def to_line(self) -> str:
+        """One JSON object without a line break, fields in the order of the schema."""
+        return _line(self, STORE_FIELDS)
+
+
+MasterRecord: TypeAlias = ProductRecord | StoreRecord
 
 FIELDS: Final = tuple(field.name for field in fields(SalesRecord))
+PRODUCT_FIELDS: Final = tuple(field.name for field in fields(ProductRecord))
+STORE_FIELDS: Final = tuple(field.name for field in fields(StoreRecord))
 
 # All text: the engines differ in what `from_json` does with a bad number, so it never sees one.
 RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
@@ -98,6 +152,19 @@ RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
 def raw_key(retailer_id: str, logical_date: date) -> str:
     """Where the raw file of a retailer's logical date lies in the lake."""
     return f"raw/{retailer_id}/year={logical_date:%Y}/month={logical_date:%m}/day={logical_date:%d}/sales_data.json"
+
+
+def master_folder(kind: Literal["products", "stores"], retailer_id: str) -> str:
+    """Where a retailer's master data of that kind lies in the lake, one folder a run in it.
+
+    Not among the retailer's sales, which are read by their whole folder; no retailer can be called `master-data`.
+    """
+    return f"raw/master-data/{kind}/{retailer_id}/"
+
+
+def _line(record: SalesRecord | MasterRecord, names: Iterable[str]) -> str:
+    values = {name: getattr(record, name) for name in names}
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,12 +79,19 @@ class SparkSettings(Section):
 
 
 class ExtractSettings(Section):
-    """How every retailer is asked. `overlap_minutes` before the window catches what was indexed late."""
+    """How every retailer is asked. `overlap_minutes` before the window catches what was indexed late.
+
+    A run asks a retailer's catalogue at most `master_calls` times (0: never) and not longer than about
+    `master_seconds`, and again after `master_days` for what it did not know.
+    """
 
     overlap_minutes: int = Field(default=60, ge=0)
     timeout_seconds: float = Field(default=30, gt=0)
     retry_budget_seconds: float = Field(default=300, ge=0)
     tries: int = Field(default=6, ge=1)
+    master_calls: int = Field(default=200, ge=0)
+    master_seconds: float = Field(default=60, gt=0)
+    master_days: int = Field(default=30, ge=1)
 
 
 class QualitySettings(Section):

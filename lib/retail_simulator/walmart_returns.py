@@ -81,7 +81,8 @@ class WalmartReturns:
                 f"&{name}={query[name]}" for name in PARAMETERS if name in query and name != "limit"
             )
             following = f"?sellerId=8&limit={limit}&offset={offset + len(page)}{filters}"
-        meta = {"totalCount": len(found), "limit": limit, "nextCursor": following}
+        # The spec demands a string, where orders may have null.
+        meta = {"totalCount": len(found), "limit": limit, "nextCursor": following or ""}
         body = {"meta": meta, "returnOrders": [_render(one) for one in page]}
         return JSONResponse(body, headers=headers)
 

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS star.dim_product (
     UNIQUE (retailer_id, product_id)
 );
 
-COMMENT ON TABLE star.dim_product IS 'One row a product of a retailer, with its newest description';
+COMMENT ON TABLE star.dim_product IS 'One row a product of a retailer, as its catalogue describes it, or else its newest sale';
 COMMENT ON COLUMN star.dim_product.product_key IS 'xxhash64 of retailer_id and product_id; -1 is the unknown product';
 COMMENT ON COLUMN star.dim_product.product_id IS 'The retailer''s own SKU; always text';
 COMMENT ON COLUMN star.dim_product.gtin IS 'Global Trade Item Number: the same article at several retailers';

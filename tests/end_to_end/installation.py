@@ -33,6 +33,8 @@ master = "local[2]"
 driver_memory = "2g"
 shuffle_partitions = 2
 jars_folder = "{jars}"
+[extract]
+master_calls = 0
 [warehouse]
 embedded = true
 data_folder = "{warehouse}"
@@ -42,7 +44,7 @@ service = "amazon"
 name = "Amazon US"
 base_url = "{address}"
 time_zone = "America/Los_Angeles"
-options = {{ token_url = "{address}/auth/o2/token", marketplace_ids = ["ATVPDKIKX0DER"] }}
+options = {{ token_url = "{address}/auth/o2/token", marketplace_ids = ["ATVPDKIKX0DER"], seller_id = "A1EXAMPLE" }}
 [retailers.retailer_2]
 service = "walmart"
 name = "Walmart US"

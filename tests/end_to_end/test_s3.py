@@ -29,11 +29,15 @@ def test_a_day_from_the_retailers_to_the_views(
         "RETAIL_LAKE__URL": lake.url,
         "RETAIL_LAKE__S3_ENDPOINT": str(lake.s3_endpoint),
         "RETAIL_LAKE__S3_PATH_STYLE": "true",
+        "RETAIL_EXTRACT__MASTER_CALLS": "8",
     }
     first = made.retail("run", "--date", str(DAY), **variables)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "tie-out: every identity holds" in first.stdout
     assert made.postgresql_figures() == truth([DAY])
+    with made.postgresql() as cursor:
+        cursor.execute("SELECT count(DISTINCT retailer_id) FROM star.dim_product WHERE gtin IS NOT NULL")
+        assert cursor.fetchone() == (3,)
 
     bucket = lake.url.split("/")[2]
     listed = s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]

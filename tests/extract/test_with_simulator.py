@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +18,9 @@ from structlog.testing import capture_logs
 from retail.extract import payloads
 from retail.extract.answers import parse
 from retail.extract.extracting import Extracted, extract
+from retail.extract.gtin import gtin14
 from retail.extract.landing import Landed, land
+from retail.extract.master import Deadline, look_up
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import window_of
 from retail.storage import LocalStorage
@@ -195,3 +198,79 @@ def test_a_customer_is_the_same_on_two_days_of_one_retailer(bring_in):
 
     assert len(one & next_) > 10
     assert all(len(customer) == 64 for customer in one)
+
+
+SELLER = {"retailer_1": {"seller_id": "A1EXAMPLE"}}
+
+
+@pytest.fixture
+def look_up_at(simulator, settings_of, secrets, lake, bring_in):
+    """Brings a day of a retailer in, and looks up what it names within so many calls."""
+
+    def ask(retailer_id, *, calls, seconds=60.0):
+        settings = settings_of(simulator, options=SELLER, master_calls=calls)
+        landed = bring_in(retailer_id, DAY).landed
+        deadline = Deadline(seconds)
+        service = open_service(retailer_id, settings, secrets, clock=deadline.clock)
+        return landed, look_up(
+            service.catalog(), lake, settings.extract, retailer_id=retailer_id, run_id="r1", deadline=deadline,
+            named={"products": landed.products, "stores": landed.stores},
+        )  # fmt: skip
+
+    return ask
+
+
+def master(lake, kind, retailer_id):
+    return [
+        json.loads(line)
+        for key in lake.list(f"raw/master-data/{kind}/{retailer_id}/")
+        for line in lake.read(key).splitlines()
+    ]
+
+
+@pytest.mark.parametrize("retailer_id", RETAILERS)
+def test_what_a_day_sold_is_described_by_its_retailer_s_catalogue(look_up_at, lake, retailer_id):
+    landed, looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
+    told = master(lake, "products", retailer_id)
+
+    lines = [json.loads(line) for line in lake.read(landed.key).splitlines()]
+    assert landed.products == Counter(line["product_id"] for line in lines)
+    assert landed.stores == Counter(line["store_id"] for line in lines)
+    assert looked_up.failure is None
+    assert looked_up.found > 10
+    described = [each for each in told if each["product_name"]]
+    assert {each["product_id"] for each in told} <= set(landed.products)
+    assert all(each["category"] and gtin14(each["gtin"]) == each["gtin"] for each in described)
+    # Walmart's answer names no brand.
+    assert any(each["brand"] for each in described) == (retailer_id != "retailer_2")
+    assert all(each["fetched_at"] > "2026" and each["retailer_id"] == retailer_id for each in told)
+
+
+def test_the_same_article_has_one_gtin_at_three_retailers(look_up_at, lake):
+    for retailer_id in RETAILERS:
+        look_up_at(retailer_id, calls={"retailer_1": 6, "retailer_2": 150, "retailer_3": 12}[retailer_id])
+
+    gtins = [
+        {each["product_id"]: each["gtin"] for each in master(lake, "products", retailer_id) if each["gtin"]}
+        for retailer_id in RETAILERS
+    ]
+    common = set.intersection(*(set(each) for each in gtins))
+    assert common
+    assert all(len({each[product] for each in gtins}) == 1 for product in common)
+
+
+def test_stores_of_shopify_get_their_places(look_up_at, lake):
+    landed, _ = look_up_at("retailer_3", calls=10)
+
+    told = master(lake, "stores", "retailer_3")
+    assert {each["store_id"] for each in told} == set(landed.stores)
+    assert all(each["store_city"] and each["store_region"] and each["store_country"] == "US" for each in told)
+
+
+def test_master_data_holds_no_secret_and_nobody(look_up_at, lake, secret_values):
+    for retailer_id in RETAILERS:
+        look_up_at(retailer_id, calls=3)
+
+    everything = "\n".join(lake.read(key).decode() for key in lake.list("raw/master-data/"))
+    assert everything
+    assert [each for each in [*secret_values, "@", "Customer", "Atza|", "shpat_"] if each in everything] == []

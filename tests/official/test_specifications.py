@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -36,14 +38,14 @@ def test_neither_the_amazon_client_nor_the_simulator_breaks_the_orders_model(
 
 
 def test_neither_the_walmart_client_nor_the_simulator_breaks_its_three_specifications(
-    simulator: str, specifications: Path, fetch: Fetch, settings_at: SettingsAt
+    simulator: str, specifications: Path, fetch: Fetch, settings_at: SettingsAt, tmp_path: Path
 ) -> None:
     need("@stoplight/prism-cli")
     folder = specifications / "walmart"
     with (
         prism(folder / "orders.nullable.json", simulator) as orders,
         prism(folder / "us_mp_auth.json", simulator) as tokens,
-        prism(folder / "us_mp_returns.json", simulator) as returns,
+        prism(as_it_is_answered(folder / "us_mp_returns.json", tmp_path), simulator) as returns,
         routed(
             {"/v3/orders": orders, "/v3/token": tokens, "/v3/returns": returns, "/": simulator}
         ) as address,
@@ -53,3 +55,26 @@ def test_neither_the_walmart_client_nor_the_simulator_breaks_its_three_specifica
     assert refused.status_code == 422
     assert landed.rows > 1_000
     assert landed.counts == fetch("retailer_2", settings_at(simulator)).counts
+
+
+def as_it_is_answered(specification: Path, folder: Path) -> Path:
+    """The specification of returns, mended where it is known to differ from Walmart.
+
+    Its own description puts the token into WM_SEC.ACCESS_TOKEN, its scheme `bearer` makes Prism look elsewhere. And
+    real answers hold null in optional fields, as the copy of the orders' specification here says already.
+    """
+    content = json.loads(specification.read_text(encoding="utf-8"))
+    scheme = {"type": "apiKey", "in": "header", "name": "WM_SEC.ACCESS_TOKEN"}
+    content["components"]["securitySchemes"]["accessToken"] = scheme
+    allow_null(content)
+    changed = folder / specification.name
+    changed.write_text(json.dumps(content), encoding="utf-8")
+    return changed
+
+
+def allow_null(schema: Any) -> None:
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        allow_null(part)
+    if isinstance(schema, dict) and isinstance(properties := schema.get("properties"), dict):
+        for name in set(properties) - set(schema.get("required", [])):
+            properties[name]["nullable"] = True

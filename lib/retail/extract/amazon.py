@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from retail.errors import ExtractError
-from retail.extract import amazon_sales, amounts, instants, privacy
+from retail.extract import amazon_catalog, amazon_sales, amounts, instants, privacy
+from retail.extract.amazon_catalog import AmazonCatalog
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, Request
 from retail.extract.http import HttpClient
@@ -33,12 +34,13 @@ YOUNGEST: Final = timedelta(minutes=2)
 
 
 class AmazonOptions(Options):
-    """`currency` is that of lines without any amount, as cancelled ones can be."""
+    """`currency` is that of lines without any amount, as cancelled ones can be. `seller_id` opens the catalogue."""
 
     marketplace_ids: list[str] = Field(min_length=1, max_length=50)
     token_url: WebAddress = "https://api.amazon.com/auth/o2/token"  # noqa: S105 - an address
     page_size: int = Field(default=100, ge=1, le=100)
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    seller_id: str | None = Field(default=None, min_length=1)
 
 
 class AmazonDialect:
@@ -150,6 +152,24 @@ class Amazon:
             return len(found)
         covered = datetime.fromisoformat(str(last)) - start
         return len(found) * max(1.0, (end - start) / max(covered, timedelta(seconds=1)))
+
+    def catalog(self) -> AmazonCatalog | None:
+        """Amazon finds products by SKU only for a named seller."""
+        if self._options.seller_id is None:
+            return None
+        return AmazonCatalog(
+            retailer_id=self._retailer_id,
+            http=self._http,
+            quota=Quota(
+                burst=amazon_catalog.BURST,
+                per_second=amazon_catalog.PER_SECOND,
+                monotonic=self._clock.monotonic,
+            ),
+            base_url=self._base_url,
+            seller_id=self._options.seller_id,
+            marketplace_ids=self._options.marketplace_ids,
+            clock=self._clock,
+        )
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         body = self._ask(window.start, window.end, cursor)

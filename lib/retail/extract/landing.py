@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
@@ -34,13 +36,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed."""
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed.
+
+    `products` and `stores` are the ids that its lines name, with the number of lines.
+    """
 
     retailer_id: str
     logical_date: date
     key: str
     rows: int
     counts: list[HopCount]
+    products: Counter[str]
+    stores: Counter[str]
 
 
 class _Group(NamedTuple):
@@ -79,8 +86,12 @@ class _Tally:
 
 def money_of(record: SalesRecord) -> Decimal:
     """The line's total where it is an amount that the star can hold, else 0."""
-    text = record.total_amount
-    return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else Decimal(0)
+    return _money(record.total_amount or "")
+
+
+@lru_cache(maxsize=4096)
+def _money(text: str) -> Decimal:
+    return Decimal(text) if _AMOUNT.fullmatch(text) else Decimal(0)
 
 
 def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:
@@ -99,18 +110,24 @@ def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date
                 other = newest.add(record)
                 if other is not None:
                     tally.add("superseded", other)
-        rows = 0
+        rows, products, stores = 0, Counter[str](), Counter[str]()
         for line in newest.lines():
             rows += 1
             file.write(line.encode() + b"\n")
             # Read back, so that what is proven is what is written.
-            tally.add("landed", SalesRecord(**json.loads(line)))
+            record = SalesRecord(**json.loads(line))
+            tally.add("landed", record)
+            products.update(filter(None, [record.product_id]))
+            stores.update(filter(None, [record.store_id]))
         counts = tally.counts(retailer_id)
         _require_tie_out(counts, logical_date)
         file.seek(0)
         storage.write_from(key, file)
     log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
-    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts)
+    return Landed(
+        retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts,
+        products=products, stores=stores,
+    )  # fmt: skip
 
 
 def _fetched(

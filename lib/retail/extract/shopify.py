@@ -22,7 +22,8 @@ from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.shopify_api import ShopifyApi
 from retail.extract.shopify_bulk import BulkReader
 from retail.extract.shopify_dialect import ClientCredentials, ShopifyDialect, StaticToken, points
-from retail.extract.shopify_queries import COUNT, ORDERS, SCOPES
+from retail.extract.shopify_products import ShopifyProducts
+from retail.extract.shopify_queries import COUNT, ORDERS, PATH, SCOPES
 from retail.extract.shopify_walk import Bulk, Paged, orders_of, place_of
 from retail.extract.windows import Window
 from retail.secrets import Secrets
@@ -143,6 +144,16 @@ class Shopify:
             quota_seconds=self._quota.seconds_for(1, cost=spent),
             quota=f"{self._quota.per_second:g} points a second, a page of orders up to {PAGE_POINTS}",
             asked=1,
+        )
+
+    def catalog(self) -> ShopifyProducts:
+        """The shop's products and locations, paid from the same bucket as its orders."""
+        return ShopifyProducts(
+            retailer_id=self._retailer_id,
+            http=self._http,
+            quota=self._quota,
+            url=self._base_url + PATH,
+            clock=self._clock,
         )
 
     def _page(self, window: Window, first: Answer | None, cursor: str | None) -> Page:

@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from retail.errors import ExtractError
-from retail.extract import amounts, privacy, walmart_sales
+from retail.extract import amounts, privacy, walmart_items, walmart_sales
 from retail.extract.answers import JSON, at, text
 from retail.extract.exchange import Answer, Clock, Request, answered_at
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.walmart_items import WalmartItems
 from retail.extract.walmart_lists import LISTS, ORDER_LISTS, RETURNS, Place
 from retail.extract.windows import Window
 from retail.secrets import Secret, Secrets
@@ -164,6 +165,17 @@ class Walmart:
     def _count(self, place: Place, window: Window) -> int:
         _, total = self._ask(place, window, limit=1)
         return total
+
+    def catalog(self) -> WalmartItems:
+        """The seller's items."""
+        calls = walmart_items.CALLS_A_MINUTE
+        return WalmartItems(
+            retailer_id=self._retailer_id,
+            http=self._http,
+            quota=Quota(burst=calls, per_second=calls / 60, monotonic=self._clock.monotonic),
+            base_url=self._base_url,
+            clock=self._clock,
+        )
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         """The first page from the cursor on that is not empty; the last one, if all are."""

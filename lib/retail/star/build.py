@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from pyspark.sql import DataFrame
 
@@ -13,6 +12,7 @@ from retail import delta
 from retail.records import HopCount
 from retail.runs.context import Context
 from retail.star import (
+    described,
     dim_customer,
     dim_date,
     dim_product,
@@ -88,7 +88,10 @@ def merged_by(context: Context, run_id: str) -> list[HopCount]:
 
 
 def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
-    """How to derive each dimension's rows. They see every good line, whichever version of it won."""
+    """How to derive each dimension's rows. They see every good line, whichever version of it won.
+
+    A description that comes late reaches a product in the star once the product sells again.
+    """
     session, storage = context.session, context.storage
     lines = delta.read(session, storage, staging.LINES, at=staged.lines_version).transform(staging.good)
 
@@ -96,12 +99,21 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
         dates = lines.select("business_date").distinct().collect()
         return dim_date.derive(session, [row.business_date for row in dates])
 
-    from_lines = (dim_product, dim_customer, dim_store)
+    def products() -> DataFrame:
+        told = described.read(context, dim_product.TABLE, "products")
+        return _staged_once(context, dim_product.TABLE, dim_product.derive(lines, told))
+
+    def stores() -> DataFrame:
+        told = described.read(context, dim_store.TABLE, "stores")
+        return _staged_once(context, dim_store.TABLE, dim_store.derive(lines, told))
+
     return [
-        *(
-            (each.TABLE, partial(_staged_once, context, each.TABLE, each.derive(lines)))
-            for each in from_lines
+        (dim_product.TABLE, products),
+        (
+            dim_customer.TABLE,
+            lambda: _staged_once(context, dim_customer.TABLE, dim_customer.derive(lines)),
         ),
+        (dim_store.TABLE, stores),
         (dim_date.TABLE, days),
         (dim_retailer.TABLE, lambda: dim_retailer.derive(session, context.settings.retailers)),
     ]

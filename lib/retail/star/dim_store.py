@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
+from retail.star.described import preferring
 from retail.star.table import UNKNOWN_KEY, UNKNOWN_TEXT, Table, newest_per, with_content_hash
 
 TABLE = Table(
@@ -23,11 +24,12 @@ TABLE = Table(
 )
 
 
-def derive(lines: DataFrame) -> DataFrame:
-    """One row per store, from its newest line."""
+def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
+    """One row per store that was sold at: as its retailer's catalogue describes it, or else from its newest line."""
     return (
         lines.where("store_id IS NOT NULL")
         .select(*TABLE.own_columns, "updated_at")
         .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
+        .transform(preferring(described, TABLE))
     )

@@ -1,0 +1,8 @@
+"""A service whose catalogue fails in ways that nobody thought of; all else is Shopify."""
+
+from retail.extract.shopify import Shopify
+
+
+class FailingCatalog(Shopify):
+    def catalog(self) -> None:  # type: ignore[override]
+        raise ZeroDivisionError
