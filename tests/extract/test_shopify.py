@@ -416,6 +416,30 @@ def test_before_the_limit_of_objects_a_new_query_begins_at_the_last_orders_chang
     assert json.loads(pages[1].next_cursor) == {"since": "2017-01-05T08:00:00Z", "after": None, "seen": 0}
 
 
+def test_a_new_query_may_begin_with_the_page_that_the_last_one_ended_with(scripted, reply, open_at):
+    """Of orders that changed in the same second, as by a change of many at once."""
+    same = ["2017-01-05T08:00:00Z"] * 2
+    server = scripted(
+        reply(body=orders_at("2017-01-05T05:00:00Z", "2017-01-05T06:00:00Z", cursor="c2")),
+        reply(body=orders_at(*same, cursor="c4")),
+        reply(body=orders_at(*same, cursor="c2")),
+        reply(body=orders_at("2017-01-05T09:00:00Z")),
+    )
+    service = open_at("retailer_3", server.url, options={"page_size": 2, "most_objects": 4})
+
+    assert len(list(service.pages(WINDOW, None))) == 4
+
+
+def test_a_cursor_that_comes_again_is_stopped_whatever_the_pages_hold(scripted, reply, open_at):
+    pages = ({"id": f"o{number}"} for number in range(99))
+    server = scripted(endless=(reply(body=page_of(each, cursor=f"c{n % 2}")) for n, each in enumerate(pages)))
+
+    with pytest.raises(ExtractError, match="cursor does not advance"):
+        list(open_at("retailer_3", server.url).pages(WINDOW, None))
+
+    assert len(server.seen) == 3
+
+
 def test_a_run_that_was_killed_before_a_new_query_begins_it(scripted, reply, open_at):
     server = scripted(reply(body=orders_at("2017-01-05T08:00:00Z")))
     place = json.dumps({"since": "2017-01-05T08:00:00Z", "after": None, "seen": 0})

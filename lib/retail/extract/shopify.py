@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from math import ceil
@@ -114,21 +115,19 @@ class Shopify:
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Service. The cursor is a `Paged` or a `Bulk` place."""
-        place = place_of(cursor, retailer_id=self._retailer_id) if cursor is not None else None
+        place = Paged.of(window) if cursor is None else place_of(cursor, retailer_id=self._retailer_id)
         if isinstance(place, Bulk):
             yield from self._in_bulk(place)
             return
-        if place is None and self._options.bulk_from_orders is not None:
-            first = self._ask(window, Paged.of(window), counted=True)
-            if self._is_for_bulk(first) and (bulk := self._bulk.begin(Paged.of(window).search(window))):
+        first = None
+        if cursor is None and self._options.bulk_from_orders is not None:
+            first = self._ask(window, place, counted=True)
+            if self._is_for_bulk(first) and (bulk := self._bulk.begin(place.search(window))):
                 # Kept before it runs, so that a run that is killed goes on with the same operation.
                 yield Page(_page_of([]), bulk.cursor)
                 yield from self._in_bulk(bulk)
                 return
-        else:
-            first = None
-        fetch = partial(self._page, window, first)
-        yield from follow(fetch, orders=orders_of, cursor=cursor, retailer_id=self._retailer_id)
+        yield from self._by_pages(window, place, first)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Shopify counts at once what changed from the first window to the last."""
@@ -156,28 +155,43 @@ class Shopify:
             clock=self._clock,
         )
 
-    def _page(self, window: Window, first: Answer | None, cursor: str | None) -> Page:
-        place = place_of(cursor, retailer_id=self._retailer_id) if cursor is not None else Paged.of(window)
-        if not isinstance(place, Paged):
-            raise TypeError("a page does not lead into a bulk operation")
-        answer = first if first is not None and cursor is None else self._ask(window, place)
-        orders = orders_of(answer.body)
-        following = place.behind(
-            orders,
+    def _by_pages(self, window: Window, place: Paged, first: Answer | None) -> Iterator[Page]:
+        """The pages from a place on, query after query; `first` is the answer there, if it is known already."""
+        following: Paged | None = place
+
+        def fetch(after: str | None) -> Page:
+            nonlocal following, first
+            here = following or place
+            answer, first = first or self._ask(window, replace(here, after=after)), None
+            following = self._behind(answer, here)
+            return Page(self._completed(answer.body), following.after if following else None)
+
+        while following is not None:
+            # One query a turn: the next has cursors of its own, and may begin with the page that this one ends with.
+            for page in follow(
+                fetch, orders=orders_of, cursor=following.after, retailer_id=self._retailer_id
+            ):
+                yield Page(page.answer, following.cursor if following else None)
+
+    def _behind(self, answer: Answer, place: Paged) -> Paged | None:
+        return place.behind(
+            orders_of(answer.body),
             self._api.next_cursor(at(answer.body, "data", "orders")),
             page_size=self._options.page_size,
             most=self._options.most_objects,
             retailer_id=self._retailer_id,
         )
-        for order in orders:
+
+    def _completed(self, answer: JSON) -> JSON:
+        """The answer with its orders whole and without personal data."""
+        for order in orders_of(answer):
             self._api.complete(order)
-        return Page(self._stripped(answer.body), following.cursor if following else None)
+        name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
+        return privacy.strip(answer, privacy.SHOPIFY, name=name)
 
     def _in_bulk(self, place: Bulk) -> Iterator[Page]:
         for orders, following in self._bulk.pages(place):
-            for order in orders:
-                self._api.complete(order)
-            yield Page(self._stripped(_page_of(orders)), following.cursor if following else None)
+            yield Page(self._completed(_page_of(orders)), following.cursor if following else None)
 
     def _ask(self, window: Window, place: Paged, *, counted: bool = False) -> Answer:
         variables: dict[str, JSON] = {
@@ -197,10 +211,6 @@ class Shopify:
         count = points(at(first.body, "data", "ordersCount", "count")) or 0
         limit = self._options.bulk_from_orders
         return limit is not None and count >= limit
-
-    def _stripped(self, answer: JSON) -> JSON:
-        name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
-        return privacy.strip(answer, privacy.SHOPIFY, name=name)
 
     def _check_reach(self, answer: Answer, window: Window) -> None:
         """Without the scope for all orders older ones are silently missing, changed lately or not."""

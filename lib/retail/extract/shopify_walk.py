@@ -54,7 +54,7 @@ class Paged:
             )
         # Searches know whole seconds only.
         since = f"{since[:19]}Z"
-        if since == self.since:
+        if since <= self.since:
             raise ExtractError(
                 f"{retailer_id}: more than {most:,} orders changed in the one second {since}; Shopify lets nobody page "
                 "through so many",
