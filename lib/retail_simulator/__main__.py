@@ -1,4 +1,8 @@
-"""`python -m retail_simulator --clock 2018-01-03T00:00:00Z`: serve the three retailers on one local port."""
+"""`python -m retail_simulator --clock 2018-01-03T00:00:00Z`: serve the three retailers on one local port.
+
+Beside the retailers' own paths it has some under /simulator: `health`, `totals?from=…&to=…` (what is true), `usage`
+(CPU seconds, requests), `clock` (POST `{"advance_seconds": 60}`) and `faults` (see faults.py).
+"""
 
 import argparse
 import json
@@ -37,6 +41,12 @@ class Server(uvicorn.Server):
         while _read_some():
             pass
         self.stop()
+
+    def hang_up(self, client: tuple[str, int]) -> None:
+        """Close the connection to `client` once all that was sent has gone out."""
+        for connection in list(self.server_state.connections):
+            if getattr(connection, "client", None) == client:
+                connection.transport.close()
 
     def stop(self) -> None:
         """Finish the answers under way, then end."""
@@ -84,6 +94,7 @@ def _serve(app: Starlette, listening: socket.socket, *, until_stdin_ends: bool) 
         timeout_graceful_shutdown=2,
     )
     server = Server(config)
+    app.state.hang_up = server.hang_up
     # uvicorn stops on these signals and then raises them again; without a handler that would end in -15.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
@@ -121,7 +132,8 @@ def _speed(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__)
+    keep_lines = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__, formatter_class=keep_lines)
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """The one web application: three retailers' APIs, and what a test needs to know of them."""
 
+import time
 from dataclasses import asdict
 from email.utils import formatdate
 from math import ceil
@@ -15,23 +16,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retail_simulator.access import Credentials
 from retail_simulator.amazon import Amazon
 from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
-from retail_simulator.sales import Book, Totals, dollars
+from retail_simulator.fault_answers import own_answers
+from retail_simulator.faults import Faults, SpoilRequests
+from retail_simulator.orders import dollars
+from retail_simulator.sales import Book, Totals
 from retail_simulator.shopify import Shopify
+from retail_simulator.standing import standing
+from retail_simulator.traffic import CountRequests, Traffic
 from retail_simulator.walmart import Walmart
 
 
 class Simulator:
     """The paths under /simulator, which no retailer has."""
 
-    def __init__(self, books: dict[str, Book], clock: SimulatedClock) -> None:
+    def __init__(self, books: dict[str, Book], clock: SimulatedClock, traffic: Traffic) -> None:
         self._books = books
         self._clock = clock
+        self._traffic = traffic
 
     def routes(self) -> list[Route]:
         """The paths served."""
         return [
             Route("/simulator/health", self.health, methods=["GET"]),
             Route("/simulator/totals", self.totals, methods=["GET"]),
+            Route("/simulator/usage", self.usage, methods=["GET"]),
             Route("/simulator/clock", self.move_clock, methods=["POST"]),
         ]
 
@@ -41,20 +49,30 @@ class Simulator:
         return JSONResponse({"status": "ok", "now": instant_text(self._clock.now()), "orders": orders})
 
     async def totals(self, request: Request) -> JSONResponse:
-        """What each retailer truly sold from `from` up to, not including, `to`, as far as visible now."""
+        """What each retailer truly sold from `from` up to, not including, `to`, as far as visible now.
+
+        Orders, rows and amounts are as sold. Where orders live on, `records`, `money` and `skipped` say what must stand
+        in a star that has seen everything up to now: returns are negative and at their own time.
+        """
         try:
             first = parse_instant(request.query_params["from"]).timestamp()
             end = parse_instant(request.query_params["to"]).timestamp()
         except (KeyError, ValueError):
             refusal = "give `from` and `to` as 2017-01-05T00:00:00Z"
             return JSONResponse({"error": refusal}, status_code=400)
-        last = min(ceil(end) - 1, int(self._clock.now()))
-        sold = {
-            name: _totals(book.totals(book.created_between(ceil(first), last)))
-            for name, book in self._books.items()
-        }
+        now = int(self._clock.now())
+        last = min(ceil(end) - 1, now)
+        sold = {}
+        for name, book in self._books.items():
+            sold[name] = _totals(book.totals(book.created_between(ceil(first), last)))
+            if book.changes is not None:
+                sold[name] |= standing(book, book.changes, ceil(first), last, now=now).as_json()
         span = {"from": request.query_params["from"], "to": request.query_params["to"]}
         return JSONResponse({**span, "retailers": sold})
+
+    async def usage(self, _request: Request) -> JSONResponse:
+        """CPU seconds of this process so far, and the requests for data by retailer and path."""
+        return JSONResponse({"cpu_seconds": time.process_time(), "requests": self._traffic.as_json()})
 
     async def move_clock(self, request: Request) -> JSONResponse:
         """Advance the simulated time by `advance_seconds`."""
@@ -79,10 +97,12 @@ def build(
     most = walmart_most_orders
     walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle, most_orders=most)
     shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle)
-    simulator = Simulator(books, clock)
-    application = Starlette(
-        routes=[*amazon.routes(), *walmart.routes(), *shopify.routes(), *simulator.routes()]
-    )
+    faults, traffic = Faults(), Traffic()
+    simulator = Simulator(books, clock, traffic)
+    own = [amazon.routes(), walmart.routes(), shopify.routes(), simulator.routes(), faults.routes()]
+    application = Starlette(routes=[route for routes in own for route in routes])
+    application.add_middleware(SpoilRequests, faults=faults, own=own_answers(clock, walmart.refusals))
+    application.add_middleware(CountRequests, traffic=traffic)
     application.add_middleware(DateHeader, clock=clock)
     return application
 

@@ -48,6 +48,8 @@ class Changes:
     """The events of one retailer's orders; `numbers` and `sold` tell the order's id and time at each position."""
 
     def __init__(self, retailer: str, numbers: Integers, sold: Integers) -> None:
+        # Only Walmart tells of returns before the money has gone back.
+        self._refunds_late = retailer == "retailer_2"
         self._numbers = numbers
         self._sold = sold
         self._names = list(FATES[retailer])
@@ -123,7 +125,8 @@ class Changes:
             times = [
                 time for time in (fate_at, int(self._second_at[position])) if time <= now and time != NEVER
             ]
-            return replace(order, returns=_returns(order, seed, fated, times))
+            refund_after = DAY if self._refunds_late and seed % 3 == 0 else 0
+            return replace(order, returns=_returns(order, seed, fated, times, refund_after=refund_after))
         tell = _TALES.get(fate or "")
         return order if tell is None else tell(order, seed, fated, fate_at if happened else None)
 
@@ -210,7 +213,9 @@ def _returned_line(lines: tuple[Line, ...], seed: int) -> tuple[int, int] | None
     return places[0], lines[places[0]].quantity
 
 
-def _returns(order: Order, seed: int, fated: tuple[int, int] | None, times: list[int]) -> tuple[Return, ...]:
+def _returns(
+    order: Order, seed: int, fated: tuple[int, int] | None, times: list[int], *, refund_after: int
+) -> tuple[Return, ...]:
     """One return at each of `times`: first of the fated line, then of another one as a whole."""
     if fated is None:
         return ()
@@ -224,7 +229,8 @@ def _returns(order: Order, seed: int, fated: tuple[int, int] | None, times: list
     for turn, ((place, units), time) in enumerate(zip(taken, times, strict=False)):
         line = order.lines[place]
         net, discount = line.net * units // line.quantity, line.discount * units // line.quantity
-        made.append(Return(f"{order.order_id}9{turn}", line, units, net, discount, time))
+        return_id = f"{order.order_id}9{turn}"
+        made.append(Return(return_id, line, units, net, discount, time, time + refund_after))
     return tuple(made)
 
 

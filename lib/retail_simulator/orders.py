@@ -71,7 +71,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """Units of a line that came back at `returned`, seconds since 1970; amounts are positive and for these units."""
+    """Units of a line that came back at `returned`, seconds since 1970; amounts are positive and for these units.
+
+    `refunded` is when the money went back; a return is open until then.
+    """
 
     return_id: str
     line: Line
@@ -79,6 +82,7 @@ class Return:
     net: int
     discount: int
     returned: int
+    refunded: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,14 @@ class Book:
 
     def order(self, position: int, *, now: float = IN_THE_END) -> Order:
         """The order at `position`, as it stands at `now`."""
+        order = self.sold(position)
+        return order if self.changes is None else self.changes.at(order, position, now=now)
+
+    def sold(self, position: int) -> Order:
+        """The order at `position`, as it was sold."""
         start, stop = int(self._bounds[position]), int(self._bounds[position + 1])
         sold, order_id = int(self._sold[position]), str(self._numbers[position])
-        order = Order(
+        return Order(
             order_id=order_id,
             created=sold,
             updated=sold,
@@ -177,7 +182,6 @@ class Book:
             household_id=int(self._columns.household[start]),
             lines=tuple(self._lines(order_id, slice(start, stop))),
         )
-        return order if self.changes is None else self.changes.at(order, position, now=now)
 
     def totals(self, positions: range) -> Totals:
         """Rows and money of the orders at `positions`, as sold."""

@@ -71,13 +71,23 @@ class Refusals:
         headers: Mapping[str, str] | None = None,
     ) -> JSONResponse:
         """One error, in one of the two shapes."""
-        error: Json = {"code": code, "field": field, "severity": severity, "category": "DATA"}
+        error: Json
         if next(self._newer):
-            body = {"errors": [error | {"message": description}]}
-            return JSONResponse(body, status_code=status, headers=headers)
-        error |= {
+            error = {
+                "code": code,
+                "message": description,
+                "category": "DATA",
+                "severity": severity,
+                "field": field,
+            }
+            return JSONResponse({"errors": [error]}, status_code=status, headers=headers)
+        error = {
+            "code": code,
+            "field": field,
             "description": description,
             "info": info or description,
+            "severity": severity,
+            "category": "DATA",
             "causes": [],
             "errorIdentifiers": {},
         }

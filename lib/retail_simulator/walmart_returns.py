@@ -38,11 +38,16 @@ PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class ReturnOrder:
-    """A return with its order, and when something of it last changed."""
+    """A return with its order, and when it last changed: when it was made, or when the money went back."""
 
     order: Order
     returned: Return
     modified: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the money is still to go back."""
+        return self.modified < self.returned.refunded
 
 
 class WalmartReturns:
@@ -85,13 +90,14 @@ class WalmartReturns:
         oldest = now - RETENTION
         modified = _bounds(query, "returnLastModified", oldest, now)
         created = _bounds(query, "returnCreation", oldest, now)
-        regular = query.get("returnType", "REFUND") == "REFUND"
-        if self._book.changes is None or not regular or query.get("status", "COMPLETED") != "COMPLETED":
+        if self._book.changes is None or query.get("returnType", "REFUND") != "REFUND":
             return
         for position in self._book.changes.returned_between(modified[0] - DAY, modified[1]):
             order = self._book.order(position, now=now)
             for returned in order.returns:
-                one = ReturnOrder(order, returned, _modified(returned, now=now))
+                is_done = returned.refunded <= now
+                modified_at = returned.refunded if is_done else returned.returned
+                one = ReturnOrder(order, returned, modified_at)
                 in_time = modified[0] <= one.modified <= modified[1]
                 if in_time and created[0] <= returned.returned <= created[1] and _is_meant(query, one):
                     yield one
@@ -118,15 +124,17 @@ def _bounds(query: QueryParams, name: str, oldest: int, now: int) -> tuple[int, 
     return max(oldest, first or oldest), now if last is None else min(now, last)
 
 
-def _modified(returned: Return, *, now: int) -> int:
-    """The tracking of every third return changes a day later, and so the return is delivered again."""
-    tracked = returned.returned + DAY
-    return tracked if dice(returned.return_id, 0) % 3 == 0 and tracked <= now else returned.returned
-
-
 def _is_meant(query: QueryParams, one: ReturnOrder) -> bool:
-    wanted = {"returnOrderId": one.returned.return_id, "customerOrderId": one.order.order_id}
+    wanted = {
+        "returnOrderId": one.returned.return_id,
+        "customerOrderId": one.order.order_id,
+        "status": _status(one),
+    }
     return all(query.get(name, value) == value for name, value in wanted.items())
+
+
+def _status(one: ReturnOrder) -> str:
+    return "INITIATED" if one.is_open else "COMPLETED"
 
 
 def _render(one: ReturnOrder) -> Json:
@@ -179,7 +187,7 @@ def _render_line(one: ReturnOrder) -> Json:
         "isFastReplacement": False,
         "isKeepIt": False,
         "lastItem": False,
-        "refundedQty": returned.quantity,
+        "refundedQty": 0 if one.is_open else returned.quantity,
         "rechargeableQty": 0,
         "refundChannel": "SELLER_AUTO_REFUND",
         "returnTrackingDetail": [
@@ -191,10 +199,10 @@ def _render_line(one: ReturnOrder) -> Json:
                 "references": [],
             }
         ],
-        "status": "COMPLETED",
+        "status": _status(one),
         "statusTime": _time(one.modified),
-        "currentDeliveryStatus": "DELIVERED",
-        "currentRefundStatus": "REFUND_COMPLETED",
+        "currentDeliveryStatus": "IN_TRANSIT" if one.is_open else "DELIVERED",
+        "currentRefundStatus": "REFUND_INITIATED" if one.is_open else "REFUND_COMPLETED",
     }
 
 

@@ -229,6 +229,16 @@ def throttled() -> Iterator[Process]:
 @pytest.fixture
 def launch() -> Iterator[Callable[..., Process]]:
     """Start further simulators, ended with the test."""
+    yield from _launched()
+
+
+@pytest.fixture(scope="module")
+def own_simulator() -> Iterator[Callable[..., Process]]:
+    """Start a simulator for the tests of one module."""
+    yield from _launched()
+
+
+def _launched() -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
     def launched(*arguments: str) -> Process:

@@ -187,4 +187,4 @@ def test_living_answers_keep_to_amazons_own_model(living, orders, specs):
             definition["additionalProperties"] = False
     fresh = living.amazon_orders(**FRESH, includedData=ALL_DATA)
     schema = {**model, "$ref": "#/definitions/SearchOrdersResponse"}
-    jsonschema.Draft4Validator(schema).validate({"orders": orders + fresh})
+    jsonschema.Draft4Validator(schema).validate({"orders": orders[:300] + fresh})

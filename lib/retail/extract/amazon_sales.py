@@ -63,13 +63,29 @@ class AmazonSales:
         if items is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId"))
             return
-        reason = _skip_reason(order)
+        reason, common, packages = _skip_reason(order), self._common(order), _packages_by_item(order)
         for place, item in enumerate(items):
-            record = self._line(order, item, f"{source_ref}/orderItems/{place}")
+            package = packages.get(text(item, "orderItemId"))
+            record = self._line(order, item, f"{source_ref}/orderItems/{place}", common, package)
             yield Skipped(reason, record) if reason else record
 
-    def _line(self, order: JSON, item: JSON, source_ref: str) -> SalesRecord:
+    def _common(self, order: JSON) -> dict[str, str | None]:
+        """What all lines of an order share."""
         sold_at = instants.from_iso(at(order, "createdTime"))
+        return {
+            "retailer_id": self.retailer_id,
+            "transaction_id": text(order, "orderId"),
+            "record_type": "sale",
+            "status": "completed",
+            "sold_at": sold_at,
+            "updated_at": instants.from_iso(at(order, "lastUpdatedTime")),
+            "business_date": instants.business_date(sold_at, self.zone),
+            "customer_id": text(order, "buyer", "buyerEmail"),
+        }
+
+    def _line(
+        self, order: JSON, item: JSON, source_ref: str, common: dict[str, str | None], package: JSON
+    ) -> SalesRecord:
         quantity = _quantity(item)
         proceeds = entries(item, "proceeds", "breakdowns")
         gross = _gross(proceeds)
@@ -77,21 +93,15 @@ class AmazonSales:
         if gross is None and _is_replacement(order):
             gross, discount = amounts.ZERO, amounts.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
-        address = at(_package_with(order, text(item, "orderItemId")), "shipFromAddress")
+        address = at(package, "shipFromAddress")
+        store = text(address, "name")
         record = SalesRecord(
-            retailer_id=self.retailer_id,
-            transaction_id=text(order, "orderId"),
+            **common,
             line_id=text(item, "orderItemId"),
-            record_type="sale",
-            status="completed",
-            sold_at=sold_at,
-            updated_at=instants.from_iso(at(order, "lastUpdatedTime")),
-            business_date=instants.business_date(sold_at, self.zone),
             product_id=text(item, "product", "sellerSku"),
             product_name=text(item, "product", "title"),
-            customer_id=text(order, "buyer", "buyerEmail"),
-            store_id=text(address, "name") or text(order, "salesChannel", "marketplaceId"),
-            store_name=text(address, "name") or text(order, "salesChannel", "marketplaceName"),
+            store_id=store or text(order, "salesChannel", "marketplaceId"),
+            store_name=store or text(order, "salesChannel", "marketplaceName"),
             store_city=text(address, "city"),
             store_region=text(address, "stateOrRegion"),
             store_country=text(address, "countryCode"),
@@ -147,13 +157,14 @@ def _is_replacement(order: JSON) -> bool:
     return any(at(each, "associationType") == "REPLACEMENT_ORIGINAL_ID" for each in associated)
 
 
-def _package_with(order: JSON, item_id: str | None) -> JSON:
-    """The first package that holds the item. Only orders that the merchant ships have packages."""
+def _packages_by_item(order: JSON) -> dict[str | None, JSON]:
+    """The first package that holds each item. Only orders that the merchant ships have packages."""
+    found: dict[str | None, JSON] = {}
     for package in entries(order, "packages") or []:
-        held = entries(package, "packageItems") or []
-        if item_id is not None and any(text(each, "orderItemId") == item_id for each in held):
-            return package
-    return None
+        for held in entries(package, "packageItems") or []:
+            found.setdefault(text(held, "orderItemId"), package)
+    found.pop(None, None)
+    return found
 
 
 def _currency(order: JSON, item: JSON, proceeds: list[JSON] | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 from retail.extract.answers import JSON
@@ -24,11 +25,11 @@ def number(value: JSON) -> Decimal | None:
     >>> number("19.99"), number(None), number("free")
     (Decimal('19.99'), None, Decimal('NaN'))
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, str):
+        return _spelt(value)
+    if value is None:
         return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = Decimal(value.strip())
-    elif isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
     return value if isinstance(value, Decimal) and _is_reasonable(value) else NAN
 
@@ -103,6 +104,16 @@ def only(currencies: Iterable[str | None]) -> str | None:
     """The currency that all of them name; None for two, which are never summed."""
     named = set(currencies) - {None}
     return named.pop() if len(named) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _spelt(words: str) -> Decimal | None:
+    """Prices and quantities come again and again."""
+    digits = words.strip()
+    if not digits:
+        return None
+    value = Decimal(digits) if _NUMBER.fullmatch(digits) else NAN
+    return value if _is_reasonable(value) else NAN
 
 
 def _four_places(value: Decimal) -> Decimal:

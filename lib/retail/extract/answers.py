@@ -45,9 +45,11 @@ def at(value: JSON, *path: str | int) -> JSON:
     (1, None)
     """
     for step in path:
-        if isinstance(value, dict) and isinstance(step, str):
+        if isinstance(step, str):
+            if not isinstance(value, dict):
+                return None
             value = value.get(step)
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+        elif isinstance(value, list) and step < len(value):
             value = value[step]
         else:
             return None
@@ -63,10 +65,16 @@ def entries(value: JSON, *path: str | int) -> list[JSON] | None:
 def text(value: JSON, *path: str | int) -> str | None:
     """The text or number at `path` as text; None where it is blank or anything else."""
     found = at(value, *path)
-    if isinstance(found, bool) or not isinstance(found, str | int | Decimal):
+    if isinstance(found, str):
+        words = found
+    elif isinstance(found, int | Decimal) and not isinstance(found, bool):
+        words = str(found)
+    else:
+        return None
+    if not words or words.isspace():
         return None
     # A lone surrogate is valid in JSON and cannot be written as UTF-8.
-    return str(found).encode("utf-8", "replace").decode("utf-8") if str(found).strip() else None
+    return words if words.isascii() else words.encode("utf-8", "replace").decode("utf-8")
 
 
 def _number(digits: str) -> Decimal | str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from retail.extract.answers import JSON, text
@@ -25,8 +26,12 @@ def utc_text(instant: datetime) -> str:
 def from_iso(value: JSON) -> str | None:
     """An ISO 8601 time with an offset or Z. What is none stays as it came, for the quarantine to show."""
     found = text(value)
-    if not isinstance(value, str) or found is None:
-        return found
+    return _from_iso(found) if isinstance(value, str) and found is not None else found
+
+
+@lru_cache(maxsize=1024)
+def _from_iso(found: str) -> str:
+    """All lines of an order have its times."""
     try:
         instant = datetime.fromisoformat(found)
         # Without an offset nobody knows which instant is meant.
@@ -50,6 +55,7 @@ def is_normal(instant: str | None) -> bool:
     return instant is not None and _NORMAL.fullmatch(instant) is not None
 
 
+@lru_cache(maxsize=1024)
 def business_date(instant: str | None, zone: ZoneInfo) -> str | None:
     """The date that was on the retailer's calendar at `instant`; None where that is no time."""
     if instant is None or not is_normal(instant):

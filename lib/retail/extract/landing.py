@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import Final, NamedTuple
 
@@ -85,8 +86,12 @@ class _Tally:
 
 def money_of(record: SalesRecord) -> Decimal:
     """The line's total where it is an amount that the star can hold, else 0."""
-    text = record.total_amount
-    return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else Decimal(0)
+    return _money(record.total_amount or "")
+
+
+@lru_cache(maxsize=4096)
+def _money(text: str) -> Decimal:
+    return Decimal(text) if _AMOUNT.fullmatch(text) else Decimal(0)
 
 
 def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:

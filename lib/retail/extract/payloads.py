@@ -102,8 +102,8 @@ def write(storage: Storage, payload: Payload) -> str | None:
         "answer": payload.answer,
     }
     key = key_of(payload.retailer_id, date.fromisoformat(payload.logical_date), payload.run_id, payload.page)
-    # No time in the gzip header: the same page gives the same bytes.
-    written = storage.create(key, gzip.compress(dump(envelope).encode(), mtime=0))
+    # No time in the gzip header: the same page gives the same bytes. Level 4 takes a third of the time of 9.
+    written = storage.create(key, gzip.compress(dump(envelope).encode(), compresslevel=4, mtime=0))
     return key if written else None
 
 

@@ -71,19 +71,26 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
 
     Beyond the fields of `rules`, every e-mail address in any text gives way: retailers add fields unasked.
     """
-    if isinstance(answer, dict):
-        return {
-            key: _customer(value, rules, name=name)
-            if key == rules.customer[0]
-            else strip(value, rules, name=name)
-            for key, value in answer.items()
-            if key not in rules.removed
-        }
-    if isinstance(answer, list):
-        return [strip(value, rules, name=name) for value in answer]
-    if isinstance(answer, str):
-        return without_e_mail(answer)
-    return answer
+    removed, customer = rules.removed, rules.customer[0]
+
+    def stripped(value: JSON) -> JSON:
+        if isinstance(value, list):
+            return [stripped(held) for held in value]
+        if not isinstance(value, dict):
+            return without_e_mail(value) if isinstance(value, str) else value
+        kept: dict[str, JSON] = {}
+        for key, held in value.items():
+            if key in removed:
+                continue
+            if key == customer:
+                kept[key] = _customer(held, rules, name=name)
+            elif isinstance(held, str):  # most values: a call less for each
+                kept[key] = held if "@" not in held else without_e_mail(held)
+            else:
+                kept[key] = stripped(held) if isinstance(held, dict | list) else held
+        return kept
+
+    return stripped(answer)
 
 
 def without_e_mail(words: str) -> str:

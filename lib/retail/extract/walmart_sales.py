@@ -52,29 +52,36 @@ class WalmartSales:
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "purchaseOrderId"))
             return
+        common = self._common(order)
         for place, line in enumerate(lines):
-            yield self._line(order, line, f"{source_ref}/orderLines/orderLine/{place}")
+            yield self._line(line, f"{source_ref}/orderLines/orderLine/{place}", common)
 
-    def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+    def _common(self, order: JSON) -> dict[str, str | None]:
+        """What all lines of an order share."""
         sold_at = instants.from_milliseconds(at(order, "orderDate"))
+        return {
+            "retailer_id": self.retailer_id,
+            "transaction_id": text(order, "purchaseOrderId"),
+            "record_type": "sale",
+            "status": "completed",
+            "sold_at": sold_at,
+            "business_date": instants.business_date(sold_at, self.zone),
+            "customer_id": text(order, "customerEmailId"),
+            "store_id": text(order, "shipNode", "id"),
+            "store_name": text(order, "shipNode", "name"),
+        }
+
+    def _line(self, line: JSON, source_ref: str, common: dict[str, str | None]) -> SalesRecord:
         ordered = amounts.number(at(line, "orderLineQuantity", "amount"))
         kept = amounts.less(ordered, _cancelled_units(line))
         charges = _charges(line, times=ordered if self.charges_are_per_unit else Decimal(1))
         net = amounts.less(charges.gross, charges.discount)
         record = SalesRecord(
-            retailer_id=self.retailer_id,
-            transaction_id=text(order, "purchaseOrderId"),
+            **common,
             line_id=text(line, "lineNumber"),
-            record_type="sale",
-            status="completed",
-            sold_at=sold_at,
             updated_at=instants.from_milliseconds(at(line, "statusDate")),
-            business_date=instants.business_date(sold_at, self.zone),
             product_id=text(line, "item", "sku"),
             product_name=text(line, "item", "productName"),
-            customer_id=text(order, "customerEmailId"),
-            store_id=text(order, "shipNode", "id"),
-            store_name=text(order, "shipNode", "name"),
             quantity=amounts.plain(kept),
             unit_price=amounts.plain(amounts.unit_price(None, gross=charges.gross, quantity=ordered)),
             discount_amount=amounts.plain(amounts.share(charges.discount, kept, ordered)),
