@@ -21,6 +21,8 @@ from retail_simulator.access import Credentials, CredentialsMissingError
 from retail_simulator.app import build
 from retail_simulator.clock import SimulatedClock, parse_instant
 from retail_simulator.sales import SalesMissingError, load
+from retail_simulator.shopify_paging import MOST_OBJECTS
+from retail_simulator.shopify_schema import Shop
 
 HOST = "127.0.0.1"
 
@@ -61,12 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         books = load(changes=options.changes)
     except (CredentialsMissingError, SalesMissingError) as error:
         return _cannot_start(str(error))
+    shop = Shop(
+        all_orders=not options.shopify_without_all_orders,
+        most_objects=options.shopify_most_objects,
+        access_token=os.environ.get("RETAIL_RETAILER_3_ACCESS_TOKEN"),
+    )
     app = build(
         books,
         SimulatedClock(options.clock, speed=options.speed),
         credentials,
         throttle=options.throttle,
         walmart_most_orders=options.walmart_most_orders,
+        shop=shop,
     )
     # Only on a socket that names its protocol does asyncio set TCP_NODELAY; without it answers wait 40 ms.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
@@ -148,6 +156,18 @@ def _parser() -> argparse.ArgumentParser:
         "--changes",
         action="store_true",
         help="orders live on after the sale: late shipments, corrections, cancellations, returns, edits",
+    )
+    parser.add_argument(
+        "--shopify-most-objects",
+        type=int,
+        default=MOST_OBJECTS,
+        metavar="N",
+        help="how far Shopify lets one list be paged through",
+    )
+    parser.add_argument(
+        "--shopify-without-all-orders",
+        action="store_true",
+        help="Shopify's application has not the scope read_all_orders: orders older than 60 days are silently missing",
     )
     parser.add_argument(
         "--walmart-most-orders",

@@ -21,6 +21,8 @@ from retail_simulator.faults import Faults, SpoilRequests
 from retail_simulator.orders import dollars
 from retail_simulator.sales import Book, Totals
 from retail_simulator.shopify import Shopify
+from retail_simulator.shopify_schema import Shop
+from retail_simulator.shopify_standing import shopify_standing
 from retail_simulator.standing import standing
 from retail_simulator.traffic import CountRequests, Traffic
 from retail_simulator.walmart import Walmart
@@ -66,7 +68,8 @@ class Simulator:
         for name, book in self._books.items():
             sold[name] = _totals(book.totals(book.created_between(ceil(first), last)))
             if book.changes is not None:
-                sold[name] |= standing(book, book.changes, ceil(first), last, now=now).as_json()
+                stands = shopify_standing if name == "retailer_3" else standing
+                sold[name] |= stands(book, book.changes, ceil(first), last, now=now).as_json()
         span = {"from": request.query_params["from"], "to": request.query_params["to"]}
         return JSONResponse({**span, "retailers": sold})
 
@@ -90,13 +93,14 @@ def build(
     credentials: Credentials,
     *,
     throttle: bool,
+    shop: Shop | None = None,
     walmart_most_orders: int | None = None,
 ) -> Starlette:
-    """The application over these books."""
+    """The application over these books; `shop` is how Shopify's shop is set up."""
     amazon = Amazon(books["retailer_1"], clock, credentials, throttle=throttle)
     most = walmart_most_orders
     walmart = Walmart(books["retailer_2"], clock, credentials, throttle=throttle, most_orders=most)
-    shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle)
+    shopify = Shopify(books["retailer_3"], clock, credentials, throttle=throttle, shop=shop)
     faults, traffic = Faults(), Traffic()
     simulator = Simulator(books, clock, traffic)
     own = [amazon.routes(), walmart.routes(), shopify.routes(), simulator.routes(), faults.routes()]

@@ -111,7 +111,8 @@ class Changes:
             fated = _partly_line(lines, seed)
         elif fate == "returned":
             fated = _returned_line(lines, seed)
-        if self._corrected_at[position] <= now:
+        corrected_at = int(self._corrected_at[position])
+        if corrected_at <= now:
             lines = _corrected(lines, seed, but_not=fated)
         order = replace(
             order,
@@ -119,6 +120,7 @@ class Changes:
             lines=lines,
             kind=KINDS.get(fate or "", "regular"),
             shipped=fate != "cancelled" and not now < self._shipped_at[position] < NEVER,
+            corrected=corrected_at if corrected_at <= now else None,
         )
         happened = fate_at <= now
         if fate == "returned":
@@ -246,7 +248,7 @@ def _partly_cancelled(order: Order, _seed: int, fated: tuple[int, int] | None, a
         return order
     place, units = fated
     line = replace(order.lines[place], cancelled_quantity=units)
-    return replace(order, lines=(*order.lines[:place], line, *order.lines[place + 1 :]))
+    return replace(order, lines=(*order.lines[:place], line, *order.lines[place + 1 :]), reduced=at)
 
 
 def _pending(order: Order, seed: int, _fated: Any, at: int | None) -> Order:

@@ -111,6 +111,8 @@ class Book:
         self._sold = columns.sold[starts]
         self._numbers = columns.basket[starts]
         self._by_number = np.argsort(self._numbers)
+        self._products: frozenset[int] | None = None
+        self._stores: frozenset[int] | None = None
         self.changes = Changes(living_as, self._numbers, self._sold) if living_as is not None else None
 
     def __len__(self) -> int:
@@ -139,6 +141,18 @@ class Book:
             start = max(born.start, moved.start)
             return range(start, max(start, min(born.stop, moved.stop)))
         return [position for position in moved if born.start <= position < born.stop]
+
+    def product_numbers(self) -> frozenset[int]:
+        """The SKUs of all that the retailer ever sells, as numbers."""
+        if self._products is None:
+            self._products = frozenset(np.unique(self._columns.product).tolist())
+        return self._products
+
+    def stores(self) -> frozenset[int]:
+        """The stores that ever sell."""
+        if self._stores is None:
+            self._stores = frozenset(np.unique(self._columns.store).tolist())
+        return self._stores
 
     def number(self, position: int) -> int:
         """The id of the order at `position`, as a number."""

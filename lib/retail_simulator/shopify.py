@@ -7,16 +7,12 @@ on a live shop (2026-07); so are the bucket of 20 times the restore rate and the
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
-    GraphQLObjectType,
-    GraphQLSchema,
-    build_schema,
     execute_sync,
     get_operation_ast,
     parse,
@@ -28,42 +24,43 @@ from starlette.routing import Route
 
 from retail_simulator.access import AccessTokens, Credentials, TokenState, form_of, same
 from retail_simulator.clock import SimulatedClock
-from retail_simulator.sales import Book, Line
+from retail_simulator.sales import Book
+from retail_simulator.shopify_bulk import BulkOperations
 from retail_simulator.shopify_cost import MOST_POINTS, CostedQuery
-from retail_simulator.shopify_orders import LINES, SHOP, Json, render, render_line
-from retail_simulator.shopify_search import (
-    cursor,
-    found,
-    in_order,
-    last_id,
-    order_after,
-    order_cursor,
-    page_bounds,
-    refuse,
-)
+from retail_simulator.shopify_orders import SHOP, Json
+from retail_simulator.shopify_schema import Resolvers, Shop
 from retail_simulator.throttle import Bucket
 
 VERSION = "2026-10"
 # The standard plan.
 POINTS_PER_SECOND = 100
 LIMITS_PAGE = "https://shopify.dev/api/usage/rate-limits"
-ORDER_ID = "gid://shopify/Order/"
 
 
 class Shopify:
-    """One shop with one custom app installed, scope `read_all_orders` included."""
+    """One shop with one custom app installed."""
 
     def __init__(
-        self, book: Book, clock: SimulatedClock, credentials: Credentials, *, throttle: bool
+        self,
+        book: Book,
+        clock: SimulatedClock,
+        credentials: Credentials,
+        *,
+        throttle: bool,
+        shop: Shop | None = None,
     ) -> None:
-        self._book = book
-        self._clock = clock
+        self._shop = shop or Shop()
         self._credentials = credentials
         self._tokens = AccessTokens(clock, prefix="shpat_", lifetime=86_399)
         rate = POINTS_PER_SECOND
         self._bucket = Bucket(clock, capacity=20 * rate, per_second=rate)
         self._throttle = throttle
-        self._schema = self._playable_schema()
+        resolvers = Resolvers(book, clock, self._shop)
+        self._bulk = BulkOperations(clock, resolvers)
+        self._schema = resolvers.schema(self._bulk.run, self._bulk.get)
+        scopes = [{"handle": each, "description": each} for each in self._shop.scopes]
+        installation = {"id": "gid://shopify/AppInstallation/1", "accessScopes": scopes}
+        self._root = {"shop": SHOP, "currentAppInstallation": installation}
         self._parsed = lru_cache(maxsize=64)(self._parse)
 
     def routes(self) -> list[Route]:
@@ -71,6 +68,7 @@ class Shopify:
         return [
             Route("/admin/oauth/access_token", self.token, methods=["POST"]),
             Route(f"/admin/api/{VERSION}/graphql.json", self.graphql, methods=["POST"]),
+            *self._bulk.routes(),
         ]
 
     async def token(self, request: Request) -> JSONResponse:
@@ -83,13 +81,12 @@ class Shopify:
             return _oauth_error(400, "application_cannot_be_found", refusal)
         if not same(form.get("client_secret"), self._credentials.retailer_3_client_secret):
             return _oauth_error(401, "invalid_client", "Client authentication failed")
-        scope = "read_all_orders,read_orders,read_products"
-        issued = {"access_token": self._tokens.issue(), "scope": scope}
+        issued = {"access_token": self._tokens.issue(), "scope": ",".join(self._shop.scopes)}
         return JSONResponse({**issued, "expires_in": self._tokens.lifetime})
 
     async def graphql(self, request: Request) -> JSONResponse:
         """Run one query."""
-        if self._tokens.state(request.headers.get("x-shopify-access-token", "")) is not TokenState.VALID:
+        if not self._lets_in(request.headers.get("x-shopify-access-token", "")):
             refusal = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return JSONResponse({"errors": refusal}, status_code=401)
         try:
@@ -102,10 +99,16 @@ class Shopify:
         variables = body.get("variables") or {}
         if not isinstance(variables, dict):
             return JSONResponse({"errors": {"variables": "must be an object"}}, status_code=400)
-        answer = self._answer(body["query"], variables, body.get("operationName"))
+        base_url = str(request.base_url).rstrip("/")
+        answer = self._answer(body["query"], variables, body.get("operationName"), base_url)
         return JSONResponse(answer, headers={"x-shopify-api-version": VERSION})
 
-    def _answer(self, query: str, variables: Mapping[str, Any], name: str | None) -> Json:
+    def _lets_in(self, token: str) -> bool:
+        if self._shop.access_token and same(token, self._shop.access_token):
+            return True
+        return self._tokens.state(token) is TokenState.VALID
+
+    def _answer(self, query: str, variables: Mapping[str, Any], name: str | None, base_url: str) -> Json:
         document, errors = self._parsed(query)
         if document is None or errors:
             return {"errors": [error.formatted for error in errors]}
@@ -118,17 +121,20 @@ class Shopify:
             return _too_costly(requested)
         if self._throttle and not self._bucket.take(requested):
             return self._throttled(requested)
-        result = self._run(document, variables, name)
+        result = self._run(document, variables, name, base_url)
         actual = min(requested, costed.actual(result.data) if result.data else 0)
         if self._throttle:
             self._bucket.give_back(requested - actual)
         return {**result.formatted, "extensions": self._cost(requested, actual)}
 
-    def _run(self, document: DocumentNode, variables: Mapping[str, Any], name: str | None) -> ExecutionResult:
+    def _run(
+        self, document: DocumentNode, variables: Mapping[str, Any], name: str | None, base_url: str
+    ) -> ExecutionResult:
         return execute_sync(
             self._schema,
             document,
-            {"shop": SHOP},
+            self._root,
+            base_url,
             variable_values=dict(variables),
             operation_name=name,
             field_resolver=lambda source, info, **_: source[info.field_name],
@@ -154,77 +160,6 @@ class Shopify:
         extensions = {"code": "THROTTLED", "documentation": LIMITS_PAGE}
         error = {"message": "Throttled", "extensions": extensions}
         return {"errors": [error], "extensions": self._cost(requested, None)}
-
-    def _playable_schema(self) -> GraphQLSchema:
-        schema = build_schema(Path(__file__).with_name("shopify.graphql").read_text(encoding="utf-8"))
-        for type_name, field, resolve in (
-            ("QueryRoot", "orders", self._orders),
-            ("QueryRoot", "order", self._order),
-            ("Order", "lineItems", _line_items),
-        ):
-            cast(GraphQLObjectType, schema.type_map[type_name]).fields[field].resolve = resolve
-        return schema
-
-    def _orders(
-        self,
-        _source: Any,
-        _info: Any,
-        *,
-        sortKey: str,  # noqa: N803 - the argument's name in the schema
-        reverse: bool,
-        first: int | None = None,
-        after: str | None = None,
-        query: str | None = None,
-    ) -> Json:
-        matching = found(self._book, query, now=int(self._clock.now()))
-        ordered = in_order(self._book, matching, sort_key=sortKey, reverse=reverse)
-        last_seen = order_after(self._book, ordered, after, sort_key=sortKey)
-        start, stop = page_bounds(len(ordered), first, last_seen)
-        page = ordered[start:stop]
-        nodes = [render(self._book.order(position)) for position in page]
-        cursors = [order_cursor(self._book, position, sort_key=sortKey) for position in page]
-        return _connection(nodes, cursors, more_before=start > 0, more_after=stop < len(ordered))
-
-    def _order(self, _source: Any, _info: Any, *, id: str) -> Json | None:
-        number = id.removeprefix(ORDER_ID)
-        if not id.startswith(ORDER_ID) or not number.isdecimal():
-            raise refuse(f"Invalid global id '{id}'")
-        position = self._book.position(int(number))
-        if position is None or self._book.updated(position) > self._clock.now():
-            return None
-        return render(self._book.order(position))
-
-
-def _line_items(
-    source: Json,
-    _info: Any,
-    *,
-    reverse: bool,
-    first: int | None = None,
-    after: str | None = None,
-) -> Json:
-    lines: tuple[Line, ...] = source[LINES][::-1] if reverse else source[LINES]
-    numbers = [int(line.line_id) for line in lines]
-    last_seen = None if after is None else last_id(after)
-    if last_seen is not None and last_seen not in numbers:
-        raise refuse("Invalid cursor for current pagination sort.")
-    start, stop = page_bounds(len(lines), first, None if last_seen is None else numbers.index(last_seen))
-    nodes = [render_line(line) for line in lines[start:stop]]
-    cursors = [cursor(number, number) for number in numbers[start:stop]]
-    return _connection(nodes, cursors, more_before=start > 0, more_after=stop < len(lines))
-
-
-def _connection(nodes: list[Json], cursors: list[str], *, more_before: bool, more_after: bool) -> Json:
-    return {
-        "nodes": nodes,
-        "edges": [{"cursor": at, "node": node} for at, node in zip(cursors, nodes, strict=True)],
-        "pageInfo": {
-            "hasNextPage": more_after,
-            "hasPreviousPage": more_before,
-            "startCursor": cursors[0] if cursors else None,
-            "endCursor": cursors[-1] if cursors else None,
-        },
-    }
 
 
 def _too_costly(cost: int) -> Json:

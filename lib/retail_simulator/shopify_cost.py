@@ -26,14 +26,17 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     VariableNode,
     get_named_type,
 )
 
 MOST_POINTS = 1000
-FREE_TYPES = frozenset({"MoneyBag", "MoneyV2", "PageInfo", "OrderEdge", "LineItemEdge"})
+MUTATION_POINTS = 10
+FREE_TYPES = frozenset({"MoneyBag", "MoneyV2", "PageInfo"})
 
 Selectable = GraphQLObjectType | GraphQLInterfaceType
 
@@ -54,17 +57,20 @@ class CostedQuery:
 
     def requested(self) -> int:
         """The most it can cost, known before it runs."""
-        return self._selected(self._root(), self.operation.selection_set, None)
+        return self._own() + self._selected(self._root(), self.operation.selection_set, None)
 
     def actual(self, data: Mapping[str, Any]) -> int:
         """What it cost, with the nodes that came back instead of those asked for."""
-        return self._selected(self._root(), self.operation.selection_set, data)
+        return self._own() + self._selected(self._root(), self.operation.selection_set, data)
+
+    def _own(self) -> int:
+        return MUTATION_POINTS if self.operation.operation is OperationType.MUTATION else 0
 
     def _root(self) -> GraphQLObjectType:
-        return cast(GraphQLObjectType, self.schema.query_type)
+        return cast(GraphQLObjectType, self.schema.get_root_type(self.operation.operation))
 
     def _selected(self, parent: Selectable, selected: SelectionSetNode, data: Any) -> int:
-        return sum(self._field(parent, field, data) for field in self._fields(selected))
+        return sum(self._field(owner, field, data) for owner, field in self._fields(parent, selected))
 
     def _field(self, parent: Selectable, field: FieldNode, data: Any) -> int:
         definition = parent.fields.get(field.name.value)
@@ -77,8 +83,11 @@ class CostedQuery:
         if kind.name.endswith("Connection"):
             size = self._first(field) if value is None else _returned(value)
             return 2 + scaled(size) * self._selected(kind, field.selection_set, value)
-        own = 0 if kind.name in FREE_TYPES else 1
+        own = 0 if kind.name in FREE_TYPES or kind.name.endswith("Edge") else 1
         values = value if isinstance(value, list) else [value]
+        if parent is self.schema.query_type and field.name.value == "nodes":
+            count = len(values) if value is not None else self._ids(field)
+            return count * (own + self._selected(kind, field.selection_set, None))
         return max((own + self._selected(kind, field.selection_set, one) for one in values), default=0)
 
     def _first(self, field: FieldNode) -> int:
@@ -92,14 +101,28 @@ class CostedQuery:
             given = next((one.default_value for one in declared if one.variable.name.value == name), None)
         return int(given.value) if isinstance(given, IntValueNode) else 0
 
-    def _fields(self, selected: SelectionSetNode) -> Iterator[FieldNode]:
+    def _ids(self, field: FieldNode) -> int:
+        given = next((one.value for one in field.arguments or () if one.name.value == "ids"), None)
+        if isinstance(given, VariableNode):
+            found = self.variables.get(given.name.value)
+            return len(found) if isinstance(found, list) else 1
+        return len(given.values) if isinstance(given, ListValueNode) else 1
+
+    def _fields(
+        self, parent: Selectable, selected: SelectionSetNode
+    ) -> Iterator[tuple[Selectable, FieldNode]]:
         for selection in selected.selections:
             if isinstance(selection, FieldNode):
-                yield selection
-            elif isinstance(selection, InlineFragmentNode):
-                yield from self._fields(selection.selection_set)
-            elif isinstance(selection, FragmentSpreadNode):
-                yield from self._fields(self._fragment(selection.name.value).selection_set)
+                yield parent, selection
+                continue
+            fragment = (
+                self._fragment(selection.name.value)
+                if isinstance(selection, FragmentSpreadNode)
+                else cast(InlineFragmentNode, selection)
+            )
+            condition = fragment.type_condition
+            owner = self.schema.type_map[condition.name.value] if condition else parent
+            yield from self._fields(cast(Selectable, owner), fragment.selection_set)
 
     def _fragment(self, name: str) -> FragmentDefinitionNode:
         found = (node for node in self.document.definitions if isinstance(node, FragmentDefinitionNode))

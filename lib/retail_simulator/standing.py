@@ -34,7 +34,7 @@ class Standing:
 
     def as_json(self) -> dict[str, Any]:
         """For the answer: money as exact text."""
-        kinds = ("sale", "return")
+        kinds = ["sale", "return", *(["refund"] if self.rows["refund"] else [])]
         money = {kind: str(dollars(self.cents[kind])) for kind in kinds}
         return {
             "records": {kind: self.rows[kind] for kind in kinds},

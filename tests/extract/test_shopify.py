@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from retail.errors import ExtractError
+from retail.errors import ConfigurationError, CursorExpiredError, ExtractError
 from retail.extract.answers import at
+from retail.extract.retailers import open_service
 from retail.extract.service import Skipped
 from retail.extract.shopify_sales import ShopifySales
 from retail.extract.windows import Window
+from retail.secrets import Secrets
 
 WINDOW = Window(date(2017, 1, 5), datetime(2017, 1, 5, 4, tzinfo=UTC), datetime(2017, 1, 6, 5, tzinfo=UTC))
 
@@ -69,6 +71,18 @@ def line_with(**changes):
     line = order["lineItems"]["nodes"][0] | changes
     order["lineItems"]["nodes"] = [{name: value for name, value in line.items() if value is not ...}]
     return order
+
+
+@pytest.fixture
+def open_with(settings_of, time):
+    """The service with these secrets and options."""
+
+    def build(secrets, url, **options):
+        settings = settings_of(url, options={"retailer_3": options})
+        found = Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper", **secrets})
+        return open_service("retailer_3", settings, found, clock=time.clock())
+
+    return build
 
 
 def page_of(*orders, cursor=None):
@@ -205,11 +219,13 @@ def test_the_question_is_for_the_half_open_window_in_quotes_oldest_change_first(
 
     first, second = (json.loads(seen.body) for seen in server.seen)
     window = "updated_at:>='2017-01-05T04:00:00Z' AND updated_at:<'2017-01-06T05:00:00Z'"
-    assert first["variables"] == {"first": 50, "lines": 100, "after": None, "query": window}
-    assert second["variables"] == first["variables"] | {"after": "c1"}
+    asked = {"first": 50, "lines": 100, "query": window, "limit": 5000}
+    assert first["variables"] == asked | {"after": None, "counted": True}
+    assert second["variables"] == asked | {"after": "c1", "counted": False}
     assert "sortKey: UPDATED_AT" in first["query"]
     assert server.seen[0].path == "/admin/api/2026-10/graphql.json"
-    assert [page.next_cursor for page in pages] == ["c1", None]
+    places = [page.next_cursor and json.loads(page.next_cursor) for page in pages]
+    assert places == [{"since": "2017-01-05T04:00:00Z", "after": "c1", "seen": 1}, None]
 
 
 def test_line_items_behind_the_first_page_of_them_are_fetched_into_their_order(scripted, reply, open_at):
@@ -312,3 +328,150 @@ def test_with_the_scope_for_all_orders_every_day_is_in_reach(scripted, reply, op
     )
 
     assert len(list(open_at("retailer_3", server.url).pages(WINDOW, None))) == 1
+
+
+def test_a_static_token_is_sent_as_it_is_and_its_scopes_are_asked_for_once(
+    scripted, reply, settings_of, time, open_with
+):
+    scopes = {"data": {"currentAppInstallation": {"accessScopes": [{"handle": "read_all_orders"}]}}}
+    server = scripted(
+        reply(body=page_of({"id": "1"}, cursor="c1")), reply(body=scopes), reply(body=page_of())
+    )
+    service = open_with({"RETAIL_RETAILER_3_ACCESS_TOKEN": "shpat-lasting"}, server.url, access="token")
+
+    list(service.pages(WINDOW, None))
+
+    assert {seen.headers["x-shopify-access-token"] for seen in server.seen} == {"shpat-lasting"}
+    assert [("accessScopes" in seen.body) for seen in server.seen] == [False, True, False]
+    assert server.tokens == 0
+
+
+def test_a_static_token_without_the_scope_for_all_orders_reaches_sixty_days(scripted, reply, open_with):
+    late = {"Date": "Mon, 06 Mar 2017 05:00:00 GMT"}
+    scopes = {"data": {"currentAppInstallation": {"accessScopes": [{"handle": "read_orders"}]}}}
+    server = scripted(reply(body=page_of(), headers=late), reply(body=scopes, headers=late))
+    service = open_with({"RETAIL_RETAILER_3_ACCESS_TOKEN": "shpat-lasting"}, server.url, access="token")
+
+    with pytest.raises(ExtractError, match="out of reach"):
+        list(service.pages(WINDOW, None))
+
+
+def test_a_static_token_that_is_refused_is_told_without_showing_it(scripted, reply, open_with):
+    refusal = {"errors": "[API] Invalid API key or access token shpat-lasting"}
+    server = scripted(reply(401, refusal), reply(401, refusal))
+    service = open_with({"RETAIL_RETAILER_3_ACCESS_TOKEN": "shpat-lasting"}, server.url, access="token")
+
+    with pytest.raises(ExtractError, match="HTTP 401") as caught:
+        list(service.pages(WINDOW, None))
+
+    assert "shpat-lasting" not in str(caught.value)
+    assert "RETAIL_RETAILER_3_" in caught.value.hint
+
+
+def test_with_a_static_token_no_other_secret_is_asked_for(open_with):
+    with pytest.raises(ConfigurationError) as caught:
+        open_with({}, "http://127.0.0.1:9", access="token")
+
+    [problem] = caught.value.problems
+    assert "RETAIL_RETAILER_3_ACCESS_TOKEN" in problem
+
+
+def cost(requested, available):
+    status = {"maximumAvailable": 2000.0, "currentlyAvailable": available, "restoreRate": 100.0}
+    return {"extensions": {"cost": {"requestedQueryCost": requested, "throttleStatus": status}}}
+
+
+def test_a_query_waits_until_the_bucket_holds_what_the_last_answer_said_it_costs(
+    scripted, reply, open_at, time
+):
+    server = scripted(
+        reply(body=page_of({"id": "1"}, cursor="c1") | cost(300, 1700)),
+        reply(body=page_of({"id": "2"}, cursor="c2") | cost(300, 50)),
+        reply(body=page_of({"id": "3"}) | cost(300, 1000)),
+    )
+
+    list(open_at("retailer_3", server.url).pages(WINDOW, None))
+
+    assert time.slept == [pytest.approx(2.5)]
+
+
+def orders_at(*changes, cursor=None):
+    """A page of orders that changed at these times."""
+    return page_of(*({"id": f"o-{at}", "updatedAt": at} for at in changes), cursor=cursor)
+
+
+def test_before_the_limit_of_objects_a_new_query_begins_at_the_last_orders_change(scripted, reply, open_at):
+    server = scripted(
+        reply(body=orders_at("2017-01-05T05:00:00Z", "2017-01-05T06:00:00Z", cursor="c2")),
+        reply(body=orders_at("2017-01-05T07:00:00Z", "2017-01-05T08:00:00Z", cursor="c4")),
+        reply(body=orders_at("2017-01-05T08:00:00Z", "2017-01-05T09:00:00Z")),
+    )
+    service = open_at("retailer_3", server.url, options={"page_size": 2, "most_objects": 4})
+
+    pages = list(service.pages(WINDOW, None))
+
+    asked = [json.loads(seen.body)["variables"] for seen in server.seen]
+    assert [each["after"] for each in asked] == [None, "c2", None]
+    assert asked[2]["query"] == "updated_at:>='2017-01-05T08:00:00Z' AND updated_at:<'2017-01-06T05:00:00Z'"
+    assert json.loads(pages[1].next_cursor) == {"since": "2017-01-05T08:00:00Z", "after": None, "seen": 0}
+
+
+def test_a_run_that_was_killed_before_a_new_query_begins_it(scripted, reply, open_at):
+    server = scripted(reply(body=orders_at("2017-01-05T08:00:00Z")))
+    place = json.dumps({"since": "2017-01-05T08:00:00Z", "after": None, "seen": 0})
+
+    list(open_at("retailer_3", server.url).pages(WINDOW, place))
+
+    [asked] = [json.loads(seen.body)["variables"] for seen in server.seen]
+    assert (asked["after"], asked["query"][:35]) == (None, "updated_at:>='2017-01-05T08:00:00Z'")
+
+
+def test_more_orders_in_one_second_than_the_limit_are_an_error_not_a_loop(scripted, reply, open_at):
+    second = ["2017-01-05T08:00:00Z"] * 2
+    server = scripted(
+        reply(body=orders_at(*second, cursor="c2")),
+        reply(body=orders_at("2017-01-05T07:59:59Z", "2017-01-05T08:00:00Z", cursor="c4")),
+        reply(body=orders_at(*second, cursor="c2")),
+        reply(body=orders_at("2017-01-05T08:00:01Z", "2017-01-05T08:00:00Z", cursor="c4")),
+    )
+    service = open_at("retailer_3", server.url, options={"page_size": 2, "most_objects": 4})
+
+    with pytest.raises(ExtractError, match=r"in the one second 2017-01-05T08:00:00Z") as caught:
+        list(service.pages(WINDOW, None))
+
+    assert "bulk_from_orders" in caught.value.hint
+    assert len(server.seen) == 4
+
+
+def test_a_limit_below_two_pages_is_a_problem_of_the_configuration(open_at):
+    with pytest.raises(ConfigurationError, match="most_objects must hold two pages"):
+        open_at("retailer_3", "http://127.0.0.1:9", options={"page_size": 50, "most_objects": 99})
+
+
+@pytest.mark.parametrize("cursor", ["eyJsYXN0X2lkIjo3fQ==", "{}", "[]", "7", '{"since": "x", "after": null}'])
+def test_a_cursor_of_an_earlier_version_has_the_day_walked_from_its_start(open_at, cursor):
+    with pytest.raises(CursorExpiredError, match="none of this version's"):
+        list(open_at("retailer_3", "http://127.0.0.1:9").pages(WINDOW, cursor))
+
+
+def test_a_cursor_that_shopify_refuses_has_the_day_walked_from_its_start(scripted, reply, open_at):
+    error = {"message": "Invalid cursor for current pagination sort."}
+    server = scripted(reply(body={"data": None, "errors": [error]}))
+    place = json.dumps({"since": "2017-01-05T04:00:00Z", "after": "c1", "seen": 50})
+
+    with pytest.raises(CursorExpiredError, match="Invalid cursor"):
+        list(open_at("retailer_3", server.url).pages(WINDOW, place))
+
+
+def test_a_plan_asks_shopify_once_for_a_count(scripted, reply, open_at):
+    server = scripted(reply(body={"data": {"ordersCount": {"count": 1000, "precision": "EXACT"}}}))
+    other = Window(date(2017, 1, 6), datetime(2017, 1, 6, 4, tzinfo=UTC), datetime(2017, 1, 7, 5, tzinfo=UTC))
+
+    estimate = open_at("retailer_3", server.url).estimate([WINDOW, other])
+
+    [seen] = server.seen
+    assert "updated_at:>='2017-01-05T04:00:00Z' AND updated_at:<'2017-01-07T05:00:00Z'" in seen.body
+    assert (estimate.orders, estimate.asked) == (1000, 1)
+    assert estimate.calls == 20 + 100  # pages of 50, and the ledger of each tenth order
+    assert estimate.quota_seconds == pytest.approx((20 * 300 + 100 * 90 - 1900) / 100)
+    assert "100 points a second" in estimate.quota

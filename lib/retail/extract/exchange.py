@@ -49,8 +49,8 @@ class Dialect(Protocol):
     def secrets(self) -> tuple[Secret, ...]:
         """What must never be shown, even where the retailer repeats it in an answer."""
 
-    def token_request(self) -> Request:
-        """The request that is answered with `access_token` and `expires_in` in seconds."""
+    def token_request(self) -> Request | Secret:
+        """The request that is answered with `access_token` and `expires_in` in seconds; or a lasting token."""
 
     def headers(self, token: str) -> dict[str, str]:
         """What every request carries."""

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
+from math import inf
 from typing import Final
 
 import requests
@@ -19,6 +20,7 @@ from retail.extract.answers import JSON, dump, parse, text
 from retail.extract.exchange import Answer, Clock, Dialect, Request, retry_after
 from retail.extract.privacy import without_e_mail
 from retail.extract.quota import SHORT_WAIT, Patience, Quota, QuotaWait
+from retail.secrets import Secret
 from retail.settings import ExtractSettings
 
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -137,6 +139,9 @@ class HttpClient:
 
     def _fetch_token(self) -> str:
         request = self._dialect.token_request()
+        if isinstance(request, Secret):
+            self._token_ends = inf
+            return request.reveal()
         answer = self._send(request)
         token = text(answer.body, "access_token")
         if answer.status != 200 or token is None:
@@ -216,7 +221,9 @@ class HttpClient:
 
     def _refused(self, request: Request, answer: Answer) -> ExtractError:
         secrets = f"RETAIL_{self._retailer_id.upper()}_…"
-        if answer.status in (401, 403) or request.url == self._dialect.token_request().url:
+        asked_for_token = self._dialect.token_request()
+        is_token_request = isinstance(asked_for_token, Request) and request.url == asked_for_token.url
+        if answer.status in (401, 403) or is_token_request:
             hint = f"see that the secrets {secrets} are right and the application is allowed to read orders"
         elif 300 <= answer.status < 400:
             hint = f"retailers.{self._retailer_id}.base_url must be the API's own address, it sends elsewhere"

@@ -3,114 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from functools import partial
-from typing import Any, ClassVar, Final
+from math import ceil
+from typing import Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+import structlog
+from pydantic import Field, model_validator
 
 from retail.errors import ExtractError
-from retail.extract import amounts, privacy, shopify_sales
-from retail.extract.answers import JSON, at, dump, entries, text
-from retail.extract.exchange import Answer, Clock, Request, answered_at
-from retail.extract.http import AGAIN, HttpClient
+from retail.extract import privacy, shopify_sales
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.exchange import Answer, Clock, answered_at
+from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.shopify_api import ShopifyApi
+from retail.extract.shopify_bulk import BulkReader
+from retail.extract.shopify_dialect import ClientCredentials, ShopifyDialect, StaticToken, points
 from retail.extract.shopify_products import ShopifyProducts
+from retail.extract.shopify_queries import COUNT, ORDERS, PATH, SCOPES
+from retail.extract.shopify_walk import Bulk, Paged, orders_of, place_of
 from retail.extract.windows import Window
-from retail.secrets import Secret, Secrets
+from retail.secrets import Secrets
 from retail.settings import RetailerSettings, Settings
 
-VERSION: Final = "2026-10"
-PATH: Final = f"/admin/api/{VERSION}/graphql.json"
-# Without this scope older orders are left out.
 # The bucket of the standard plan; every answer tells the shop's own.
 POINTS: Final = 2_000
 POINTS_A_SECOND: Final = 100
+# Without this scope older orders are left out.
 ALL_ORDERS: Final = "read_all_orders"
 REACH: Final = timedelta(days=60)
+# How far Shopify lets one query be paged through.
+MOST_OBJECTS: Final = 25_000
+# For a plan only: which share of orders changes after its sale, and what the two questions cost in points.
+CHANGING: Final = 0.1
+PAGE_POINTS, LEDGER_POINTS = 300, 90
 
-_LINES: Final = """
-  pageInfo { hasNextPage endCursor }
-  nodes {
-    id sku title vendor quantity currentQuantity isGiftCard
-    product { id productType }
-    variant { id }
-    originalTotalSet { shopMoney { amount currencyCode } presentmentMoney { amount currencyCode } }
-    originalUnitPriceSet { shopMoney { amount currencyCode } }
-    discountedTotalSet { shopMoney { amount currencyCode } }
-    discountAllocations { allocatedAmountSet { shopMoney { amount currencyCode } } }
-    taxLines { title rate priceSet { shopMoney { amount currencyCode } } }
-  }"""
-ORDERS: Final = f"""query Orders($first: Int!, $lines: Int!, $after: String, $query: String!) {{
-  orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
-    pageInfo {{ hasNextPage endCursor }}
-    nodes {{
-      id name createdAt processedAt updatedAt cancelledAt test currencyCode taxesIncluded sourceName
-      customer {{ id }}
-      retailLocation {{ id name }}
-      lineItems(first: $lines) {{ {_LINES} }}
-    }}
-  }}
-}}"""
-MORE_LINES: Final = f"""query MoreLines($order: ID!, $lines: Int!, $after: String) {{
-  order(id: $order) {{ lineItems(first: $lines, after: $after) {{ {_LINES} }} }}
-}}"""
+log = structlog.get_logger(__name__)
 
 
 class ShopifyOptions(Options):
-    """Both page sizes make a query's cost, which Shopify limits to 1,000 points."""
+    """How a shop is read.
 
+    `access` tells whether there is the static token of an older application, or client credentials that buy tokens.
+    Both page sizes make a query's cost, which Shopify limits to 1,000 points. A window of `bulk_from_orders` orders or
+    more is read by a bulk operation, which may take `bulk_wait_seconds`; never, where that is null.
+    """
+
+    access: Literal["client_credentials", "token"] = "client_credentials"
     token_url: WebAddress | None = None
     page_size: int = Field(default=50, ge=1, le=250)
     lines_page_size: int = Field(default=100, ge=1, le=250)
+    most_objects: int = Field(default=MOST_OBJECTS, ge=2, le=MOST_OBJECTS)
+    bulk_from_orders: int | None = Field(default=5_000, ge=1)
+    bulk_wait_seconds: float = Field(default=6 * 3600, gt=0)
 
-
-class ShopifyDialect:
-    """Client credentials buy tokens of a day; "later" is a GraphQL error in an answer with status 200."""
-
-    def __init__(self, token_url: str, *, client_id: Secret, client_secret: Secret) -> None:
-        self.secrets = (client_id, client_secret)
-        self._token_url = token_url
-
-    def token_request(self) -> Request:
-        client_id, client_secret = (secret.reveal() for secret in self.secrets)
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret,
-        }
-        return Request(method="POST", url=self._token_url, form=form)
-
-    def headers(self, token: str) -> dict[str, str]:
-        return {
-            "X-Shopify-Access-Token": token,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
-
-    def token_refused(self, answer: Answer) -> bool:
-        return answer.status == 401
-
-    def throttled(self, answer: Answer) -> bool:
-        messages = {text(each, "message") for each in entries(answer.body, "errors") or []}
-        return answer.status == 429 or "THROTTLED" in _codes(answer) or "Throttled" in messages
-
-    def wait(self, answer: Answer, now: datetime) -> float | None:
-        del now
-        if self.throttled(answer):
-            return _until_affordable(at(answer.body, "extensions", "cost"))
-        return 1.0 if "INTERNAL_SERVER_ERROR" in _codes(answer) else None
-
-    def learn(self, answer: Answer, quota: Quota) -> None:
-        status = at(answer.body, "extensions", "cost", "throttleStatus")
-        available, burst, rate = (
-            amounts.number(at(status, name))
-            for name in ("currentlyAvailable", "maximumAvailable", "restoreRate")
-        )
-        quota.learn(available=_finite(available), burst=_finite(burst), per_second=_finite(rate))
+    @model_validator(mode="after")
+    def _pages_fit(self) -> ShopifyOptions:
+        if self.most_objects < 2 * self.page_size:
+            raise ValueError("most_objects must hold two pages of page_size at least")
+        return self
 
 
 class Shopify:
@@ -129,24 +83,29 @@ class Shopify:
         self._retailer_id = retailer_id
         self._base_url = retailer.base_url
         self._options = ShopifyOptions(**retailer.options)
-        client_id, client_secret = (
-            secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
-        )
         self._pepper = secrets.require("customer_pepper")
-        dialect = ShopifyDialect(
-            self._options.token_url or f"{self._base_url}/admin/oauth/access_token",
-            client_id=client_id,
-            client_secret=client_secret,
+        found = [secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)]
+        access = (
+            StaticToken(found[0])
+            if self._options.access == "token"
+            else ClientCredentials(
+                self._options.token_url or f"{self._base_url}/admin/oauth/access_token", *found
+            )
         )
+        dialect = ShopifyDialect(access)
         self._clock = clock
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
         self._quota = Quota(burst=POINTS, per_second=POINTS_A_SECOND, monotonic=clock.monotonic)
+        self._api = ShopifyApi(
+            retailer_id, self._base_url, self._http, self._quota, lines=self._options.lines_page_size
+        )
+        self._bulk = BulkReader(self._api, settings.extract, clock, patience=self._options.bulk_wait_seconds)
+        self._scopes: frozenset[str] | None = None
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
         """See Service."""
-        del options
-        return ("client_id", "client_secret")
+        return ("access_token",) if options.get("access") == "token" else ("client_id", "client_secret")
 
     @classmethod
     def sales(cls, retailer_id: str, retailer: RetailerSettings) -> shopify_sales.ShopifySales:
@@ -154,13 +113,38 @@ class Shopify:
         return shopify_sales.ShopifySales(retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone))
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
-        """See Service. The cursor is the `endCursor` of the page before, which does not expire."""
-        fetch = partial(self._page, window)
-        return follow(fetch, orders=shopify_sales.orders, cursor=cursor, retailer_id=self._retailer_id)
+        """See Service. The cursor is a `Paged` or a `Bulk` place."""
+        place = place_of(cursor, retailer_id=self._retailer_id) if cursor is not None else None
+        if isinstance(place, Bulk):
+            yield from self._in_bulk(place)
+            return
+        if place is None and self._options.bulk_from_orders is not None:
+            first = self._ask(window, Paged.of(window), counted=True)
+            if self._is_for_bulk(first) and (bulk := self._bulk.begin(Paged.of(window).search(window))):
+                # Kept before it runs, so that a run that is killed goes on with the same operation.
+                yield Page(_page_of([]), bulk.cursor)
+                yield from self._in_bulk(bulk)
+                return
+        else:
+            first = None
+        fetch = partial(self._page, window, first)
+        yield from follow(fetch, orders=orders_of, cursor=cursor, retailer_id=self._retailer_id)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """See Service."""
-        raise NotImplementedError
+        """See Service. Shopify counts at once what changed from the first window to the last."""
+        search = Paged.of(windows[0]).search(windows[-1])
+        answer = self._api.ask(COUNT, {"query": search}, "data", "ordersCount").body
+        orders = int(points(at(answer, "data", "ordersCount", "count")) or 0)
+        pages = max(len(windows), ceil(orders / self._options.page_size))
+        ledgers = ceil(orders * CHANGING)
+        spent = pages * PAGE_POINTS + ledgers * LEDGER_POINTS
+        return Estimate(
+            orders=orders,
+            calls=pages + ledgers,
+            quota_seconds=self._quota.seconds_for(1, cost=spent),
+            quota=f"{self._quota.per_second:g} points a second, a page of orders up to {PAGE_POINTS}",
+            asked=1,
+        )
 
     def catalog(self) -> ShopifyProducts:
         """The shop's products and locations, paid from the same bucket as its orders."""
@@ -172,102 +156,84 @@ class Shopify:
             clock=self._clock,
         )
 
-    def _page(self, window: Window, cursor: str | None) -> Page:
-        start, end = (f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in (window.start, window.end))
+    def _page(self, window: Window, first: Answer | None, cursor: str | None) -> Page:
+        place = place_of(cursor, retailer_id=self._retailer_id) if cursor is not None else Paged.of(window)
+        if not isinstance(place, Paged):
+            raise TypeError("a page does not lead into a bulk operation")
+        answer = first if first is not None and cursor is None else self._ask(window, place)
+        orders = orders_of(answer.body)
+        following = place.behind(
+            orders,
+            self._api.next_cursor(at(answer.body, "data", "orders")),
+            page_size=self._options.page_size,
+            most=self._options.most_objects,
+            retailer_id=self._retailer_id,
+        )
+        for order in orders:
+            self._api.complete(order)
+        return Page(self._stripped(answer.body), following.cursor if following else None)
+
+    def _in_bulk(self, place: Bulk) -> Iterator[Page]:
+        for orders, following in self._bulk.pages(place):
+            for order in orders:
+                self._api.complete(order)
+            yield Page(self._stripped(_page_of(orders)), following.cursor if following else None)
+
+    def _ask(self, window: Window, place: Paged, *, counted: bool = False) -> Answer:
         variables: dict[str, JSON] = {
             "first": self._options.page_size,
             "lines": self._options.lines_page_size,
-            "after": cursor,
-            # Without the quotes Shopify takes the time apart at its colons, and does not say so.
-            "query": f"updated_at:>='{start}' AND updated_at:<'{end}'",
+            "after": place.after,
+            "query": place.search(window),
+            "counted": counted,
+            "limit": self._options.bulk_from_orders,
         }
-        answer = self._ask(ORDERS, variables, "data", "orders", "nodes")
+        answer = self._api.ask(ORDERS, variables, "data", "orders", "nodes")
         self._check_reach(answer, window)
-        body = answer.body
-        for order in shopify_sales.orders(body):
-            self._complete(order)
+        return answer
+
+    def _is_for_bulk(self, first: Answer) -> bool:
+        """Whether the first page says that the window holds so many orders. Counting stops at the limit."""
+        count = points(at(first.body, "data", "ordersCount", "count")) or 0
+        limit = self._options.bulk_from_orders
+        return limit is not None and count >= limit
+
+    def _stripped(self, answer: JSON) -> JSON:
         name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
-        following = self._next_cursor(at(body, "data", "orders"))
-        return Page(privacy.strip(body, privacy.SHOPIFY, name=name), following)
-
-    def _complete(self, order: JSON) -> None:
-        """Put the line items behind the first page of them into the order."""
-        lines = at(order, "lineItems")
-        nodes = entries(lines, "nodes")
-        if not isinstance(lines, dict) or nodes is None:
-            return
-        seen: set[str] = set()
-        while (cursor := self._next_cursor(lines)) is not None:
-            if cursor in seen:
-                raise ExtractError(
-                    f"{self._retailer_id}: order {text(order, 'id')}: the cursor of its lines does not advance",
-                    hint=AGAIN,
-                )
-            seen.add(cursor)
-            variables: dict[str, JSON] = {
-                "order": at(order, "id"),
-                "lines": self._options.lines_page_size,
-                "after": cursor,
-            }
-            path = ("data", "order", "lineItems")
-            body = self._ask(MORE_LINES, variables, *path, "nodes").body
-            nodes += entries(body, *path, "nodes") or []
-            lines["pageInfo"] = at(body, *path, "pageInfo")
-
-    def _next_cursor(self, connection: JSON) -> str | None:
-        more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
-        if not isinstance(more, bool) or (more and cursor is None):
-            raise ExtractError(
-                f"{self._retailer_id}: a page of POST {PATH} does not tell whether and where it goes on",
-                hint=AGAIN,
-            )
-        return cursor if more else None
+        return privacy.strip(answer, privacy.SHOPIFY, name=name)
 
     def _check_reach(self, answer: Answer, window: Window) -> None:
-        now, scope = answered_at(answer.headers) or self._clock.now(), self._http.scope
-        if scope is not None and ALL_ORDERS not in scope.split(",") and window.start < now - REACH:
+        """Without the scope for all orders older ones are silently missing, changed lately or not."""
+        now = answered_at(answer.headers) or self._clock.now()
+        if ALL_ORDERS in self._granted():
+            return
+        if window.start < now - REACH:
             raise ExtractError(
                 f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Shopify shows this "
                 f"application the orders of {REACH.days} days only, and does not say so",
                 hint=f"give the application the scope {ALL_ORDERS}",
             )
 
-    def _ask(self, query: str, variables: dict[str, JSON], *path: str) -> Answer:
-        """The answer to a query, whole and with a list at `path`: half an answer is none."""
-        json: JSON = {"query": query, "variables": dict(variables)}
-        answer = self._http.ask(
-            Request(method="POST", url=self._base_url + PATH, json=json), quota=self._quota
-        )
-        errors = at(answer.body, "errors")
-        if errors or entries(answer.body, *path) is None:
-            said = privacy.without_e_mail(dump(errors))[:300]
-            raise ExtractError(
-                f"{self._retailer_id}: Shopify refuses the query: {said}",
-                hint="too costly: lower options.page_size or options.lines_page_size; "
-                "access denied: give the application read_orders and read_products",
-            )
-        return answer
+    def _granted(self) -> frozenset[str]:
+        """The application's scopes, which come with its token; for a static token they are asked for, once."""
+        if self._scopes is None:
+            if self._http.scope is not None:
+                granted = self._http.scope.split(",")
+            else:
+                path = ("data", "currentAppInstallation", "accessScopes")
+                found = entries(self._api.ask(SCOPES, {}, *path).body, *path) or []
+                granted = [text(each, "handle") or "" for each in found]
+            self._scopes = frozenset(granted)
+            if ALL_ORDERS not in self._scopes:
+                log.warning(
+                    "old_orders_not_shown",
+                    retailer_id=self._retailer_id,
+                    why=f"the application has not the scope {ALL_ORDERS}: what changes of orders older than "
+                    f"{REACH.days} days, refunds too, is not seen",
+                )
+        return self._scopes
 
 
-def _until_affordable(cost: JSON) -> float:
-    """Seconds until the bucket has refilled to what the query was priced at."""
-    wanted, held, rate = (
-        amounts.number(at(cost, *path))
-        for path in (
-            ("requestedQueryCost",),
-            ("throttleStatus", "currentlyAvailable"),
-            ("throttleStatus", "restoreRate"),
-        )
-    )
-    missing = amounts.less(wanted, held)
-    if missing is None or rate is None or not amounts.is_positive(missing) or not amounts.is_positive(rate):
-        return 1.0
-    return float(missing / rate)
-
-
-def _codes(answer: Answer) -> set[str | None]:
-    return {text(each, "extensions", "code") for each in entries(answer.body, "errors") or []}
-
-
-def _finite(value: Decimal | None) -> float | None:
-    return float(value) if value is not None and value.is_finite() else None
+def _page_of(orders: list[JSON]) -> JSON:
+    """A page as one is answered, of orders that came otherwise."""
+    return {"data": {"orders": {"nodes": orders}}}

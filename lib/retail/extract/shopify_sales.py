@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from retail.extract import amounts, instants
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.service import Skipped, cancelled, unreadable
+from retail.extract.shopify_ledger import Ledger, needs_ledger
+from retail.extract.shopify_nodes import number_of, shop_money
+from retail.extract.shopify_walk import orders_of
 from retail.records import SalesRecord
+
+__all__ = ["ShopifySales", "number_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopifySales:
     """Makes records of answers. A line's net total is its original total less its discount allocations.
 
-    All amounts are in the shop's currency. Where a shop's prices include tax, the tax comes off the total too;
-    unit price and discount then are as the shop shows them. Ids are the numbers behind the last `/` of a gid.
+    An order that changed after its sale is told by its ledger instead, see `shopify_ledger`. All amounts are in the
+    shop's currency. Where a shop's prices include tax, the tax comes off the total too; unit price and discount then
+    are as the shop shows them. Ids are the numbers behind the last `/` of a gid.
     """
 
     retailer_id: str
@@ -26,7 +32,7 @@ class ShopifySales:
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """See Service."""
-        for place, order in enumerate(orders(answer)):
+        for place, order in enumerate(orders_of(answer)):
             yield from self._order(order, f"{source}#/answer/data/orders/nodes/{place}")
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
@@ -34,56 +40,60 @@ class ShopifySales:
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=number_of(order))
             return
-        for place, line in enumerate(lines):
-            record = self._line(order, line, f"{source_ref}/lineItems/nodes/{place}")
+        head = self._head(order, source_ref)
+        records = [
+            self._line(head, order, line, f"{source_ref}/lineItems/nodes/{place}")
+            for place, line in enumerate(lines)
+        ]
+        # Pages that an earlier version fetched do not tell what changed, and are read as it read them.
+        if needs_ledger(order):
+            known = {record.line_id: record for record in records if record.line_id is not None}
+            yield from Ledger(order=order, head=head, lines=known, zone=self.zone).records(source_ref)
+            return
+        is_cancelled = at(order, "cancelledAt") is not None
+        for line, record in zip(lines, records, strict=True):
             reason = _skip_reason(order, line)
-            yield Skipped(reason, record) if reason else record
+            ended = cancelled(record) if is_cancelled else record
+            yield Skipped(reason, ended) if reason else ended
 
-    def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+    def _head(self, order: JSON, source_ref: str) -> SalesRecord:
+        """What all lines of an order share."""
         sold_at = instants.from_iso(at(order, "processedAt") or at(order, "createdAt"))
-        quantity = amounts.number(at(line, "quantity"))
-        gross = _shop_money(line, "originalTotalSet")
-        discount = amounts.total(_each(line, "discountAllocations", "allocatedAmountSet"))
-        tax = amounts.total(_each(line, "taxLines", "priceSet"))
-        price = at(line, "originalUnitPriceSet", "shopMoney", "amount")
-        in_price = tax if at(order, "taxesIncluded") is True else amounts.ZERO
-        record = SalesRecord(
-            retailer_id=self.retailer_id,
-            transaction_id=number_of(order),
-            line_id=number_of(line),
-            record_type="sale",
+        return replace(
+            unreadable(self.retailer_id, source_ref, transaction_id=number_of(order)),
             status="completed",
             sold_at=sold_at,
             updated_at=instants.from_iso(at(order, "updatedAt")),
             business_date=instants.business_date(sold_at, self.zone),
+            customer_id=text(order, "customer", "id"),
+            store_id=number_of(order, "retailLocation"),
+            store_name=text(order, "retailLocation", "name"),
+            currency=text(order, "currencyCode"),
+        )
+
+    def _line(self, head: SalesRecord, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+        quantity = amounts.number(at(line, "quantity"))
+        gross = shop_money(line, "originalTotalSet")
+        discount = amounts.total(_each(line, "discountAllocations", "allocatedAmountSet"))
+        tax = amounts.total(_each(line, "taxLines", "priceSet"))
+        price = at(line, "originalUnitPriceSet", "shopMoney", "amount")
+        in_price = tax if at(order, "taxesIncluded") is True else amounts.ZERO
+        return replace(
+            head,
+            line_id=number_of(line),
+            record_type="sale",
             product_id=_product_id(line),
             product_name=text(line, "title"),
             brand=text(line, "vendor"),
             category=text(line, "product", "productType"),
-            customer_id=text(order, "customer", "id"),
-            store_id=number_of(order, "retailLocation"),
-            store_name=text(order, "retailLocation", "name"),
             quantity=amounts.plain(quantity),
             unit_price=amounts.plain(amounts.unit_price(price, gross=gross, quantity=quantity)),
             discount_amount=amounts.plain(amounts.size(discount)),
             tax_amount=amounts.plain(tax),
             total_amount=amounts.plain(amounts.less(gross, amounts.size(discount), in_price)),
-            currency=text(line, "originalTotalSet", "shopMoney", "currencyCode")
-            or text(order, "currencyCode"),
+            currency=text(line, "originalTotalSet", "shopMoney", "currencyCode") or head.currency,
             source_ref=source_ref,
         )
-        return cancelled(record) if at(order, "cancelledAt") is not None else record
-
-
-def orders(answer: JSON) -> list[JSON]:
-    """The orders of one page."""
-    return entries(answer, "data", "orders", "nodes") or []
-
-
-def number_of(node: JSON, *path: str) -> str | None:
-    """The number in a node's global id: `gid://shopify/Order/123` is 123, as in the REST API."""
-    found = text(node, *path, "id")
-    return None if found is None else found.rsplit("/", 1)[-1] or None
 
 
 def _skip_reason(order: JSON, line: JSON) -> str | None:
@@ -103,10 +113,6 @@ def _product_id(line: JSON) -> str | None:
     return text(line, "sku")
 
 
-def _shop_money(node: JSON, name: str) -> Decimal | None:
-    return amounts.number(at(node, name, "shopMoney", "amount"))
-
-
 def _each(line: JSON, listed: str, name: str) -> list[Decimal | None] | None:
     parts = entries(line, listed)
-    return None if parts is None else [_shop_money(part, name) for part in parts]
+    return None if parts is None else [shop_money(part, name) for part in parts]

@@ -1,0 +1,158 @@
+"""One shop's GraphQL: a query is asked within its price, half an answer is none, and connections are read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from retail.errors import ExtractError, RefusedError
+from retail.extract import privacy
+from retail.extract.answers import JSON, at, dump, entries, text
+from retail.extract.exchange import Answer, Request
+from retail.extract.http import AGAIN, HttpClient
+from retail.extract.quota import Quota
+from retail.extract.shopify_dialect import points
+from retail.extract.shopify_ledger import needs_ledger
+from retail.extract.shopify_queries import LEDGER, MORE_LINES, PATH
+
+# What a query is taken to cost until its first answer tells.
+_FIRST_COST = 100.0
+_AGREEMENTS, _SALES = 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifyApi:
+    """Asks one shop; `lines` is how many line items of an order are asked for at once."""
+
+    retailer_id: str
+    base_url: str
+    http: HttpClient
+    quota: Quota
+    lines: int
+    _costs: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Answer:
+        """The answer to a query, whole and with something at `path`.
+
+        Raises RefusedError, of status 400, where the query is refused: with a cursor that is no longer good, too.
+        """
+        json: JSON = {"query": query, "variables": dict(variables)}
+        request = Request(method="POST", url=self.base_url + PATH, json=json)
+        cost = self._costs.get(query, _FIRST_COST)
+        answer = self.http.ask(request, quota=self.quota, cost=cost)
+        priced = points(at(answer.body, "extensions", "cost", "requestedQueryCost"))
+        if priced is not None and priced > 0:
+            self._costs[query] = priced
+        errors = at(answer.body, "errors")
+        if errors or at(answer.body, *path) is None:
+            said = privacy.without_e_mail(dump(errors))[:300]
+            raise RefusedError(
+                f"{self.retailer_id}: Shopify refuses the query: {said}",
+                hint="too costly: lower options.page_size or options.lines_page_size; "
+                "access denied: give the application read_orders and read_products",
+                status=400,
+            )
+        return answer
+
+    def complete(self, order: JSON) -> None:
+        """Put into the order the line items behind its first page of them, and its ledger where it has changed."""
+        lines = at(order, "lineItems")
+        if isinstance(lines, dict) and "pageInfo" in lines:
+            self._complete_lines(order, lines)
+        if isinstance(order, dict) and needs_ledger(order):
+            order["agreements"] = {"nodes": self._agreements(order)}
+
+    def next_cursor(self, connection: JSON) -> str | None:
+        """Where the next page begins; None on the last one. Raises ExtractError where it does not tell."""
+        more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
+        if not isinstance(more, bool) or (more and cursor is None):
+            raise ExtractError(
+                f"{self.retailer_id}: a page of POST {PATH} does not tell whether and where it goes on",
+                hint=AGAIN,
+            )
+        return cursor if more else None
+
+    def _complete_lines(self, order: JSON, lines: dict[str, JSON]) -> None:
+        nodes = entries(lines, "nodes")
+        if nodes is None:
+            return
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its lines")
+        path = ("data", "order", "lineItems")
+        while (cursor := self.next_cursor(lines)) is not None:
+            variables = {"order": at(order, "id"), "lines": self.lines, "after": cursors.new(cursor)}
+            body = self._list(MORE_LINES, variables, *path, "nodes")
+            nodes += entries(body, *path, "nodes") or []
+            lines["pageInfo"] = at(body, *path, "pageInfo")
+
+    def _agreements(self, order: JSON) -> list[JSON]:
+        """All agreements of an order, each with all of its sales."""
+        found: list[JSON] = []
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its agreements")
+        after: str | None = None
+        while True:
+            connection = self._ledger(order, after=after, agreements=_AGREEMENTS)
+            before = after
+            for edge in entries(connection, "edges") or []:
+                agreement = at(edge, "node")
+                if isinstance(agreement, dict):
+                    agreement["sales"] = {"nodes": self._sales(order, agreement, before)}
+                found.append(agreement)
+                before = text(edge, "cursor")
+            after = self.next_cursor(connection)
+            if after is None:
+                return found
+            cursors.new(after)
+
+    def _sales(self, order: JSON, agreement: JSON, before: str | None) -> list[JSON] | None:
+        """All sales of the agreement that comes behind the cursor `before`; None where the first page has no list."""
+        sales, found = at(agreement, "sales"), entries(agreement, "sales", "nodes")
+        if found is None:
+            return None
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its sales")
+        while (cursor := self.next_cursor(sales)) is not None:
+            connection = self._ledger(order, after=before, agreements=1, after_sale=cursors.new(cursor))
+            same = at(connection, "edges", 0, "node")
+            more = entries(same, "sales", "nodes")
+            if text(same, "id") != text(agreement, "id") or more is None:
+                raise ExtractError(
+                    f"{self.retailer_id}: order {text(order, 'id')}: its ledger changed while it was read",
+                    hint=AGAIN,
+                )
+            found += more
+            sales = at(same, "sales")
+        return found
+
+    def _ledger(
+        self, order: JSON, *, after: str | None, agreements: int, after_sale: str | None = None
+    ) -> JSON:
+        variables: dict[str, JSON] = {
+            "order": at(order, "id"),
+            "agreements": agreements,
+            "after": after,
+            "sales": _SALES,
+            "afterSale": after_sale,
+        }
+        path = ("data", "order", "agreements")
+        return at(self._list(LEDGER, variables, *path, "edges"), *path)
+
+    def _list(self, query: str, variables: Mapping[str, JSON], *path: str) -> JSON:
+        """The body of an answer with a list at `path`."""
+        body = self.ask(query, variables, *path).body
+        if entries(body, *path) is None:
+            raise ExtractError(f"{self.retailer_id}: Shopify answers no list at {'.'.join(path)}", hint=AGAIN)
+        return body
+
+
+class _Cursors:
+    """Stops a walk whose cursor comes again."""
+
+    def __init__(self, retailer_id: str, what: str) -> None:
+        self._message = f"{retailer_id}: {what} does not advance"
+        self._seen: set[str] = set()
+
+    def new(self, cursor: str) -> str:
+        """The same cursor. Raises ExtractError where it was there before."""
+        if cursor in self._seen:
+            raise ExtractError(self._message, hint=AGAIN)
+        self._seen.add(cursor)
+        return cursor
