@@ -274,6 +274,7 @@ def test_variants_of_shopify_are_searched_by_exact_sku_and_the_oldest_is_taken(o
             productType="Cups",
             category={"name": "Mugs"},
         ),
+        variant(10, "MUG", title="Newer mug"),
         variant(3, "mug", title="Another"),
         variant(4, "O'NEILL\\1", title="Hat", vendor="", productType="Hats", category=None),
     ]
