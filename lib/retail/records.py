@@ -24,6 +24,7 @@ TYPES: Final[dict[str, str]] = {
     "discount_amount": "decimal(18,4)",
     "tax_amount": "decimal(18,4)",
     "total_amount": "decimal(18,4)",
+    "mapping_version": "int",
 }
 
 REQUIRED: Final = (
@@ -49,8 +50,9 @@ class SalesRecord:
 
     retailer_id, transaction_id, line_id are the natural key. Amounts are decimal text in `currency`,
     without tax; `total_amount` is the line's net total. Times are ISO 8601 in UTC with microseconds and `Z`;
-    `business_date` is the date of `sold_at` in the retailer's time zone. `source_ref` names the payload
-    object and the JSON pointer in it. It stands last, so that a cut-off line is always seen to be one.
+    `business_date` is the date of `sold_at` in the retailer's time zone. `mapping_version` is that of our code
+    which made the record. `source_ref` names the payload object and the JSON pointer in it. It stands last, so that
+    a cut-off line is always seen to be one.
     """
 
     retailer_id: str | None
@@ -78,6 +80,7 @@ class SalesRecord:
     tax_amount: str | None = None
     total_amount: str | None
     currency: str | None
+    mapping_version: str | None = None
     source_ref: str
 
     @property

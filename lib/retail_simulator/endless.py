@@ -11,6 +11,15 @@ ENDLESS = "ZW5kbGVzcw=="
 Json = dict[str, Any]
 
 
+def is_first_page(scope: Scope, request: bytes) -> bool:
+    """Whether the request asks for the beginning of a list: it has no token, cursor or offset."""
+    query = parse_qs(scope["query_string"].decode())
+    if query.keys() & {"paginationToken", "hasMoreElements", "offset"}:
+        return False
+    variables = json.loads(request).get("variables") or {} if request else {}
+    return not any(text for name, text in variables.items() if "after" in name or "cursor" in name)
+
+
 def without_endless_token(scope: Scope) -> Scope:
     """The request as the retailer would know it."""
     pairs = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)

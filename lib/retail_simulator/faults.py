@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from retail_simulator.endless import name_itself, without_endless_token
+from retail_simulator.endless import is_first_page, name_itself, without_endless_token
 from retail_simulator.fault_answers import Answer
 from retail_simulator.traffic import DATA_PATHS, retailer_of
 
@@ -142,8 +142,8 @@ class SpoilRequests:
             await self._own[retailer][kind]()(scope, receive, send)
         elif kind == "drop":
             await _hang_up(scope, receive)
-        elif kind == "repeated_page" and retailer in self._previous:
-            await Response(self._previous[retailer], media_type="application/json")(scope, receive, send)
+        elif kind == "repeated_page":
+            await self._repeat(retailer, scope, receive, send)
         elif kind in ("cut", "broken_json") or self._faults.is_endless(retailer):
             await self._spoil(retailer, kind, scope, receive, send)
         else:
@@ -164,6 +164,17 @@ class SpoilRequests:
         await self._app(scope, receive, remember)
         if statuses == [200]:
             self._previous[retailer] = b"".join(parts)
+
+    async def _repeat(self, retailer: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page before this one again; a first page repeats none."""
+        request = await _body_of(receive)
+        if is_first_page(scope, request) or retailer not in self._previous:
+            whole = await self._whole(scope, request)
+            if whole.start["status"] == 200:
+                self._previous[retailer] = whole.body
+            await whole.send_on(send)
+            return
+        await Response(self._previous[retailer], media_type="application/json")(scope, receive, send)
 
     async def _spoil(
         self, retailer: str, kind: str | None, scope: Scope, receive: Receive, send: Send

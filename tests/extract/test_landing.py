@@ -28,6 +28,8 @@ TEST = ["T3", "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "99.99", "test_o
 class Listed:
     """A mapping whose answers are lists of lines, the reason to skip one behind it."""
 
+    MAPPING_VERSION = 7
+
     def records(self, answer, source):
         for place, (transaction, line, updated, day, amount, *reason) in enumerate(answer):
             record = replace(
@@ -81,6 +83,14 @@ def test_a_raw_file_is_one_record_a_line_with_every_field(lake):
     assert (result.key, result.rows) == (KEY, 2)
     assert [list(line) for line in lines] == [list(FIELDS)] * 2
     assert lake.read(KEY).endswith(b"}\n")
+
+
+def test_a_line_says_which_version_of_the_mapping_made_it(lake):
+    keep(lake, [OLD])
+
+    _, [line] = landed(lake)
+
+    assert line["mapping_version"] == "7"
 
 
 def test_a_later_version_supersedes_an_earlier_one_whatever_the_order_they_came_in(lake):

@@ -204,3 +204,31 @@ def test_a_merge_that_was_committed_before_the_kill_is_not_done_twice(make_conte
 
 def _values(of: SalesRecord) -> dict[str, object]:
     return {name: getattr(of, name) for name in of.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("mended", [f"{n}.50" for n in range(6)])
+@pytest.mark.parametrize("mended_first", [False, True])
+@ON_SAIL
+def test_of_one_version_of_a_line_what_the_newer_mapping_made_of_it_wins(
+    make_context: MakeContext, mended: str, mended_first: bool
+) -> None:
+    made = [
+        record(total_amount="10.00", product_name="Mug", mapping_version="1"),
+        record(total_amount=mended, product_name=f"Mug {mended}", mapping_version="2"),
+    ]
+    for number, line in enumerate(reversed(made) if mended_first else made):
+        merged(make_context(f"run-{number}"), line)
+
+    context = make_context("after")
+    assert table(context, "fact_sales", "total_amount") == [(Decimal(mended),)]
+    assert (f"Mug {mended}",) in table(context, "dim_product", "product_name")
+
+
+@ON_SAIL
+def test_a_line_of_a_raw_file_from_before_there_were_mapping_versions_is_the_oldest(
+    make_context: MakeContext,
+) -> None:
+    merged(make_context("run-1"), record(total_amount="10.00", mapping_version="1"))
+    merged(make_context("run-2"), record(total_amount="9.00", mapping_version=None))
+
+    assert table(make_context("after"), "fact_sales", "total_amount") == [(Decimal("10.0000"),)]

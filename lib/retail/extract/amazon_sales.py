@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.extract import amounts, instants
@@ -48,6 +48,8 @@ class AmazonSales:
 
     `currency` is that of lines without any amount, as cancelled ones can be, in a marketplace that is not known here.
     """
+
+    MAPPING_VERSION: ClassVar[int] = 1
 
     retailer_id: str
     zone: ZoneInfo

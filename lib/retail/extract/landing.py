@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -144,7 +144,7 @@ def _fetched(
             if isinstance(each, Skipped):
                 tally.add("skipped", record, reason=each.reason)
             else:
-                records.append(record)
+                records.append(replace(record, mapping_version=str(sales.MAPPING_VERSION)))
         yield payload, records
     if not pages:
         raise ExtractError(

@@ -62,7 +62,13 @@ class Estimate:
 
 
 class Sales(Protocol):
-    """What a retailer's answers mean. Pure: no network, no secret, no clock."""
+    """What a retailer's answers mean. Pure: no network, no secret, no clock.
+
+    MAPPING_VERSION, up to 2,047, is raised with every change in what `records` makes of an answer: then days that
+    are landed again take the place of what the version before made of them.
+    """
+
+    MAPPING_VERSION: ClassVar[int]
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """One record a line of a page; `source` is the payload object that holds the page. Never raises."""

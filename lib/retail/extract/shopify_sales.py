@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from retail.extract import amounts, instants
@@ -26,6 +27,8 @@ class ShopifySales:
     shop's currency. Where a shop's prices include tax, the tax comes off the total too; unit price and discount then
     are as the shop shows them. Ids are the numbers behind the last `/` of a gid.
     """
+
+    MAPPING_VERSION: ClassVar[int] = 1
 
     retailer_id: str
     zone: ZoneInfo

@@ -30,7 +30,6 @@ from retail.extract.windows import Window
 from retail.secrets import Secret, Secrets
 from retail.settings import RetailerSettings, Settings
 
-PAGE_SIZE: Final = 200
 ORDERS_PATH: Final = "/v3/orders"
 RETURNS_PATH: Final = "/v3/returns"
 KEPT: Final = timedelta(days=180)
@@ -45,7 +44,8 @@ class WalmartOptions(Options):
     """
 
     charge_basis: Literal["line", "unit"] = "line"
-    most_entries: int = Field(default=10_000, gt=PAGE_SIZE, le=10_000)
+    most_entries: int = Field(default=10_000, gt=1, le=10_000)
+    page_size: int = Field(default=200, ge=1, le=200)
     token_url: WebAddress | None = None
     channel_type: str | None = None
 
@@ -153,7 +153,9 @@ class Walmart:
         """See Service. Walmart counts what changed from the first window to the last, once for each list."""
         whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
         counts = [self._count(replace(Place.first(whole), of=of), whole) for of in LISTS]
-        calls = sum(len(windows) * max(1, ceil(count / len(windows) / PAGE_SIZE)) for count in counts)
+        calls = sum(
+            len(windows) * max(1, ceil(count / len(windows) / self._options.page_size)) for count in counts
+        )
         return Estimate(
             orders=sum(counts),
             calls=calls,
@@ -181,7 +183,7 @@ class Walmart:
         """The first page from the cursor on that is not empty; the last one, if all are."""
         place = Place.of_cursor(cursor) if cursor is not None else Place.first(window)
         while True:
-            answer, total = self._ask(place, window, limit=PAGE_SIZE)
+            answer, total = self._ask(place, window, limit=self._options.page_size)
             if place.query is None and total >= self._options.most_entries:
                 place = place.halved()
                 continue

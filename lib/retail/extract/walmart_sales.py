@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.extract import amounts, instants
@@ -34,6 +34,8 @@ class WalmartSales:
     Walmart leaves the charges as they are where some of the units are cancelled: the line then keeps the share of
     the units that are left. `updated_at` is the line's `statusDate`, for an order has no time of change.
     """
+
+    MAPPING_VERSION: ClassVar[int] = 1
 
     retailer_id: str
     zone: ZoneInfo

@@ -38,6 +38,7 @@ QUARANTINE_COLUMNS: Final = (
 # which it reads as a float (docs/decisions/0004-fifteen-digits.md).
 _PATTERNS: Final = {
     "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$",
+    "int": r"^[0-9]{1,4}$",
     "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     "decimal(18,3)": r"^-?[0-9]{1,12}([.][0-9]{1,3})?$",
     "decimal(18,4)": r"^-?[0-9]{1,11}([.][0-9]{1,4})?$",
@@ -130,8 +131,8 @@ def judge(row_rules: Mapping[str, str]) -> Transform:
 
 
 def with_keys(judged: DataFrame) -> DataFrame:
-    """Adds the surrogate keys, `content_hash` and `business_month`. `source_ref` is no content."""
-    content = [name for name in FIELDS if name != "source_ref"]
+    """Adds the surrogate keys, `content_hash` and `business_month`. Where a line is from is no content."""
+    content = [name for name in FIELDS if name not in ("source_ref", "mapping_version")]
     return judged.select(
         "*",
         surrogate_key("retailer_id", "transaction_id", "line_id").alias("sales_key"),
@@ -140,7 +141,7 @@ def with_keys(judged: DataFrame) -> DataFrame:
         optional_key("retailer_id", "customer_id").alias("customer_key"),
         optional_key("retailer_id", "store_id").alias("store_key"),
         surrogate_key("retailer_id").alias("retailer_key"),
-        content_hash(*content).alias("content_hash"),
+        content_hash(*content, mapped_by="mapping_version").alias("content_hash"),
         F.date_format("business_date", "yyyy-MM").alias("business_month"),
     )
 

@@ -14,6 +14,8 @@ Transform = Callable[[DataFrame], DataFrame]
 
 UNKNOWN_KEY: Final = -1
 UNKNOWN_TEXT: Final = "unknown"
+# As many contents as a hash tells apart; the bits above hold the mapping's version, up to 2,047.
+_CONTENT: Final = 2**52
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,25 @@ def optional_key(*natural_key: str) -> Column:
     return F.when(missing, F.lit(UNKNOWN_KEY).cast("bigint")).otherwise(F.xxhash64(*natural_key))
 
 
-def with_content_hash(table: Table) -> Transform:
+def with_content_hash(table: Table, *, mapped_by: str | None = None) -> Transform:
     """Adds `content_hash`: tells whether two rows of the table differ, and orders rows of the same time."""
-    return lambda frame: frame.withColumn("content_hash", content_hash(*table.attributes))
+    return lambda frame: frame.withColumn(
+        "content_hash", content_hash(*table.attributes, mapped_by=mapped_by)
+    )
 
 
-def content_hash(*columns: str) -> Column:
-    """xxhash64 of the values and of which of them are null, for it passes nulls over.
+def content_hash(*columns: str, mapped_by: str | None = None) -> Column:
+    """52 bits of the values' hash, below the mapping's version in the column `mapped_by`, 0 where there is none.
 
-    Without that a value that moves from one column to the next would be no change.
+    So of two rows of the same time the one of the newer mapping is the greater: a day that is landed again by a mended
+    mapping takes the place of what the old one made of it (docs/decisions/0002-order-of-versions.md).
     """
+    # xxhash64 passes nulls over: without them a value that moves from one column to the next would be no change.
     nulls = F.concat(*(F.when(F.col(name).isNull(), "0").otherwise("1") for name in columns))
-    return F.xxhash64(*columns, nulls)
+    content = F.xxhash64(*columns, nulls).bitwiseAND(F.lit(_CONTENT - 1))
+    if mapped_by is None:
+        return content
+    return F.coalesce(F.col(mapped_by), F.lit(0)).cast("bigint") * F.lit(_CONTENT) + content
 
 
 def newest_per(*keys: str) -> Transform:
