@@ -377,6 +377,7 @@ def test_a_list_that_ends_short_of_what_it_counts_is_walked_again_by_halves(scri
     pages = list(open_at("retailer_2", server.url).pages(WINDOW, None))
 
     assert ids(pages) == [["1", "2"], ["1"], ["2", "3"], []]
+    assert server.seen[1].query == of_list("SellerFulfilled", end="2017-01-05T17:30:00Z")
 
 
 def test_a_cursor_of_an_earlier_version_begins_the_day_again(scripted, open_at):
