@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from retail.errors import ExtractError, QuotaError
+from retail.errors import CursorExpiredError, ExtractError, QuotaError
 from retail.extract.amazon_sales import AmazonSales
 from retail.extract.answers import at
 from retail.extract.quota import Patience
@@ -138,6 +138,27 @@ def test_a_discount_comes_off_whatever_its_sign(sign):
     assert (sale.total_amount, sale.discount_amount) == ("35.98", "4.00")
 
 
+def test_where_prices_include_tax_it_comes_off_the_total_there_and_nowhere_else():
+    sales = AmazonSales(
+        retailer_id="retailer_1", zone=ZoneInfo("UTC"), taxed_marketplaces=frozenset({"A1PA6795UKMFR9"})
+    )
+    orders = [changed(ORDER, salesChannel__marketplaceId="A1PA6795UKMFR9"), ORDER]
+
+    european, american = sales.records({"orders": orders}, "p")
+
+    assert (european.total_amount, european.tax_amount, european.unit_price) == ("32.35", "3.63", "19.99")
+    assert (american.total_amount, american.tax_amount) == ("35.98", "3.63")
+
+
+def test_the_same_sku_on_two_lines_is_two_sales():
+    other = changed(ITEM, orderItemId="another")
+
+    sales = normalised(changed(ORDER, orderItems=[ITEM, other]))
+
+    assert len({sale.natural_key for sale in sales}) == 2
+    assert len({sale.product_id for sale in sales}) == 1
+
+
 def test_without_a_unit_price_it_is_the_items_proceeds_over_the_quantity():
     [sale] = normalised(changed(ORDER, orderItems__0__product__price=..., orderItems__0__quantityOrdered=3))
 
@@ -185,8 +206,10 @@ def test_of_a_line_cancelled_in_part_the_units_sent_or_still_to_send_are_sold():
 
 def test_a_request_to_cancel_that_was_not_carried_out_changes_nothing():
     asked = {"cancellationRequest": {"requester": "BUYER"}}
+    untold = changed(ORDER, orderItems__0__fulfillment=...)
 
-    assert normalised(changed(ORDER, orderItems__0__cancellation=asked)) == normalised(ORDER)
+    for order in (ORDER, untold):
+        assert normalised(changed(order, orderItems__0__cancellation=asked)) == normalised(order)
 
 
 def test_a_replacement_has_units_and_costs_nothing():
@@ -313,6 +336,21 @@ def test_the_question_is_for_the_window_without_its_end_and_each_page_repeats_it
     }
     assert second == first | {"paginationToken": "next=/+1"}
     assert [page.next_cursor for page in pages] == ["next=/+1", None]
+
+
+def test_marketplaces_are_one_parameter_joined_by_commas(scripted, reply, open_at):
+    server = scripted(reply(body={"orders": []}))
+
+    list(open_at("retailer_1", server.url, options={"marketplace_ids": ["A", "B"]}).pages(WINDOW, None))
+
+    assert [seen.query["marketplaceIds"] for seen in server.seen] == ["A,B"]
+
+
+def test_a_cursor_that_amazon_no_longer_takes_has_the_day_walked_from_its_start(scripted, reply, open_at):
+    refusal = {"errors": [{"code": "InvalidInput", "message": "paginationToken is expired"}]}
+
+    with pytest.raises(CursorExpiredError, match="paginationToken is expired"):
+        list(open_at("retailer_1", scripted(reply(400, refusal)).url).pages(WINDOW, "a-day-old"))
 
 
 def test_a_429_without_a_hint_waits_by_the_last_rate_that_was_told(scripted, reply, open_at, time):

@@ -139,6 +139,15 @@ def test_a_token_refused_again_is_an_error_that_names_the_secrets(scripted, repl
     assert "RETAIL_RETAILER_1_" in caught.value.hint
 
 
+def test_every_question_says_which_program_asks(scripted, reply, open_at):
+    server = scripted(reply(body=EMPTY))
+
+    first_page(open_at("retailer_1", server.url))
+
+    assert server.seen[0].headers["user-agent"].startswith("retail-lakehouse/")
+    assert server.seen[0].headers["user-agent"].endswith("(Language=Python)")
+
+
 def test_one_token_serves_all_pages_until_a_minute_before_its_end(scripted, reply, open_at, time):
     pages = [reply(body={"orders": [{"orderId": n}], "pagination": {"nextToken": f"t{n}"}}) for n in range(4)]
     server = scripted(*pages)

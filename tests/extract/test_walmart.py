@@ -110,6 +110,40 @@ def test_all_product_charges_count_not_the_first_alone():
     assert sale.total_amount == "0.3"
 
 
+def test_shipping_and_taxes_that_are_null_are_in_no_amount_of_the_goods():
+    charges = [charge("ItemPrice", Decimal("37.5")), charge("Shipping", Decimal("5.99"), kind="SHIPPING")]
+
+    [sale] = normalised(line_with(charges={"charge": charges}))
+
+    assert (sale.total_amount, sale.tax_amount) == ("37.5", "0")
+
+
+def test_the_same_sku_on_two_lines_is_two_sales():
+    order = deepcopy(ORDER)
+    order["orderLines"]["orderLine"] = [LINE | {"lineNumber": "6"}, LINE | {"lineNumber": "9"}]
+
+    sales = normalised(order)
+
+    assert [sale.line_id for sale in sales] == ["6", "9"]
+    assert len({sale.product_id for sale in sales}) == 1
+
+
+def test_money_that_went_back_on_a_line_is_left_to_the_returns():
+    refunded = charge("Refund", Decimal("-19.99"))
+    statuses = {"orderLineStatus": [status("Refund", "1"), status("Shipped", "2")]}
+    order = line_with(
+        refund={"refundCharges": {"refundCharge": [{"charge": refunded}]}}, orderLineStatuses=statuses
+    )
+
+    assert normalised(order) == normalised(ORDER)
+
+
+def test_a_replacement_has_units_and_costs_nothing():
+    [sale] = normalised(line_with(charges={"charge": [charge("ItemPrice", 0)]}))
+
+    assert (sale.status, sale.quantity, sale.total_amount) == ("completed", "3", "0")
+
+
 def test_units_that_were_cancelled_take_their_share_of_the_amounts_with_them():
     statuses = {"orderLineStatus": [status("Shipped", "2"), status("Cancelled", "1")]}
 
@@ -196,8 +230,15 @@ def test_an_order_that_is_none_is_landed_for_the_quarantine(broken):
 def of_list(name, start="2017-01-05T05:00:00Z", end="2017-01-06T06:00:00Z"):
     """What the first page of a stretch of Walmart's list is asked with."""
     if name == "returns":
-        return {"returnLastModifiedStartDate": start, "returnLastModifiedEndDate": end, "limit": "200"}
+        return {
+            "returnLastModifiedStartDate": start,
+            "returnLastModifiedEndDate": end,
+            "replacementInfo": "true",
+            "limit": "200",
+        }
     return {
+        "createdStartDate": "2016-07-12T05:00:00Z",
+        "createdEndDate": end,
         "lastModifiedStartDate": start,
         "lastModifiedEndDate": end,
         "shipNodeType": name,
@@ -255,6 +296,38 @@ def test_the_cursor_is_asked_with_instead_of_all_parameters_and_says_which_kind_
     }
 
 
+def test_walmarts_default_of_orders_of_the_last_seven_days_never_holds(scripted, reply, open_at):
+    server = scripted(reply(body=page("1")))
+
+    next(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+    [asked] = [seen.query for seen in server.seen]
+    assert (asked["createdStartDate"], asked["createdEndDate"]) == (
+        "2016-07-12T05:00:00Z",  # 177 days before the window
+        "2017-01-06T06:00:00Z",
+    )
+
+
+def test_returns_are_asked_for_with_what_tells_of_replacements(scripted, reply, open_at):
+    nothing = reply(404, NOTHING_FOUND)
+    server = scripted(*[nothing] * 4)
+
+    list(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+    assert server.seen[3].query["replacementInfo"] == "true"
+
+
+def test_a_cursor_that_is_encoded_is_not_encoded_again(scripted, reply, open_at):
+    cursor = "?limit=200&poIndex=1&lastModifiedStartDate=2017-01-05T05%3A00%3A00Z&partnerId=a%2Bb"
+    server = scripted(reply(body=page("1", cursor=cursor, total=2)), reply(body=page("2", total=2)))
+
+    pages = open_at("retailer_2", server.url).pages(WINDOW, None)
+    next(pages), next(pages)
+
+    assert server.seen[1].query["lastModifiedStartDate"] == "2017-01-05T05:00:00Z"
+    assert server.seen[1].query["partnerId"] == "a+b"
+
+
 def test_a_stretch_with_more_than_one_query_answers_is_asked_in_halves(scripted, reply, open_at):
     nothing = reply(404, NOTHING_FOUND)
     server = scripted(
@@ -304,6 +377,7 @@ def test_a_list_that_ends_short_of_what_it_counts_is_walked_again_by_halves(scri
     pages = list(open_at("retailer_2", server.url).pages(WINDOW, None))
 
     assert ids(pages) == [["1", "2"], ["1"], ["2", "3"], []]
+    assert server.seen[1].query == of_list("SellerFulfilled", end="2017-01-05T17:30:00Z")
 
 
 def test_a_cursor_of_an_earlier_version_begins_the_day_again(scripted, open_at):

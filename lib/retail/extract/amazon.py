@@ -34,13 +34,18 @@ YOUNGEST: Final = timedelta(minutes=2)
 
 
 class AmazonOptions(Options):
-    """`currency` is that of lines without any amount, as cancelled ones can be. `seller_id` opens the catalogue."""
+    """`currency` is that of lines without any amount, as cancelled ones can be. `seller_id` opens the catalogue.
+
+    `taxed_marketplace_ids` are those whose prices include tax, as Europe's do: it then comes off the total, as far as
+    Amazon tells it.
+    """
 
     marketplace_ids: list[str] = Field(min_length=1, max_length=50)
     token_url: WebAddress = "https://api.amazon.com/auth/o2/token"  # noqa: S105 - an address
     page_size: int = Field(default=100, ge=1, le=100)
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     seller_id: str | None = Field(default=None, min_length=1)
+    taxed_marketplace_ids: list[str] = Field(default_factory=list)
 
 
 class AmazonDialect:
@@ -114,7 +119,10 @@ class Amazon:
         """See Service."""
         options = AmazonOptions(**retailer.options)
         return amazon_sales.AmazonSales(
-            retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone), currency=options.currency
+            retailer_id=retailer_id,
+            zone=ZoneInfo(retailer.time_zone),
+            currency=options.currency,
+            taxed_marketplaces=frozenset(options.taxed_marketplace_ids),
         )
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:

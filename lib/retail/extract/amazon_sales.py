@@ -46,6 +46,7 @@ _CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.ite
 class AmazonSales:
     """Makes records of answers. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
 
+    In `taxed_marketplaces` prices include tax: it comes off the total, unit price and discount are as shown there.
     `currency` is that of lines without any amount, as cancelled ones can be, in a marketplace that is not known here.
     """
 
@@ -54,6 +55,7 @@ class AmazonSales:
     retailer_id: str
     zone: ZoneInfo
     currency: str | None = None
+    taxed_marketplaces: frozenset[str] = frozenset()
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """See Service."""
@@ -94,6 +96,9 @@ class AmazonSales:
         discount = amounts.size(amounts.total(_of_goods(proceeds, "DISCOUNT")))
         if gross is None and _is_replacement(order):
             gross, discount = amounts.ZERO, amounts.ZERO
+        tax = amounts.total(_of_goods(proceeds, "TAX"))
+        is_taxed = text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
+        in_price = amounts.size(tax) if is_taxed else amounts.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
         address = at(package, "shipFromAddress")
         store = text(address, "name")
@@ -110,8 +115,8 @@ class AmazonSales:
             quantity=amounts.plain(quantity),
             unit_price=amounts.plain(amounts.unit_price(price, gross=gross, quantity=quantity)),
             discount_amount=amounts.plain(discount),
-            tax_amount=amounts.plain(amounts.total(_of_goods(proceeds, "TAX"))),
-            total_amount=amounts.plain(amounts.less(gross, discount)),
+            tax_amount=amounts.plain(tax),
+            total_amount=amounts.plain(amounts.less(gross, discount, in_price)),
             currency=_currency(order, item, proceeds) or self.currency,
             source_ref=source_ref,
         )

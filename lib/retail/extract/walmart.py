@@ -25,7 +25,7 @@ from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.walmart_items import WalmartItems
-from retail.extract.walmart_lists import LISTS, ORDER_LISTS, RETURNS, Place
+from retail.extract.walmart_lists import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
 from retail.extract.windows import Window
 from retail.secrets import Secret, Secrets
 from retail.settings import RetailerSettings, Settings
@@ -33,6 +33,8 @@ from retail.settings import RetailerSettings, Settings
 ORDERS_PATH: Final = "/v3/orders"
 RETURNS_PATH: Final = "/v3/returns"
 KEPT: Final = timedelta(days=180)
+# How old an order may be that changed in a window; fetched within two days, that lies within KEPT.
+OLDEST: Final = timedelta(days=177)
 # "All orders", as cited by two third parties; the official table needs a login.
 CALLS_A_MINUTE: Final = 5_000
 
@@ -198,7 +200,7 @@ class Walmart:
 
     def _ask(self, place: Place, window: Window, *, limit: int) -> tuple[JSON, int]:
         """The page at a place, and how many entries its list has; 404 is an empty page with 0."""
-        request = self._request(place, limit)
+        request = self._request(place, window, limit)
         answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
         self._check_kept(answer, window)
         if answer.status == 404:
@@ -213,7 +215,7 @@ class Walmart:
             )
         return answer.body, int(total)
 
-    def _request(self, place: Place, limit: int) -> Request:
+    def _request(self, place: Place, window: Window, limit: int) -> Request:
         url = self._base_url + (RETURNS_PATH if place.of == RETURNS else ORDERS_PATH)
         if place.query is not None:
             # A ready query string: it stands for all parameters, and is not to be encoded again.
@@ -222,9 +224,17 @@ class Walmart:
                 query += f"&shipNodeType={place.of}"
             return Request(method="GET", url=f"{url}?{query}")
         if place.of == RETURNS:
-            params = {"returnLastModifiedStartDate": place.start, "returnLastModifiedEndDate": place.end}
+            params = {
+                "returnLastModifiedStartDate": place.start,
+                "returnLastModifiedEndDate": place.end,
+                # Only then it tells that a return was called off, or that goods were sent instead.
+                "replacementInfo": "true",
+            }
         else:
             params = {
+                # Seven days back unless told; the spec does not say that the other dates end this default.
+                "createdStartDate": instant_text(window.start - OLDEST),
+                "createdEndDate": place.end,
                 "lastModifiedStartDate": place.start,
                 "lastModifiedEndDate": place.end,
                 "shipNodeType": place.of,

@@ -41,7 +41,7 @@ class Place:
     @classmethod
     def first(cls, window: Window) -> Place:
         """The beginning of the walk over a window."""
-        return cls(of=LISTS[0], start=_text(window.start), end=_text(window.end))
+        return cls(of=LISTS[0], start=instant_text(window.start), end=instant_text(window.end))
 
     @classmethod
     def of_cursor(cls, cursor: str) -> Place:
@@ -66,7 +66,7 @@ class Place:
                 f"Walmart's list of {self.of} changed in the second {self.start} is more than it answers whole",
                 hint="fetch these with Walmart's reports; no query can name fewer of them",
             )
-        return Place(of=self.of, start=self.start, end=_text(half))
+        return Place(of=self.of, start=self.start, end=instant_text(half))
 
     def told(self, *, total: int, entries: int) -> Place:
         """The same place once its page came with that many entries, and told the list to have `total`."""
@@ -80,11 +80,12 @@ class Place:
             return replace(self, query=query)
         if self.moved or self.seen < (self.total or 0):
             return self.halved()
-        if self.end < _text(window.end):
-            return Place(of=self.of, start=self.end, end=_text(window.end))
+        if self.end < instant_text(window.end):
+            return Place(of=self.of, start=self.end, end=instant_text(window.end))
         following = LISTS.index(self.of) + 1
         return None if following == len(LISTS) else replace(Place.first(window), of=LISTS[following])
 
 
-def _text(instant: datetime) -> str:
+def instant_text(instant: datetime) -> str:
+    """An instant as Walmart's parameters take it; a date alone would be one in a zone that is not told."""
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,169 @@
+"""A corner shop, the example of docs/ADD_A_RETAILER.md: an API key buys its receipts as pages of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from math import ceil
+from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from retail.errors import ExtractError
+from retail.extract import amounts, instants, privacy
+from retail.extract.answers import JSON, at, entries, text
+from retail.extract.exchange import Answer, Clock, Request
+from retail.extract.http import HttpClient
+from retail.extract.quota import Patience, Quota
+from retail.extract.service import Estimate, Options, Page, Skipped, cancelled, follow, unreadable
+from retail.extract.windows import Window
+from retail.records import SalesRecord
+from retail.secrets import Secret, Secrets
+from retail.settings import RetailerSettings, Settings
+
+PERSONAL_DATA: Final = privacy.Rules(removed=frozenset({"member_name"}), customer=("member",))
+CALLS_A_MINUTE: Final = 120
+
+
+class CornerShopOptions(Options):
+    page_size: int = Field(default=100, ge=1, le=500)
+
+
+@dataclass(frozen=True, slots=True)
+class CornerShopDialect:
+    """A key that lasts. "Too many" is a 429 with Retry-After, which the client reads by itself."""
+
+    key: Secret
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.key,)
+
+    def token_request(self) -> Secret:
+        return self.key
+
+    def headers(self, token: str) -> dict[str, str]:
+        return {"X-Api-Key": token}
+
+    def token_refused(self, answer: Answer) -> bool:
+        return answer.status == 401
+
+    def throttled(self, answer: Answer) -> bool:
+        return answer.status == 429
+
+    def wait(self, answer: Answer, now: datetime) -> float | None:
+        del answer, now
+        return None
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        """The shop tells nothing of its quota."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CornerShopSales:
+    """One record a line of a receipt. `amount` is net; units that come back are negative, and so is their amount."""
+
+    MAPPING_VERSION: ClassVar[int] = 1
+
+    retailer_id: str
+    zone: ZoneInfo
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        for place, receipt in enumerate(entries(answer, "receipts") or []):
+            source_ref = f"{source}#/answer/receipts/{place}"
+            lines = entries(receipt, "lines")
+            if lines is None:
+                yield unreadable(self.retailer_id, source_ref, transaction_id=text(receipt, "number"))
+            for number, line in enumerate(lines or []):
+                record = self._line(receipt, line, f"{source_ref}/lines/{number}")
+                ended = cancelled(record) if at(receipt, "void") is True else record
+                yield Skipped("training", ended) if at(receipt, "training") is True else ended
+
+    def _line(self, receipt: JSON, line: JSON, source_ref: str) -> SalesRecord:
+        sold_at = instants.from_iso(at(receipt, "sold_at"))
+        units, amount, discount, tax = (
+            amounts.number(at(line, name)) for name in ("units", "amount", "discount", "tax")
+        )
+        comes_back = amounts.is_positive(amounts.less(amounts.ZERO, units))
+        return SalesRecord(
+            retailer_id=self.retailer_id,
+            transaction_id=text(receipt, "number"),
+            line_id=text(line, "line"),
+            record_type="return" if comes_back else "sale",
+            status="completed",
+            sold_at=sold_at,
+            updated_at=instants.from_iso(at(receipt, "changed_at")),
+            business_date=instants.business_date(sold_at, self.zone),
+            product_id=text(line, "article"),
+            product_name=text(line, "title"),
+            customer_id=text(receipt, "member"),
+            store_id=text(receipt, "till"),
+            quantity=amounts.plain(units),
+            discount_amount=amounts.plain(discount),
+            tax_amount=amounts.plain(tax),
+            total_amount=amounts.plain(amount),
+            currency=text(receipt, "currency"),
+            source_ref=source_ref,
+        )
+
+
+class CornerShop:
+    """One shop's receipts, asked for by the time of their last change; see service.Service."""
+
+    Options: ClassVar[type[Options]] = CornerShopOptions
+
+    def __init__(
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+    ) -> None:
+        retailer = settings.retailers[retailer_id]
+        self._retailer_id, self._url = retailer_id, f"{retailer.base_url}/v1/receipts"
+        self._page_size = CornerShopOptions(**retailer.options).page_size
+        pepper, key = secrets.require("customer_pepper"), secrets.require(f"{retailer_id}_api_key")
+        self._name = partial(privacy.pseudonym, pepper, retailer_id)
+        dialect = CornerShopDialect(key)
+        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
+        self._quota = Quota(burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic)
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        del options
+        return ("api_key",)
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> CornerShopSales:
+        return CornerShopSales(retailer_id=retailer_id, zone=ZoneInfo(retailer.time_zone))
+
+    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        def receipts(answer: JSON) -> JSON:
+            return at(answer, "receipts")
+
+        return follow(
+            partial(self._page, window), orders=receipts, cursor=cursor, retailer_id=self._retailer_id
+        )
+
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
+        count = int(amounts.number(at(self._ask(whole, None, limit=1), "count")) or 0)
+        calls = max(len(windows), ceil(count / self._page_size))
+        seconds = self._quota.seconds_for(calls)
+        quota = f"{CALLS_A_MINUTE} calls a minute"
+        return Estimate(orders=count, calls=calls, quota_seconds=seconds, quota=quota, asked=1)
+
+    def _page(self, window: Window, cursor: str | None) -> Page:
+        answer = self._ask(window, cursor, limit=self._page_size)
+        return Page(privacy.strip(answer, PERSONAL_DATA, name=self._name), text(answer, "next"))
+
+    def _ask(self, window: Window, cursor: str | None, *, limit: int) -> JSON:
+        span = {"changed_from": window.start.isoformat(), "changed_before": window.end.isoformat()}
+        params = {**span, "limit": str(limit), **({"cursor": cursor} if cursor is not None else {})}
+        request = Request(method="GET", url=self._url, params=params)
+        answer = self._http.ask(request, quota=self._quota).body
+        if entries(answer, "receipts") is None:
+            raise ExtractError(
+                f"{self._retailer_id}: the answer to {request.asked} holds no list `receipts`",
+                hint=f"see that retailers.{self._retailer_id}.base_url is the shop's",
+            )
+        return answer

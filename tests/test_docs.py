@@ -1,0 +1,81 @@
+"""What the documents say of code, tests and files is true."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from retail.extract import privacy
+from retail.extract.amazon import AmazonOptions
+from retail.extract.service import Options
+from retail.extract.shopify import ShopifyOptions
+from retail.extract.walmart import WalmartOptions
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+RETAILERS = (ROOT / "docs" / "RETAILERS.md").read_text(encoding="utf-8")
+
+
+@cache
+def functions_of(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_test_that_a_document_names_exists(document: Path) -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", document.read_text(encoding="utf-8"))
+    assert [f"{file}::{name}" for file, name in named if name not in functions_of(file)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_trap_has_a_test() -> None:
+    rows = [line for line in RETAILERS.partition("## Traps")[2].splitlines() if line.startswith("| ")]
+    traps = [row for row in rows if not row.startswith("| trap |")]
+    assert len(traps) > 70
+    assert [row for row in traps if not re.search(r"`tests/[\w/]+\.py::test_\w+`", row)] == []
+
+
+def options_told() -> dict[tuple[str, str], str]:
+    """The default that the table of options tells, by service and option."""
+    told, service = {}, ""
+    for line in RETAILERS.partition("### Options")[2].partition("### A quota")[0].splitlines():
+        if line.startswith("| "):
+            _, of, names, default, *_ = line.split("|")
+            service = of.strip() or service
+            told |= {(service, name): default.replace(",", "") for name in re.findall(r"`(\w+)`", names)}
+    return told
+
+
+@pytest.mark.parametrize(
+    ("service", "options"),
+    [("amazon", AmazonOptions), ("walmart", WalmartOptions), ("shopify", ShopifyOptions)],
+)
+def test_every_option_is_told_with_its_default(service: str, options: type[Options]) -> None:
+    told = options_told()
+    assert {name for of, name in told if of == service} == set(options.model_fields)
+    for name, field in options.model_fields.items():
+        default = field.get_default()
+        if isinstance(default, str | int | float):
+            words = default if isinstance(default, str) else f"{default:g}"
+            assert words in told[service, name], name
+
+
+@pytest.mark.parametrize("rules", [privacy.AMAZON, privacy.WALMART, privacy.SHOPIFY])
+def test_every_field_of_personal_data_is_told(rules: privacy.Rules) -> None:
+    told = RETAILERS.replace("addressLine1 to 3", "addressLine1 addressLine2 addressLine3")
+    assert rules.removed - set(re.findall(r"\w+", told)) == frozenset()
+
+
+def test_how_to_add_a_retailer_shows_the_very_file_that_the_tests_run() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ADD_A_RETAILER.md").read_text(), re.DOTALL)
+    assert (ROOT / "tests" / "end_to_end" / "corner_shop.py").read_text(encoding="utf-8") in shown
