@@ -38,14 +38,12 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def install(
-    address: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], Installation]]:
+def install(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Installation]]:
     """Makes an installation by name. The server runs on between the commands, as a warehouse does."""
     folder = tmp_path_factory.mktemp("end_to_end")
     server = folder / "postgresql"
 
-    def make(name: str) -> Installation:
+    def make(name: str, address: str = address) -> Installation:
         return Installation(folder / name, address, server, START)
 
     with embedded.running(make("shared").settings.warehouse):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -111,9 +112,7 @@ def test_lists_that_move_while_they_are_read_lose_nothing(
     true = requests.get(f"{address}/simulator/totals", params=span, timeout=30).json()["retailers"][
         retailer_id
     ]
-    found = {kind: [line for line in sold if line["record_type"] == kind] for kind in ("sale", "return")}
+    kinds = Counter(line["record_type"] for line in sold)
     assert pages > 30
-    assert {kind: len(lines) for kind, lines in found.items()} == {
-        kind: true["records"][kind] for kind in found
-    }
+    assert kinds == Counter({kind: count for kind, count in true["records"].items() if count})
     assert sum(Decimal(line["total_amount"]) for line in sold) == Decimal(true["money"]["net"])

@@ -238,8 +238,12 @@ def test_line_items_behind_the_first_page_of_them_are_fetched_into_their_order(s
 
     server = scripted(
         reply(body=page_of({"id": "gid://shopify/Order/7", "lineItems": lines("a", "b", cursor="l2")})),
-        reply(body={"data": {"order": {"lineItems": lines("c", "d", cursor="l4")}}}),
-        reply(body={"data": {"order": {"lineItems": lines("e")}}}),
+        reply(
+            body={
+                "data": {"order": {"id": "gid://shopify/Order/7", "lineItems": lines("c", "d", cursor="l4")}}
+            }
+        ),
+        reply(body={"data": {"order": {"id": "gid://shopify/Order/7", "lineItems": lines("e")}}}),
     )
 
     [page] = open_at("retailer_3", server.url).pages(WINDOW, None)
@@ -257,7 +261,7 @@ def test_a_cursor_of_line_items_that_comes_again_is_stopped(scripted, reply, ope
     endless = (
         reply(body={**page_of({"id": "7", "lineItems": stuck}), "n": n})
         if n == 0
-        else reply(body={"data": {"order": {"lineItems": stuck}}})
+        else reply(body={"data": {"order": {"id": "7", "lineItems": stuck}}})
         for n in range(99)
     )
     server = scripted(endless=endless)

@@ -9,6 +9,7 @@ from retail.errors import ConfigurationError, CursorExpiredError, ExtractError
 
 OPERATION = "gid://shopify/BulkOperation/7"
 FILE = "/file.jsonl"
+EMPTY = {"pageInfo": {"hasNextPage": False}, "edges": []}
 
 
 def counted(count):
@@ -246,7 +247,7 @@ def test_personal_data_of_a_file_is_not_kept(shop, reply, open_at):
 
 def test_an_orders_ledger_is_asked_for_in_bulk_too(shop, reply, open_at):
     line = json.dumps({"id": "gid://shopify/Order/1", "edited": True}).encode()
-    ledger = {"data": {"order": {"agreements": {"pageInfo": {"hasNextPage": False}, "edges": []}}}}
+    ledger = {"data": {"order": {"id": "gid://shopify/Order/1", "agreements": EMPTY}}}
     server = shop(counted(100), begun(), done(line), reply(body=line), ledger)
 
     *_, page = read(open_at, server)

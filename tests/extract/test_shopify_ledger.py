@@ -405,10 +405,13 @@ def test_whatever_is_in_a_ledger_no_other_order_suffers_and_nothing_raises(data)
         assert record.source_ref.startswith("p#/answer/data/orders/nodes/0")
 
 
+ORDER_ID = order()["id"]
+
+
 def connection(*agreements, cursor=None):
     edges = [{"cursor": f"a{each['id'].rsplit('/', 1)[1]}", "node": each} for each in agreements]
     info = {"hasNextPage": cursor is not None, "endCursor": cursor}
-    return {"data": {"order": {"agreements": {"pageInfo": info, "edges": edges}}}}
+    return {"data": {"order": {"id": ORDER_ID, "agreements": {"pageInfo": info, "edges": edges}}}}
 
 
 def paged(each, cursor=None):
@@ -462,6 +465,17 @@ def test_the_ledger_is_read_whole_agreements_and_their_sales(scripted, reply, op
             "its ledger changed while it was read",
         ),
         ([{"data": {"order": None}}], "Shopify refuses the query"),
+        (
+            [
+                {
+                    "data": {
+                        "order": {**connection(paged(PLACED))["data"]["order"], "id": "gid://shopify/Order/8"}
+                    }
+                }
+            ],
+            "answers those of gid://shopify/Order/8",
+        ),
+        ([{"data": {"order": {"id": ORDER_ID, "agreements": None}}}], "asked for agreements of order"),
     ],
 )
 def test_a_ledger_that_cannot_be_read_whole_is_an_error(scripted, reply, open_at, answers, message):

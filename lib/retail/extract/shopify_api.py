@@ -77,12 +77,11 @@ class ShopifyApi:
         if nodes is None:
             return
         cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its lines")
-        path = ("data", "order", "lineItems")
         while (cursor := self.next_cursor(lines)) is not None:
             variables = {"order": at(order, "id"), "lines": self.lines, "after": cursors.new(cursor)}
-            body = self._list(MORE_LINES, variables, *path, "nodes")
-            nodes += entries(body, *path, "nodes") or []
-            lines["pageInfo"] = at(body, *path, "pageInfo")
+            more = self._part(MORE_LINES, variables, "lineItems", "nodes")
+            nodes += entries(more, "nodes") or []
+            lines["pageInfo"] = at(more, "pageInfo")
 
     def _agreements(self, order: JSON) -> list[JSON]:
         """All agreements of an order, each with all of its sales."""
@@ -132,15 +131,18 @@ class ShopifyApi:
             "sales": _SALES,
             "afterSale": after_sale,
         }
-        path = ("data", "order", "agreements")
-        return at(self._list(LEDGER, variables, *path, "edges"), *path)
+        return self._part(LEDGER, variables, "agreements", "edges")
 
-    def _list(self, query: str, variables: Mapping[str, JSON], *path: str) -> JSON:
-        """The body of an answer with a list at `path`."""
-        body = self.ask(query, variables, *path).body
-        if entries(body, *path) is None:
-            raise ExtractError(f"{self.retailer_id}: Shopify answers no list at {'.'.join(path)}", hint=AGAIN)
-        return body
+    def _part(self, query: str, variables: Mapping[str, JSON], name: str, listed: str) -> JSON:
+        """A connection of the order that was asked for, with its list."""
+        order = at(self.ask(query, variables, "data", "order").body, "data", "order")
+        if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
+            raise ExtractError(
+                f"{self.retailer_id}: asked for {name} of order {variables['order']}, Shopify answers those of "
+                f"{text(order, 'id')}",
+                hint=AGAIN,
+            )
+        return at(order, name)
 
 
 class _Cursors:

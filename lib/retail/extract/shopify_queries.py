@@ -42,7 +42,7 @@ COUNT: Final = """query Count($query: String!) {
 }"""
 
 MORE_LINES: Final = f"""query MoreLines($order: ID!, $lines: Int!, $after: String) {{
-  order(id: $order) {{ lineItems(first: $lines, after: $after) {{ {_PAGE} nodes {{ {_LINE} }} }} }}
+  order(id: $order) {{ id lineItems(first: $lines, after: $after) {{ {_PAGE} nodes {{ {_LINE} }} }} }}
 }}"""
 
 _SALES: Final = f"""{{
@@ -58,6 +58,7 @@ _SALES: Final = f"""{{
 # An agreement cannot be asked for by its id: it is the one behind the cursor of the agreement before it.
 LEDGER: Final = f"""query Ledger($order: ID!, $agreements: Int!, $after: String, $sales: Int!, $afterSale: String) {{
   order(id: $order) {{
+    id
     agreements(first: $agreements, after: $after) {{
       {_PAGE}
       edges {{ cursor node {{ id happenedAt reason sales(first: $sales, after: $afterSale) {_SALES} }} }}

@@ -1,0 +1,33 @@
+"""Amazon's service with a mapping that was mended: names of products in capitals, in a version of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from retail.extract.amazon import Amazon
+from retail.extract.amazon_sales import AmazonSales
+from retail.extract.answers import JSON
+from retail.extract.service import Sales, Skipped
+from retail.records import SalesRecord
+from retail.settings import RetailerSettings
+
+
+@dataclass(frozen=True)
+class MendedSales:
+    sales: AmazonSales
+    MAPPING_VERSION: ClassVar[int] = AmazonSales.MAPPING_VERSION + 1
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        for each in self.sales.records(answer, source):
+            if isinstance(each, Skipped) or each.product_name is None:
+                yield each
+            else:
+                yield replace(each, product_name=each.product_name.upper())
+
+
+class MendedAmazon(Amazon):
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> Sales:  # type: ignore[override]
+        return MendedSales(super().sales(retailer_id, retailer))

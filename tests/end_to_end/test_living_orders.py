@@ -1,0 +1,156 @@
+"""The real program against retailers whose orders live on, throttle and run dry."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+import requests
+
+from retail import demo
+from retail.settings import home
+from tests.end_to_end.installation import Installation
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+FIRST, LAST = date(2017, 1, 1), date(2017, 1, 8)
+# Behind the last day by just what Amazon wants; no order of the three changed in these minutes.
+NOW = datetime(2017, 1, 9, 0, 2, 30, tzinfo=UTC)
+IN_UTC = {f"RETAIL_RETAILERS__RETAILER_{n}__TIME_ZONE": "Etc/UTC" for n in (1, 2, 3)}
+SECRETS = [name for name in demo.demo_environment() if name.startswith("RETAIL_RETAILER_")]
+
+Install = Callable[..., Installation]
+
+
+@pytest.fixture(scope="module")
+def living() -> Iterator[str]:
+    options = ("--changes", "--speed", "0")
+    with demo.simulator(demo.demo_environment(), clock=NOW, options=options) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def brought_in(install: Install, living: str) -> Installation:
+    made = install("living_orders", address=living)
+    ended = made.retail("run", "--from", str(FIRST), "--to", str(LAST), **IN_UTC)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return made
+
+
+def true_totals(address: str) -> dict[str, dict[str, dict[str, str]]]:
+    span = {"from": f"{FIRST}T00:00:00Z", "to": "2017-01-09T00:00:00Z"}
+    answer = requests.get(f"{address}/simulator/totals", params=span, timeout=30).json()
+    found: dict[str, dict[str, dict[str, str]]] = answer["retailers"]
+    return found
+
+
+def test_the_star_and_the_views_hold_every_row_and_cent_that_the_retailers_say_stands(
+    brought_in: Installation, living: str
+) -> None:
+    true = true_totals(living)
+    fact = brought_in.delta("star/fact_sales").to_pylist()
+    for retailer_id, totals in true.items():
+        of_retailer = [
+            row for row in fact if row["retailer_id"] == retailer_id and row["business_date"] >= FIRST
+        ]
+        kinds = Counter(row["record_type"] for row in of_retailer)
+        assert kinds == Counter({kind: count for kind, count in totals["records"].items() if count})
+        assert sum(row["total_amount"] for row in of_retailer) == Decimal(totals["money"]["net"])
+    with brought_in.postgresql() as cursor:
+        cursor.execute(
+            "SELECT retailer_id, sum(net_amount) FROM marts.mv_daily_sales WHERE business_date >= %s GROUP BY 1",
+            [FIRST],
+        )
+        views = dict(cursor.fetchall())
+    assert views == {retailer_id: Decimal(totals["money"]["net"]) for retailer_id, totals in true.items()}
+
+
+def test_what_is_left_out_is_counted_by_reason(brought_in: Installation) -> None:
+    [step] = (brought_in.folder / "lake" / "ops" / "runs").glob("*/steps/land.json")
+    counts = json.loads(step.read_text(encoding="utf-8"))["counts"]
+    reasons = {(count["retailer_id"], count["reason"]) for count in counts if count["hop"] == "skipped"}
+    assert {
+        ("retailer_1", "pending"), ("retailer_1", "non_amazon"), ("retailer_2", "open_return"),
+        ("retailer_3", "test_order"), ("retailer_3", "gift_card"),
+    } <= reasons  # fmt: skip
+
+
+def test_a_mended_mapping_is_landed_again_without_a_call_and_without_a_secret(
+    brought_in: Installation,
+) -> None:
+    before = amounts_of(brought_in)
+    mended = {
+        **IN_UTC,
+        **dict.fromkeys(SECRETS, ""),
+        "RETAIL_RETAILERS__RETAILER_1__SERVICE": "tests.end_to_end.mended:MendedAmazon",
+        "RETAIL_RETAILERS__RETAILER_1__BASE_URL": "http://127.0.0.1:1",
+        "PYTHONPATH": str(home()),
+    }
+    days = ("--from", str(FIRST), "--to", str(LAST), "--only", "retailer_1", "--run-id", "mended")
+    for task in ("land", "transform", "check", "refresh"):
+        ended = brought_in.retail(task, *days, **mended)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    after = brought_in.delta("star/dim_product").to_pylist()
+    names = [row["product_name"] for row in after if row["retailer_id"] == "retailer_1" and not row["gtin"]]
+    assert names == [name.upper() for name in names] != []
+    assert amounts_of(brought_in) == before
+
+
+def amounts_of(installation: Installation) -> dict[int, Decimal]:
+    fact = installation.delta("star/fact_sales")
+    return dict(zip(fact["sales_key"].to_pylist(), fact["total_amount"].to_pylist(), strict=True))
+
+
+@pytest.fixture
+def throttled() -> Iterator[str]:
+    with demo.simulator(
+        demo.demo_environment(), clock=NOW, options=("--throttle", "--speed", "0")
+    ) as address:
+        yield address
+
+
+def test_a_run_that_does_not_wait_for_quota_is_partial_and_the_next_one_goes_on(
+    install: Install, throttled: str
+) -> None:
+    made = install("no_wait", address=throttled)
+    options = {
+        "token_url": f"{throttled}/auth/o2/token", "marketplace_ids": ["ATVPDKIKX0DER"], "page_size": 5,
+    }  # fmt: skip
+    variables = {
+        **IN_UTC,
+        "RETAIL_RETAILERS__RETAILER_1__OPTIONS": json.dumps(options),
+        "RETAIL_EXTRACT__MASTER_CALLS": "0",
+    }
+    day = ("--date", "2017-01-03", "--only", "retailer_1")
+
+    first = made.retail("run", *day, "--no-wait", **variables)
+    assert first.returncode == 3, first.stdout + first.stderr
+    assert "2017-01-03 is missing: retailer_1: its quota is used up until " in first.stdout
+    pages = sorted(path.parent.name for path in made.folder.rglob("page-*.json.gz"))
+    assert len(pages) == 20
+
+    requests.post(f"{throttled}/simulator/clock", json={"advance_seconds": 7200}, timeout=30)
+    second = made.retail("run", *day, "--no-wait", **variables)
+    assert second.returncode == 0, second.stdout + second.stderr
+    of_second = sorted(path for path in made.folder.rglob("page-*.json.gz") if path.parent.name not in pages)
+    assert of_second
+    span = {"from": "2017-01-03T00:00:00Z", "to": "2017-01-04T00:00:00Z"}
+    true = requests.get(f"{throttled}/simulator/totals", params=span, timeout=30).json()["retailers"][
+        "retailer_1"
+    ]
+    assert made.delta_figures()["retailer_1", "2017-01-03"] == (true["rows"], Decimal(true["net"]))
+
+
+def test_a_plan_is_told_before_anything_is_fetched(install: Install, living: str) -> None:
+    made = install("plan", address=living)
+    told = made.retail("ingest", "--from", "2017-01-02", "--to", "2017-01-06", "--plan", **IN_UTC)
+    assert told.returncode == 0, told.stdout + told.stderr
+    for words in ("retailer_1", "retailer_2", "retailer_3", "calls", "20 calls at once, then one in 179 s"):
+        assert words in told.stdout
+    assert "Nothing was fetched" in told.stdout
+    assert not list(made.folder.rglob("page-*.json.gz"))
