@@ -110,8 +110,9 @@ def test_a_line_becomes_a_sale_with_exact_amounts_and_its_place_in_the_payload()
 
 
 def test_an_imported_order_was_sold_when_it_was_processed_and_without_that_when_it_was_made():
-    [sale] = normalised(order_with(processedAt=None))
+    [imported], [sale] = normalised(ORDER), normalised(order_with(processedAt=None))
 
+    assert imported.sold_at == "2017-01-05T04:30:00.000000Z"
     assert sale.sold_at == "2017-01-06T12:00:00.000000Z"
 
 
