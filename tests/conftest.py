@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from graphql import GraphQLSchema, build_schema
 from pyspark.sql import SparkSession
 
 from retail.engine import open_session
@@ -79,3 +81,19 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server for the tests of a worker."""
     with running_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def specs() -> Path:
+    """The retailers' own specifications, which are no part of the repository."""
+    folder = Path(os.environ.get("RETAIL_SHARED_APIS", home().parent / "shared" / "apis"))
+    if not folder.is_dir():
+        pytest.skip(f"the retailers' specifications are not here: no folder {folder} (RETAIL_SHARED_APIS)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def admin_schema(specs: Path) -> GraphQLSchema:
+    """Shopify's own schema; its descriptions, nine tenths of it, are left out."""
+    official = (specs / "shopify" / "admin_2026-10.graphql").read_text(encoding="utf-8")
+    return build_schema(re.sub(r'"""[\s\S]*?"""', "", official), assume_valid=True)

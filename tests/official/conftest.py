@@ -17,7 +17,7 @@ from retail.ingest import window_of_unit
 from retail.secrets import Secrets
 from retail.settings import Settings, load_settings
 from retail.storage import LocalStorage
-from tests.official.prism import SPECIFICATIONS, missing_tool
+from tests.official.prism import missing_tool
 
 DAY = date(2017, 1, 8)
 CLOCK = datetime(2017, 1, 20, 12, tzinfo=UTC)
@@ -61,10 +61,3 @@ def need(tool: str) -> None:
         if os.environ.get("RETAIL_REQUIRE_NODE"):
             pytest.fail(f"RETAIL_REQUIRE_NODE is set, and {reason}")
         pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def specifications() -> Path:
-    if not SPECIFICATIONS.is_dir():
-        pytest.skip("the retailers' specifications are not beside this checkout (../shared/apis)")
-    return SPECIFICATIONS

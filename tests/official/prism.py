@@ -17,7 +17,6 @@ import requests
 from retail.settings import home
 
 NODE_MODULES = home() / "var" / "node" / "node_modules"
-SPECIFICATIONS = home().parent / "shared" / "apis"
 
 
 @contextmanager
@@ -45,8 +44,8 @@ def prism(specification: Path, upstream: str) -> Iterator[str]:
 
 
 @contextmanager
-def routed(routes: Mapping[str, str]) -> Iterator[str]:
-    """One address for several servers, chosen by how the path begins."""
+def routed(routes: Mapping[str, str], seen: list[tuple[bytes, bytes]] | None = None) -> Iterator[str]:
+    """One address for several servers, chosen by how the path begins; `seen` gets each question and its answer."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -58,6 +57,8 @@ def routed(routes: Mapping[str, str]) -> Iterator[str]:
             answer = requests.request(
                 self.command, upstream + self.path, headers=headers, data=body, timeout=60
             )
+            if seen is not None:
+                seen.append((body, answer.content))
             self.send_response_only(answer.status_code)
             for name, value in answer.headers.items():
                 if name.lower() not in (

@@ -296,15 +296,6 @@ def sql() -> Callable[..., list[tuple[Any, ...]]]:
 
 
 @pytest.fixture(scope="session")
-def specs() -> Path:
-    """The retailers' own specifications, which are not part of the repository."""
-    folder = Path(os.environ.get("RETAIL_SHARED_APIS", LIB.parents[1] / "shared" / "apis"))
-    if not folder.is_dir():
-        pytest.skip(f"the retailers' specifications are not here: no folder {folder} (RETAIL_SHARED_APIS)")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def strict_schema() -> Callable[[Any], Any]:
     """An OpenAPI schema as a JSON schema that takes no field it does not name."""
     return _strict

@@ -84,12 +84,7 @@ def extract(
             next_cursor=page.next_cursor,
             answer=page.answer,
         )
-        key = payloads.write(storage, payload)
-        if key is None:
-            raise ExtractError(
-                f"{retailer_id}: page {number} of run {run_id} is there already; two processes work on it",
-                hint="let the other one end, then run the same command again",
-            )
+        key = _keep(storage, payload)
         if on_page is not None:
             on_page(PageWritten(retailer_id, number, key))
     log.info(
@@ -107,6 +102,17 @@ def extract(
         pages=number,
         fetched=number - resumed_behind,
     )
+
+
+def _keep(storage: Storage, payload: Payload) -> str:
+    key = payloads.write(storage, payload)
+    if key is None:
+        raise ExtractError(
+            f"{payload.retailer_id}: page {payload.page} of run {payload.run_id} is there already; "
+            "two processes work on it",
+            hint="let the other one end, then run the same command again",
+        )
+    return key
 
 
 def _pages(
