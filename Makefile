@@ -50,6 +50,7 @@ check: setup
 	@lint-imports
 
 bench: setup
+	@python -m bench.ingest
 	@python -m bench
 
 picture: setup

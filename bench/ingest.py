@@ -41,11 +41,10 @@ def main() -> None:
             told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             cost = json.loads(told.splitlines()[-1])
             simulator = _cpu_of_simulator(address) - before
-            print(
-                f"| {days} | {page_size} | {cost['pages']:,} | {cost['lines']:,} | {cost['cpu']:.2f} | {simulator:.2f} | "
-                f"{cost['cpu'] / simulator:.2f} | {cost['peak']:.0f} |",
-                flush=True,
-            )
+            figures = (days, page_size, f"{cost['pages']:,}", f"{cost['lines']:,}", f"{cost['cpu']:.2f}")
+            ratio = f"{cost['cpu'] / simulator:.2f}"
+            row = (*figures, f"{simulator:.2f}", ratio, f"{cost['peak']:.0f}")
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 def client(address: str, days: int, page_size: int) -> dict[str, float]:

@@ -8,7 +8,6 @@ so that a bad value ends in quarantine beside its line and never stops the lines
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from decimal import Decimal
@@ -87,9 +86,10 @@ class SalesRecord:
     def natural_key(self) -> tuple[str | None, str | None, str | None]:
         return (self.retailer_id, self.transaction_id, self.line_id)
 
-    def to_line(self) -> str:
-        """One JSON object without a line break, fields in the order of the schema."""
-        return _line(self, FIELDS)
+    def to_line(self, mapping_version: str | None = None) -> str:
+        """One JSON object without a line break, fields in the order of the schema; with a mapping version if told."""
+        values = {name: getattr(self, name) for name in FIELDS}
+        return _line(values if mapping_version is None else values | {"mapping_version": mapping_version})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class ProductRecord:
 
     def to_line(self) -> str:
         """One JSON object without a line break, fields in the order of the schema."""
-        return _line(self, PRODUCT_FIELDS)
+        return _line({name: getattr(self, name) for name in PRODUCT_FIELDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class StoreRecord:
 
     def to_line(self) -> str:
         """One JSON object without a line break, fields in the order of the schema."""
-        return _line(self, STORE_FIELDS)
+        return _line({name: getattr(self, name) for name in STORE_FIELDS})
 
 
 MasterRecord: TypeAlias = ProductRecord | StoreRecord
@@ -147,6 +147,9 @@ MasterRecord: TypeAlias = ProductRecord | StoreRecord
 FIELDS: Final = tuple(field.name for field in fields(SalesRecord))
 PRODUCT_FIELDS: Final = tuple(field.name for field in fields(ProductRecord))
 STORE_FIELDS: Final = tuple(field.name for field in fields(StoreRecord))
+
+# Made once: json.dumps with options makes one at every call.
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 # All text: the engines differ in what `from_json` does with a bad number, so it never sees one.
 RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
@@ -165,9 +168,8 @@ def master_folder(kind: Literal["products", "stores"], retailer_id: str) -> str:
     return f"raw/master-data/{kind}/{retailer_id}/"
 
 
-def _line(record: SalesRecord | MasterRecord, names: Iterable[str]) -> str:
-    values = {name: getattr(record, name) for name in names}
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+def _line(values: dict[str, str | None]) -> str:
+    return _COMPACT.encode(values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

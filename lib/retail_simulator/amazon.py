@@ -34,6 +34,7 @@ class Amazon:
         self._credentials = credentials
         self._tokens = AccessTokens(clock, prefix="Atza|", lifetime=3600)
         self._bucket = Bucket(clock, capacity=BURST, per_second=REQUESTS_PER_SECOND) if throttle else None
+        self._rate = REQUESTS_PER_SECOND if throttle else amazon_answers.WITHOUT_LIMIT
         self._catalog = AmazonCatalog(book, clock, throttle=throttle)
 
     def routes(self) -> list[Route]:
@@ -85,7 +86,7 @@ class Amazon:
         try:
             search = read_search(request.query_params, now=now)
         except InvalidInputError as error:
-            return amazon_answers.error(400, "InvalidInput", str(error), rate=REQUESTS_PER_SECOND)
+            return amazon_answers.error(400, "InvalidInput", str(error), rate=self._rate)
         found = self._found(search, now=now)
         page = found[: search.page_size]
         orders = [self._book.order(position, now=now) for position in page]
@@ -99,7 +100,7 @@ class Amazon:
             shown = self._key(page[-1], search, now=now)
             token = paging_token(request.query_params, search, shown=shown, now=now)
             body["pagination"] = {"nextToken": token}
-        return JSONResponse(body, headers=amazon_answers.headers(REQUESTS_PER_SECOND))
+        return JSONResponse(body, headers=amazon_answers.headers(self._rate))
 
     def _found(self, search: Search, *, now: float) -> Sequence[int]:
         """The orders from the wanted page on."""

@@ -7,6 +7,8 @@ from starlette.responses import JSONResponse
 from retail_simulator.access import TokenState
 
 DENIED = "Access to requested resource is denied."
+# What is told where nothing is throttled, so that no client holds back for nothing. In requests a second.
+WITHOUT_LIMIT = 1000.0
 QUOTA_EXCEEDED = "You exceeded your quota for the requested resource."
 
 

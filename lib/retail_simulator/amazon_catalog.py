@@ -41,6 +41,7 @@ class AmazonCatalog:
     def __init__(self, book: Book, clock: SimulatedClock, *, throttle: bool) -> None:
         self._book = book
         self._bucket = Bucket(clock, capacity=BURST, per_second=REQUESTS_PER_SECOND) if throttle else None
+        self._rate = REQUESTS_PER_SECOND if throttle else amazon_answers.WITHOUT_LIMIT
 
     def search(self, query: QueryParams) -> JSONResponse:
         """The known ones of the products asked for. Unknown ones are left out, which is no error."""
@@ -51,7 +52,7 @@ class AmazonCatalog:
             size = _page_size(query)
             start = _page_start(query)
         except InvalidInputError as error:
-            return amazon_answers.error(400, "InvalidInput", str(error), rate=REQUESTS_PER_SECOND)
+            return amazon_answers.error(400, "InvalidInput", str(error), rate=self._rate)
         known = [product for sku in skus if (product := self._book.product(sku)) and in_catalogue(product)]
         page = known[start : start + size]
         body: Json = {
@@ -59,7 +60,7 @@ class AmazonCatalog:
             "pagination": _pagination(start, size, total=len(known)),
             "items": [_render(product, datasets) for product in page],
         }
-        return JSONResponse(body, headers=amazon_answers.headers(REQUESTS_PER_SECOND))
+        return JSONResponse(body, headers=amazon_answers.headers(self._rate))
 
 
 def _asked(query: QueryParams) -> tuple[list[str], frozenset[str]]:

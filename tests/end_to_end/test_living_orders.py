@@ -146,8 +146,8 @@ def test_a_run_that_does_not_wait_for_quota_is_partial_and_the_next_one_goes_on(
     assert made.delta_figures()["retailer_1", "2017-01-03"] == (true["rows"], Decimal(true["net"]))
 
 
-def test_a_plan_is_told_before_anything_is_fetched(install: Install, living: str) -> None:
-    made = install("plan", address=living)
+def test_a_plan_is_told_before_anything_is_fetched(install: Install, throttled: str) -> None:
+    made = install("plan", address=throttled)
     told = made.retail("ingest", "--from", "2017-01-02", "--to", "2017-01-06", "--plan", **IN_UTC)
     assert told.returncode == 0, told.stdout + told.stderr
     for words in ("retailer_1", "retailer_2", "retailer_3", "calls", "20 calls at once, then one in 179 s"):

@@ -274,7 +274,9 @@ def test_a_cent_that_goes_missing_on_the_way_to_the_file_stops_the_landing(lake,
     landed(lake)
     keep(lake, [OTHER], run_id="r2")
     to_line = SalesRecord.to_line
-    monkeypatch.setattr(SalesRecord, "to_line", lambda self: to_line(self).replace('"10.00"', '"9.99"'))
+    monkeypatch.setattr(
+        SalesRecord, "to_line", lambda self, version: to_line(self, version).replace('"10.00"', '"9.99"')
+    )
 
     with pytest.raises(TieOutError, match=r"retailer_1, 2017-01-05, USD: \+0 rows, \+0\.01 in money"):
         landed(lake)

@@ -74,7 +74,12 @@ def test_ten_make_a_page_unless_more_are_asked_for(simulator, token, skus):
 def test_unknown_products_are_no_error(simulator, token):
     answer = simulator.amazon_items(["no-such-sku", "007"], token)
     assert (answer.status_code, answer.json()["numberOfResults"], answer.json()["items"]) == (200, 0, [])
-    assert answer.headers["x-amzn-RateLimit-Limit"] == "2.0"
+
+
+def test_the_rate_is_the_usage_plan_s_where_it_is_enforced(simulator, throttled):
+    unlimited, limited = (each.amazon_items(["1"]) for each in (simulator, throttled))
+    assert unlimited.headers["x-amzn-RateLimit-Limit"] == "1000.0"
+    assert limited.headers["x-amzn-RateLimit-Limit"] == "2.0"
 
 
 @pytest.mark.parametrize(

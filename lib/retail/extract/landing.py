@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -102,7 +102,7 @@ def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date
     """
     tally = _Tally()
     key = raw_key(retailer_id, logical_date)
-    with NewestLines() as newest, TemporaryFile() as file:
+    with NewestLines(sales.MAPPING_VERSION) as newest, TemporaryFile() as file:
         for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
             for superseded in newest.begin_walk(payload.walk):
                 tally.add("superseded", superseded)
@@ -144,7 +144,7 @@ def _fetched(
             if isinstance(each, Skipped):
                 tally.add("skipped", record, reason=each.reason)
             else:
-                records.append(replace(record, mapping_version=str(sales.MAPPING_VERSION)))
+                records.append(record)
         yield payload, records
     if not pages:
         raise ExtractError(

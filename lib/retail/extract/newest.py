@@ -21,9 +21,13 @@ _IN_ORDER: Final = "SELECT line FROM line ORDER BY business_date, transaction_id
 
 
 class NewestLines:
-    """Takes records in the order in which they were fetched, and tells each one that another superseded."""
+    """Takes records in the order in which they were fetched, and tells each one that another superseded.
 
-    def __init__(self) -> None:
+    Its lines carry the version of the mapping that made the records.
+    """
+
+    def __init__(self, mapping_version: int) -> None:
+        self._mapping_version = str(mapping_version)
         # A database without a name lives in a file of its own that goes with it; what fits stays in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
@@ -69,7 +73,13 @@ class NewestLines:
 
     def _put(self, name: str, record: SalesRecord, *, walk: str | None) -> None:
         parts = (record.business_date, record.transaction_id, record.line_id)
-        values = (name, walk, *(part or "" for part in parts), record.source_ref, record.to_line())
+        values = (
+            name,
+            walk,
+            *(part or "" for part in parts),
+            record.source_ref,
+            record.to_line(self._mapping_version),
+        )
         self._database.execute("INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
@@ -82,7 +92,7 @@ def _supersedes(record: SalesRecord, other: SalesRecord) -> bool:
     if _version(record) != _version(other):
         return _version(record) > _version(other)
     # What was fetched again unchanged leaves the raw file as it is, to the byte.
-    return replace(record, source_ref=other.source_ref) != other
+    return replace(record, source_ref=other.source_ref, mapping_version=other.mapping_version) != other
 
 
 def _version(record: SalesRecord) -> str:
