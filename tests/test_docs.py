@@ -47,7 +47,8 @@ def test_every_trap_has_a_test() -> None:
 
 def options_told() -> dict[tuple[str, str], str]:
     """The default that the table of options tells, by service and option."""
-    told, service = {}, ""
+    told: dict[tuple[str, str], str] = {}
+    service = ""
     for line in RETAILERS.partition("### Options")[2].partition("### A quota")[0].splitlines():
         if line.startswith("| "):
             _, of, names, default, *_ = line.split("|")
