@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,3 +117,51 @@ def test_lists_that_move_while_they_are_read_lose_nothing(
     assert pages > 30
     assert kinds == Counter({kind: count for kind, count in true["records"].items() if count})
     assert sum(Decimal(line["total_amount"]) for line in sold) == Decimal(true["money"]["net"])
+
+
+def test_a_walk_whose_page_token_expired_over_night_is_begun_anew_and_lands_the_whole_day(
+    address: str, lake: LocalStorage, tmp_path: Path
+) -> None:
+    settings = Settings(
+        start_date=FIRST,
+        lake={"url": "unused"},
+        retailers={
+            "retailer_1": {
+                "service": "amazon", "name": "R", "base_url": address, "time_zone": "Etc/UTC",
+                "options": {**OPTIONS["retailer_1"], "token_url": f"{address}/auth/o2/token"},
+            }
+        },
+    )  # fmt: skip
+    window = window_of_unit(settings, ("retailer_1", FIRST))
+
+    def walk(into: LocalStorage, run_id: str, *, killed_behind: int | None = None) -> int:
+        def on_page(page: Any) -> None:
+            if page.number == killed_behind:
+                raise KeyboardInterrupt
+
+        # A service of its own for each run, as each command has.
+        service = open_service(
+            "retailer_1", settings, Secrets(ENVIRONMENT), clock=Clock(sleep=lambda _: None)
+        )
+        return extract(
+            service, into, retailer_id="retailer_1", window=window, run_id=run_id, on_page=on_page
+        ).fetched
+
+    with pytest.raises(KeyboardInterrupt):
+        walk(lake, "r1", killed_behind=2)
+    day_and_an_hour = {"advance_seconds": 25 * 3600}
+    requests.post(f"{address}/simulator/clock", json=day_and_an_hour, timeout=30).raise_for_status()
+    undisturbed = LocalStorage(tmp_path / "undisturbed")
+
+    assert walk(lake, "r2") == walk(undisturbed, "r0") > 2
+    newest_of, whole = (
+        {
+            (line["transaction_id"], line["line_id"])
+            for line in map(json.loads, each.read(landed.key).splitlines())
+        }
+        for each in (lake, undisturbed)
+        for landed in [
+            land(sales_of("retailer_1", settings), each, retailer_id="retailer_1", logical_date=FIRST)
+        ]
+    )
+    assert newest_of >= whole

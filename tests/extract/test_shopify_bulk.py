@@ -119,7 +119,7 @@ def test_a_window_of_fewer_orders_is_read_by_pages(shop, open_at, count):
 def test_without_a_limit_nothing_is_counted(shop, open_at):
     server = shop(page_of({"id": "first"}))
 
-    list(read(open_at, server, bulk_from_orders=None))
+    list(read(open_at, server, bulk_from_orders=0))
 
     assert json.loads(server.seen[0].body)["variables"]["counted"] is False
 
@@ -257,4 +257,4 @@ def test_an_orders_ledger_is_asked_for_in_bulk_too(shop, reply, open_at):
 
 def test_zero_orders_is_no_limit(open_at):
     with pytest.raises(ConfigurationError, match="bulk_from_orders"):
-        open_at("retailer_3", "http://127.0.0.1:9", options={"bulk_from_orders": 0})
+        open_at("retailer_3", "http://127.0.0.1:9", options={"bulk_from_orders": -1})

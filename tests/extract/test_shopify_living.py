@@ -157,7 +157,7 @@ WHOLE = window(FIRST, DAYS)
 @pytest.fixture(scope="module")
 def by_pages(shop):
     """All days read as one window, by pages."""
-    options = {"most_objects": 200, "bulk_from_orders": None}
+    options = {"most_objects": 200, "bulk_from_orders": 0}
     retailer = {"service": "shopify", "name": "Shop", "base_url": shop.url, "time_zone": "Etc/UTC"}
     settings = Settings(
         start_date=FIRST, lake={"url": "unused"}, retailers={"retailer_3": {**retailer, "options": options}}

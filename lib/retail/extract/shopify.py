@@ -50,7 +50,7 @@ class ShopifyOptions(Options):
 
     `access` tells whether there is the static token of an older application, or client credentials that buy tokens.
     Both page sizes make a query's cost, which Shopify limits to 1,000 points. A window of `bulk_from_orders` orders or
-    more is read by a bulk operation, which may take `bulk_wait_seconds`; never, where that is null.
+    more is read by a bulk operation, which may take `bulk_wait_seconds`; none is where it is 0.
     """
 
     access: Literal["client_credentials", "token"] = "client_credentials"
@@ -58,7 +58,7 @@ class ShopifyOptions(Options):
     page_size: int = Field(default=50, ge=1, le=250)
     lines_page_size: int = Field(default=100, ge=1, le=250)
     most_objects: int = Field(default=MOST_OBJECTS, ge=2, le=MOST_OBJECTS)
-    bulk_from_orders: int | None = Field(default=5_000, ge=1)
+    bulk_from_orders: int = Field(default=5_000, ge=0)
     bulk_wait_seconds: float = Field(default=6 * 3600, gt=0)
 
     @model_validator(mode="after")
@@ -120,7 +120,7 @@ class Shopify:
             yield from self._in_bulk(place)
             return
         first = None
-        if cursor is None and self._options.bulk_from_orders is not None:
+        if cursor is None and self._options.bulk_from_orders:
             first = self._ask(window, place, counted=True)
             if self._is_for_bulk(first) and (bulk := self._bulk.begin(place.search(window))):
                 # Kept before it runs, so that a run that is killed goes on with the same operation.
@@ -200,7 +200,7 @@ class Shopify:
             "after": place.after,
             "query": place.search(window),
             "counted": counted,
-            "limit": self._options.bulk_from_orders,
+            "limit": self._options.bulk_from_orders or None,
         }
         answer = self._api.ask(ORDERS, variables, "data", "orders", "nodes")
         self._check_reach(answer, window)
@@ -209,8 +209,7 @@ class Shopify:
     def _is_for_bulk(self, first: Answer) -> bool:
         """Whether the first page says that the window holds so many orders. Counting stops at the limit."""
         count = points(at(first.body, "data", "ordersCount", "count")) or 0
-        limit = self._options.bulk_from_orders
-        return limit is not None and count >= limit
+        return 0 < self._options.bulk_from_orders <= count
 
     def _check_reach(self, answer: Answer, window: Window) -> None:
         """Without the scope for all orders older ones are silently missing, changed lately or not."""

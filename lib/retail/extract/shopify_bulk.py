@@ -67,7 +67,7 @@ class BulkReader:
         said = without_e_mail(dump(refusals))[:300]
         raise ExtractError(
             f"{self.api.retailer_id}: Shopify refuses the bulk operation: {said}",
-            hint="read by pages instead: set options.bulk_from_orders to null",
+            hint="read by pages instead: set options.bulk_from_orders to 0",
         )
 
     def pages(self, place: Bulk) -> Iterator[tuple[list[JSON], Bulk | None]]:
@@ -130,7 +130,7 @@ class BulkReader:
                 why = text(found, "errorCode") or "no reason given"
                 raise CursorExpiredError(
                     f"{self.api.retailer_id}: bulk operation {operation} ended as {status}: {why}",
-                    hint=f"read by pages instead: set options.bulk_from_orders to null; or {AGAIN}",
+                    hint=f"read by pages instead: set options.bulk_from_orders to 0; or {AGAIN}",
                 )
             if self.clock.monotonic() - began > self.patience:
                 raise ExtractError(
@@ -160,7 +160,7 @@ class BulkReader:
             else:
                 raise ExtractError(
                     f"{self.api.retailer_id}: the file of a bulk operation is not grouped by order",
-                    hint="read by pages instead: set options.bulk_from_orders to null",
+                    hint="read by pages instead: set options.bulk_from_orders to 0",
                 )
         # Before the last order is given out, for a file that ends too soon may end within it.
         if count != file.objects:
