@@ -63,10 +63,17 @@ def land_step(job: Job) -> Record:
     units = job.units_to_process()
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, job.resources.settings)
+        revision = job.resources.settings.retailers[retailer_id].mapping_revision
         named[retailer_id] = {"products": Counter(), "stores": Counter()}
         for retailer, day in units:
             if retailer == retailer_id:
-                landed = land(sales, job.resources.storage, retailer_id=retailer_id, logical_date=day)
+                landed = land(
+                    sales,
+                    job.resources.storage,
+                    retailer_id=retailer_id,
+                    logical_date=day,
+                    mapping_revision=revision,
+                )
                 counts += landed.counts
                 named[retailer_id]["products"] += landed.products
                 named[retailer_id]["stores"] += landed.stores

@@ -122,12 +122,17 @@ class SyncSettings(Section):
 
 
 class RetailerSettings(Section):
-    """One retailer. `options` belong to its service class, which checks them before any work starts."""
+    """One retailer. `options` belong to its service class, which checks them before any work starts.
+
+    `mapping_revision` is raised with every change here in what an answer means (its zone, an option such as
+    `charge_basis`): days that are landed again then take the place of what was made of them before.
+    """
 
     service: str
     name: str
     base_url: str
     time_zone: str
+    mapping_revision: int = Field(default=0, ge=0, le=1_000)
     options: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("time_zone")

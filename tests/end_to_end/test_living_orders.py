@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -41,32 +41,38 @@ def brought_in(install: Install, living: str) -> Installation:
     return made
 
 
-def true_totals(address: str) -> dict[str, dict[str, dict[str, str]]]:
-    span = {"from": f"{FIRST}T00:00:00Z", "to": "2017-01-09T00:00:00Z"}
-    answer = requests.get(f"{address}/simulator/totals", params=span, timeout=30).json()
-    found: dict[str, dict[str, dict[str, str]]] = answer["retailers"]
+Standing = dict[tuple[str, str], tuple[dict[str, int], Decimal]]
+
+
+def true_of(address: str) -> Standing:
+    """Rows by kind and net money of each retailer and day, as the simulator knows them."""
+    found: Standing = {}
+    for day in (FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)):
+        span = {"from": f"{day}T00:00:00Z", "to": f"{day + timedelta(days=1)}T00:00:00Z"}
+        answer = requests.get(f"{address}/simulator/totals", params=span, timeout=30).json()
+        for retailer_id, totals in answer["retailers"].items():
+            rows = {kind: count for kind, count in totals["records"].items() if count}
+            found[retailer_id, str(day)] = (rows, Decimal(totals["money"]["net"]))
     return found
 
 
-def test_the_star_and_the_views_hold_every_row_and_cent_that_the_retailers_say_stands(
+def test_the_star_and_the_views_hold_every_row_and_cent_of_each_day_that_the_retailers_say_stands(
     brought_in: Installation, living: str
 ) -> None:
-    true = true_totals(living)
-    fact = brought_in.delta("star/fact_sales").to_pylist()
-    for retailer_id, totals in true.items():
-        of_retailer = [
-            row for row in fact if row["retailer_id"] == retailer_id and row["business_date"] >= FIRST
-        ]
-        kinds = Counter(row["record_type"] for row in of_retailer)
-        assert kinds == Counter({kind: count for kind, count in totals["records"].items() if count})
-        assert sum(row["total_amount"] for row in of_retailer) == Decimal(totals["money"]["net"])
+    true = true_of(living)
+    rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    money: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for row in brought_in.delta("star/fact_sales").to_pylist():
+        rows[row["retailer_id"], str(row["business_date"])][row["record_type"]] += 1
+        money[row["retailer_id"], str(row["business_date"])] += row["total_amount"]
+    assert {group: (dict(rows[group]), money[group]) for group in true} == true
     with brought_in.postgresql() as cursor:
         cursor.execute(
-            "SELECT retailer_id, sum(net_amount) FROM marts.mv_daily_sales WHERE business_date >= %s GROUP BY 1",
+            "SELECT retailer_id, business_date::text, net_amount FROM marts.mv_daily_sales WHERE business_date >= %s",
             [FIRST],
         )
-        views = dict(cursor.fetchall())
-    assert views == {retailer_id: Decimal(totals["money"]["net"]) for retailer_id, totals in true.items()}
+        views = {(retailer_id, day): net for retailer_id, day, net in cursor.fetchall()}
+    assert views == {group: net for group, (_, net) in true.items()}
 
 
 def test_what_is_left_out_is_counted_by_reason(brought_in: Installation) -> None:

@@ -56,6 +56,7 @@ def test_every_page_is_kept_with_the_window_it_answers_and_the_cursor_to_go_on_f
         "retailer_id": "retailer_1",
         "run_id": "r1",
         "walk": "r1/1",
+        "walk_page": 2,
         "logical_date": "2017-01-05",
         "window": {"start": "2017-01-05T07:00:00.000000Z", "end": "2017-01-06T08:00:00.000000Z"},
         "page": 2,
@@ -113,8 +114,9 @@ def test_the_next_run_goes_on_behind_the_last_page_of_one_that_did_not_come_to_t
 
     assert service.asked_from == [None, "2"]
     assert (extracted.pages, extracted.fetched) == (1, 1)
-    walks = [(each.run_id, each.page, each.walk) for _, each in payloads.read_all(lake, "retailer_1", DAY)]
-    assert walks == [("r1", 1, "r1/1"), ("r1", 2, "r1/1"), ("r2", 1, "r1/1")]
+    pages = [payload for _, payload in payloads.read_all(lake, "retailer_1", DAY)]
+    walks = [(each.run_id, each.page, each.walk, each.walk_page) for each in pages]
+    assert walks == [("r1", 1, "r1/1", 1), ("r1", 2, "r1/1", 2), ("r2", 1, "r1/1", 3)]
 
 
 def test_a_run_that_fetches_anew_does_not_go_on_with_what_another_left(lake):
@@ -157,7 +159,7 @@ def test_a_window_whose_cursor_has_expired_is_walked_from_its_start(lake, run_id
     assert service.asked_from == [None, "2", None]
     assert extracted.fetched == 3
     [*_, last] = [payload for _, payload in payloads.read_all(lake, "retailer_1", DAY)]
-    assert last.walk == ("r1/3" if run_id == "r1" else "r2/1")
+    assert (last.walk, last.walk_page) == ("r1/3" if run_id == "r1" else "r2/1", 3)
 
 
 def test_a_walk_that_was_left_in_a_circle_is_begun_anew(lake):

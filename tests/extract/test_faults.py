@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -34,6 +35,8 @@ RETAILERS = ["retailer_1", "retailer_2", "retailer_3"]
 KINDS = [
     "429", "500", "503", "slow", "cut", "broken_json", "drop", "expired_token", "repeated_page", "endless_cursor",
 ]  # fmt: skip
+# What the client may give up at; everything else passes when it is asked again.
+GIVEN_UP = ("repeated_page", "endless_cursor")
 NOW = datetime(2017, 1, 20, 12, tzinfo=UTC)
 DAY = date(2017, 1, 8)
 # A part of the day is enough for a few pages, and quick.
@@ -58,6 +61,12 @@ class Bench:
         for fault in faults:
             asked = {"retailer": retailer_id, **fault}
             requests.post(f"{self.address}/simulator/faults", json=asked, timeout=30).raise_for_status()
+
+    def waiting(self, retailer_id: str) -> list[dict[str, Any]]:
+        """The faults that no request has met yet."""
+        answer = requests.get(f"{self.address}/simulator/faults", timeout=30).json()
+        found: list[dict[str, Any]] = answer[retailer_id]
+        return found
 
     def bring_in(
         self, retailer_id: str, lake: LocalStorage, run_id: str, *, killed_behind: int | None = None
@@ -130,6 +139,10 @@ def ends_right(bench: Bench, undisturbed: dict[str, list[Line]]) -> Callable[...
             except ExtractError as error:
                 assert error.message.startswith(f"{retailer_id}: ")
                 assert error.hint
+                # Four tries: fewer faults than that, one after the other, are no reason to give up.
+                harmless = sum(fault["times"] for fault in faults) < 4
+                kinds = {fault["kind"] for fault in faults}
+                assert not harmless or kinds & {*GIVEN_UP, "expired_token"}
             except KilledError:
                 pass
             bench.switch_on(retailer_id, [])
@@ -148,9 +161,19 @@ def test_a_day_has_all_kinds_of_lines(undisturbed: dict[str, list[Line]], retail
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("retailer_id", RETAILERS)
 def test_a_day_lands_whole_though_something_goes_wrong(
-    ends_right: Callable[..., None], retailer_id: str, kind: str
+    bench: Bench, undisturbed: dict[str, list[Line]], lake: LocalStorage, retailer_id: str, kind: str
 ) -> None:
-    ends_right(retailer_id, [{"kind": kind, "after": 1, "times": 2, "seconds": 0.7}])
+    # Two tries of four go wrong; a token is refreshed once only.
+    times = 1 if kind == "expired_token" else 2
+    bench.switch_on(retailer_id, [{"kind": kind, "after": 1, "times": times, "seconds": 0.7}])
+    if kind in GIVEN_UP:
+        with suppress(ExtractError):  # where the first pages of lists were met, which repeat none
+            assert bench.bring_in(retailer_id, lake, "r1") == undisturbed[retailer_id]
+    else:
+        assert bench.bring_in(retailer_id, lake, "r1") == undisturbed[retailer_id]
+        assert bench.waiting(retailer_id) == []
+    bench.switch_on(retailer_id, [])
+    assert bench.bring_in(retailer_id, lake, "r2") == undisturbed[retailer_id]
 
 
 FAULTS = st.builds(

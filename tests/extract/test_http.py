@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from retail.errors import ExtractError
 from retail.extract.exchange import retry_after
+from retail.extract.quota import Patience
 from retail.extract.windows import Window
 
 WINDOW = Window(date(2017, 1, 5), datetime(2017, 1, 5, 8, tzinfo=UTC), datetime(2017, 1, 6, 8, tzinfo=UTC))
@@ -227,3 +228,32 @@ def test_a_password_in_netrc_does_not_take_the_place_of_our_header(
     first_page(open_at("retailer_1", server.url))
 
     assert "authorization" not in server.seen[0].headers
+
+
+def test_a_429_without_a_hint_waits_longer_each_time(scripted, reply, open_at, time):
+    server = scripted(*[reply(429)] * 5, reply(404, {"error": [{"code": "CONTENT_NOT_FOUND"}]}))
+
+    with pytest.raises(ExtractError):
+        list(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+    assert sum(time.slept) > 15
+
+
+def test_a_secret_is_masked_as_a_form_or_json_would_show_it_too(scripted, reply, open_at):
+    server = scripted(tokens=[reply(400, b"grant_type=refresh_token&refresh_token=Atzr%7Crefresh-03")])
+
+    with pytest.raises(ExtractError) as caught:
+        first_page(open_at("retailer_1", server.url))
+
+    assert "refresh-03" not in str(caught.value)
+    assert "***" in caught.value.message
+
+
+def test_a_wait_that_is_not_begun_is_not_told(scripted, reply, open_at):
+    told = []
+    server = scripted(reply(429, headers={"Retry-After": "3600"}))
+
+    with pytest.raises(ExtractError, match="asks to wait"):
+        first_page(open_at("retailer_1", server.url, patience=Patience(tell=told.append)))
+
+    assert told == []

@@ -44,7 +44,8 @@ class Listed:
             yield Skipped(reason[0], record) if reason else record
 
 
-def keep(lake, *answers, run_id="r1", first=1, walk=None):
+def keep(lake, *answers, run_id="r1", first=1, walk=None, after=0, ended=True):
+    """Pages of a walk, which begin behind page `after` of it; the last one ends it."""
     for number, answer in enumerate(answers, start=first):
         payloads.write(
             lake,
@@ -52,12 +53,13 @@ def keep(lake, *answers, run_id="r1", first=1, walk=None):
                 retailer_id="retailer_1",
                 run_id=run_id,
                 walk=walk or payloads.walk_of(run_id, 1),
+                walk_page=(after or first - 1) + number - first + 1,
                 logical_date=str(DAY),
                 window_start="",
                 window_end="",
                 page=number,
                 fetched_at=str(datetime.now(UTC)),
-                next_cursor=None,
+                next_cursor=None if ended and number == first + len(answers) - 1 else "more",
                 answer=answer,
             ),
         )
@@ -186,13 +188,41 @@ def test_lines_without_a_whole_key_are_those_of_the_newest_run(lake):
 
 def test_lines_without_a_whole_key_stay_where_another_run_went_on_with_the_walk(lake):
     nameless = [None, "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "2.00"]
-    keep(lake, [nameless], run_id="r1")
-    keep(lake, [OLD], run_id="r2", walk="r1/1")
+    keep(lake, [nameless], run_id="r1", ended=False)
+    keep(lake, [OLD], run_id="r2", walk="r1/1", after=1)
 
     result, lines = landed(lake)
 
     assert [line["transaction_id"] for line in lines] == [None, "T1"]
     assert ("superseded", None, "2017-01-05") not in figures(result)
+
+
+def test_a_day_that_was_never_fetched_to_its_end_is_not_landed_as_if_it_were_whole(lake):
+    keep(lake, [OLD], ended=False)
+
+    with pytest.raises(ExtractError, match="2017-01-05 was never fetched to its end") as caught:
+        landed(lake)
+
+    assert "retail run --date 2017-01-05" in caught.value.hint
+
+
+def test_a_page_that_is_gone_is_missed_though_another_run_went_on_behind_it(lake):
+    keep(lake, [OLD], [OTHER], run_id="r1", ended=False)
+    keep(lake, [NEW], run_id="r2", walk="r1/1", after=2)
+    lake.delete(payloads.key_of("retailer_1", DAY, "r1", 2))
+
+    with pytest.raises(ExtractError, match="page 2 of the 3 that were fetched from r1/1 on is missing"):
+        landed(lake)
+
+
+def test_a_walk_that_did_not_come_to_its_end_takes_no_line_of_one_that_did(lake):
+    nameless = [None, "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "77.00"]
+    keep(lake, [nameless, OLD], run_id="r1")
+    keep(lake, [OLD], run_id="r2", ended=False)
+
+    _, lines = landed(lake)
+
+    assert [line["total_amount"] for line in lines] == ["77.00", "10.00"]
 
 
 def test_a_mended_day_is_rid_of_its_lines_without_a_key(lake):

@@ -501,6 +501,6 @@ def test_a_plan_asks_shopify_once_for_a_count(scripted, reply, open_at):
     [seen] = server.seen
     assert "updated_at:>='2017-01-05T04:00:00Z' AND updated_at:<'2017-01-07T05:00:00Z'" in seen.body
     assert (estimate.orders, estimate.asked) == (1000, 1)
-    assert estimate.calls == 20 + 100  # pages of 50, and the ledger of each tenth order
-    assert estimate.quota_seconds == pytest.approx((20 * 300 + 100 * 90 - 1900) / 100)
+    assert estimate.calls == 20 + 150  # pages of 50, and the ledgers of 15 in 100 orders
+    assert estimate.quota_seconds == pytest.approx((20 * 150 + 150 * 40 - 1900) / 100)
     assert "100 points a second" in estimate.quota

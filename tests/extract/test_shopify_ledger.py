@@ -452,6 +452,21 @@ def test_the_ledger_is_read_whole_agreements_and_their_sales(scripted, reply, op
     ]
 
 
+@pytest.mark.parametrize(("meanwhile", "kept"), [("2017-01-06T20:00:00Z", 1), (None, 2)])
+def test_what_happened_after_the_order_was_read_waits_until_the_order_comes_again(
+    scripted, reply, open_at, meanwhile, kept
+):
+    asked = asked_order(updatedAt="2017-01-06T09:00:00Z")
+    later = agreement(2, "2017-01-06T19:59:00Z", sale(21), reason="REFUND")
+    ledger = connection(paged(PLACED), paged(later))
+    ledger["data"]["order"]["updatedAt"] = meanwhile or asked["updatedAt"]
+    server = scripted(reply(body=page_of(asked)), reply(body=ledger))
+
+    [page] = open_at("retailer_3", server.url).pages(WINDOW, None)
+
+    assert len(at(page.answer, "data", "orders", "nodes", 0, "agreements", "nodes")) == kept
+
+
 @pytest.mark.parametrize(
     ("answers", "message"),
     [

@@ -5,6 +5,7 @@ from itertools import repeat
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from retail.errors import CursorExpiredError, ExtractError
 from retail.extract.answers import at
@@ -371,13 +372,43 @@ def test_a_list_that_loses_an_order_between_two_pages_is_walked_again_by_halves(
 
 def test_a_list_that_ends_short_of_what_it_counts_is_walked_again_by_halves(scripted, reply, open_at):
     nothing = reply(404, NOTHING_FOUND)
-    short = reply(body=page("1", "2", total=3))
-    server = scripted(short, reply(body=page("1")), reply(body=page("2", "3")), *[nothing] * 3)
+    server = scripted(
+        reply(body=page("1", "2", cursor="?poIndex=2", total=4)),
+        reply(body=page("3", total=4)),
+        reply(body=page("1", "2")),
+        reply(body=page("3", "4")),
+        *[nothing] * 3,
+    )
 
     pages = list(open_at("retailer_2", server.url).pages(WINDOW, None))
 
-    assert ids(pages) == [["1", "2"], ["1"], ["2", "3"], []]
-    assert server.seen[1].query == of_list("SellerFulfilled", end="2017-01-05T17:30:00Z")
+    assert ids(pages) == [["1", "2"], ["3"], ["1", "2"], ["3", "4"], []]
+    assert server.seen[2].query == of_list("SellerFulfilled", end="2017-01-05T17:30:00Z")
+
+
+def test_one_page_that_counts_more_than_it_holds_is_told_and_taken(scripted, reply, open_at):
+    nothing = reply(404, NOTHING_FOUND)
+    server = scripted(reply(body=page("1", "2", total=3)), *[nothing] * 3)
+
+    with capture_logs() as logs:
+        pages = list(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+    assert ids(pages) == [["1", "2"], []]
+    assert [(each["told"], each["came"]) for each in logs if "shorter" in each["event"]] == [(3, 2)]
+
+
+def test_a_half_may_begin_with_the_page_that_its_whole_ended_with(scripted, reply, open_at):
+    nothing = reply(404, NOTHING_FOUND)
+    server = scripted(
+        reply(body=page("1", "2", cursor="?poIndex=2", total=3)),
+        nothing,  # 3 has left
+        reply(body=page("1", "2")),
+        *[nothing] * 4,
+    )
+
+    pages = list(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+    assert ids(pages) == [["1", "2"], ["1", "2"], []]
 
 
 def test_a_cursor_of_an_earlier_version_begins_the_day_again(scripted, open_at):

@@ -85,7 +85,7 @@ def test_until_money_went_back_a_return_is_open_and_skipped(changes):
     [skipped] = normalised(**changes)
 
     assert isinstance(skipped, Skipped)
-    assert (skipped.reason, skipped.record.total_amount) == ("open_return", "0.00")
+    assert (skipped.reason, Decimal(skipped.record.total_amount)) == ("open_return", 0)
 
 
 def test_without_a_number_of_refunded_units_a_completed_return_counts_all_of_them():
@@ -111,3 +111,11 @@ def test_a_return_order_that_is_none_is_landed_for_the_quarantine():
     [back] = normalised(returnOrderLines="none")
 
     assert (back.transaction_id, back.line_id) == (None, "103738048909818825")
+
+
+def test_a_return_has_changed_when_the_tracking_of_its_units_has():
+    tracked = [{"status": "COMPLETED", "statusTime": "2017-01-13T01:00:00.000Z"}, {"status": "COMPLETED"}]
+
+    [back] = normalised(currentTrackingStatuses=tracked)
+
+    assert back.updated_at == "2017-01-13T01:00:00.000000Z"

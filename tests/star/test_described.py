@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from structlog.testing import capture_logs
 
 from retail import delta
@@ -90,7 +91,7 @@ def test_a_described_product_takes_nothing_from_its_sale_and_what_was_not_sold_i
             (3, "retailer_2", "p1", "Other mug", None, None, None, SOLD),
         ],
         f"product_key bigint, {ROW}updated_at timestamp",
-    )
+    ).withColumn("mapping_version", F.lit(1))
     told = described.newest(
         parsed(session, product(product_name="Stoneware mug"), product("p9", product_name="Unsold")),
         dim_product.TABLE,
@@ -111,7 +112,7 @@ def test_without_descriptions_a_product_is_what_its_newest_sale_says(session: Sp
     sold = session.createDataFrame(
         [(1, "retailer_1", "p1", "Mug", "Acme", None, None, SOLD)],
         f"product_key bigint, {ROW}updated_at timestamp",
-    )
+    ).withColumn("mapping_version", F.lit(1))
     found = dim_product.derive(sold).drop("content_hash").select(*sold.columns)
     assert_df_equality(found, sold, ignore_nullable=True)
 

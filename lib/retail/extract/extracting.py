@@ -69,13 +69,15 @@ def extract(
     number = resumed_behind = left.page if left else 0
     if left is None and not anew:
         left = _left_by_another(storage, retailer_id, window)
-    new_walk = payloads.walk_of(run_id, number + 1)
-    for page, walk in _pages(service, window, left, retailer_id=retailer_id):
+    new_walk, walk_page = payloads.walk_of(run_id, number + 1), 0
+    for page, behind in _pages(service, window, left, retailer_id=retailer_id):
         number += 1
+        walk_page = (walk_page or (behind.walk_page if behind else 0)) + 1
         payload = Payload(
             retailer_id=retailer_id,
             run_id=run_id,
-            walk=walk or new_walk,
+            walk=behind.walk if behind else new_walk,
+            walk_page=walk_page,
             logical_date=window.logical_date.isoformat(),
             window_start=utc_text(window.start),
             window_end=utc_text(window.end),
@@ -117,13 +119,13 @@ def _keep(storage: Storage, payload: Payload) -> str:
 
 def _pages(
     service: Service, window: Window, left: Payload | None, *, retailer_id: str
-) -> Iterator[tuple[Page, str | None]]:
-    """The pages behind `left` with its walk; all of the window's, of no walk yet, where nothing was left."""
+) -> Iterator[tuple[Page, Payload | None]]:
+    """The pages behind `left`, with it; all of the window's, behind nothing, where nothing was left."""
     if left is not None:
         if left.next_cursor is None:
             return
         try:
-            yield from ((page, left.walk) for page in _behind(left, service.pages(window, left.next_cursor)))
+            yield from ((page, left) for page in _behind(left, service.pages(window, left.next_cursor)))
         except CursorExpiredError as error:
             log.warning("walk begun anew", retailer_id=retailer_id, page=left.page, reason=error.message)
         else:

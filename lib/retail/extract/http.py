@@ -9,6 +9,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from math import inf
 from typing import Final
+from urllib.parse import quote, quote_plus
 
 import requests
 import structlog
@@ -78,7 +79,7 @@ class HttpClient:
             retry=retry_if_exception_type(_LaterError),
             wait=_wait,
             stop=lambda state: self._is_enough(state, began),
-            before_sleep=lambda state: self._log(request, state),
+            before_sleep=lambda state: self._before_sleep(request, state),
             sleep=self._clock.sleep,
             reraise=True,
         )
@@ -111,7 +112,8 @@ class HttpClient:
             if not error.throttled:
                 raise
             quota.refused(cost, error.wait)
-            raise _LaterError(str(error), self._told(quota.seconds_until(cost)), throttled=True) from None
+            wait = quota.seconds_until(cost)
+            raise _LaterError(str(error), wait, throttled=True, hinted=error.wait is not None) from None
 
     def _await_quota(self, quota: Quota, cost: float) -> None:
         seconds = self._told(quota.seconds_until(cost))
@@ -192,11 +194,13 @@ class HttpClient:
         budget = self._settings.retry_budget_seconds
         if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
             return True
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _LaterError) and error.throttled:
-            self._waited_for_quota += state.upcoming_sleep
-            return False
-        return self._clock.monotonic() - self._waited_for_quota - began + state.upcoming_sleep > budget
+        spent = self._clock.monotonic() - self._waited_for_quota - began + state.upcoming_sleep
+        return spent > budget and not _is_throttled(state)
+
+    def _before_sleep(self, request: Request, state: RetryCallState) -> None:
+        self._log(request, state)
+        if _is_throttled(state):
+            self._waited_for_quota += self._told(state.upcoming_sleep)
 
     def _log(self, request: Request, state: RetryCallState) -> None:
         log.warning(
@@ -238,25 +242,40 @@ class HttpClient:
         """Status and words of the answer, without secrets and addresses of people."""
         words = answer.body if isinstance(answer.body, str) else dump(answer.body)
         for secret in (*(each.reveal() for each in self._dialect.secrets), self._token):
-            words = words.replace(secret, "***") if secret else words
+            for form in _forms_of(secret) if secret else ():
+                words = words.replace(form, "***")
         return f"HTTP {answer.status} {without_e_mail(' '.join(words.split()))[:300]}".rstrip()
 
 
 class _LaterError(Exception):
     """The same question may be answered later; `wait` is the retailer's own wish, in seconds."""
 
-    def __init__(self, reason: str, wait: float | None = None, *, throttled: bool = False) -> None:
+    def __init__(
+        self, reason: str, wait: float | None = None, *, throttled: bool = False, hinted: bool = True
+    ) -> None:
         super().__init__(reason)
         self.wait = wait
         self.throttled = throttled
+        self.hinted = hinted
 
 
 def _wait(state: RetryCallState) -> float:
     """Never less than the retailer's wish; the jitter keeps clients that failed together apart."""
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _LaterError) and error.wait is not None:
-        return error.wait + random.uniform(0, 1)  # noqa: S311 - no secret is made of it
-    return _BACKOFF(state)
+    if not isinstance(error, _LaterError) or error.wait is None:
+        return _BACKOFF(state)
+    wait = error.wait + random.uniform(0, 1)  # noqa: S311 - no secret is made of it
+    return wait if error.hinted else max(wait, _BACKOFF(state))
+
+
+def _forms_of(secret: str) -> set[str]:
+    """As it is, and as a form or a JSON text would hold it."""
+    return {secret, quote(secret, safe=""), quote_plus(secret), dump(secret).strip('"')}
+
+
+def _is_throttled(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, _LaterError) and error.throttled
 
 
 def _body(request: Request) -> bytes | None:

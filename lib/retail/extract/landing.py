@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -94,22 +94,27 @@ def _money(text: str) -> Decimal:
     return Decimal(text) if _AMOUNT.fullmatch(text) else Decimal(0)
 
 
-def land(sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date) -> Landed:
+def land(
+    sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date, mapping_revision: int = 0
+) -> Landed:
     """Write the raw file of a date, whole and at once, from all payload pages that the date has.
 
-    Raises ExtractError where it has none, and TieOutError with the figures where rows or money do not add up;
-    the file that was there before then stays.
+    `mapping_revision` is the configuration's, and is added to the version of the mapping.
+    Raises ExtractError where they are none or not the whole day, and TieOutError with the figures where rows or money
+    do not add up; the file that was there before then stays.
     """
     tally = _Tally()
     key = raw_key(retailer_id, logical_date)
-    with NewestLines(sales.MAPPING_VERSION) as newest, TemporaryFile() as file:
+    with NewestLines(sales.MAPPING_VERSION + mapping_revision) as newest, TemporaryFile() as file:
+        walks: dict[str, list[Payload]] = {}
         for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
-            for superseded in newest.begin_walk(payload.walk):
-                tally.add("superseded", superseded)
+            walks.setdefault(payload.walk, []).append(replace(payload, answer=None))
             for record in records:
-                other = newest.add(record)
+                other = newest.add(record, walk=payload.walk)
                 if other is not None:
                     tally.add("superseded", other)
+        for superseded in newest.keep_keyless_of(_newest_whole(walks, retailer_id, logical_date)):
+            tally.add("superseded", superseded)
         rows, products, stores = 0, Counter[str](), Counter[str]()
         for line in newest.lines():
             rows += 1
@@ -134,9 +139,7 @@ def _fetched(
     sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
 ) -> Iterator[tuple[Payload, list[SalesRecord]]]:
     """Every page with its lines that are not skipped, in the order in which they were fetched."""
-    pages = 0
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
-        pages += 1
         records = []
         for each in sales.records(payload.answer, key):
             record = each.record if isinstance(each, Skipped) else each
@@ -146,11 +149,26 @@ def _fetched(
             else:
                 records.append(record)
         yield payload, records
-    if not pages:
-        raise ExtractError(
-            f"{retailer_id}: nothing was ever fetched for {logical_date}",
-            hint=f"extract it first: retail run --date {logical_date} --only {retailer_id}",
-        )
+
+
+def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_date: date) -> str:
+    """The newest walk that came to its end with every page there: without one, a part would be taken for the day."""
+    fetch = f"fetch it: retail run --date {logical_date} --only {retailer_id}"
+    if not walks:
+        raise ExtractError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
+    for walk, pages in reversed(walks.items()):
+        ends = [page.walk_page for page in pages if page.next_cursor is None]
+        if not ends:
+            continue
+        missing = set(range(1, max(ends) + 1)) - {page.walk_page for page in pages}
+        if missing:
+            raise ExtractError(
+                f"{retailer_id}: of {logical_date}, page {min(missing)} of the {max(ends)} that were fetched from "
+                f"{walk} on is missing",
+                hint=f"bring it back from a backup, or {fetch} --again",
+            )
+        return walk
+    raise ExtractError(f"{retailer_id}: {logical_date} was never fetched to its end", hint=fetch)
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:

@@ -203,12 +203,9 @@ def batches(ids: Sequence[str], size: int) -> list[Sequence[str]]:
 
 
 def is_described(record: MasterRecord) -> bool:
-    """Whether the catalogue said anything of it."""
-    if isinstance(record, ProductRecord):
-        told = (record.product_name, record.brand, record.category, record.gtin)
-    else:
-        told = (record.store_name, record.store_city, record.store_region, record.store_country)
-    return any(value is not None for value in told)
+    """Whether the catalogue named it; what is told of it without a name would blank the name that sales give it."""
+    name = record.product_name if isinstance(record, ProductRecord) else record.store_name
+    return name is not None
 
 
 def _told(storage: Storage, kind: Kind, retailer_id: str, *, since: datetime) -> set[str]:

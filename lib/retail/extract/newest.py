@@ -33,7 +33,6 @@ class NewestLines:
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(_TABLE)
         self._database.execute("BEGIN")
-        self._walk = ""
 
     def __enter__(self) -> Self:
         return self
@@ -41,35 +40,32 @@ class NewestLines:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def begin_walk(self, walk: str) -> Iterator[SalesRecord]:
-        """Lines without a whole key are only those of the newest walk, for nothing else ends them: tells the others."""
-        if walk == self._walk:
-            return
-        self._walk = walk
-        yield from (_record(line) for (line,) in self._select("walk IS NOT NULL", "line"))
-        self._database.execute("DELETE FROM line WHERE walk IS NOT NULL")
-
-    def add(self, record: SalesRecord) -> SalesRecord | None:
+    def add(self, record: SalesRecord, *, walk: str) -> SalesRecord | None:
         """Keep the record, or the one with its key that is there; gives the other of the two."""
         key = record.natural_key
         if None in key:
-            self._put(f"{self._walk} {record.source_ref}", record, walk=self._walk)
+            self._put(f"{walk} {record.source_ref}", record, walk=walk)
             return None
         name = json.dumps(key)
-        found = next(self._select("natural_key = ?", "line", name), None)
+        found = next(self._select("natural_key = ?", name), None)
         other = None if found is None else _record(found[0])
         if other is not None and not _supersedes(record, other):
             return record
         self._put(name, record, walk=None)
         return other
 
+    def keep_keyless_of(self, walk: str) -> Iterator[SalesRecord]:
+        """Lines without a whole key are only those of the newest walk that came to its end; tells the others."""
+        yield from (_record(line) for (line,) in self._select("walk <> ?", walk))
+        self._database.execute("DELETE FROM line WHERE walk <> ?", [walk])
+
     def lines(self) -> Iterator[str]:
         """Each line that is kept, in order of business date, transaction, line and place in the payloads."""
         for (line,) in self._database.execute(_IN_ORDER):
             yield str(line)
 
-    def _select(self, where: str, column: str, *values: str) -> Iterator[tuple[str]]:
-        return iter(self._database.execute(f"SELECT {column} FROM line WHERE {where}", values))
+    def _select(self, where: str, *values: str) -> Iterator[tuple[str]]:
+        return iter(self._database.execute(f"SELECT line FROM line WHERE {where}", values))
 
     def _put(self, name: str, record: SalesRecord, *, walk: str | None) -> None:
         parts = (record.business_date, record.transaction_id, record.line_id)

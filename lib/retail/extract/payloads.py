@@ -27,12 +27,14 @@ class Payload:
     """One page and what it takes to go on behind it. Times are texts of `utc_text`.
 
     `walk` names the way through the window that the page belongs to: the run and page where it began. A run that
-    goes on behind another's pages keeps that one's walk.
+    goes on behind another's pages keeps that one's walk; `walk_page` counts the walk's pages from 1. A walk has come to
+    its end with a page that names no next cursor.
     """
 
     retailer_id: str
     run_id: str
     walk: str
+    walk_page: int
     logical_date: str
     window_start: str
     window_end: str
@@ -94,6 +96,7 @@ def write(storage: Storage, payload: Payload) -> str | None:
         "retailer_id": payload.retailer_id,
         "run_id": payload.run_id,
         "walk": payload.walk,
+        "walk_page": payload.walk_page,
         "logical_date": payload.logical_date,
         "window": window,
         "page": payload.page,
@@ -121,6 +124,7 @@ def read(storage: Storage, key: str) -> Payload:
         retailer_id=text(envelope, "retailer_id") or "",
         run_id=place[0],
         walk=text(envelope, "walk") or walk_of(place[0], 1),
+        walk_page=int(text(envelope, "walk_page") or place[1]),
         logical_date=text(envelope, "logical_date") or "",
         window_start=text(envelope, "window", "start") or "",
         window_end=text(envelope, "window", "end") or "",

@@ -11,6 +11,10 @@ from typing import Final
 SHORT_WAIT: Final = 10.0
 
 
+# A hint beyond a day is a mistake, and no client waits for it.
+_LONGEST_HINT: Final = 86_400.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaWait:
     """A wait for a retailer's quota: how long, in seconds, and until when."""
@@ -77,5 +81,5 @@ class Quota:
 
     def refused(self, cost: float, wait: float | None) -> None:
         """The retailer said "too many": it holds less than we thought; `wait` is its own hint, in seconds."""
-        refill = cost if wait is None else wait * self.per_second
+        refill = cost if wait is None else min(wait, _LONGEST_HINT) * self.per_second
         self.learn(available=min(cost, self.burst) - refill)

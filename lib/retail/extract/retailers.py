@@ -22,6 +22,8 @@ SERVICES: Final[dict[str, str]] = {
     "shopify": "retail.extract.shopify:Shopify",
 }
 PEPPER: Final = "customer_pepper"
+# With the configuration's revisions as many as the star can order (docs/decisions/0002-order-of-versions.md).
+MOST_MAPPING_VERSIONS: Final = 1_000
 
 
 def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> list[str]:
@@ -54,7 +56,11 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
     if found:
         raise ConfigurationError(found)
     retailer = settings.retailers[retailer_id]
-    return _class_of(retailer.service).sales(retailer_id, retailer)
+    sales = _class_of(retailer.service).sales(retailer_id, retailer)
+    if not 0 < sales.MAPPING_VERSION <= MOST_MAPPING_VERSIONS:
+        problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}, and must be 1 to 1,000"
+        raise ConfigurationError([problem], hint="number the versions of the mapping from 1 on")
+    return sales
 
 
 def _class_of(service: str) -> type[Service]:

@@ -32,10 +32,14 @@ class Options(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer without personal data, and where to go on; `next_cursor` is None on the last page."""
+    """One answer without personal data, and where to go on; `next_cursor` is None on the last page.
+
+    `begins` says that a list of its own begins with it, which may hold what the one before ended with.
+    """
 
     answer: JSON
     next_cursor: str | None
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Estimate:
 class Sales(Protocol):
     """What a retailer's answers mean. Pure: no network, no secret, no clock.
 
-    MAPPING_VERSION, up to 2,047, is raised with every change in what `records` makes of an answer: then days that
+    MAPPING_VERSION, from 1 to 1,000, is raised with every change in what `records` makes of an answer: then days that
     are landed again take the place of what the version before made of them.
     """
 
@@ -126,7 +130,8 @@ def follow(
             raise
         found = orders(page.answer)
         empty = 0 if found else empty + 1
-        if (found and found == last) or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
+        repeats = found and found == last and not page.begins
+        if repeats or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
             raise ExtractError(
                 f"{retailer_id}: page {len(seen)} of this query repeats; the retailer's cursor does not advance",
                 hint=AGAIN,

@@ -38,9 +38,9 @@ ALL_ORDERS: Final = "read_all_orders"
 REACH: Final = timedelta(days=60)
 # How far Shopify lets one query be paged through.
 MOST_OBJECTS: Final = 25_000
-# For a plan only: which share of orders changes after its sale, and what the two questions cost in points.
-CHANGING: Final = 0.1
-PAGE_POINTS, LEDGER_POINTS = 300, 90
+# For a plan only: which share of orders changes after its sale, and the points that the two questions are charged.
+CHANGING: Final = 0.15
+PAGE_POINTS, LEDGER_POINTS = 150, 40
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from retail.errors import ExtractError, RefusedError
-from retail.extract import privacy
+from retail.extract import instants, privacy
 from retail.extract.answers import JSON, at, dump, entries, text
 from retail.extract.exchange import Answer, Request
 from retail.extract.http import AGAIN, HttpClient
@@ -79,23 +79,30 @@ class ShopifyApi:
         cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its lines")
         while (cursor := self.next_cursor(lines)) is not None:
             variables = {"order": at(order, "id"), "lines": self.lines, "after": cursors.new(cursor)}
-            more = self._part(MORE_LINES, variables, "lineItems", "nodes")
+            more = at(self._part(MORE_LINES, variables, "lineItems", "nodes"), "lineItems")
             nodes += entries(more, "nodes") or []
             lines["pageInfo"] = at(more, "pageInfo")
 
     def _agreements(self, order: JSON) -> list[JSON]:
-        """All agreements of an order, each with all of its sales."""
+        """All agreements of an order, each with all of its sales.
+
+        Where the order has changed since it was read, those of the change are left out: it comes again with them. Taken
+        now, a cancellation's own entries would stand beside an order that is not cancelled yet.
+        """
+        known = instants.from_iso(at(order, "updatedAt"))
         found: list[JSON] = []
         cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its agreements")
         after: str | None = None
         while True:
-            connection = self._ledger(order, after=after, agreements=_AGREEMENTS)
-            before = after
+            now = self._ledger(order, after=after, agreements=_AGREEMENTS)
+            connection, before = at(now, "agreements"), after
+            has_changed = _is_later(instants.from_iso(at(now, "updatedAt")), known)
             for edge in entries(connection, "edges") or []:
                 agreement = at(edge, "node")
                 if isinstance(agreement, dict):
                     agreement["sales"] = {"nodes": self._sales(order, agreement, before)}
-                found.append(agreement)
+                if not (has_changed and _is_later(instants.from_iso(at(agreement, "happenedAt")), known)):
+                    found.append(agreement)
                 before = text(edge, "cursor")
             after = self.next_cursor(connection)
             if after is None:
@@ -109,7 +116,8 @@ class ShopifyApi:
             return None
         cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its sales")
         while (cursor := self.next_cursor(sales)) is not None:
-            connection = self._ledger(order, after=before, agreements=1, after_sale=cursors.new(cursor))
+            now = self._ledger(order, after=before, agreements=1, after_sale=cursors.new(cursor))
+            connection = at(now, "agreements")
             same = at(connection, "edges", 0, "node")
             more = entries(same, "sales", "nodes")
             if text(same, "id") != text(agreement, "id") or more is None:
@@ -134,7 +142,7 @@ class ShopifyApi:
         return self._part(LEDGER, variables, "agreements", "edges")
 
     def _part(self, query: str, variables: Mapping[str, JSON], name: str, listed: str) -> JSON:
-        """A connection of the order that was asked for, with its list."""
+        """The order that was asked for, with the list of its connection."""
         order = at(self.ask(query, variables, "data", "order").body, "data", "order")
         if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
             raise ExtractError(
@@ -142,7 +150,11 @@ class ShopifyApi:
                 f"{text(order, 'id')}",
                 hint=AGAIN,
             )
-        return at(order, name)
+        return order
+
+
+def _is_later(instant: str | None, other: str | None) -> bool:
+    return instants.is_normal(instant) and instants.is_normal(other) and str(instant) > str(other)
 
 
 class _Cursors:

@@ -150,8 +150,16 @@ class ShopifyProducts:
                 at(data, name, "pageInfo", "hasNextPage"),
                 text(data, name, "pageInfo", "endCursor"),
             )
-            goes_on = more is True and cursor is not None
-            yield _Nodes(entries(data, name, "nodes") or [], goes_on)
+            nodes = entries(data, name, "nodes")
+            if nodes is None or not isinstance(more, bool) or (more and cursor is None):
+                # Else all that was asked for would be taken for unknown.
+                raise ExtractError(
+                    f"{self.retailer_id}: an answer with Shopify's {name} holds no list, or does not tell where it "
+                    "goes on",
+                    hint=AGAIN,
+                )
+            goes_on = more
+            yield _Nodes(nodes, goes_on)
             if not goes_on or cursor is None:
                 return
             if cursor in seen:

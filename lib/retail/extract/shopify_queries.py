@@ -58,7 +58,7 @@ _SALES: Final = f"""{{
 # An agreement cannot be asked for by its id: it is the one behind the cursor of the agreement before it.
 LEDGER: Final = f"""query Ledger($order: ID!, $agreements: Int!, $after: String, $sales: Int!, $afterSale: String) {{
   order(id: $order) {{
-    id
+    id updatedAt
     agreements(first: $agreements, after: $after) {{
       {_PAGE}
       edges {{ cursor node {{ id happenedAt reason sales(first: $sales, after: $afterSale) {_SALES} }} }}

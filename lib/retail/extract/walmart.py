@@ -15,6 +15,7 @@ from math import ceil
 from typing import Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
+import structlog
 from pydantic import Field
 
 from retail.errors import ExtractError
@@ -24,6 +25,7 @@ from retail.extract.exchange import Answer, Clock, Request, answered_at
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.walmart_errors import error_code
 from retail.extract.walmart_items import WalmartItems
 from retail.extract.walmart_lists import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
 from retail.extract.windows import Window
@@ -37,6 +39,8 @@ KEPT: Final = timedelta(days=180)
 OLDEST: Final = timedelta(days=177)
 # "All orders", as cited by two third parties; the official table needs a login.
 CALLS_A_MINUTE: Final = 5_000
+
+log = structlog.get_logger(__name__)
 
 
 class WalmartOptions(Options):
@@ -191,11 +195,17 @@ class Walmart:
                 continue
             found = walmart_sales.entries_of(answer) or []
             meta = at(answer, "meta") if place.of == RETURNS else at(answer, "list", "meta")
-            following = place.told(total=total, entries=len(found)).after(text(meta, "nextCursor"), window)
+            told = place.told(total=total, entries=len(found))
+            if told.is_short and told.query is None and text(meta, "nextCursor") is None:
+                # One page cannot have lost an entry on the way: the count is of something else.
+                log.warning(
+                    "list shorter than counted", retailer=self._retailer_id, told=total, came=len(found)
+                )
+            following = told.after(text(meta, "nextCursor"), window)
             if found or following is None:
                 name = partial(privacy.pseudonym, self._pepper, self._retailer_id)
                 stripped = privacy.strip(answer, privacy.WALMART, name=name)
-                return Page(stripped, following.cursor if following else None)
+                return Page(stripped, following.cursor if following else None, begins=place.query is None)
             place = following
 
     def _ask(self, place: Place, window: Window, *, limit: int) -> tuple[JSON, int]:
@@ -258,8 +268,3 @@ class Walmart:
                 f"{self._retailer_id}: {request.asked}: HTTP 404, not Walmart's CONTENT_NOT_FOUND",
                 hint=f"see that retailers.{self._retailer_id}.base_url is right",
             )
-
-
-def error_code(body: JSON) -> str:
-    """The code of the first error in an answer; the gateway and the newer pages name the list differently."""
-    return text(body, "error", 0, "code") or text(body, "errors", 0, "code") or ""

@@ -8,13 +8,14 @@ from typing import Final
 from urllib.parse import quote
 
 from retail.errors import ExtractError, RefusedError
-from retail.extract.answers import JSON, at, entries, text
+from retail.extract.answers import JSON, entries, text
 from retail.extract.exchange import Clock, Request
 from retail.extract.gtin import gtin14
 from retail.extract.http import HttpClient
 from retail.extract.instants import utc_text
 from retail.extract.master import MOST_REFUSALS
 from retail.extract.quota import Quota
+from retail.extract.walmart_errors import error_code
 from retail.records import MasterRecord, ProductRecord
 
 PATH: Final = "/v3/items"
@@ -56,8 +57,7 @@ class WalmartItems:
         answer = self.http.ask(request, accept=(200, 404), quota=self.quota)
         if answer.status == 200 and entries(answer.body, "ItemResponse") is not None:
             return answer.body
-        errors = at(answer.body, "error") or at(answer.body, "errors")
-        code = text(errors, 0, "code") or ""
+        code = error_code(answer.body)
         if answer.status == 404 and code.startswith("CONTENT_NOT_FOUND"):
             return None  # a wrong address answers 404 as well
         raise ExtractError(

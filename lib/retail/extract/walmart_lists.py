@@ -57,6 +57,11 @@ class Place:
     def cursor(self) -> str:
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer entries came than the list is said to have."""
+        return self.seen < (self.total or 0)
+
     def halved(self) -> Place:
         """The first half of the stretch. Raises ExtractError for a stretch of one second."""
         start, end = datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
@@ -78,7 +83,7 @@ class Place:
         """Where to go on behind a page that was told; None behind the last list."""
         if query is not None:
             return replace(self, query=query)
-        if self.moved or self.seen < (self.total or 0):
+        if self.moved or (self.is_short and self.query is not None):
             return self.halved()
         if self.end < instant_text(window.end):
             return Place(of=self.of, start=self.end, end=instant_text(window.end))

@@ -37,7 +37,7 @@ class WalmartReturns:
             record = self._line(order, line, f"{source_ref}/returnOrderLines/{place}")
             if at(line, "returnCancellationReason") is not None:
                 yield cancelled(record)
-            elif record.quantity == "0":
+            elif _units(order, line)[0] == 0:
                 yield Skipped(OPEN, record)
             else:
                 yield record
@@ -57,7 +57,7 @@ class WalmartReturns:
             record_type="return",
             status="completed",
             sold_at=returned_at,
-            updated_at=instants.from_iso(at(line, "statusTime")) or returned_at,
+            updated_at=_updated_at(line) or returned_at,
             business_date=instants.business_date(returned_at, self.zone),
             product_id=text(line, "item", "sku"),
             product_name=text(line, "item", "productName"),
@@ -70,6 +70,13 @@ class WalmartReturns:
             currency=amounts.only(text(each, "chargePerUnit", "currencyUnit") for each in charges),
             source_ref=source_ref,
         )
+
+
+def _updated_at(line: JSON) -> str | None:
+    """The last change that the line tells of: of its status, or of the tracking of some of its units."""
+    tracked = entries(line, "currentTrackingStatuses") or []
+    times = [instants.from_iso(at(each, "statusTime")) for each in (line, *tracked)]
+    return max((time for time in times if instants.is_normal(time)), default=times[0], key=str)
 
 
 def _units(order: JSON, line: JSON) -> tuple[Decimal | None, Decimal | None]:

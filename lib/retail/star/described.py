@@ -69,10 +69,10 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
 
 
 def newest(parsed: DataFrame, table: Table) -> DataFrame:
-    """One row per natural key: the newest that says anything at all."""
-    said = [name for name in table.attributes if name not in table.natural_key]
+    """One row per natural key: the newest that has a name, the first attribute behind the key."""
+    name = next(name for name in table.attributes if name not in table.natural_key)
     return (
-        parsed.where(f"NOT is_broken AND coalesce({', '.join(said)}) IS NOT NULL")
+        parsed.where(f"NOT is_broken AND {name} IS NOT NULL")
         .drop("is_broken")
         .transform(with_content_hash(table))
         .transform(newest_per(*table.natural_key))
