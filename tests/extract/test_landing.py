@@ -95,6 +95,14 @@ def test_a_line_says_which_version_of_the_mapping_made_it(lake):
     assert line["mapping_version"] == "7"
 
 
+def test_a_revision_of_the_configuration_makes_a_later_version_of_the_mapping(lake):
+    keep(lake, [OLD])
+
+    land(Listed(), lake, retailer_id="retailer_1", logical_date=DAY, mapping_revision=3)
+
+    assert json.loads(lake.read(KEY))["mapping_version"] == "10"
+
+
 def test_a_later_version_supersedes_an_earlier_one_whatever_the_order_they_came_in(lake):
     keep(lake, [NEW, OTHER], [OLD])
 

@@ -108,6 +108,11 @@ def test_a_described_product_takes_nothing_from_its_sale_and_what_was_not_sold_i
     assert_df_equality(found, expected, ignore_nullable=True, ignore_row_order=True)
 
 
+def test_what_is_told_of_a_product_without_its_name_is_no_description(session: SparkSession) -> None:
+    told = described.newest(parsed(session, product(gtin="00036000291452")), dim_product.TABLE)
+    assert told.count() == 0
+
+
 def test_without_descriptions_a_product_is_what_its_newest_sale_says(session: SparkSession) -> None:
     sold = session.createDataFrame(
         [(1, "retailer_1", "p1", "Mug", "Acme", None, None, SOLD)],
