@@ -14,6 +14,8 @@ from retail.extract.service import Skipped
 from retail.extract.shopify_sales import ShopifySales
 from retail.extract.walmart_sales import WalmartSales
 
+pytestmark = pytest.mark.slow
+
 USD = {"amount": "10.00", "currencyCode": "USD"}
 BAG = {"shopMoney": USD}
 AMAZON = {

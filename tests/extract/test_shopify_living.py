@@ -25,6 +25,8 @@ from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.storage import LocalStorage
 
+pytestmark = pytest.mark.slow
+
 FIRST, DAYS = date(2017, 2, 6), 8
 
 

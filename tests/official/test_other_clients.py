@@ -25,6 +25,8 @@ from retail.storage import LocalStorage
 from tests.official.conftest import DAY, need
 from tests.official.prism import NODE_MODULES
 
+pytestmark = pytest.mark.slow
+
 Answers = Callable[[str], tuple[Window, list[JSON]]]
 
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 import jsonschema
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DAY = {"lastUpdatedAfter": "2017-03-06T00:00:00Z", "lastUpdatedBefore": "2017-03-12T23:59:59Z"}
 FRESH = {"lastUpdatedAfter": "2017-03-19T00:00:00Z", "lastUpdatedBefore": "2017-03-19T23:57:00Z"}
 ALL_DATA = "BUYER,PROCEEDS,FULFILLMENT,PACKAGES,CANCELLATION"

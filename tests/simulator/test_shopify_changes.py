@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 WEEK = "updated_at:>='2017-02-20T00:00:00Z' AND updated_at:<'2017-02-27T00:00:00Z'"
 MONEY = "{ shopMoney { amount } }"
 QUERY = f"""

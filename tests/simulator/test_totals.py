@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FIRST, END = "2017-03-01T00:00:00Z", "2017-03-20T00:00:00Z"
 DATA = "PROCEEDS,FULFILLMENT,CANCELLATION"
 NODES = ["SellerFulfilled", "WFSFulfilled", "3PLFulfilled"]

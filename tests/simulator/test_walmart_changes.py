@@ -7,6 +7,8 @@ from decimal import Decimal
 import jsonschema
 import pytest
 
+pytestmark = pytest.mark.slow
+
 WEEK = "?lastModifiedStartDate=2017-03-13T00:00:00Z&lastModifiedEndDate=2017-03-19T23:59:59Z&limit=200"
 NODES = ["SellerFulfilled", "WFSFulfilled", "3PLFulfilled"]
 NOW = int(datetime(2017, 3, 20, tzinfo=UTC).timestamp())

@@ -212,6 +212,7 @@ def test_a_description_reaches_a_product_in_the_star_when_it_sells_again_and_sta
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @ON_SAIL
 @pytest.mark.parametrize("order", [*permutations(range(3)), (0, 0, 1, 2), (2, 1, 0, 1)])
 def test_the_star_is_the_same_whatever_the_order_of_the_days_and_however_often_they_come(
