@@ -162,6 +162,28 @@ def test_a_window_whose_cursor_has_expired_is_walked_from_its_start(lake, run_id
     assert (last.walk, last.walk_page) == ("r1/3" if run_id == "r1" else "r2/1", 3)
 
 
+def test_a_walk_that_is_begun_anew_after_some_pages_more_counts_its_pages_from_1(lake):
+    class ExpiresLater(Paged):
+        def pages(self, window, cursor):
+            pages = list(super().pages(window, cursor))
+            if cursor is None:
+                yield from pages
+            else:
+                yield pages[0]
+                raise CursorExpiredError("the operation is no longer kept")
+
+    service, which = ExpiresLater(), {"retailer_id": "retailer_1", "window": WINDOW}
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(1))
+
+    extract(service, lake, **which, run_id="r2")
+
+    pages = [payload for _, payload in payloads.read_all(lake, "retailer_1", DAY)]
+    assert [(each.walk, each.walk_page) for each in pages] == [
+        ("r1/1", 1), ("r1/1", 2), ("r2/2", 1), ("r2/2", 2), ("r2/2", 3),
+    ]  # fmt: skip
+
+
 def test_a_walk_that_was_left_in_a_circle_is_begun_anew(lake):
     class Circling(Paged):
         def pages(self, window, cursor):

@@ -69,14 +69,15 @@ def extract(
     number = resumed_behind = left.page if left else 0
     if left is None and not anew:
         left = _left_by_another(storage, retailer_id, window)
-    new_walk, walk_page = payloads.walk_of(run_id, number + 1), 0
-    for page, behind in _pages(service, window, left, retailer_id=retailer_id):
+    new_walk = ""
+    for page, walk, walk_page in _pages(service, window, left, retailer_id=retailer_id):
         number += 1
-        walk_page = (walk_page or (behind.walk_page if behind else 0)) + 1
+        if walk_page == 1:
+            new_walk = payloads.walk_of(run_id, number)
         payload = Payload(
             retailer_id=retailer_id,
             run_id=run_id,
-            walk=behind.walk if behind else new_walk,
+            walk=walk or new_walk,
             walk_page=walk_page,
             logical_date=window.logical_date.isoformat(),
             window_start=utc_text(window.start),
@@ -119,18 +120,24 @@ def _keep(storage: Storage, payload: Payload) -> str:
 
 def _pages(
     service: Service, window: Window, left: Payload | None, *, retailer_id: str
-) -> Iterator[tuple[Page, Payload | None]]:
-    """The pages behind `left`, with it; all of the window's, behind nothing, where nothing was left."""
+) -> Iterator[tuple[Page, str | None, int]]:
+    """The pages behind `left`, with its walk; all of the window's, of no walk yet, where nothing was left.
+
+    The last part counts the walk's pages, which begin anew where a cursor has expired.
+    """
     if left is not None:
         if left.next_cursor is None:
             return
         try:
-            yield from ((page, left) for page in _behind(left, service.pages(window, left.next_cursor)))
+            behind = _behind(left, service.pages(window, left.next_cursor))
+            yield from (
+                (page, left.walk, place) for place, page in enumerate(behind, start=left.walk_page + 1)
+            )
         except CursorExpiredError as error:
             log.warning("walk begun anew", retailer_id=retailer_id, page=left.page, reason=error.message)
         else:
             return
-    yield from ((page, None) for page in service.pages(window, None))
+    yield from ((page, None, place) for place, page in enumerate(service.pages(window, None), start=1))
 
 
 def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
