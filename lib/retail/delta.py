@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from retail.errors import StorageError
 from retail.storage import Storage
 
 if TYPE_CHECKING:
@@ -18,6 +19,16 @@ def version(storage: Storage, key: str) -> int | None:
     """The newest committed version of the table at `key`, or None where there is no table."""
     commits = (_COMMIT.search(name) for name in storage.list(f"{key}/_delta_log/"))
     return max((int(commit[1]) for commit in commits if commit), default=None)
+
+
+def require_version(storage: Storage, key: str) -> int:
+    """The newest committed version. Raises StorageError where there is no table."""
+    newest = version(storage, key)
+    if newest is None:
+        raise StorageError(
+            f"the Delta table {key} is not there", hint="run `retail run` for at least one day first"
+        )
+    return newest
 
 
 def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = None) -> DataFrame:

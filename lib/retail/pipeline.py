@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from retail import ingest, logs, steps
+from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
@@ -44,7 +44,7 @@ _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
     "gate": steps.gate_step,
     "merge": steps.merge_step,
     "publish": steps.publish_step,
-    "check": steps.check_step,
+    "check": checking.check_step,
     "refresh": steps.refresh_step,
 }
 

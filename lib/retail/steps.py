@@ -1,25 +1,20 @@
-"""Steps 3 to 8 of a run, one function each; 1 and 2 are in `ingest`. What a step gives is recorded as JSON."""
+"""Steps 3 to 6 and 8 of a run, one function each; 1 and 2 are in `ingest`, 7 in `checking`.
+
+What a step gives is recorded as JSON.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-
-import structlog
 
 from retail import delta, star
 from retail.errors import RetailError
 from retail.job import Job, Record, as_json, rows_at
 from retail.quality import quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
-from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
-from retail.warehouse.totals import star_totals
 from retail.warehouse.views import refresh
-
-log = structlog.get_logger()
 
 
 def stage_step(job: Job) -> Record:
@@ -39,7 +34,7 @@ def gate_step(job: Job) -> Record:
     staged = _staged(job)
     sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
     validation = suites.validate("staged_sales", sales)
-    _warn(validation.failures)
+    suites.warn([validation])
     suites.stop_on_critical([validation])
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
@@ -88,7 +83,9 @@ def publish_step(job: Job) -> Record:
         run_id=job.run.run_id,
         pending_run_ids=pending,
         months=months,
-        delta_versions={table.name: _version(job, table.path) for table in star.TABLES},
+        delta_versions={
+            table.name: delta.require_version(resources.storage, table.path) for table in star.TABLES
+        },
     )
     sent = {table.table: table.sent for table in result.tables}
     return {
@@ -96,39 +93,6 @@ def publish_step(job: Job) -> Record:
         "months": months,
         "sent": sent,
         "summary": f"{sum(sent.values()):,} changed rows sent" if pending else "nothing new to send",
-    }
-
-
-def check_step(job: Job) -> Record:
-    """Step 7. Expectations over the star, and PostgreSQL = Delta in rows and money."""
-    resources = job.resources
-    validations = [
-        suites.validate(table.name, delta.read(resources.session, resources.storage, table.path))
-        for table in star.TABLES
-    ]
-    _warn(failure for validation in validations for failure in validation.failures)
-    suites.stop_on_critical(validations)
-    lake = merge.totals(job.context, fact_sales.TABLE, None, at=_version(job, fact_sales.TABLE.path))
-    lake = [count.as_hop("delta_after") for count in lake]
-    in_postgresql = [
-        HopCount(
-            hop="postgresql",
-            retailer_id=total.retailer_id,
-            business_date=str(total.business_date),
-            currency=total.currency,
-            rows=total.rows,
-            money=total.money,
-        )
-        for total in star_totals(resources.warehouse)
-    ]
-    tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
-    judged = sum(validation.judged for validation in validations)
-    warnings = [str(failure) for validation in validations for failure in validation.failures]
-    days = {count.business_date for count in lake}
-    return {
-        "warnings": warnings,
-        "counts": as_json(in_postgresql),
-        "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
 
 
@@ -165,18 +129,3 @@ def _staged(job: Job) -> staging.Staged:
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
     return staging.Staged(record["lines_version"], record["sales_version"], job.counts("stage"))
-
-
-def _version(job: Job, path: str) -> int:
-    version = delta.version(job.resources.storage, path)
-    if version is None:
-        raise RetailError(
-            f"the Delta table {path} is not there", hint="run `retail run` for at least one day first"
-        )
-    return version
-
-
-def _warn(failures: Iterable[suites.Failure]) -> None:
-    for failure in failures:
-        if failure.severity != "critical":
-            log.warning("expectation failed", suite=failure.suite, expectation=str(failure))

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retail.errors import ConfigurationError, GateError
@@ -22,6 +23,8 @@ from retail.settings import home
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+
+log = structlog.get_logger()
 
 # One for what is staged, one for each table of the star.
 SUITES: Final = (
@@ -82,6 +85,14 @@ def validate(name: str, frame: DataFrame) -> Validation:
     )
     failures = [_failure(name, each) for each in result.results if not each.success]
     return Validation(name, len(result.results), failures)
+
+
+def warn(validations: list[Validation]) -> None:
+    """Log what failed and stops nothing."""
+    for validation in validations:
+        for failure in validation.failures:
+            if failure.severity != "critical":
+                log.warning("expectation failed", suite=failure.suite, expectation=str(failure))
 
 
 def stop_on_critical(validations: list[Validation]) -> None:

@@ -1,0 +1,82 @@
+"""Step 7 of a run: what the star holds is judged, and PostgreSQL holds the same."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+
+from retail import delta, star
+from retail.job import Job, Record, as_json
+from retail.quality import suites, tie_out
+from retail.records import HopCount
+from retail.star import fact_sales, merge
+from retail.star.build import months_of_run
+from retail.warehouse.totals import star_totals
+
+
+def check_step(job: Job) -> Record:
+    """Expectations over the star, and PostgreSQL = Delta in rows and money.
+
+    The fact is judged in the months that runs have merged into since the last check.
+    """
+    months = months_to_judge(job)
+    validations = _expectations(job, months)
+    in_postgresql = _tie_out(job)
+    judged = sum(validation.judged for validation in validations)
+    warnings = [str(failure) for validation in validations for failure in validation.failures]
+    days = {count.business_date for count in in_postgresql}
+    return {
+        "months": months,
+        "warnings": warnings,
+        "counts": as_json(in_postgresql),
+        "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
+    }
+
+
+def months_to_judge(job: Job) -> list[str] | None:
+    """Months (`YYYY-MM`) merged into by this run, and by those before it back to the last that was checked.
+
+    None is all of them: for a check that stands alone, outside a run that merged.
+    """
+    ledger = job.resources.ledger
+    if job.recorded("merge") is None:
+        return None
+    months = set(months_of_run(job.context, job.run.run_id))
+    for run_id in reversed(ledger.run_ids()):
+        if run_id == job.run.run_id:
+            continue
+        if ledger.step(run_id, "check") is not None:
+            break
+        months.update(months_of_run(job.context, run_id))
+    return sorted(months)
+
+
+def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]:
+    """Raises GateError where a critical one does not hold."""
+    validations = []
+    for table in star.TABLES:
+        rows = delta.read(job.resources.session, job.resources.storage, table.path)
+        if table is fact_sales.TABLE and months is not None:
+            rows = rows.where(F.col("business_month").isin(months))
+        validations.append(suites.validate(table.name, rows))
+    suites.warn(validations)
+    suites.stop_on_critical(validations)
+    return validations
+
+
+def _tie_out(job: Job) -> list[HopCount]:
+    """Rows and money in PostgreSQL. Raises TieOutError where they are not Delta's."""
+    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    lake = merge.totals(job.context, fact_sales.TABLE, None, at=at)
+    in_postgresql = [
+        HopCount(
+            hop="postgresql",
+            retailer_id=total.retailer_id,
+            business_date=str(total.business_date),
+            currency=total.currency,
+            rows=total.rows,
+            money=total.money,
+        )
+        for total in star_totals(job.resources.warehouse)
+    ]
+    tie_out.require([tie_out.POSTGRESQL], [*(count.as_hop("delta_after") for count in lake), *in_postgresql])
+    return in_postgresql

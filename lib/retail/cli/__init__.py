@@ -1,0 +1,28 @@
+"""The command `retail`. Exit codes: 0 all well, 2 usage or configuration, 3 partial, 4 quality, 1 anything else."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import click
+
+from retail import logs
+from retail.cli import inspect, local, tasks
+from retail.cli.options import Failing
+from retail.settings import load_settings
+
+
+@click.group(cls=Failing, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--conf", type=click.Path(path_type=Path), help="TOML file [RETAIL_CONF, conf/local.toml].")
+@click.option("-v", "--verbose", is_flag=True, help="Log each step to stderr.")
+@click.version_option(package_name="retail-lakehouse")
+@click.pass_context
+def main(ctx: click.Context, conf: Path | None, verbose: bool) -> None:
+    """Retailers' sales to a Delta star and PostgreSQL views, every row and cent tied out."""
+    logs.configure(verbose=verbose)
+    ctx.obj = functools.cache(lambda: load_settings(conf))
+
+
+for _command in (*tasks.COMMANDS, *inspect.COMMANDS, *local.COMMANDS):
+    main.add_command(_command)

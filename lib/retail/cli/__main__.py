@@ -1,0 +1,5 @@
+"""`python -m retail.cli`."""
+
+from retail.cli import main
+
+main()
