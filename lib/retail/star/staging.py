@@ -239,7 +239,18 @@ def _quarantine(context: Context, lines: DataFrame, units: Sequence[tuple[str, d
     chosen = " OR ".join(
         f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
     )
+    _widen_quarantine(context, bad)
     delta.replace(bad, context.storage, QUARANTINE, where=chosen)
+
+
+def _widen_quarantine(context: Context, bad: DataFrame) -> None:
+    """Give the quarantine of older code the columns that rows have now: replacing rows of it adds none."""
+    if delta.version(context.storage, QUARANTINE) is None:
+        return
+    there = delta.read(context.session, context.storage, QUARANTINE).columns
+    lacking = {name: kind for name, kind in bad.dtypes if name not in there}
+    if lacking:
+        delta.add_columns(context.session, context.storage, QUARANTINE, lacking)
 
 
 def _count(lines: DataFrame, sales: DataFrame) -> list[HopCount]:
