@@ -92,7 +92,8 @@ def publish_step(job: Job) -> Record:
         "runs": pending,
         "months": months,
         "sent": sent,
-        "summary": f"{sum(sent.values()):,} changed rows sent" if pending else "nothing new to send",
+        "restated_days": result.restated_days,
+        "summary": _sent(sum(sent.values()), result.restated_days) if pending else "nothing new to send",
     }
 
 
@@ -120,6 +121,13 @@ def _require_earlier_merge(job: Job) -> None:
             if tie_out.differences(tie_out.RESTORED, counts):
                 tie_out.require([tie_out.DELTA], counts)
         return
+
+
+def _sent(rows: int, restated_days: int) -> str:
+    restated = (
+        f"; {restated_days:,} published days restated (retail status --restated)" if restated_days else ""
+    )
+    return f"{rows:,} changed rows sent{restated}"
 
 
 def _staged(job: Job) -> staging.Staged:
