@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from retail import delta, star
 from retail.errors import RetailError
-from retail.job import Job, Record, as_json, rows_at
+from retail.job import Job, Record, as_json, counts_of, rows_at
 from retail.quality import quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
+from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
@@ -98,10 +99,17 @@ def publish_step(job: Job) -> Record:
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, after their sums were held against the star's."""
-    refreshed = refresh(job.resources.warehouse)
+    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them."""
+    counted = counts_of(job.resources.ledger, job.run.run_id)
+
+    def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
+        return job.run.run_id, tie_out.of_run([*counted, *shown])
+
+    refreshed = refresh(job.resources.warehouse, ledger=ledger)
+    judged = {count.group for count in counted if count.hop == "postgresql"}
     return {
         "views": {view.view: view.rows for view in refreshed.views},
+        "counts": as_json(count for count in refreshed.totals if count.group in judged),
         "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
         "views = PostgreSQL",
     }

@@ -10,6 +10,8 @@ import click
 from retail import terminal
 from retail.cli.options import with_settings
 from retail.doctor import examine
+from retail.errors import TieOutError
+from retail.proofs import show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
@@ -17,11 +19,20 @@ from retail.status import show_status
 
 
 @click.command()
+@click.option("--tie-out", is_flag=True, help="Rows and money of a run at each hop, and every identity.")
+@click.option("--restated", is_flag=True, help="Published figures that a run changed, and by what.")
+@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
 @with_settings
-def status(settings: Settings, /) -> None:
-    """Runs, their steps, and how far each retailer has come."""
+def status(settings: Settings, /, *, tie_out: bool, restated: bool, run_id: str | None) -> None:
+    """Runs, their steps, and how far each retailer has come; or what proves a run's figures."""
+    out = terminal.console()
     with Resources(settings, Secrets()) as resources:
-        show_status(resources, terminal.console())
+        if restated:
+            show_restated(resources, out, run_id)
+        if tie_out and not show_tie_out(resources, out, run_id):
+            sys.exit(TieOutError.exit_code)
+        if not tie_out and not restated:
+            show_status(resources, out)
 
 
 @click.command()
