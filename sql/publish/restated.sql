@@ -8,7 +8,7 @@ SELECT
     restatement.before,
     restatement.after,
     restatement.transactions,
-    named.transaction_ids
+    coalesce(named.transaction_ids, ARRAY[]::text [])
 FROM marts.restatement
 CROSS JOIN LATERAL (
     SELECT array_agg(greatest_change.transaction_id) AS transaction_ids

@@ -76,7 +76,7 @@ def test_a_late_sale_and_a_correction_restate_their_day_and_are_named(
         Decimal(30),
         Decimal(124),
         2,
-        ("t4", "t1"),
+        ["t4", "t1"],
     )
     assert query(
         "SELECT transaction_id, rows, units, net_amount FROM marts.restated_transaction ORDER BY 1"

@@ -37,7 +37,7 @@ class Restatement:
     before: Decimal
     after: Decimal
     transactions: int
-    named: tuple[str, ...]
+    named: Sequence[str]
 
 
 def note(connection: Connection, run_id: str, *, months: Sequence[str]) -> int:
@@ -64,7 +64,7 @@ def restatements(warehouse: Warehouse, run_id: str | None = None, *, latest: int
         if cursor.fetchone() != (True,):
             return []
         cursor.execute(_read("restated"), {"run_id": run_id, "latest": latest})
-        return [Restatement(*row[:-1], tuple(row[-1] or ())) for row in cursor]
+        return [Restatement(*row) for row in cursor]
 
 
 def _read(name: str) -> str:
