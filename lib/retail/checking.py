@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pyspark.sql import functions as F
 
 from retail import delta, star
 from retail.job import Job, Record, as_json
-from retail.quality import suites, tie_out
+from retail.quality import gaps, suites, tie_out
 from retail.records import HopCount
-from retail.star import fact_sales, merge
+from retail.star import dim_store, fact_sales, merge
 from retail.star.build import months_of_run
 from retail.warehouse.totals import star_totals
+
+# A retailer that closes down must not make a record that nobody can read; the summary counts all.
+_SHOWN_GAPS = 1_000
 
 
 def check_step(job: Job) -> Record:
@@ -21,12 +26,15 @@ def check_step(job: Job) -> Record:
     months = months_to_judge(job)
     validations = _expectations(job, months)
     counts = _tie_out(job)
+    silent = _gaps(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
+    warnings += gaps.warnings(silent)
     days = {count.business_date for count in counts}
     return {
         "months": months,
         "warnings": warnings,
+        "gaps": [gap.to_json() for gap in silent[:_SHOWN_GAPS]],
         "counts": as_json(counts),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
@@ -61,6 +69,29 @@ def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]
     suites.warn(validations)
     suites.stop_on_critical(validations)
     return validations
+
+
+def _gaps(job: Job) -> list[gaps.Gap]:
+    """Stores, and retailers, that were silent on the run's days."""
+    units = job.units_to_process()
+    settings = job.resources.settings.quality
+    days = [day for _, day in units]
+    first, last = min(days) - timedelta(days=settings.gap_days), max(days)
+    session, storage = job.resources.session, job.resources.storage
+    sales = delta.read(session, storage, fact_sales.TABLE.path).where(
+        F.col("business_month").isin(gaps.months_between(first, last))
+        & F.col("business_date").between(first, last)
+    )
+    silent = gaps.silent(
+        gaps.store_days(sales),
+        session.createDataFrame(units, "retailer_id string, business_date date"),
+        delta.read(session, storage, dim_store.TABLE.path).select("store_key", "store_id", "store_name"),
+        settings,
+    )
+    found = [
+        gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
+    ]
+    return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
 
 
 def _tie_out(job: Job) -> list[HopCount]:

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from retail.errors import ConfigurationError
 from retail.job import counts_of
-from retail.quality import tie_out
+from retail.quality import gaps, tie_out
 from retail.records import HopCount
 from retail.resources import Resources
+from retail.terminal import rows_table
 from retail.warehouse.restatement import restatements
 
 # Columns of the tie-out, and the hops that are summed in each.
@@ -87,6 +88,38 @@ def show_restated(resources: Resources, out: Console, run_id: str | None) -> Non
     out.print(
         "\nAll of them, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
     )
+
+
+def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
+    """Stores and retailers that were silent on a run's days, and logical dates that never came to the views."""
+    run_id = _run_to_show(resources, run_id, "check")
+    record = resources.ledger.step(run_id, "check") or {}
+    found = [gaps.Gap(**each) for each in record.get("gaps", [])]
+    if found:
+        rows = [
+            (
+                gap.retailer_id,
+                gap.business_date,
+                gap.store_id or "all stores",
+                gap.store_name or "",
+                f"{gap.sold_days} of {gap.of_days}",
+            )
+            for gap in found
+        ]
+        columns = ("silent", "business day", "store", "name", "sold before on")
+        out.print(rows_table(columns, rows))
+    else:
+        out.print("No store was silent that sells on nearly every day.")
+    done = resources.ledger.done()
+    for retailer_id in resources.settings.retailers:
+        days = [day for retailer, day in done if retailer == retailer_id]
+        missing = gaps.missing_days(days, start_date=resources.settings.start_date)
+        if missing:
+            named = ", ".join(map(str, missing[:5])) + (
+                f" and {len(missing) - 5} more" if missing[5:] else ""
+            )
+            out.print(f"{retailer_id}: never brought in: {named}", markup=False)
+    out.print(f"\nrun {run_id}", markup=False)
 
 
 def _run_to_show(resources: Resources, run_id: str | None, *steps: str) -> str:
