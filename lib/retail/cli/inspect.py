@@ -11,6 +11,8 @@ from retail import terminal
 from retail.cli.options import with_settings
 from retail.doctor import examine
 from retail.errors import TieOutError
+from retail.explain import explain as explain_line
+from retail.explain import show as show_explained
 from retail.proofs import show_gaps, show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
@@ -45,4 +47,14 @@ def doctor(settings: Settings, /) -> None:
     sys.exit(examine(settings, Secrets(), terminal.console()))
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor)
+# A sales_key may begin with a minus.
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", metavar="SALES_KEY|TRANSACTION")
+@with_settings
+def explain(settings: Settings, /, name: str) -> None:
+    """Where a figure comes from: a line's way back, from the view to what the retailer answered."""
+    with Resources(settings, Secrets()) as resources:
+        show_explained(terminal.console(), *explain_line(resources, name))
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor, explain)
