@@ -5,11 +5,14 @@ What a step gives is recorded as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from retail import delta, star
 from retail.errors import RetailError
-from retail.job import Job, Record, as_json, rows_at
+from retail.job import Job, Record, as_json, by_reason, rows_at
 from retail.quality import quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
+from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
@@ -21,11 +24,20 @@ def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
+    drift = [
+        f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
+    ]
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
         "counts": as_json(staged.counts),
-        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
+        "critical": as_json(staged.critical),
+        "warned": as_json(staged.warned),
+        "unknown_fields": staged.unknown_fields,
+        "warnings": [*by_reason(staged.warned), *drift],
+        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + _told("warned", by_reason(staged.warned))
+        + _told("unknown fields", staged.unknown_fields),
     }
 
 
@@ -35,6 +47,7 @@ def gate_step(job: Job) -> Record:
     sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
     validation = suites.validate("staged_sales", sales)
     suites.warn([validation])
+    quarantine.stop_on_critical(staged.critical)
     suites.stop_on_critical([validation])
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
@@ -128,4 +141,11 @@ def _staged(job: Job) -> staging.Staged:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    return staging.Staged(record["lines_version"], record["sales_version"], job.counts("stage"))
+    critical = [HopCount.from_json(count) for count in record["critical"]]
+    return staging.Staged(
+        record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical
+    )
+
+
+def _told(what: str, told: Collection[str]) -> str:
+    return f"; {what}: {', '.join(told)}" if told else ""
