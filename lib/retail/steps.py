@@ -10,7 +10,7 @@ from collections.abc import Collection
 from retail import delta, star
 from retail.errors import RetailError
 from retail.job import Job, Record, as_json, by_reason, rows_at
-from retail.quality import quarantine, suites, tie_out
+from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
@@ -45,18 +45,19 @@ def gate_step(job: Job) -> Record:
     """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
     staged = _staged(job)
     sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
-    validation = suites.validate("staged_sales", sales)
-    suites.warn([validation])
+    named_by = fact_sales.TABLE.natural_key
+    validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
+    suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
     quarantine.stop_on_critical(staged.critical)
-    suites.stop_on_critical([validation])
+    suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
     identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
     tie_out.require(identities, [*landed, *staged.counts])
-    return {
-        "warnings": [str(failure) for failure in validation.failures],
-        "summary": f"{validation.judged} expectations, {len(validation.failures)} warnings",
-    }
+    warnings = [str(failure) for validation in validations for failure in validation.failures]
+    judged = sum(validation.judged for validation in validations)
+    return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}
 
 
 def merge_step(job: Job) -> Record:
