@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from retail import delta, star
 from retail.job import Job, Record, as_json
-from retail.quality import daily, data_docs, suites, tie_out
+from retail.quality import daily, data_docs, gaps, suites, tie_out
 from retail.quality.integrity import with_orphans
 from retail.records import HopCount
-from retail.star import fact_sales, merge
+from retail.star import dim_store, fact_sales, merge
 from retail.star.build import months_of_run
 from retail.warehouse.totals import star_totals
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+# A retailer that closes down must not make a record that nobody can read; the summary counts all.
+_SHOWN_GAPS = 1_000
 
 
 def check_step(job: Job) -> Record:
@@ -26,14 +30,17 @@ def check_step(job: Job) -> Record:
     """
     months = months_to_judge(job)
     validations = _expectations(job, months)
-    in_postgresql = _tie_out(job)
+    counts = _tie_out(job)
+    silent = _gaps(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
-    days = {count.business_date for count in in_postgresql}
+    warnings += gaps.warnings(silent)
+    days = {count.business_date for count in counts}
     return {
         "months": months,
         "warnings": warnings,
-        "counts": as_json(in_postgresql),
+        "gaps": [gap.to_json() for gap in silent[:_SHOWN_GAPS]],
+        "counts": as_json(counts),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
 
@@ -93,20 +100,39 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
     return daily.compare(daily.totals(needed), units)
 
 
-def _tie_out(job: Job) -> list[HopCount]:
-    """Rows and money in PostgreSQL. Raises TieOutError where they are not Delta's."""
-    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
-    lake = merge.totals(job.context, fact_sales.TABLE, None, at=at)
-    in_postgresql = [
-        HopCount(
-            hop="postgresql",
-            retailer_id=total.retailer_id,
-            business_date=str(total.business_date),
-            currency=total.currency,
-            rows=total.rows,
-            money=total.money,
-        )
-        for total in star_totals(job.resources.warehouse)
+def _gaps(job: Job) -> list[gaps.Gap]:
+    """Stores, and retailers, that were silent on the run's days."""
+    units = job.units_to_process()
+    settings = job.resources.settings.quality
+    days = [day for _, day in units]
+    first, last = min(days) - timedelta(days=settings.gap_days), max(days)
+    session, storage = job.resources.session, job.resources.storage
+    sales = delta.read(session, storage, fact_sales.TABLE.path).where(
+        F.col("business_month").isin(gaps.months_between(first, last))
+        & F.col("business_date").between(first, last)
+    )
+    silent = gaps.silent(
+        gaps.store_days(sales),
+        session.createDataFrame(units, "retailer_id string, business_date date"),
+        delta.read(session, storage, dim_store.TABLE.path).select("store_key", "store_id", "store_name"),
+        settings,
+    )
+    found = [
+        gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
     ]
-    tie_out.require([tie_out.POSTGRESQL], [*(count.as_hop("delta_after") for count in lake), *in_postgresql])
-    return in_postgresql
+    return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
+
+
+def _tie_out(job: Job) -> list[HopCount]:
+    """Rows and money in PostgreSQL, held against all of Delta. Raises TieOutError where they differ.
+
+    What is given is for the run's tie-out ledger: the months that it merged into, or all and Delta's where it did not.
+    """
+    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    lake = [count.as_hop("delta_after") for count in merge.totals(job.context, fact_sales.TABLE, None, at=at)]
+    in_postgresql = star_totals(job.resources.warehouse)
+    tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
+    if job.recorded("merge") is None:
+        return [*lake, *in_postgresql]
+    months = months_of_run(job.context, job.run.run_id)
+    return [count for count in in_postgresql if str(count.business_date)[:7] in months]

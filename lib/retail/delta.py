@@ -10,6 +10,7 @@ from retail.errors import StorageError
 from retail.storage import Storage
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
 _COMMIT = re.compile(r"/_delta_log/(\d{20})\.json$")
@@ -37,6 +38,13 @@ def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = 
     if at is not None:
         reader = reader.option("versionAsOf", at)
     return reader.load(storage.engine_path(key))
+
+
+def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
+    """The table at `key`, opened by the deltalake package: without an engine, and for what Sail has no words for."""
+    from deltalake import DeltaTable
+
+    return DeltaTable(storage.delta_url(key), version=at, storage_options=storage.delta_options())
 
 
 def replace(

@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs.context import Context
-from retail.runs.ledger import Run, Unit
+from retail.runs.ledger import Ledger, Run, Unit
 
 Record = dict[str, Any]
+
+_COUNTING: Final = ("land", "stage", "merge", "check", "refresh")
 
 
 class Report(Protocol):
@@ -67,6 +69,12 @@ class Job:
         if record is None:
             return list(self.run.units)
         return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
+
+
+def counts_of(ledger: Ledger, run_id: str) -> list[HopCount]:
+    """Rows and money that the run counted at each hop it came to."""
+    records = (ledger.step(run_id, step) or {} for step in _COUNTING)
+    return [HopCount.from_json(count) for record in records for count in record.get("counts", [])]
 
 
 def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:

@@ -201,6 +201,19 @@ class HopCount:
     rows: int
     money: Decimal
 
+    @property
+    def group(self) -> tuple[str, str | None, str | None]:
+        """What the figures are for: retailer, business date, currency."""
+        return (self.retailer_id, self.business_date, self.currency)
+
+    @property
+    def day(self) -> date | None:
+        """`business_date`, or None where it is no date."""
+        try:
+            return date.fromisoformat(self.business_date or "")
+        except ValueError:
+            return None
+
     def as_hop(self, hop: str) -> HopCount:
         """The same figures under the name of another hop."""
         return replace(self, hop=hop)

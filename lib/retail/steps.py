@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from retail import delta, star
 from retail.errors import RetailError
-from retail.job import Job, Record, as_json, by_reason, rows_at
+from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
 from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
@@ -106,15 +106,23 @@ def publish_step(job: Job) -> Record:
         "runs": pending,
         "months": months,
         "sent": sent,
-        "summary": f"{sum(sent.values()):,} changed rows sent" if pending else "nothing new to send",
+        "restated_days": result.restated_days,
+        "summary": _sent(sum(sent.values()), result.restated_days) if pending else "nothing new to send",
     }
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, after their sums were held against the star's."""
-    refreshed = refresh(job.resources.warehouse)
+    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them."""
+    counted = counts_of(job.resources.ledger, job.run.run_id)
+
+    def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
+        return job.run.run_id, tie_out.of_run([*counted, *shown])
+
+    refreshed = refresh(job.resources.warehouse, ledger=ledger)
+    judged = {count.group for count in counted if count.hop == "postgresql"}
     return {
         "views": {view.view: view.rows for view in refreshed.views},
+        "counts": as_json(count for count in refreshed.totals if count.group in judged),
         "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
         "views = PostgreSQL",
     }
@@ -134,6 +142,13 @@ def _require_earlier_merge(job: Job) -> None:
             if tie_out.differences(tie_out.RESTORED, counts):
                 tie_out.require([tie_out.DELTA], counts)
         return
+
+
+def _sent(rows: int, restated_days: int) -> str:
+    restated = (
+        f"; {restated_days:,} published days restated (retail status --restated)" if restated_days else ""
+    )
+    return f"{rows:,} changed rows sent{restated}"
 
 
 def _staged(job: Job) -> staging.Staged:
