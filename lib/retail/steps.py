@@ -14,6 +14,7 @@ from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
+from retail.star import quarantine as refused
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
@@ -24,6 +25,7 @@ def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
+    in_all = refused.in_words(refused.groups(job.resources.storage))
     drift = [
         f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
     ]
@@ -34,8 +36,10 @@ def stage_step(job: Job) -> Record:
         "critical": as_json(staged.critical),
         "warned": as_json(staged.warned),
         "unknown_fields": staged.unknown_fields,
+        "in_quarantine": in_all,
         "warnings": [*by_reason(staged.warned), *drift],
         "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
         + _told("warned", by_reason(staged.warned))
         + _told("unknown fields", staged.unknown_fields),
     }

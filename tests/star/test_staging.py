@@ -13,7 +13,7 @@ from retail.errors import ConfigurationError, StorageError
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, RowRule, SalesRecord
 from retail.runs.context import Context
-from retail.star import staging
+from retail.star import quarantine, staging
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -68,7 +68,7 @@ def test_each_bad_line_is_quarantined_with_its_reason_and_the_rest_goes_on(make_
     staged = stage(context, [record(transaction_id="good"), *(line for line, _ in BAD_LINES)])
 
     assert [row.transaction_id for row in rows(context, staging.SALES)] == ["good"]
-    quarantined = rows(context, staging.QUARANTINE)
+    quarantined = rows(context, quarantine.PATH)
     expected = {(line if isinstance(line, str) else line.to_line()): reason for line, reason in BAD_LINES}
     assert {row.value: row.reasons for row in quarantined} == expected
     assert {row.severity for row in quarantined} == {"error"}
@@ -102,7 +102,7 @@ def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeCon
     )
     assert {
         (row.transaction_id, row.severity, row.reasons, row.warnings)
-        for row in rows(context, staging.QUARANTINE)
+        for row in rows(context, quarantine.PATH)
     } == {
         ("many", "error", "many", "no brand; no city"),
         ("dear", "critical", "bad sold_at; too dear; many", "no brand; no city"),
@@ -208,7 +208,7 @@ def test_staging_a_day_again_replaces_its_quarantine_and_leaves_other_days(make_
     staging.stage(context, [("retailer_1", other)], row_rules=load_row_rules())
     stage(context, [record(quantity="-1")])
     stage(context, [record(quantity="-1")])
-    assert sorted(row.logical_date for row in rows(context, staging.QUARANTINE)) == [DAY, other]
+    assert sorted(row.logical_date for row in rows(context, quarantine.PATH)) == [DAY, other]
 
 
 def test_an_empty_file_stages_nothing(make_context: MakeContext) -> None:

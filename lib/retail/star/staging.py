@@ -18,18 +18,14 @@ from retail import delta
 from retail.errors import KeyCollisionError, StorageError, TieOutError
 from retail.records import FIELDS, RAW_SCHEMA, TYPES, HopCount, RowRule, raw_key
 from retail.runs.context import Context
+from retail.star import quarantine
 from retail.star.counting import count
-from retail.star.judging import UNREADABLE, check_rules, judge
+from retail.star.judging import check_rules, judge
 from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
 
 LINES: Final = "staged/lines"
 SALES: Final = "staged/sales"
-QUARANTINE: Final = "quarantine"
-
-QUARANTINE_COLUMNS: Final = (
-    "logical_date", "from_retailer", "retailer_id", "transaction_id", "line_id", "business_date", "currency",
-    "total_amount", "reasons", "severity", "warnings", "source_ref", "value", "run_id",
-)  # fmt: skip
+QUARANTINE: Final = quarantine.PATH
 
 # The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
 # 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
@@ -76,7 +72,7 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Seq
     sales = delta.read(context.session, context.storage, SALES)
     counted = count(lines, sales)
     _check_keys(lines, sales, staged_rows=sum(each.rows for each in counted.counts if each.hop == "staged"))
-    _quarantine(context, lines, units)
+    quarantine.replace(context, lines, units)
     lines_version = delta.version(context.storage, LINES)
     sales_version = delta.version(context.storage, SALES)
     assert lines_version is not None and sales_version is not None  # noqa: S101
@@ -194,15 +190,3 @@ def _raise_collision(sales: DataFrame) -> None:
         f"fact_sales: {both} have the same sales_key {named[0].sales_key}",
         hint="nothing was merged; rename one of the transactions at its source, then land and run again",
     )
-
-
-def _quarantine(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
-    """Replace the quarantined rows of these units: staging a date again never doubles them."""
-    readable = F.col("reasons") != UNREADABLE
-    carried = ("value", "reasons", "severity", "warnings", "from_retailer", "logical_date", "run_id")
-    columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in QUARANTINE_COLUMNS]
-    bad = lines.where("reasons <> ''").select(*columns)
-    chosen = " OR ".join(
-        f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
-    )
-    delta.replace(bad, context.storage, QUARANTINE, where=chosen)
