@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from retail import delta, star
 from retail.job import Job, Record, as_json
-from retail.quality import gaps, suites, tie_out
+from retail.quality import daily, data_docs, gaps, suites, tie_out
+from retail.quality.integrity import with_orphans
 from retail.records import HopCount
 from retail.star import dim_store, fact_sales, merge
 from retail.star.build import months_of_run
 from retail.warehouse.totals import star_totals
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 # A retailer that closes down must not make a record that nobody can read; the summary counts all.
 _SHOWN_GAPS = 1_000
@@ -59,16 +64,40 @@ def months_to_judge(job: Job) -> list[str] | None:
 
 
 def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]:
-    """Raises GateError where a critical one does not hold."""
-    validations = []
-    for table in star.TABLES:
-        rows = delta.read(job.resources.session, job.resources.storage, table.path)
-        if table is fact_sales.TABLE and months is not None:
-            rows = rows.where(F.col("business_month").isin(months))
-        validations.append(suites.validate(table.name, rows))
+    """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
+    tables = {
+        table.name: delta.read(job.resources.session, job.resources.storage, table.path)
+        for table in star.TABLES
+    }
+    fact = tables[fact_sales.TABLE.name]
+    judged = fact if months is None else fact.where(F.col("business_month").isin(months))
+    keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
+    days = _days(job, fact)
+    frames = tables | {
+        fact_sales.TABLE.name: with_orphans(judged, keys),
+        "daily_sales": daily.frame(job.resources.session, days),
+    }
+    # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
+    named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
+        fact_sales.TABLE.name: fact_sales.TABLE.natural_key,
+        "daily_sales": ("retailer_id", "business_date", "currency"),
+    }
+    validations = [
+        suites.validate(suite, frame, named_by=named_by[name])
+        for name, frame in frames.items()
+        for suite in suites.of(name)
+    ]
     suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "check", validations)
     suites.stop_on_critical(validations)
     return validations
+
+
+def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
+    """The run's days beside the same weekdays before them."""
+    units = job.units_to_process()
+    needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
+    return daily.compare(daily.totals(needed), units)
 
 
 def _gaps(job: Job) -> list[gaps.Gap]:

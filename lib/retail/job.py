@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -84,3 +85,11 @@ def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
 def rows_at(counts: Iterable[HopCount], hop: str) -> int:
     """All rows that were counted at the hop."""
     return sum(count.rows for count in counts if count.hop == hop)
+
+
+def by_reason(counts: Iterable[HopCount]) -> list[str]:
+    """How many rows were counted for each reason, in words, the most first."""
+    rows: Counter[str] = Counter()
+    for count in counts:
+        rows[count.reason or ""] += count.rows
+    return [f"{number:,} {reason}" for reason, number in rows.most_common()]

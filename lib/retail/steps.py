@@ -5,13 +5,16 @@ What a step gives is recorded as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from retail import delta, star
 from retail.errors import RetailError
-from retail.job import Job, Record, as_json, counts_of, rows_at
-from retail.quality import quarantine, suites, tie_out
+from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
+from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.star import fact_sales, merge, staging
+from retail.star import quarantine as refused
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
@@ -22,11 +25,23 @@ def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
+    in_all = refused.in_words(refused.groups(job.resources.storage))
+    drift = [
+        f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
+    ]
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
         "counts": as_json(staged.counts),
-        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
+        "critical": as_json(staged.critical),
+        "warned": as_json(staged.warned),
+        "unknown_fields": staged.unknown_fields,
+        "in_quarantine": in_all,
+        "warnings": [*by_reason(staged.warned), *drift],
+        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
+        + _told("warned", by_reason(staged.warned))
+        + _told("unknown fields", staged.unknown_fields),
     }
 
 
@@ -34,17 +49,19 @@ def gate_step(job: Job) -> Record:
     """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
     staged = _staged(job)
     sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
-    validation = suites.validate("staged_sales", sales)
-    suites.warn([validation])
-    suites.stop_on_critical([validation])
+    named_by = fact_sales.TABLE.natural_key
+    validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
+    suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
+    quarantine.stop_on_critical(staged.critical)
+    suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
     identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
     tie_out.require(identities, [*landed, *staged.counts])
-    return {
-        "warnings": [str(failure) for failure in validation.failures],
-        "summary": f"{validation.judged} expectations, {len(validation.failures)} warnings",
-    }
+    warnings = [str(failure) for validation in validations for failure in validation.failures]
+    judged = sum(validation.judged for validation in validations)
+    return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}
 
 
 def merge_step(job: Job) -> Record:
@@ -144,4 +161,11 @@ def _staged(job: Job) -> staging.Staged:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    return staging.Staged(record["lines_version"], record["sales_version"], job.counts("stage"))
+    critical = [HopCount.from_json(count) for count in record["critical"]]
+    return staging.Staged(
+        record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical
+    )
+
+
+def _told(what: str, told: Collection[str]) -> str:
+    return f"; {what}: {', '.join(told)}" if told else ""
