@@ -24,7 +24,7 @@ from retail.runs.context import Context
 from retail.runs.ledger import Unit
 from retail.secrets import Secrets
 from retail.settings import home
-from retail.star import merge, staging
+from retail.star import merge, quarantine, staging
 from retail.star.table import Table
 from retail.terminal import PlainReport, console
 from retail.warehouse import publish
@@ -62,9 +62,9 @@ def work(
         yield resources
 
 
-def harmed(way: str) -> Harm:
-    """Loses, doubles or alters the row of transaction t3, and leaves the others."""
-    chosen = F.col("transaction_id") == "t3"
+def harmed(way: str, transaction_id: str = "t3") -> Harm:
+    """Loses, doubles or alters the row of a transaction, and leaves the others."""
+    chosen = F.col("transaction_id") == transaction_id
     altered = F.when(chosen, F.lit("3.01").cast("decimal(18,4)")).otherwise(F.col("total_amount"))
     return {
         "lost": lambda rows: rows.where(~chosen),
@@ -111,6 +111,24 @@ def test_between_what_was_read_and_what_is_staged(
     newest_version = staging.newest_version
     monkeypatch.setattr(staging, "newest_version", lambda lines: harmed(way)(newest_version(lines)))
     with pytest.raises(QualityError):
+        run(work)
+    assert shown(work) == []
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_what_was_refused_and_quarantine(
+    work: Resources, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into_quarantine = quarantine.replace
+
+    def harming(context: Context, lines: DataFrame, units: list[Unit]) -> None:
+        into_quarantine(context, harmed(way, "bad")(lines), units)
+
+    monkeypatch.setattr(quarantine, "replace", harming)
+    with pytest.raises(
+        TieOutError, match="quarantined = in_quarantine does not hold for retailer_1, 2017-01-05"
+    ):
         run(work)
     assert shown(work) == []
 
