@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
 from pyspark.sql import functions as F
 
 from retail import delta, star
 from retail.job import Job, Record, as_json
-from retail.quality import suites, tie_out
+from retail.quality import daily, data_docs, gaps, suites, tie_out
+from retail.quality.integrity import with_orphans
 from retail.records import HopCount
-from retail.star import fact_sales, merge
+from retail.star import dim_store, fact_sales, merge
 from retail.star.build import months_of_run
 from retail.warehouse.totals import star_totals
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# A retailer that closes down must not make a record that nobody can read; the summary counts all.
+_SHOWN_GAPS = 1_000
 
 
 def check_step(job: Job) -> Record:
@@ -20,14 +30,17 @@ def check_step(job: Job) -> Record:
     """
     months = months_to_judge(job)
     validations = _expectations(job, months)
-    in_postgresql = _tie_out(job)
+    counts = _tie_out(job)
+    silent = _gaps(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
-    days = {count.business_date for count in in_postgresql}
+    warnings += gaps.warnings(silent)
+    days = {count.business_date for count in counts}
     return {
         "months": months,
         "warnings": warnings,
-        "counts": as_json(in_postgresql),
+        "gaps": [gap.to_json() for gap in silent[:_SHOWN_GAPS]],
+        "counts": as_json(counts),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
 
@@ -51,32 +64,75 @@ def months_to_judge(job: Job) -> list[str] | None:
 
 
 def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]:
-    """Raises GateError where a critical one does not hold."""
-    validations = []
-    for table in star.TABLES:
-        rows = delta.read(job.resources.session, job.resources.storage, table.path)
-        if table is fact_sales.TABLE and months is not None:
-            rows = rows.where(F.col("business_month").isin(months))
-        validations.append(suites.validate(table.name, rows))
+    """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
+    tables = {
+        table.name: delta.read(job.resources.session, job.resources.storage, table.path)
+        for table in star.TABLES
+    }
+    fact = tables[fact_sales.TABLE.name]
+    judged = fact if months is None else fact.where(F.col("business_month").isin(months))
+    keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
+    days = _days(job, fact)
+    frames = tables | {
+        fact_sales.TABLE.name: with_orphans(judged, keys),
+        "daily_sales": daily.frame(job.resources.session, days),
+    }
+    # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
+    named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
+        fact_sales.TABLE.name: fact_sales.TABLE.natural_key,
+        "daily_sales": ("retailer_id", "business_date", "currency"),
+    }
+    validations = [
+        suites.validate(suite, frame, named_by=named_by[name])
+        for name, frame in frames.items()
+        for suite in suites.of(name)
+    ]
     suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "check", validations)
     suites.stop_on_critical(validations)
     return validations
 
 
-def _tie_out(job: Job) -> list[HopCount]:
-    """Rows and money in PostgreSQL. Raises TieOutError where they are not Delta's."""
-    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
-    lake = merge.totals(job.context, fact_sales.TABLE, None, at=at)
-    in_postgresql = [
-        HopCount(
-            hop="postgresql",
-            retailer_id=total.retailer_id,
-            business_date=str(total.business_date),
-            currency=total.currency,
-            rows=total.rows,
-            money=total.money,
-        )
-        for total in star_totals(job.resources.warehouse)
+def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
+    """The run's days beside the same weekdays before them."""
+    units = job.units_to_process()
+    needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
+    return daily.compare(daily.totals(needed), units)
+
+
+def _gaps(job: Job) -> list[gaps.Gap]:
+    """Stores, and retailers, that were silent on the run's days."""
+    units = job.units_to_process()
+    settings = job.resources.settings.quality
+    days = [day for _, day in units]
+    first, last = min(days) - timedelta(days=settings.gap_days), max(days)
+    session, storage = job.resources.session, job.resources.storage
+    sales = delta.read(session, storage, fact_sales.TABLE.path).where(
+        F.col("business_month").isin(gaps.months_between(first, last))
+        & F.col("business_date").between(first, last)
+    )
+    silent = gaps.silent(
+        gaps.store_days(sales),
+        session.createDataFrame(units, "retailer_id string, business_date date"),
+        delta.read(session, storage, dim_store.TABLE.path).select("store_key", "store_id", "store_name"),
+        settings,
+    )
+    found = [
+        gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
     ]
-    tie_out.require([tie_out.POSTGRESQL], [*(count.as_hop("delta_after") for count in lake), *in_postgresql])
-    return in_postgresql
+    return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
+
+
+def _tie_out(job: Job) -> list[HopCount]:
+    """Rows and money in PostgreSQL, held against all of Delta. Raises TieOutError where they differ.
+
+    What is given is for the run's tie-out ledger: the months that it merged into, or all and Delta's where it did not.
+    """
+    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    lake = [count.as_hop("delta_after") for count in merge.totals(job.context, fact_sales.TABLE, None, at=at)]
+    in_postgresql = star_totals(job.resources.warehouse)
+    tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
+    if job.recorded("merge") is None:
+        return [*lake, *in_postgresql]
+    months = months_of_run(job.context, job.run.run_id)
+    return [count for count in in_postgresql if str(count.business_date)[:7] in months]

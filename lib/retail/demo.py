@@ -23,6 +23,7 @@ from rich.console import Console
 
 from retail import pipeline, terminal
 from retail.errors import ConfigurationError, RetailError
+from retail.job import counts_of
 from retail.resources import Resources
 from retail.runs.ledger import units_of
 from retail.secrets import Secrets
@@ -53,7 +54,7 @@ def demo(settings: Settings, days: int, out: Console, report: terminal.PlainRepo
         out.print(f"{span}, from three simulated retailers at {address}\n")
         result = pipeline.run(work, units, report)
         shown = result.run_id or work.ledger.run_ids()[-1]
-        terminal.show_result(out, result, pipeline.tie_out_of(work, result.run_id))
+        terminal.show_result(out, result, counts_of(work.ledger, result.run_id) if result.run_id else [])
         out.print(f"all of it took {time.monotonic() - started:.1f} s\n")
         for name, columns, rows in first_rows(work.warehouse, SHOWN_ROWS):
             out.print(f"[bold]marts.{name}[/bold]")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs.context import Context
-from retail.runs.ledger import Run, Unit
+from retail.runs.ledger import Ledger, Run, Unit
 
 Record = dict[str, Any]
+
+_COUNTING: Final = ("land", "stage", "merge", "check", "refresh")
 
 
 class Report(Protocol):
@@ -68,6 +71,12 @@ class Job:
         return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
 
 
+def counts_of(ledger: Ledger, run_id: str) -> list[HopCount]:
+    """Rows and money that the run counted at each hop it came to."""
+    records = (ledger.step(run_id, step) or {} for step in _COUNTING)
+    return [HopCount.from_json(count) for record in records for count in record.get("counts", [])]
+
+
 def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
     """Counts as a step records them."""
     return [count.to_json() for count in counts]
@@ -76,3 +85,11 @@ def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
 def rows_at(counts: Iterable[HopCount], hop: str) -> int:
     """All rows that were counted at the hop."""
     return sum(count.rows for count in counts if count.hop == hop)
+
+
+def by_reason(counts: Iterable[HopCount]) -> list[str]:
+    """How many rows were counted for each reason, in words, the most first."""
+    rows: Counter[str] = Counter()
+    for count in counts:
+        rows[count.reason or ""] += count.rows
+    return [f"{number:,} {reason}" for reason, number in rows.most_common()]

@@ -20,7 +20,6 @@ from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
 from retail.quality import suites
 from retail.quality.rules import load_row_rules
-from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Outcome, Run, Unit, new_run_id
@@ -121,17 +120,6 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
             found += error.problems
     if found:
         raise ConfigurationError(found)
-
-
-def tie_out_of(resources: Resources, run_id: str | None) -> list[HopCount]:
-    """Rows and money that the run counted at each hop it came to."""
-    counts: list[HopCount] = []
-    if run_id is None:
-        return counts
-    for step in _STEPS:
-        record = resources.ledger.step(run_id, step)
-        counts += [HopCount.from_json(count) for count in (record or {}).get("counts", [])]
-    return counts
 
 
 def _begun(

@@ -172,6 +172,19 @@ def _line(values: dict[str, str | None]) -> str:
     return _COMPACT.encode(values)
 
 
+# The gravest first. `critical` stops the run, `error` sends the row to quarantine, `warning` keeps it and tells.
+Severity: TypeAlias = Literal["critical", "error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRule:
+    """What is wrong with a typed row for which the SQL condition `when` holds, and how gravely."""
+
+    reason: str
+    when: str
+    severity: Severity = "error"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopCount:
     """Rows and money of one group at one hop of the way, for the tie-out.
@@ -187,6 +200,19 @@ class HopCount:
     currency: str | None
     rows: int
     money: Decimal
+
+    @property
+    def group(self) -> tuple[str, str | None, str | None]:
+        """What the figures are for: retailer, business date, currency."""
+        return (self.retailer_id, self.business_date, self.currency)
+
+    @property
+    def day(self) -> date | None:
+        """`business_date`, or None where it is no date."""
+        try:
+            return date.fromisoformat(self.business_date or "")
+        except ValueError:
+            return None
 
     def as_hop(self, hop: str) -> HopCount:
         """The same figures under the name of another hop."""

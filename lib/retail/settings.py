@@ -98,10 +98,16 @@ class QualitySettings(Section):
     """The gate stops a run in which a retailer's share of lines in quarantine is above `quarantine_share`.
 
     Up to `quarantine_lines` of them are let pass whatever their share, for a small retailer's one bad line.
+
+    A store that sold on `gap_share` of the days on which its retailer sold, of the `gap_days` before, is expected to
+    sell; no sooner than `gap_history` such days are known.
     """
 
     quarantine_share: float = Field(default=0.01, ge=0, le=1)
     quarantine_lines: int = Field(default=5, ge=0)
+    gap_days: int = Field(default=28, ge=1)
+    gap_share: float = Field(default=0.9, gt=0, le=1)
+    gap_history: int = Field(default=14, ge=1)
 
 
 class WarehouseSettings(Section):

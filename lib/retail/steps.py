@@ -5,12 +5,16 @@ What a step gives is recorded as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from retail import delta, star
 from retail.errors import RetailError
-from retail.job import Job, Record, as_json, rows_at
-from retail.quality import quarantine, suites, tie_out
+from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
+from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
+from retail.records import HopCount
 from retail.star import fact_sales, merge, migration, staging
+from retail.star import quarantine as refused
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
@@ -22,11 +26,23 @@ def stage_step(job: Job) -> Record:
     migration.migrate(job.context, star.TABLES)
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
+    in_all = refused.in_words(refused.groups(job.resources.storage))
+    drift = [
+        f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
+    ]
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
-        "counts": as_json(staged.counts),
-        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined",
+        "counts": as_json([*staged.counts, *refused.kept(job.resources.storage, job.run.run_id)]),
+        "critical": as_json(staged.critical),
+        "warned": as_json(staged.warned),
+        "unknown_fields": staged.unknown_fields,
+        "in_quarantine": in_all,
+        "warnings": [*by_reason(staged.warned), *drift],
+        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
+        + _told("warned", by_reason(staged.warned))
+        + _told("unknown fields", staged.unknown_fields),
     }
 
 
@@ -34,17 +50,19 @@ def gate_step(job: Job) -> Record:
     """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
     staged = _staged(job)
     sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
-    validation = suites.validate("staged_sales", sales)
-    suites.warn([validation])
-    suites.stop_on_critical([validation])
+    named_by = fact_sales.TABLE.natural_key
+    validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
+    suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
+    quarantine.stop_on_critical(staged.critical)
+    suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
-    identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
-    tie_out.require(identities, [*landed, *staged.counts])
-    return {
-        "warnings": [str(failure) for failure in validation.failures],
-        "summary": f"{validation.judged} expectations, {len(validation.failures)} warnings",
-    }
+    identities = [tie_out.STAGED, tie_out.QUARANTINED]
+    tie_out.require([tie_out.READ, *identities] if landed else identities, [*landed, *staged.counts])
+    warnings = [str(failure) for validation in validations for failure in validation.failures]
+    judged = sum(validation.judged for validation in validations)
+    return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}
 
 
 def merge_step(job: Job) -> Record:
@@ -94,15 +112,23 @@ def publish_step(job: Job) -> Record:
         "runs": pending,
         "months": months,
         "sent": sent,
-        "summary": f"{sum(sent.values()):,} changed rows sent" if pending else "nothing new to send",
+        "restated_days": result.restated_days,
+        "summary": _sent(sum(sent.values()), result.restated_days) if pending else "nothing new to send",
     }
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, after their sums were held against the star's."""
-    refreshed = refresh(job.resources.warehouse)
+    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them."""
+    counted = counts_of(job.resources.ledger, job.run.run_id)
+
+    def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
+        return job.run.run_id, tie_out.of_run([*counted, *shown])
+
+    refreshed = refresh(job.resources.warehouse, ledger=ledger)
+    judged = {count.group for count in counted if count.hop == "postgresql"}
     return {
         "views": {view.view: view.rows for view in refreshed.views},
+        "counts": as_json(count for count in refreshed.totals if count.group in judged),
         "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
         "views = PostgreSQL",
     }
@@ -124,10 +150,24 @@ def _require_earlier_merge(job: Job) -> None:
         return
 
 
+def _sent(rows: int, restated_days: int) -> str:
+    restated = (
+        f"; {restated_days:,} published days restated (retail status --restated)" if restated_days else ""
+    )
+    return f"{rows:,} changed rows sent{restated}"
+
+
 def _staged(job: Job) -> staging.Staged:
     record = job.recorded("stage")
     if record is None:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    return staging.Staged(record["lines_version"], record["sales_version"], job.counts("stage"))
+    critical = [HopCount.from_json(count) for count in record["critical"]]
+    return staging.Staged(
+        record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical
+    )
+
+
+def _told(what: str, told: Collection[str]) -> str:
+    return f"; {what}: {', '.join(told)}" if told else ""

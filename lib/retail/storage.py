@@ -46,6 +46,12 @@ class Storage(Protocol):
     def engine_path(self, key: str) -> str:
         """The same place as Sail and Spark name it: a file path or `s3a://…`."""
 
+    def delta_url(self, key: str) -> str:
+        """The same place as the deltalake package names it: a file path or `s3://…`."""
+
+    def delta_options(self) -> dict[str, str]:
+        """What the deltalake package needs to get there. May hold credentials: never for a log."""
+
 
 def open_storage(settings: LakeSettings) -> Storage:
     """The storage that `lake.url` names. Raises StorageError where it cannot be reached."""
@@ -108,6 +114,12 @@ class LocalStorage:
     def engine_path(self, key: str) -> str:
         return str(self._path(key))
 
+    def delta_url(self, key: str) -> str:
+        return self.engine_path(key)
+
+    def delta_options(self) -> dict[str, str]:
+        return {}
+
     def _path(self, key: str) -> Path:
         return self._root / key
 
@@ -139,6 +151,8 @@ class S3Storage:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        self._settings = settings
+        self._session = boto3.Session()
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -148,7 +162,7 @@ class S3Storage:
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
         try:
-            self._client: S3Client = boto3.client(
+            self._client: S3Client = self._session.client(
                 "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
             )
         except (BotoCoreError, ValueError) as error:
@@ -223,6 +237,27 @@ class S3Storage:
 
     def engine_path(self, key: str) -> str:
         return f"s3a://{self._bucket}/{self._prefix}{key}"
+
+    def delta_url(self, key: str) -> str:
+        return f"s3://{self._bucket}/{self._prefix}{key}"
+
+    def delta_options(self) -> dict[str, str]:
+        options = {
+            "aws_region": self._settings.s3_region,
+            "aws_virtual_hosted_style_request": str(not self._settings.s3_path_style).lower(),
+            "aws_conditional_put": "etag",
+        }
+        if self._settings.s3_endpoint:
+            options["aws_endpoint"] = self._settings.s3_endpoint
+            options["aws_allow_http"] = str(self._settings.s3_endpoint.startswith("http://")).lower()
+        found = self._session.get_credentials()  # deltalake by itself knows no profiles
+        if found is not None:
+            frozen = found.get_frozen_credentials()
+            options["aws_access_key_id"] = str(frozen.access_key)
+            options["aws_secret_access_key"] = str(frozen.secret_key)
+            if frozen.token:
+                options["aws_session_token"] = frozen.token
+        return options
 
     def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
         return StorageError(

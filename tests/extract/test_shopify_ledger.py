@@ -105,7 +105,7 @@ def records(*orders):
 
 def broken_rules(record):
     """The reasons for which staging would quarantine the record: a required field, or a row rule."""
-    rules = tomllib.loads(RULES.read_text())["rule"]
+    rules = [rule for rule in tomllib.loads(RULES.read_text())["rule"] if rule.get("severity") != "warning"]
     row = json.loads(record.to_line())
     missing = [
         name for name in ("product_id", "quantity", "total_amount", "line_id", "sold_at") if not row[name]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from retail.errors import GateError
-from retail.quality.quarantine import stop_on_share
+from retail.quality.quarantine import stop_on_critical, stop_on_share
 from retail.records import HopCount
 from retail.settings import QualitySettings
 
@@ -50,3 +51,10 @@ def test_up_to_the_share_is_let_pass() -> None:
 def test_nothing_read_is_nothing_to_judge() -> None:
     stop_on_share([], QualitySettings())
     stop_on_share(counts(silent=(0, 0)), QualitySettings())
+
+
+def test_one_line_that_breaks_a_critical_rule_is_too_many() -> None:
+    stop_on_critical([])
+    (bad, _) = counts(small=(1, 5_000))
+    with pytest.raises(GateError, match="1 lines of small, None: an e-mail"):
+        stop_on_critical([replace(bad, hop="critical", reason="an e-mail")])

@@ -11,9 +11,14 @@ from retail.quality.rules import load_row_rules
 
 
 def test_the_shipped_rules_have_a_reason_each() -> None:
-    rules = load_row_rules()
-    assert rules["negative quantity on a sale"] == "record_type = 'sale' AND quantity < 0"
-    assert all(reason.strip() and condition.strip() for reason, condition in rules.items())
+    rules = {rule.reason: rule for rule in load_row_rules()}
+    assert rules["negative quantity on a sale"].when == "record_type = 'sale' AND quantity < 0"
+    assert {rules[reason].severity for reason in ("negative quantity on a sale", "unknown status")} == {
+        "error"
+    }
+    assert rules["a sale of nothing"].severity == "warning"
+    assert rules["customer_id is an e-mail address"].severity == "critical"
+    assert all(rule.reason.strip() and rule.when.strip() for rule in rules.values())
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,11 @@ def test_the_shipped_rules_have_a_reason_each() -> None:
         ("[[rule]", "is not TOML"),
         ("[[rule]]\nreason = 'x'", r"rule\.0\.when: Field required"),
         ("[[rule]]\nreason = 'x'\nwhen = 'true'\nif = 1", r"rule\.0\.if: Extra inputs"),
+        (
+            "[[rule]]\nreason = 'x'\nwhen = 'true'\nseverity = 'fatal'",
+            r"rule\.0\.severity: Input should be 'crit",
+        ),
+        ("[[rule]]\nreason = 'x; y'\nwhen = 'true'", r"rule\.0\.reason: String should match"),
     ],
 )
 def test_a_broken_file_is_named(text: str, said: str, tmp_path: Path) -> None:

@@ -84,6 +84,57 @@ def test_a_key_that_is_not_unique_in_a_dimension_is_critical(session: SparkSessi
     ]
 
 
+def test_a_natural_key_that_is_not_unique_is_critical_though_the_surrogate_keys_are(
+    session: SparkSession,
+) -> None:
+    schema = "product_key long, retailer_id string, product_id string, product_name string, gtin string, "
+    schema += "changed_run_id string"
+    rows = [(1, "retailer_1", "A", "Mug", None, "r"), (2, "retailer_1", "A", "Mug", None, "r")]
+    found = suites.validate("dim_product", session.createDataFrame(rows, schema), named_by=("product_key",))
+    assert [failure.expectation for failure in found.critical] == [
+        "expect_compound_columns_to_be_unique(column_list=['retailer_id', 'product_id'])"
+    ]
+
+
+def test_the_rows_that_break_an_expectation_are_named_and_their_values_told_nowhere(
+    session: SparkSession,
+) -> None:
+    schema = "customer_key long, retailer_id string, customer_id string"
+    rows = [(1, "retailer_1", "a" * 64), (2, "retailer_1", "ann@example.com")]
+    found = suites.validate("dim_customer", session.createDataFrame(rows, schema), named_by=("customer_key",))
+    (failure,) = found.critical
+    assert failure.observed == "unexpected_count 1, element_count 2: 2"
+    assert "ann" not in json.dumps([failure.observed, found.result])
+
+
+def test_a_second_suite_for_a_table_is_a_file_and_no_code(
+    session: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(home() / "conf", tmp_path / "conf")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    suite = {"name": "x", "expectations": [
+        {"type": "unexpected_rows_expectation", "severity": "warning",
+         "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE quantity > 100"}},
+    ]}  # fmt: skip
+    (tmp_path / "conf/expectations/staged_sales.finance.json").write_text(json.dumps(suite))
+    suites.read_all()
+    assert suites.of("staged_sales") == ["staged_sales", "staged_sales.finance"]
+    found = suites.validate("staged_sales.finance", frame(session, {}, {"quantity": Decimal(101)}))
+    assert [(failure.severity, failure.observed) for failure in found.failures] == [
+        ("warning", "observed_value 1")
+    ]
+
+
+def test_a_suite_for_nothing_that_is_judged_is_a_configuration_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(home() / "conf", tmp_path / "conf")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    (tmp_path / "conf/expectations/dim_shop.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match=r"dim_shop\.json: there is nothing to judge by that name"):
+        suites.read_all()
+
+
 def test_an_expectation_over_a_column_that_is_not_there_fails_and_says_so(session: SparkSession) -> None:
     found = suites.validate("dim_retailer", session.createDataFrame([(1,)], "retailer_key long"))
     assert any("retailer_name" in failure.observed for failure in found.critical)
@@ -96,7 +147,13 @@ def test_every_table_of_the_star_has_a_suite_over_its_own_columns(table: Table) 
     columns = {each["kwargs"]["column"] for each in expectations if "column" in each["kwargs"]}
     assert table.key in columns
     assert all(each["severity"] in ("critical", "warning", "info") for each in expectations)
-    assert columns <= set(table.columns)
+    added = {f"orphan_{each.key}" for each in star.DIMENSIONS} if table.name == "fact_sales" else set()
+    assert added <= columns <= set(table.columns) | added
+    compound = [each["kwargs"].get("column_list") for each in expectations]
+    unique = [
+        [each["kwargs"].get("column")] for each in expectations if each["type"].endswith("to_be_unique")
+    ]
+    assert list(table.natural_key) in [*compound, *unique]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +187,7 @@ def test_a_broken_suite_is_a_clear_configuration_error(
 def test_the_shape_of_every_suite_is_seen_before_a_run_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ("staged_sales", *(table.name for table in star.TABLES)) == suites.SUITES
+    assert ("staged_sales", *(table.name for table in star.TABLES), "daily_sales") == suites.SUITES
     suites.read_all()
     shutil.copytree(home() / "conf", tmp_path / "conf")
     for name in ("dim_store", "fact_sales"):

@@ -11,18 +11,20 @@ from pyspark.sql import Row
 from retail import delta
 from retail.errors import ConfigurationError, StorageError
 from retail.quality.rules import load_row_rules
-from retail.records import REQUIRED, SalesRecord
+from retail.records import REQUIRED, RowRule, SalesRecord
 from retail.runs.context import Context
-from retail.star import staging
+from retail.star import quarantine, staging
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
 UNITS = [("retailer_1", DAY)]
 
 
-def stage(context: Context, lines: list[SalesRecord | str]) -> staging.Staged:
+def stage(
+    context: Context, lines: list[SalesRecord | str], rules: list[RowRule] | None = None
+) -> staging.Staged:
     write_raw(context, lines)
-    return staging.stage(context, UNITS, row_rules=load_row_rules())
+    return staging.stage(context, UNITS, row_rules=load_row_rules() if rules is None else rules)
 
 
 def rows(context: Context, table: str) -> list[Row]:
@@ -66,14 +68,90 @@ def test_each_bad_line_is_quarantined_with_its_reason_and_the_rest_goes_on(make_
     staged = stage(context, [record(transaction_id="good"), *(line for line, _ in BAD_LINES)])
 
     assert [row.transaction_id for row in rows(context, staging.SALES)] == ["good"]
-    quarantined = rows(context, staging.QUARANTINE)
+    quarantined = rows(context, quarantine.PATH)
     expected = {(line if isinstance(line, str) else line.to_line()): reason for line, reason in BAD_LINES}
     assert {row.value: row.reasons for row in quarantined} == expected
+    assert {row.severity for row in quarantined} == {"error"}
     assert {(row.from_retailer, row.logical_date, row.run_id) for row in quarantined} == {
         ("retailer_1", DAY, "run-1")
     }
     assert money(staged, "read")[0] == 1 + len(BAD_LINES)
     assert money(staged, "quarantined")[0] == len(BAD_LINES)
+
+
+SEVERE = [
+    RowRule(reason="too dear", when="total_amount > 100", severity="critical"),
+    RowRule(reason="many", when="quantity > 50"),
+    RowRule(reason="no brand", when="brand IS NULL", severity="warning"),
+    RowRule(reason="no city", when="store_city IS NULL", severity="warning"),
+]
+
+
+def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    staged = stage(
+        context,
+        [
+            record(transaction_id="fine", brand="Acme", store_city="Oslo"),
+            record(transaction_id="warned", brand="Acme"),
+            record(transaction_id="many", quantity="60"),
+            record(transaction_id="dear", quantity="60", total_amount="600.00", sold_at="yesterday"),
+            record().to_line()[:-1],
+        ],
+        rules=SEVERE,
+    )
+    assert {
+        (row.transaction_id, row.severity, row.reasons, row.warnings)
+        for row in rows(context, quarantine.PATH)
+    } == {
+        ("many", "error", "many", "no brand; no city"),
+        ("dear", "critical", "bad sold_at; too dear; many", "no brand; no city"),
+        (None, "error", "unreadable JSON", ""),
+    }
+    assert {row.transaction_id: row.warnings for row in rows(context, staging.SALES)} == {
+        "fine": "", "warned": "no city",
+    }  # fmt: skip
+    assert [(each.reason, each.rows, each.money) for each in staged.critical] == [
+        ("bad sold_at; too dear; many", 1, Decimal("600.0000"))
+    ]
+    assert [(each.reason, each.rows, each.money) for each in staged.warned] == [
+        ("no city", 1, Decimal("10.0000"))
+    ]
+
+
+def test_each_warning_is_counted_over_the_rows_that_stay_and_duplicates_once(
+    make_context: MakeContext,
+) -> None:
+    lines = [
+        record(transaction_id="a"), record(transaction_id="a"), record(transaction_id="b", brand="Acme"),
+    ]  # fmt: skip
+    staged = stage(make_context("run-1"), lines, rules=SEVERE)
+    assert [(each.reason, each.rows) for each in staged.warned] == [("no brand", 1), ("no city", 2)]
+
+
+def test_the_quarantined_are_counted_by_their_reasons(make_context: MakeContext) -> None:
+    staged = stage(
+        make_context("run-1"), [record(quantity="-1"), record(quantity="-2"), record(currency="$")]
+    )
+    assert sorted((each.reason, each.rows) for each in staged.counts if each.hop == "quarantined") == [
+        ("currency is not an ISO 4217 code", 1), ("negative quantity on a sale", 2),
+    ]  # fmt: skip
+
+
+def test_a_condition_that_is_null_selects_no_row(make_context: MakeContext) -> None:
+    rules = [RowRule(reason="no gift", when="brand = 'gift'", severity="critical")]
+    staged = stage(make_context("run-1"), [record(brand=None)], rules=rules)
+    assert (staged.critical, money(staged, "staged")[0]) == ([], 1)
+
+
+def test_a_field_that_is_not_ours_is_named_and_the_line_stays(make_context: MakeContext) -> None:
+    line = record(transaction_id="a").to_line()
+    new, odd = line.replace('{"', '{"loyalty_tier":"gold","', 1), line.replace('{"', '{"a, b":1,"', 1)
+    short = line.replace(',"brand":null', "").replace('{"', '{"loyalty_tier":null,"', 1)
+    context = make_context("run-1")
+    staged = stage(context, [record(), new, odd.replace('"a"', '"c"'), short.replace('"a"', '"d"'), "[1]"])
+    assert staged.unknown_fields == {"loyalty_tier": 2, "a, b": 1}
+    assert sorted(row.transaction_id for row in rows(context, staging.SALES)) == ["a", "c", "d", "t1"]
 
 
 def test_values_keep_every_digit_and_null_stays_null(make_context: MakeContext) -> None:
@@ -130,7 +208,7 @@ def test_staging_a_day_again_replaces_its_quarantine_and_leaves_other_days(make_
     staging.stage(context, [("retailer_1", other)], row_rules=load_row_rules())
     stage(context, [record(quantity="-1")])
     stage(context, [record(quantity="-1")])
-    assert sorted(row.logical_date for row in rows(context, staging.QUARANTINE)) == [DAY, other]
+    assert sorted(row.logical_date for row in rows(context, quarantine.PATH)) == [DAY, other]
 
 
 def test_an_empty_file_stages_nothing(make_context: MakeContext) -> None:
@@ -141,13 +219,17 @@ def test_an_empty_file_stages_nothing(make_context: MakeContext) -> None:
 def test_a_day_that_was_never_landed_is_named(make_context: MakeContext) -> None:
     context = make_context("run-1")
     with pytest.raises(StorageError, match="no raw file for retailer_1 2017-01-05"):
-        staging.stage(context, UNITS, row_rules={})
+        staging.stage(context, UNITS, row_rules=[])
 
 
 def test_rules_that_the_engine_cannot_read_are_all_named_before_anything_is_staged(
     make_context: MakeContext,
 ) -> None:
-    rules = {"fine": "quantity < 0", "spelled wrong": "qantity < 0", "no SQL": "quantity <"}
+    rules = [
+        RowRule(reason="fine", when="quantity < 0"),
+        RowRule(reason="spelled wrong", when="qantity < 0"),
+        RowRule(reason="no SQL", when="quantity <", severity="warning"),
+    ]
     context = make_context("run-1")
     write_raw(context, [record()])
     with pytest.raises(ConfigurationError) as caught:

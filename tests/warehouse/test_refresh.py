@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from retail.errors import TieOutError
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import view_files
-from retail.warehouse.totals import Total, star_totals
+from retail.warehouse.totals import star_totals
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import line
@@ -56,17 +55,22 @@ def test_star_and_daily_view_show_the_same_figures(warehouse: Warehouse, query: 
         line(3, "2017-01-05", "0", status="cancelled"),
         line(4, "2017-01-05", "-5", currency="EUR", record_type="refund"),
     )
-    refresh(warehouse)
-    day = date(2017, 1, 5)
-    expected = [
-        Total("retailer_1", day, "EUR", 1, Decimal(-5)),
-        Total("retailer_1", day, "USD", 3, Decimal("3.0003")),
-    ]
-    assert star_totals(warehouse) == expected
-    shown = query(
-        "SELECT retailer_id, business_date, currency, fact_rows, net_amount FROM marts.mv_daily_sales ORDER BY currency"
-    )
-    assert [Total(*row) for row in shown] == expected
+    refreshed = refresh(warehouse, ledger=lambda shown: ("run_1", shown))
+    expected = [("EUR", 1, Decimal(-5)), ("USD", 3, Decimal("3.0003"))]
+    for counts in (star_totals(warehouse), refreshed.totals):
+        assert {count.group[:2] for count in counts} == {("retailer_1", "2017-01-05")}
+        assert [(count.currency, count.rows, count.money) for count in counts] == expected
+    kept = query("SELECT currency, rows, money FROM marts.tie_out WHERE run_id = 'run_1' AND hop = 'views'")
+    assert sorted(kept) == expected
+
+
+def test_the_tie_out_of_a_run_that_refreshes_twice_stands_once_and_flips_with_the_views(
+    warehouse: Warehouse, query: Query, sold: Sold
+) -> None:
+    sold(line(1, "2017-01-05", "1"))
+    refresh(warehouse, ledger=lambda shown: ("run_1", shown))
+    refresh(warehouse, ledger=lambda shown: ("run_1", shown))
+    assert query("SELECT hop, rows, money FROM marts.tie_out") == [("views", 1, 1)]
 
 
 def test_readers_never_wait_and_see_all_six_views_change_at_once(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from retail import logs
-from retail.cli import inspect, local, tasks
+from retail.cli import data_docs, inspect, local, quarantine, tasks
 from retail.cli.options import Failing
 from retail.settings import load_settings
 
@@ -24,5 +24,11 @@ def main(ctx: click.Context, conf: Path | None, verbose: bool) -> None:
     ctx.obj = functools.cache(lambda: load_settings(conf))
 
 
-for _command in (*tasks.COMMANDS, *inspect.COMMANDS, *local.COMMANDS):
+for _command in (
+    *tasks.COMMANDS,
+    *inspect.COMMANDS,
+    *quarantine.COMMANDS,
+    *data_docs.COMMANDS,
+    *local.COMMANDS,
+):
     main.add_command(_command)

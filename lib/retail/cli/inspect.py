@@ -10,6 +10,10 @@ import click
 from retail import terminal
 from retail.cli.options import with_settings
 from retail.doctor import examine
+from retail.errors import TieOutError
+from retail.explain import explain as explain_line
+from retail.explain import show as show_explained
+from retail.proofs import show_gaps, show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
@@ -17,11 +21,23 @@ from retail.status import show_status
 
 
 @click.command()
+@click.option("--tie-out", is_flag=True, help="Rows and money of a run at each hop, and every identity.")
+@click.option("--restated", is_flag=True, help="Published figures that a run changed, and by what.")
+@click.option("--gaps", is_flag=True, help="Silent stores, and days that never came in.")
+@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
 @with_settings
-def status(settings: Settings, /) -> None:
-    """Runs, their steps, and how far each retailer has come."""
+def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, run_id: str | None) -> None:
+    """Runs, their steps, and how far each retailer has come; or what proves a run's figures."""
+    out = terminal.console()
     with Resources(settings, Secrets()) as resources:
-        show_status(resources, terminal.console())
+        if restated:
+            show_restated(resources, out, run_id)
+        if gaps:
+            show_gaps(resources, out, run_id)
+        if tie_out and not show_tie_out(resources, out, run_id):
+            sys.exit(TieOutError.exit_code)
+        if not (tie_out or restated or gaps):
+            show_status(resources, out)
 
 
 @click.command()
@@ -31,4 +47,14 @@ def doctor(settings: Settings, /) -> None:
     sys.exit(examine(settings, Secrets(), terminal.console()))
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor)
+# A sales_key may begin with a minus.
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", metavar="SALES_KEY|TRANSACTION")
+@with_settings
+def explain(settings: Settings, /, name: str) -> None:
+    """Where a figure comes from: a line's way back, from the view to what the retailer answered."""
+    with Resources(settings, Secrets()) as resources:
+        show_explained(terminal.console(), *explain_line(resources, name))
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor, explain)

@@ -9,6 +9,7 @@ import click
 
 from retail import pipeline, terminal
 from retail.cli.options import dates, reporting, units, with_settings
+from retail.job import counts_of
 from retail.planning import plan as plan_ingest
 from retail.resources import Resources
 from retail.runs.ledger import Unit
@@ -72,7 +73,7 @@ def _pipeline(
             result = pipeline.run(
                 resources, wanted, report, tasks=tasks, again=again, patient=patient, name=run_id
             )
-        terminal.show_result(out, result, pipeline.tie_out_of(resources, result.run_id))
+        terminal.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
     sys.exit(result.exit_code)
 
 

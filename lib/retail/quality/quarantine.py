@@ -9,6 +9,21 @@ from retail.records import HopCount
 from retail.settings import QualitySettings
 
 
+def stop_on_critical(counts: Sequence[HopCount]) -> None:
+    """Raises GateError naming the critical rules that lines broke, of which a single one is too many."""
+    if counts:
+        named = sorted(
+            {
+                f"{count.rows:,} lines of {count.retailer_id}, {count.business_date}: {count.reason}"
+                for count in counts
+            }
+        )
+        raise GateError(
+            "lines break a critical rule:\n" + "\n".join(f"  - {each}" for each in named),
+            hint="see them with `retail quarantine list`; mend the source or the rule, then run again",
+        )
+
+
 def stop_on_share(counts: Sequence[HopCount], quality: QualitySettings) -> None:
     """Raises GateError naming every retailer with too large a share of its lines in quarantine.
 
@@ -22,7 +37,7 @@ def stop_on_share(counts: Sequence[HopCount], quality: QualitySettings) -> None:
     if stopped:
         raise GateError(
             f"{'; '.join(stopped)} are in quarantine; quality.quarantine_share allows {quality.quarantine_share:.2%}",
-            hint="see why in the Delta table quarantine/, column reasons; mend the source, then run again",
+            hint="see why with `retail quarantine list`; mend the source, then run again",
         )
 
 

@@ -1,4 +1,4 @@
-"""Row rules: which single row goes to quarantine, and why. Kept in `conf/expectations/row_rules.toml`."""
+"""Row rules: what is wrong with a single row, and how gravely. Kept in `conf/expectations/row_rules.toml`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retail.errors import ConfigurationError
+from retail.records import RowRule, Severity
 from retail.settings import home
 
 
 class _Rule(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    reason: str
-    when: str
+    reason: str = Field(min_length=1, pattern="^[^;]*$")  # a row's reasons are joined by `; `
+    when: str = Field(min_length=1)
+    severity: Severity = "error"
 
 
 class _Rules(BaseModel):
@@ -25,8 +27,8 @@ class _Rules(BaseModel):
     rule: list[_Rule]
 
 
-def load_row_rules(path: Path | None = None) -> dict[str, str]:
-    """Reason → SQL condition on a typed row. Raises ConfigurationError naming what is wrong with the file."""
+def load_row_rules(path: Path | None = None) -> list[RowRule]:
+    """The rules in the order of the file. Raises ConfigurationError naming what is wrong with the file."""
     path = path or home() / "conf" / "expectations" / "row_rules.toml"
     try:
         rules = _Rules(**tomllib.loads(path.read_text(encoding="utf-8"))).rule
@@ -40,4 +42,4 @@ def load_row_rules(path: Path | None = None) -> dict[str, str]:
     twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
     if twice:
         raise ConfigurationError([f"{path}: reason {reason!r} stands twice" for reason in twice])
-    return {rule.reason: rule.when for rule in rules}
+    return [RowRule(**rule.model_dump()) for rule in rules]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# One for what is staged, one for each table of the star.
+# What is judged: staged rows, each table of the star, the days beside the days before; each by a suite of its name.
 SUITES: Final = (
     "staged_sales", "dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales",
+    "daily_sales",
 )  # fmt: skip
+
+# So many of the rows that break an expectation are named.
+_NAMED_ROWS: Final = 5
 
 
 class _Expectation(BaseModel):
@@ -63,28 +68,75 @@ class Failure:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a suite found: how many expectations were judged, and those that failed."""
+    """What a suite found: how many expectations were judged, and those that failed.
+
+    `result` is Great Expectations' own, as JSON; no value of a row is in it.
+    """
 
     suite: str
     judged: int
     failures: list[Failure] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def critical(self) -> list[Failure]:
         return [failure for failure in self.failures if failure.severity == "critical"]
 
 
-def validate(name: str, frame: DataFrame) -> Validation:
-    """Run the suite `conf/expectations/<name>.json` against `frame`."""
-    suite = load(name)
+def of(judged: str) -> list[str]:
+    """The suites for what is `judged`: the file of its name, and others named `<judged>.<anything>.json`."""
+    return [name for name in _names() if name.partition(".")[0] == judged]
+
+
+def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Validation:
+    """Run the suite `conf/expectations/<name>.json` against `frame`.
+
+    Rows that break an expectation are told by their values in the columns `named_by`, and by no other.
+    """
+    batch = _batch(name, frame)
+    result = batch.validate(
+        load(name), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+    )
+    failed = [each for each in result.results if not each.success]
+    named = _name_rows(name, batch, failed, named_by) if failed and named_by else {}
+    failures = [_failure(name, each, named.get(place, "")) for place, each in enumerate(failed)]
+    return Validation(name, len(result.results), failures, _as_json(result))
+
+
+def _batch(name: str, frame: DataFrame) -> Any:
     _, context = _great_expectations()
     source = context.data_sources.add_or_update_spark(name=name, persist=False)
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-    result = batch.get_batch({"dataframe": frame}).validate(
-        suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
-    )
-    failures = [_failure(name, each) for each in result.results if not each.success]
-    return Validation(name, len(result.results), failures)
+    return batch.get_batch({"dataframe": frame})
+
+
+def _name_rows(name: str, batch: Any, failed: Sequence[Any], named_by: Sequence[str]) -> dict[int, str]:
+    """Which rows broke each failed expectation, where it is one of single rows; asked a second time, for it is rare."""
+    gx, _ = _great_expectations()
+    wanted = {
+        "result_format": "SUMMARY",
+        "partial_unexpected_count": _NAMED_ROWS,
+        "unexpected_index_column_names": list(named_by),
+    }
+    named = {}
+    for place, each in enumerate(failed):
+        configuration = each.expectation_config.to_json_dict()
+        alone = {key: configuration[key] for key in ("type", "kwargs", "severity")}
+        alone["kwargs"].pop("batch_id", None)
+        suite = gx.ExpectationSuite(name=f"{name} anew", expectations=[alone])
+        (again,) = batch.validate(suite, result_format=wanted).results
+        rows = (again.result or {}).get("partial_unexpected_index_list") or []
+        named[place] = ", ".join("/".join(str(row.get(column)) for column in named_by) for row in rows)
+    return named
+
+
+def _as_json(result: Any) -> dict[str, Any]:
+    """The result as it is kept. How an exception came about is for the log, and may hold values."""
+    kept: dict[str, Any] = json.loads(json.dumps(result.to_json_dict(), default=str))
+    for each in kept["results"]:
+        for information in _informations(each.get("exception_info") or {}):
+            information["exception_traceback"] = None
+    return kept
 
 
 def warn(validations: list[Validation]) -> None:
@@ -117,10 +169,31 @@ def _great_expectations() -> tuple[Any, Any]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    _ask_for_no_values()
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     return gx, context
+
+
+def _ask_for_no_values() -> None:
+    """Values that break an expectation are not asked for: a query less for each, and nothing personal in any result.
+
+    Great Expectations has no setting for it: told to show none of them, it still asks.
+    """
+    from great_expectations.expectations import registry
+    from great_expectations.expectations.registry import register_core_metrics
+
+    register_core_metrics()
+    for name, metric in registry._registered_metrics.items():
+        providers = metric["providers"]
+        if name.endswith(".unexpected_values") and "SparkDFExecutionEngine" in providers:
+            metric_class, _ = providers["SparkDFExecutionEngine"]
+            providers["SparkDFExecutionEngine"] = (metric_class, _no_values)
+
+
+def _no_values(*_: Any, **__: Any) -> list[Any]:
+    return []
 
 
 def read_all() -> None:
@@ -128,8 +201,12 @@ def read_all() -> None:
 
     Raises ConfigurationError with every problem.
     """
-    found: list[str] = []
-    for name in SUITES:
+    found = [
+        f"{_path(name)}: there is nothing to judge by that name; it begins with one of {', '.join(SUITES)}"
+        for name in _names()
+        if name.partition(".")[0] not in SUITES
+    ]
+    for name in sorted({*SUITES, *_names()}):
         try:
             _read(name)
         except ConfigurationError as error:
@@ -157,6 +234,10 @@ def load(name: str) -> Any:
     return suite
 
 
+def _names() -> list[str]:
+    return sorted(path.name.removesuffix(".json") for path in _path("*").parent.glob("*.json"))
+
+
 def _path(name: str) -> Path:
     return home() / "conf" / "expectations" / f"{name}.json"
 
@@ -178,22 +259,27 @@ def _read(name: str) -> list[dict[str, Any]]:
     return [expectation.model_dump() for expectation in suite.expectations]
 
 
-def _failure(suite: str, result: Any) -> Failure:
+def _failure(suite: str, result: Any, named: str) -> Failure:
     configuration = result.expectation_config
     arguments = {k: v for k, v in configuration.kwargs.items() if k != "batch_id"}
     described = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    observed = "; ".join(_exceptions(result.exception_info))
+    informations = _informations(result.exception_info or {})
+    observed = "; ".join(
+        sorted({str(i["exception_message"]) for i in informations if i.get("exception_message")})
+    )
     if not observed:
         keys = ("observed_value", "unexpected_count", "element_count")
         observed = ", ".join(
             f"{key} {result.result[key]}" for key in keys if result.result.get(key) is not None
         )
-    return Failure(suite, configuration.severity.value, f"{configuration.type}({described})", observed)
+    named = f": {named}" if named else ""
+    return Failure(
+        suite, configuration.severity.value, f"{configuration.type}({described})", observed + named
+    )
 
 
-def _exceptions(info: dict[str, Any]) -> list[str]:
+def _informations(info: dict[str, Any]) -> list[dict[str, Any]]:
     """Why an expectation could not be judged; Great Expectations tells it flat, or once a metric."""
-    told = (
+    return (
         [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]
     )
-    return sorted({str(each["exception_message"]) for each in told if each.get("exception_message")})

@@ -18,10 +18,24 @@ from retail.records import HopCount
 FETCHED: Final = "fetched = skipped + superseded + landed"
 READ: Final = "landed = read"
 STAGED: Final = "read = duplicate + quarantined + staged"
+QUARANTINED: Final = "quarantined = in_quarantine"
 MERGED: Final = "staged = inserted + updated_in + unchanged + stale"
 DELTA: Final = "delta_after = delta_before + inserted + updated_in - updated_out"
 RESTORED: Final = "delta_after = delta_before"
 POSTGRESQL: Final = "postgresql = delta_after"
+VIEWS: Final = "views = postgresql"
+
+# What is judged once a step has ended, in the order of the way. The last is judged by SQL, over all views.
+IDENTITIES: Final[dict[str, tuple[str, ...]]] = {
+    "land": (FETCHED,),
+    "gate": (READ, STAGED, QUARANTINED),
+    "merge": (MERGED, DELTA),
+    "check": (POSTGRESQL,),
+    "refresh": (VIEWS,),
+}
+
+# The hops that only a run's own lines come to; the others count all that the star holds on a day.
+_OF_THE_STAR: Final = frozenset({"delta_before", "delta_after", "postgresql", "views"})
 
 _TERM: Final = re.compile(r"([=+-]?)\s*(\w+)")
 
@@ -49,7 +63,7 @@ def differences(identity: str, counts: Iterable[HopCount]) -> list[Difference]:
     money: dict[tuple[str, str | None, str | None], Decimal] = {}
     for count in counts:
         if count.hop in signs:
-            group = (count.retailer_id, count.business_date, count.currency)
+            group = count.group
             rows[group] = rows.get(group, 0) + signs[count.hop] * count.rows
             money[group] = money.get(group, Decimal(0)) + signs[count.hop] * count.money
     return [
@@ -57,6 +71,18 @@ def differences(identity: str, counts: Iterable[HopCount]) -> list[Difference]:
         for group in sorted(rows, key=str)
         if rows[group] or money[group]
     ]
+
+
+def hops_of(identity: str) -> frozenset[str]:
+    """The hops that the identity names."""
+    return frozenset(_signs(identity))
+
+
+def of_run(counts: Iterable[HopCount]) -> list[HopCount]:
+    """The counts of those groups that a run's own lines belong to."""
+    counts = list(counts)
+    own = {count.group for count in counts if count.hop not in _OF_THE_STAR}
+    return [count for count in counts if count.group in own]
 
 
 def require(identities: Iterable[str], counts: Iterable[HopCount]) -> None:

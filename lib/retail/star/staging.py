@@ -6,32 +6,26 @@ Delta `staged/lines` holds every line that was read, `staged/sales` the good one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
-from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from retail import delta
-from retail.errors import ConfigurationError, KeyCollisionError, StorageError, TieOutError
-from retail.records import FIELDS, RAW_SCHEMA, REQUIRED, TYPES, HopCount, raw_key
+from retail.errors import KeyCollisionError, StorageError, TieOutError
+from retail.records import FIELDS, RAW_SCHEMA, TYPES, HopCount, RowRule, raw_key
 from retail.runs.context import Context
-from retail.star.table import Transform, content_hash, newest_per, optional_key, surrogate_key
+from retail.star import quarantine
+from retail.star.counting import count
+from retail.star.judging import check_rules, judge
+from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
 
 LINES: Final = "staged/lines"
 SALES: Final = "staged/sales"
-QUARANTINE: Final = "quarantine"
-
-UNREADABLE: Final = "unreadable JSON"
-
-QUARANTINE_COLUMNS: Final = (
-    "logical_date", "from_retailer", "retailer_id", "transaction_id", "line_id", "business_date", "currency",
-    "total_amount", "reasons", "source_ref", "value", "run_id",
-)  # fmt: skip
+QUARANTINE: Final = quarantine.PATH
 
 # The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
 # 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
@@ -47,18 +41,20 @@ _PATTERNS: Final = {
 
 @dataclass(frozen=True)
 class Staged:
-    """What a run's staging wrote: the tables' versions, and rows and money of each outcome."""
+    """What a run's staging wrote: the tables' versions, and rows and money of each outcome, as `counting.Counted`."""
 
     lines_version: int
     sales_version: int
     counts: list[HopCount]
+    critical: list[HopCount] = field(default_factory=list)
+    warned: list[HopCount] = field(default_factory=list)
+    unknown_fields: dict[str, int] = field(default_factory=dict)
 
 
-def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Mapping[str, str]) -> Staged:
-    """Stage the raw files of `units`, pairs of retailer and logical date.
+def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Sequence[RowRule]) -> Staged:
+    """Stage the raw files of `units`, pairs of retailer and logical date, judged by the schema and `row_rules`.
 
-    `row_rules` maps a reason to the SQL condition on a typed row that sends it to quarantine. Raises
-    ConfigurationError for a condition that the engine cannot read, KeyCollisionError where two natural keys
+    Raises ConfigurationError for a condition that the engine cannot read, KeyCollisionError where two natural keys
     have one surrogate key.
     """
     check_rules(context.session, row_rules)
@@ -74,26 +70,20 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Map
     newest = lines.transform(good).transform(newest_version)
     delta.replace(newest, context.storage, SALES, statistics=False)
     sales = delta.read(context.session, context.storage, SALES)
-    counts = _count(lines, sales)
-    _check_keys(lines, sales, staged_rows=sum(count.rows for count in counts if count.hop == "staged"))
-    _quarantine(context, lines, units)
+    counted = count(lines, sales)
+    _check_keys(lines, sales, staged_rows=sum(each.rows for each in counted.counts if each.hop == "staged"))
+    quarantine.replace(context, lines, units)
     lines_version = delta.version(context.storage, LINES)
     sales_version = delta.version(context.storage, SALES)
     assert lines_version is not None and sales_version is not None  # noqa: S101
-    return Staged(lines_version, sales_version, counts)
-
-
-def check_rules(session: SparkSession, row_rules: Mapping[str, str]) -> None:
-    """See that every condition can be asked of a typed row. Raises ConfigurationError naming those that cannot."""
-    nothing = session.createDataFrame([], ", ".join(f"{name} {TYPES.get(name, 'string')}" for name in FIELDS))
-    found = []
-    for reason, condition in row_rules.items():
-        try:
-            nothing.where(condition).schema  # noqa: B018 - asking for it makes the engine read the condition
-        except PySparkException as error:
-            found.append(f"row_rules.toml, {reason!r}: {str(error).splitlines()[0]}")
-    if found:
-        raise ConfigurationError(found, hint="mend `when` of these rules in conf/expectations/row_rules.toml")
+    return Staged(
+        lines_version,
+        sales_version,
+        counted.counts,
+        critical=counted.critical,
+        warned=counted.warned,
+        unknown_fields=counted.unknown_fields,
+    )
 
 
 def parse(raw: DataFrame) -> DataFrame:
@@ -105,29 +95,6 @@ def parse(raw: DataFrame) -> DataFrame:
     typed = [_typed(name) for name in FIELDS]
     kept = [F.col(f"json.{name}").alias(f"raw_{name}") for name in TYPES]
     return parsed.select("value", "from_retailer", "logical_date", *typed, *kept)
-
-
-def judge(row_rules: Mapping[str, str]) -> Transform:
-    """Adds `reasons`, joined by `; ` and empty for a good row, and keeps the raw line of a bad row only."""
-    # Spark reads a broken line as far as it goes, Sail not at all: source_ref, the last field, tells.
-    unreadable = F.expr(
-        "rtrim(value) NOT LIKE '%}' OR (source_ref IS NULL AND get_json_object(value, '$') IS NULL)"
-    )
-    missing = [F.when(_missing(name), F.lit(f"missing {name}")) for name in REQUIRED]
-    bad = [
-        F.when(F.col(f"raw_{name}").isNotNull() & F.col(name).isNull(), F.lit(f"bad {name}"))
-        for name in TYPES
-    ]
-    foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
-    rules = [F.when(F.expr(condition), F.lit(reason)) for reason, condition in row_rules.items()]
-    all_reasons = F.concat_ws("; ", *missing, *bad, foreign, *rules)
-    reasons = F.when(unreadable, F.lit(UNREADABLE)).otherwise(all_reasons)
-
-    def add(typed: DataFrame) -> DataFrame:
-        judged = typed.withColumn("reasons", reasons).drop(*(f"raw_{name}" for name in TYPES))
-        return judged.withColumn("value", F.when(F.col("reasons") != "", F.col("value")))
-
-    return add
 
 
 def with_keys(judged: DataFrame) -> DataFrame:
@@ -148,7 +115,7 @@ def with_keys(judged: DataFrame) -> DataFrame:
 
 def good(lines: DataFrame) -> DataFrame:
     """The lines that no rule refused."""
-    return lines.where("reasons = ''").drop("value", "reasons")
+    return lines.where("reasons = ''").drop("value", "reasons", "severity", "unknown_fields")
 
 
 def newest_version(sales: DataFrame) -> DataFrame:
@@ -203,11 +170,6 @@ def _typed(name: str) -> Column:
     return text.try_cast(kind).alias(name)
 
 
-def _missing(name: str) -> Column:
-    text = F.col(f"raw_{name}") if name in TYPES else F.col(name)
-    return text.isNull() | (text == "")
-
-
 def _check_keys(lines: DataFrame, sales: DataFrame, *, staged_rows: int) -> None:
     """Every good line's key is staged once: fewer rows than keys were lost, more are two natural keys on one hash."""
     keys = lines.where("reasons = ''").agg(F.count_distinct("sales_key")).collect()[0][0]
@@ -228,74 +190,3 @@ def _raise_collision(sales: DataFrame) -> None:
         f"fact_sales: {both} have the same sales_key {named[0].sales_key}",
         hint="nothing was merged; rename one of the transactions at its source, then land and run again",
     )
-
-
-def _quarantine(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
-    """Replace the quarantined rows of these units: staging a date again never doubles them."""
-    readable = F.col("reasons") != UNREADABLE
-    carried = ("value", "reasons", "from_retailer", "logical_date", "run_id")
-    columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in QUARANTINE_COLUMNS]
-    bad = lines.where("reasons <> ''").select(*columns)
-    chosen = " OR ".join(
-        f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
-    )
-    _widen_quarantine(context, bad)
-    delta.replace(bad, context.storage, QUARANTINE, where=chosen)
-
-
-def _widen_quarantine(context: Context, bad: DataFrame) -> None:
-    """Give the quarantine of older code the columns that rows have now: replacing rows of it adds none."""
-    if delta.version(context.storage, QUARANTINE) is None:
-        return
-    there = delta.read(context.session, context.storage, QUARANTINE).columns
-    lacking = {name: kind for name, kind in bad.dtypes if name not in there}
-    if lacking:
-        delta.add_columns(context.session, context.storage, QUARANTINE, lacking)
-
-
-def _count(lines: DataFrame, sales: DataFrame) -> list[HopCount]:
-    """Rows and money that were read, quarantined, duplicate and staged, each counted on its own."""
-    readable = F.col("reasons") != UNREADABLE
-    read = (
-        lines.groupBy(
-            "from_retailer",
-            F.when(readable, F.col("business_date")).alias("business_date"),
-            F.when(readable, F.col("currency")).alias("currency"),
-            F.when(F.col("reasons") == "", "good").otherwise("quarantined").alias("hop"),
-        )
-        .agg(F.count("*").alias("rows"), F.sum(F.when(readable, F.col("total_amount"))).alias("money"))
-        .collect()
-    )
-    staged = (
-        sales.groupBy("from_retailer", "business_date", "currency", F.lit("staged").alias("hop"))
-        .agg(F.count("*").alias("rows"), F.sum("total_amount").alias("money"))
-        .collect()
-    )
-    return _hop_counts([*read, *staged])
-
-
-def _hop_counts(rows: Sequence[Row]) -> list[HopCount]:
-    """The groups' counts as hops; what is good and not staged was a duplicate."""
-    groups: dict[tuple[str, date | None, str | None], dict[str, tuple[int, Decimal]]] = {}
-    for row in rows:
-        group = groups.setdefault((row.from_retailer, row.business_date, row.currency), {})
-        group[row.hop] = (row.rows, row.money or Decimal(0))
-    counts = []
-    for key, hops in groups.items():
-        nothing = (0, Decimal(0))
-        good_rows, good_money = hops.pop("good", nothing)
-        bad_rows, bad_money = hops.get("quarantined", nothing)
-        staged_rows, staged_money = hops.get("staged", nothing)
-        hops["read"] = (good_rows + bad_rows, good_money + bad_money)
-        if good_rows != staged_rows:
-            hops["duplicate"] = (good_rows - staged_rows, good_money - staged_money)
-        counts += [_hop(hop, key, *figures) for hop, figures in hops.items()]
-    return counts
-
-
-def _hop(hop: str, key: tuple[str, date | None, str | None], rows: int, money: Decimal) -> HopCount:
-    retailer, day, currency = key
-    return HopCount(
-        hop=hop, reason=None, retailer_id=retailer, business_date=str(day) if day else None,
-        currency=currency, rows=rows, money=money,
-    )  # fmt: skip

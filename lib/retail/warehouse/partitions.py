@@ -46,6 +46,17 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
     return [partition for name, partition in wanted.items() if name not in there]
 
 
+def within(months: Iterable[str]) -> sql.Composable:
+    """The condition on `business_date` that lets the server read those months' partitions only."""
+    ranges = [
+        sql.SQL("(business_date >= {} AND business_date < {})").format(
+            sql.Literal(partition.first), sql.Literal(partition.end)
+        )
+        for partition in map(_partition, sorted(set(months)))
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(ranges)) if ranges else sql.SQL("false")
+
+
 def create(connection: Connection, partition: Partition) -> None:
     """The partition's table, not yet a part of the fact: no key, no index, nothing looks into it."""
     table = sql.Identifier("star", partition.name)

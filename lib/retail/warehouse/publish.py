@@ -18,7 +18,7 @@ from psycopg2.extras import execute_values
 from retail.errors import ConfigurationError, EngineError, WarehouseError
 from retail.settings import SyncSettings
 from retail.storage import Storage
-from retail.warehouse import upsert
+from retail.warehouse import restatement, upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
@@ -40,11 +40,12 @@ class TableCounts:
 
 @dataclass(frozen=True)
 class Published:
-    """What one publish did."""
+    """What one publish did. `restated_days`: retailers' days, published before, whose figures it changed."""
 
     run_id: str
     pending_run_ids: tuple[str, ...]
     tables: tuple[TableCounts, ...]
+    restated_days: int
     seconds: float
 
 
@@ -76,7 +77,8 @@ def publish(
 ) -> Published:
     """Bring every star row that one of `pending_run_ids` changed last, and the ledger's word that they are there.
 
-    The fact is read month by month, in `months` (`YYYY-MM`) only; each table as of its `delta_versions`.
+    The fact is read month by month, in `months` (`YYYY-MM`) only; each table as of its `delta_versions`. What this
+    changes on days that were published before is told in `marts.restatement`.
     All or nothing. Raises WarehouseError; EngineError where a Delta table cannot be read.
     """
     started = time.monotonic()
@@ -86,10 +88,11 @@ def publish(
         source.check(tables)
         sent = _stage_all(connection, source, tables, months=months)
         with connection:
+            restated_days = restatement.note(connection, run_id, months=months)
             counts = [_write(connection, table, sent=sent[table.name], months=months) for table in tables]
             _note(connection, source, run_id=run_id, counts=counts)
     seconds = round(time.monotonic() - started, 3)
-    return Published(run_id, source.pending_run_ids, tuple(counts), seconds)
+    return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,54 @@
-"""Rows and money per retailer, business day and currency: what the star is compared by with the lake."""
+"""Rows and money per retailer, business day and currency: of the star, of the views, and of a run's whole way."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
+from psycopg2.extras import execute_values
+
+from retail.records import HopCount
 from retail.warehouse.connection import Warehouse
 
-
-@dataclass(frozen=True, order=True)
-class Total:
-    """`rows` of the fact and the sum of their `total_amount`, in `currency`."""
-
-    retailer_id: str
-    business_date: date
-    currency: str
-    rows: int
-    money: Decimal
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 
-def star_totals(warehouse: Warehouse) -> list[Total]:
-    """What star.fact_sales holds, in order. Raises WarehouseError."""
+def star_totals(warehouse: Warehouse) -> list[HopCount]:
+    """What star.fact_sales holds, as hop `postgresql`, in order. Raises WarehouseError."""
     with warehouse.connect("sum up the star") as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT retailer_id, business_date, currency, count(*), sum(total_amount) FROM star.fact_sales"
             " GROUP BY retailer_id, business_date, currency"
         )
-        return sorted(Total(*row) for row in cursor)
+        return [_count("postgresql", row) for row in sorted(cursor)]
+
+
+def view_totals(connection: Connection) -> list[HopCount]:
+    """What the views show, as hop `views`; the others are held against the one of days by sql/views/tie_out.sql."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT retailer_id, business_date, currency, fact_rows, net_amount FROM marts.mv_daily_sales"
+        )
+        return [_count("views", row) for row in sorted(cursor)]
+
+
+def keep(connection: Connection, run_id: str, counts: Iterable[HopCount]) -> None:
+    """Put the run's rows and money at each hop into marts.tie_out, in the place of what the run put there before."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM marts.tie_out WHERE run_id = %s", (run_id,))
+        execute_values(
+            cursor,
+            "INSERT INTO marts.tie_out (run_id, hop, reason, retailer_id, business_date, currency, rows, money)"
+            " VALUES %s",
+            [(run_id, c.hop, c.reason, c.retailer_id, c.day, c.currency, c.rows, c.money) for c in counts],
+        )
+
+
+def _count(hop: str, row: tuple[str, date, str, int, Decimal]) -> HopCount:
+    retailer_id, day, currency, rows, money = row
+    return HopCount(
+        hop=hop, retailer_id=retailer_id, business_date=str(day), currency=currency, rows=rows, money=money
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,7 +12,9 @@ from psycopg2 import sql
 from psycopg2.extras import RealDictCursor, execute_values
 
 from retail.errors import TieOutError
+from retail.records import HopCount
 from retail.settings import home
+from retail.warehouse import totals
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.schema import view_files
 
@@ -31,16 +33,24 @@ class ViewRefresh:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """All views show the star as of `run_id`, the newest published run (None if there is none yet)."""
+    """All views show the star as of `run_id`, the newest published run (None if there is none yet).
+
+    `totals` are rows and money that they show, by retailer, business day and currency.
+    """
 
     refreshed_at: datetime
     run_id: str | None
     views: tuple[ViewRefresh, ...]
+    totals: tuple[HopCount, ...]
 
 
-def refresh(warehouse: Warehouse) -> Refreshed:
+# From what the views show, the run's id and the counts of its whole way, for marts.tie_out.
+Ledger = Callable[[list[HopCount]], tuple[str, list[HopCount]]]
+
+
+def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None) -> Refreshed:
     """Refresh all views in one transaction, over one snapshot of the star. Readers wait for nothing, and see
-    all six change at once.
+    all six change at once, and what `ledger` gives in marts.tie_out with them.
 
     Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were.
     Raises WarehouseError.
@@ -49,7 +59,10 @@ def refresh(warehouse: Warehouse) -> Refreshed:
         _hold_snapshot(connection)
         views = tuple(_refresh(connection, file.stem) for file in view_files())
         _tie_out(connection)
-        return _note(connection, views)
+        shown = totals.view_totals(connection)
+        if ledger is not None:
+            totals.keep(connection, *ledger(shown))
+        return _note(connection, views, shown)
 
 
 def _hold_snapshot(connection: Connection) -> None:
@@ -88,7 +101,7 @@ def _disagreement(figure: Mapping[str, object]) -> str:
     return f"{figure['view']}, {where}: {rows}money {figure['view_money']}, star {figure['star_money']}"
 
 
-def _note(connection: Connection, views: tuple[ViewRefresh, ...]) -> Refreshed:
+def _note(connection: Connection, views: tuple[ViewRefresh, ...], shown: list[HopCount]) -> Refreshed:
     with connection.cursor() as cursor:
         cursor.execute("SELECT now(), (SELECT run_id FROM ops.publish ORDER BY publish_id DESC LIMIT 1)")
         refreshed_at, run_id = cursor.fetchone() or (None, None)
@@ -99,4 +112,4 @@ def _note(connection: Connection, views: tuple[ViewRefresh, ...]) -> Refreshed:
             " run_id = excluded.run_id, rows = excluded.rows",
             [(view.view, refreshed_at, run_id, view.rows) for view in views],
         )
-    return Refreshed(refreshed_at, run_id, views)
+    return Refreshed(refreshed_at, run_id, views, tuple(shown))

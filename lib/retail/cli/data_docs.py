@@ -1,0 +1,25 @@
+"""`retail data-docs`: what the expectation suites found, as pages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from retail.cli.options import with_settings
+from retail.quality import data_docs as pages
+from retail.resources import Resources
+from retail.secrets import Secrets
+from retail.settings import Settings
+
+
+@click.command("data-docs")
+@with_settings
+def data_docs(settings: Settings, /) -> None:
+    """What the expectation suites found in the newest runs, as static pages in the lake."""
+    with Resources(settings, Secrets()) as resources:
+        made = pages.build(resources.storage)
+        click.echo(f"{made} pages; begin with {resources.storage.url}/{pages.INDEX}")
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (data_docs,)

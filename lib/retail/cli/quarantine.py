@@ -1,0 +1,163 @@
+"""`retail quarantine`: the lines that were refused, and what brings them in once the cause is mended."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import wraps
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from retail import pipeline, terminal
+from retail.cli.options import DAY, reporting, with_settings
+from retail.job import counts_of
+from retail.resources import Resources
+from retail.secrets import Secrets
+from retail.settings import Settings
+from retail.star.quarantine import Group, Refused, Selection, groups, in_words, rows
+
+_NOTHING: Final = "Nothing is in quarantine there."
+
+
+def _selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds --only, --from and --to, which the command gets as a Selection."""
+
+    @wraps(command)
+    def wrapped(
+        settings: Settings,
+        /,
+        *args: Any,
+        only: tuple[str, ...],
+        since: datetime | None,
+        until: datetime | None,
+        **kwargs: Any,
+    ) -> None:
+        unknown = sorted(set(only) - set(settings.retailers))
+        if unknown:
+            known = ", ".join(settings.retailers)
+            raise click.UsageError(f"--only {', '.join(unknown)}: the configuration has {known}")
+        first, last = since.date() if since else None, until.date() if until else None
+        command(settings, Selection(only, first, last), *args, **kwargs)
+
+    for option in (
+        click.option("--to", "until", type=DAY, help="Last logical date."),
+        click.option("--from", "since", type=DAY, help="First logical date."),
+        click.option(
+            "--only", multiple=True, metavar="RETAILER", help="Only this retailer; may be repeated."
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@click.group()
+def quarantine() -> None:
+    """Lines that were refused: what they are, why, and bringing them in once the cause is mended."""
+
+
+@quarantine.command("list")
+@with_settings
+@_selecting
+def list_(settings: Settings, selection: Selection, /) -> None:
+    """Refused lines by retailer, logical date and reason, with their money."""
+    with Resources(settings, Secrets()) as resources:
+        _show_groups(terminal.console(), groups(resources.storage, selection))
+
+
+@quarantine.command()
+@click.argument("row", nargs=-1)
+@click.option(
+    "--most", default=20, show_default=True, type=click.IntRange(1), help="Show so many at the most."
+)
+@with_settings
+@_selecting
+def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most: int) -> None:
+    """Whole refused lines, or those whose names begin with ROW, with where they came from."""
+    out = terminal.console()
+    with Resources(settings, Secrets()) as resources:
+        found = rows(resources.storage, selection, named=row)
+        for each in found[:most]:
+            _show_line(out, each, resources.storage.url)
+        if len(found) > most:
+            out.print(f"and {len(found) - most:,} more (--most)")
+        elif not found:
+            out.print(_NOTHING)
+
+
+@quarantine.command()
+@click.option(
+    "--land", is_flag=True, help="Make the raw files anew first, from what was fetched: for a mended mapping."
+)
+@with_settings
+@_selecting
+def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
+    """Stage, merge, publish, check and refresh again just the days that have refused lines.
+
+    The merge's rule holds: what is older than the star, or there already, changes nothing.
+    """
+    out = terminal.console()
+    with Resources(settings, Secrets()) as resources:
+        before = groups(resources.storage, selection)
+        units = sorted({(group.retailer_id, group.logical_date) for group in before})
+        if not units:
+            out.print(_NOTHING)
+            return
+        out.print(f"{len(units)} retailer-days hold {in_words(before)} in quarantine")
+        tasks = ("land",) * land + ("transform", "check", "refresh")
+        with reporting(out) as report:
+            result = pipeline.run(resources, units, report, tasks=tasks)
+        assert result.run_id is not None  # noqa: S101 - units were given
+        terminal.show_result(out, result, counts_of(resources.ledger, result.run_id))
+        of_units = set(units)
+        after = [
+            group
+            for group in groups(resources.storage)
+            if (group.retailer_id, group.logical_date) in of_units
+        ]
+        out.print(f"\nin quarantine before: {in_words(before)}; still: {in_words(after)}")
+        if after:
+            _show_groups(out, after)
+    sys.exit(result.exit_code)
+
+
+def _show_groups(out: Console, found: Sequence[Group]) -> None:
+    if not found:
+        out.print(_NOTHING)
+        return
+    columns = ("retailer", "date", "severity", "reasons", "rows", "money", "currency")
+    table = terminal.rows_table(
+        columns,
+        [
+            (g.retailer_id, g.logical_date, g.severity, g.reasons, g.rows, g.money, g.currency or "-")
+            for g in found
+        ],
+    )
+    out.print(table)
+    out.print(f"\nin all {in_words(found)}")
+
+
+def _show_line(out: Console, line: Refused, lake: str) -> None:
+    warnings = f"; warned: {line.warnings}" if line.warnings else ""
+    out.print(f"{line.row}  {line.retailer_id} {line.logical_date}", style="bold", markup=False)
+    out.print(f"  {line.severity}: {line.reasons}{warnings}", markup=False)
+    if line.source_ref:
+        page, _, place = line.source_ref.partition("#")
+        out.print(f"  payload page: {lake}/{page}", markup=False, soft_wrap=True)
+        out.print(f"  place in it:  {place or '-'}", markup=False, soft_wrap=True)
+    out.print(f"  staged by:    run {line.run_id}", markup=False)
+    out.print(f"{_pretty(line.value)}\n", markup=False, soft_wrap=True)
+
+
+def _pretty(value: str) -> str:
+    """The line as indented JSON, or as it is where it is none."""
+    try:
+        return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+    except ValueError:
+        return value
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (quarantine,)

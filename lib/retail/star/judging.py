@@ -1,0 +1,96 @@
+"""What is wrong with a line: the schema and the row rules, asked in one pass, every reason kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from retail.errors import ConfigurationError
+from retail.records import FIELDS, REQUIRED, TYPES, RowRule
+from retail.star.table import Transform
+
+UNREADABLE: Final = "unreadable JSON"
+# Between the reasons of a row; a reason of its own never holds it.
+SEPARATOR: Final = "; "
+
+
+def check_rules(session: SparkSession, row_rules: Sequence[RowRule]) -> None:
+    """See that every condition can be asked of a typed row. Raises ConfigurationError naming those that cannot."""
+    nothing = session.createDataFrame([], ", ".join(f"{name} {TYPES.get(name, 'string')}" for name in FIELDS))
+    found = []
+    for rule in row_rules:
+        try:
+            nothing.where(rule.when).schema  # noqa: B018 - asking for it makes the engine read the condition
+        except PySparkException as error:
+            found.append(f"row_rules.toml, {rule.reason!r}: {str(error).splitlines()[0]}")
+    if found:
+        raise ConfigurationError(found, hint="mend `when` of these rules in conf/expectations/row_rules.toml")
+
+
+def judge(row_rules: Sequence[RowRule]) -> Transform:
+    """Adds what is wrong with each parsed line, and keeps the text of a refused line only.
+
+    `reasons` are those to refuse it, joined by `; ` and empty for a good line; `severity` is the gravest of them,
+    null for a good line; `warnings` are joined in the same way; `unknown_fields` names what SalesRecord has not.
+    """
+    # Spark reads a broken line as far as it goes, Sail not at all: source_ref, the last field, tells.
+    unreadable = F.expr(
+        "rtrim(value) NOT LIKE '%}' OR (source_ref IS NULL AND get_json_object(value, '$') IS NULL)"
+    )
+    refusing = [rule for rule in row_rules if rule.severity != "warning"]
+    reasons = F.concat_ws(SEPARATOR, *_of_the_schema(), *map(_reason, refusing))
+    critical = _any(rule for rule in row_rules if rule.severity == "critical")
+    warnings = F.concat_ws(SEPARATOR, *(_reason(rule) for rule in row_rules if rule.severity == "warning"))
+
+    def add(typed: DataFrame) -> DataFrame:
+        judged = typed.withColumn("unreadable", unreadable)
+        return (
+            judged.withColumn("reasons", F.when(F.col("unreadable"), UNREADABLE).otherwise(reasons))
+            .withColumn(
+                "severity",
+                F.when(~F.col("unreadable") & critical, "critical").when(F.col("reasons") != "", "error"),
+            )
+            .withColumn("warnings", F.when(F.col("unreadable"), "").otherwise(warnings))
+            .withColumn("unknown_fields", _unknown_fields())
+            .withColumn("value", F.when(F.col("reasons") != "", F.col("value")))
+            .drop("unreadable", *(f"raw_{name}" for name in TYPES))
+        )
+
+    return add
+
+
+def _of_the_schema() -> list[Column]:
+    missing = [F.when(_missing(name), F.lit(f"missing {name}")) for name in REQUIRED]
+    bad = [
+        F.when(F.col(f"raw_{name}").isNotNull() & F.col(name).isNull(), F.lit(f"bad {name}"))
+        for name in TYPES
+    ]
+    foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
+    return [*missing, *bad, foreign]
+
+
+def _missing(name: str) -> Column:
+    text = F.col(f"raw_{name}") if name in TYPES else F.col(name)
+    return text.isNull() | (text == "")
+
+
+def _reason(rule: RowRule) -> Column:
+    return F.when(F.expr(rule.when), F.lit(rule.reason))
+
+
+def _any(rules: Iterable[RowRule]) -> Column:
+    found = F.lit(False)
+    for rule in rules:
+        found = found | F.coalesce(F.expr(rule.when), F.lit(False))
+    return found
+
+
+def _unknown_fields() -> Column:
+    """Null where the line has no field but SalesRecord's own, as nearly all have."""
+    known = ", ".join(f"'{name}'" for name in FIELDS)
+    unknown = F.expr(f"filter(json_object_keys(value), field -> field NOT IN ({known}))")
+    return F.when(F.size(unknown) > 0, unknown)

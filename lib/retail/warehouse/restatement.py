@@ -1,0 +1,71 @@
+"""Which published figures a publish changes, from what to what, and by which transactions. `sql/publish` says how.
+
+A figure is a sum over a retailer's business day in one currency. It is restated where rows come to, leave or change on
+a day that was published before; what a day's first publish brings is no restatement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+from retail.settings import home
+from retail.warehouse import partitions
+from retail.warehouse.connection import Warehouse
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """One figure of a retailer's day in `currency`, as it was published before and since `run_id`.
+
+    `transactions` changed it; up to a few of them are `named`, the greatest change first.
+    """
+
+    run_id: str
+    retailer_id: str
+    business_date: date
+    currency: str
+    figure: str
+    before: Decimal
+    after: Decimal
+    transactions: int
+    named: Sequence[str]
+
+
+def note(connection: Connection, run_id: str, *, months: Sequence[str]) -> int:
+    """Record what the staged facts will change, in `months` (`YYYY-MM`); the number of retailers' days restated.
+
+    Within the publishing transaction, before the staged facts are written.
+    """
+    names = {"run_id": sql.Literal(run_id), "within_months": partitions.within(months)}
+    with connection.cursor() as cursor:
+        for file in ("changes", "restatement", "restated_transaction"):
+            cursor.execute(sql.SQL(_read(file)).format(**names))
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.restating) AS day"
+        )
+        (days,) = cursor.fetchone() or (0,)
+        cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.replaced")
+    return int(days)
+
+
+def restatements(warehouse: Warehouse, run_id: str | None = None, *, latest: int = 100) -> list[Restatement]:
+    """What that run restated, or else the newest restatements, `latest` at most. Raises WarehouseError."""
+    with warehouse.connect("read the restatements") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('marts.restatement') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return []
+        cursor.execute(_read("restated"), {"run_id": run_id, "latest": latest})
+        return [Restatement(*row) for row in cursor]
+
+
+def _read(name: str) -> str:
+    return (home() / "sql" / "publish" / f"{name}.sql").read_text(encoding="utf-8")

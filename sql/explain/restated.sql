@@ -1,0 +1,10 @@
+-- The runs by which a transaction changed a day that was published before.
+SELECT
+    run_id,
+    business_date,
+    currency,
+    rows,
+    net_amount
+FROM marts.restated_transaction
+WHERE retailer_id = %(retailer_id)s AND transaction_id = %(transaction_id)s
+ORDER BY run_id, business_date;

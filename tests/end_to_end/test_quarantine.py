@@ -1,0 +1,91 @@
+"""`retail quarantine`: what was refused is seen, and comes in when its cause is mended; nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from retail.settings import home
+from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+DAY = date(2017, 1, 1)  # no overlap with a day before
+RUN = ("run", "--date", str(DAY))
+TOO_STRICT = '\n[[rule]]\nreason = "too dear"\nwhen = "total_amount > 8"\n'
+Install = Callable[[str], Installation]
+
+
+def strict_home(folder: Path) -> dict[str, str]:
+    """The environment of a command with a row rule that refuses good lines."""
+    for each in ("conf", "sql"):
+        shutil.copytree(home() / each, folder / each)
+    with (folder / "conf/expectations/row_rules.toml").open("a") as rules:
+        rules.write(TOO_STRICT)
+    return {"RETAIL_HOME": str(folder)}
+
+
+def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it_never_had(
+    install: Install, tmp_path: Path, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("replayed")
+    strict = strict_home(tmp_path)
+    stopped = made.retail(*RUN, **strict)
+    assert stopped.returncode == 4
+    assert "retail quarantine list" in stopped.stderr
+    assert not (
+        made.folder / "lake/star"
+    ).exists()  # the gate stopped it; the lines are in quarantine all the same
+
+    ran = made.retail(*RUN, RETAIL_QUALITY__QUARANTINE_SHARE="1", **strict)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "quarantined; in quarantine in all: " in ran.stdout
+    listed = made.retail("quarantine", "list")
+    refused = sum(rows for rows, _ in truth([DAY]).values()) - sum(
+        rows for rows, _ in made.delta_figures().values()
+    )
+    assert f"in all {refused} rows, " in listed.stdout
+    assert len(re.findall(r"retailer_\d +2017-01-01 +error +too dear", listed.stdout)) == 3
+    shown = made.retail("quarantine", "show", "--only", "retailer_2", "--most", "1")
+    assert f"payload page: {made.folder}/lake/payloads/retailer_2/date=2017-01-01/" in shown.stdout
+    assert '"retailer_id": "retailer_2"' in shown.stdout
+
+    replayed = made.retail("quarantine", "replay", "--only", "retailer_1")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert "; still: 0 rows" in replayed.stdout
+    assert "retailer_1" not in made.retail("quarantine", "list").stdout
+    assert made.retail("quarantine", "replay").returncode == 0
+    assert made.delta_figures() == truth([DAY])
+    assert "Nothing is in quarantine there." in made.retail("quarantine", "replay").stdout
+
+    undisturbed = install("undisturbed")
+    assert undisturbed.retail(*RUN).returncode == 0
+    assert star_of(made) == star_of(undisturbed)
+    assert warehouse_of(made) == warehouse_of(undisturbed)
+
+
+def test_what_the_mapping_spoilt_is_landed_anew_from_the_payloads(
+    install: Install, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("landed_anew")
+    assert made.retail("ingest", "--date", str(DAY)).returncode == 0
+    raw = made.folder / "lake/raw/retailer_1/year=2017/month=01/day=01/sales_data.json"
+    first, second, *others = raw.read_text().splitlines()
+    spoilt = json.dumps({**json.loads(first), "total_amount": "1,50"})
+    raw.write_text("\n".join([spoilt, second[:100], *others]) + "\n")
+    for task in ("transform", "check", "refresh"):
+        assert made.retail(task, "--date", str(DAY)).returncode == 0
+    assert made.delta_figures() != truth([DAY])
+
+    still = made.retail("quarantine", "replay")
+    assert still.returncode == 0, still.stdout + still.stderr
+    assert "; still: 2 rows" in still.stdout
+    anew = made.retail("quarantine", "replay", "--land")
+    assert "; still: 0 rows" in anew.stdout, anew.stdout + anew.stderr
+    assert made.delta_figures() == made.postgresql_figures() == truth([DAY])

@@ -1,0 +1,90 @@
+"""A day is held against the same weekday of the four weeks before; what is unusual is a warning that names the day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import SparkSession
+
+from retail.quality import daily, suites
+from retail.quality.daily import Total
+
+DAY = date(2017, 2, 1)  # a Wednesday
+ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
+
+
+def total(
+    weeks_before: int, rows: int, *, money: str = "1.00", currency: str = "USD", days: int = 0
+) -> Total:
+    day = DAY - timedelta(weeks=weeks_before, days=days)
+    return Total("retailer_1", day, currency, rows, Decimal(money))
+
+
+def compare(*found: Total) -> list[daily.DayOfSales]:
+    return daily.compare(found, [("retailer_1", DAY)])
+
+
+def test_the_weekday_s_mean_leaves_out_weeks_that_sold_nothing() -> None:
+    (day,) = compare(total(0, 30), total(1, 10), total(3, 20), total(5, 900), total(0, 77, days=1))
+    assert (day.rows, day.rows_same_weekday, day.rows_ratio) == (30, 15.0, 2.0)
+
+
+def test_a_first_day_has_nothing_to_be_held_against() -> None:
+    (day,) = compare(total(0, 30))
+    assert (day.rows_same_weekday, day.rows_ratio, day.days_since_newest) == (None, None, 0)
+
+
+def test_a_day_without_a_sale_is_a_day_of_no_rows() -> None:
+    (day,) = compare(total(0, 8, days=3), total(1, 10))
+    assert (day.rows, day.money, day.rows_ratio, day.days_since_newest) == (0, 0, 0.0, 3)
+
+
+def test_a_retailer_that_sold_nothing_for_weeks_is_not_left_out() -> None:
+    (day,) = compare()
+    assert (day.retailer_id, day.currency, day.rows, day.days_since_newest) == ("retailer_1", None, 0, None)
+
+
+def test_two_currencies_are_two_rows() -> None:
+    found = compare(total(0, 3, currency="USD"), total(0, 5, currency="CAD"))
+    assert {(day.currency, day.rows) for day in found} == {("USD", 3), ("CAD", 5)}
+
+
+def test_the_months_read_are_those_of_the_days_and_of_four_weeks_before() -> None:
+    assert daily.months_needed([("retailer_1", date(2017, 3, 1))]) == ["2017-02", "2017-03"]
+    assert daily.months_needed([("retailer_1", date(2017, 3, 31))]) == ["2017-03"]
+
+
+def test_totals_are_by_retailer_day_and_currency(session: SparkSession) -> None:
+    schema = "retailer_id string, business_date date, currency string, total_amount decimal(18,4)"
+    rows = [
+        ("r", DAY, "USD", Decimal("1.1")),
+        ("r", DAY, "USD", Decimal("2.2")),
+        ("r", DAY, "CAD", Decimal(5)),
+    ]
+    found = daily.totals(session.createDataFrame(rows, schema))
+    assert sorted((each.currency, each.rows, each.money) for each in found) == [
+        ("CAD", 1, Decimal(5)), ("USD", 2, Decimal("3.3")),
+    ]  # fmt: skip
+
+
+def test_an_unusual_day_is_a_warning_that_names_it(session: SparkSession) -> None:
+    usual = daily.compare(
+        [total(0, 11), total(1, 10), total(2, 10)],
+        [("retailer_1", DAY), ("retailer_1", DAY - timedelta(weeks=1))],
+    )
+    assert suites.validate("daily_sales", daily.frame(session, usual)).failures == []
+    few = compare(total(0, 3), total(1, 10))
+    named_by = ("retailer_id", "business_date")
+    (failure,) = suites.validate("daily_sales", daily.frame(session, few), named_by=named_by).failures
+    assert failure.severity == "warning"
+    assert failure.observed.endswith(": retailer_1/2017-02-01")
+    silent = suites.validate("daily_sales", daily.frame(session, compare())).failures
+    assert len(silent) == 2  # no row that day, and none for weeks
+
+
+@ON_SAIL
+def test_a_stale_retailer_is_a_warning(session: SparkSession) -> None:
+    (_, failure) = suites.validate("daily_sales", daily.frame(session, compare(total(0, 8, days=3)))).failures
+    assert "days_since_newest" in failure.expectation

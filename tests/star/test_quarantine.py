@@ -1,0 +1,105 @@
+"""What lies in quarantine can be listed, looked at by name, and comes in once its cause is mended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from retail import delta
+from retail.quality import tie_out
+from retail.records import RowRule, SalesRecord
+from retail.runs.context import Context
+from retail.star import quarantine, staging
+from retail.star.build import Built, build
+from retail.star.quarantine import Selection
+from tests.star.conftest import DAY, record, write_raw
+
+MakeContext = Callable[[str], Context]
+ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
+NEXT_DAY = date(2017, 1, 6)
+STRICT = [RowRule(reason="too dear", when="total_amount > 9", severity="critical")]
+
+
+def staged(
+    context: Context, *lines: SalesRecord | str, day: date = DAY, rules: list[RowRule] | None = None
+) -> staging.Staged:
+    if lines:
+        write_raw(context, list(lines), day=day)
+    return staging.stage(context, [("retailer_1", day)], row_rules=rules or [])
+
+
+def merged(context: Context, day: date, rules: list[RowRule] | None = None) -> Built:
+    found = staged(context, day=day, rules=rules)
+    built = build(context, found)
+    tie_out.require([tie_out.STAGED, tie_out.MERGED, tie_out.DELTA], [*found.counts, *built.counts])
+    return built
+
+
+def amounts(context: Context) -> list[Decimal]:
+    return [
+        row[0]
+        for row in delta.read(context.session, context.storage, "star/fact_sales")
+        .select("total_amount")
+        .collect()
+    ]
+
+
+def test_groups_are_by_day_reason_and_currency_with_their_money(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    assert quarantine.groups(context.storage) == []
+    lines = [record(), record(line_id="2", total_amount="20"), record(line_id="3", currency="CAD"), "[1]"]
+    staged(context, *lines, rules=STRICT)
+    staged(context, record(total_amount="NaN"), day=NEXT_DAY, rules=STRICT)
+    found = quarantine.groups(context.storage)
+    assert [(g.logical_date, g.severity, g.reasons, g.currency, g.rows, g.money) for g in found] == [
+        (DAY, "critical", "too dear", "CAD", 1, Decimal(10)),
+        (DAY, "critical", "too dear", "USD", 2, Decimal(30)),
+        (DAY, "error", "unreadable JSON", None, 1, Decimal(0)),
+        (NEXT_DAY, "error", "bad total_amount", "USD", 1, Decimal(0)),
+    ]
+    assert quarantine.in_words(found) == "5 rows, 10.00 CAD, 30.00 USD"
+    assert len(quarantine.groups(context.storage, Selection(until=DAY))) == 3
+    assert len(quarantine.groups(context.storage, Selection(since=NEXT_DAY, until=NEXT_DAY))) == 1
+    assert quarantine.groups(context.storage, Selection(retailers=("retailer_2",))) == []
+
+
+@ON_SAIL
+def test_a_line_has_a_name_and_is_found_by_its_beginning(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    one, two = record(total_amount="NaN"), record(line_id="2", total_amount="NaN")
+    staged(context, one, two)
+    names = {json.loads(each.value)["line_id"]: each.row for each in quarantine.rows(context.storage)}
+    staged(make_context("run-2"), two, one)  # at every look, in any order
+    (found,) = quarantine.rows(context.storage, named=[names["2"][:6].upper()])
+    assert (found.value, found.row, found.source_ref) == (two.to_line(), names["2"], two.source_ref)
+    assert (found.retailer_id, found.logical_date, found.reasons) == ("retailer_1", DAY, "bad total_amount")
+    assert quarantine.rows(context.storage, named=["no such"]) == []
+
+
+@ON_SAIL
+def test_after_a_rule_was_mended_the_line_comes_in_once(make_context: MakeContext) -> None:
+    staged(make_context("run-1"), record(), record(line_id="2", total_amount="5.00"), rules=STRICT)
+    merged(make_context("run-1"), DAY, STRICT)
+    assert amounts(make_context("look")) == [Decimal(5)]
+    for run_id, inserted in (("run-2", 1), ("run-3", 0)):
+        built = merged(make_context(run_id), DAY)
+        assert built.actions["fact_sales"]["inserted"] == inserted
+        assert sorted(amounts(make_context("look"))) == [Decimal(5), Decimal(10)]
+        assert quarantine.groups(make_context("look").storage) == []
+
+
+@ON_SAIL
+def test_a_refused_line_whose_newer_version_came_good_is_stale_when_it_is_replayed(
+    make_context: MakeContext,
+) -> None:
+    staged(make_context("run-1"), record(total_amount="10.00"), rules=STRICT)
+    merged(make_context("run-1"), DAY, STRICT)
+    newer = record(total_amount="8.00", updated_at="2017-01-06T09:00:00.000000Z")
+    staged(make_context("run-2"), newer, day=NEXT_DAY, rules=STRICT)
+    merged(make_context("run-2"), NEXT_DAY, STRICT)
+    assert merged(make_context("run-3"), DAY).actions["fact_sales"]["stale"] == 1
+    assert amounts(make_context("look")) == [Decimal(8)]
