@@ -1,4 +1,4 @@
-"""The business day of a sale where clocks change: at midnight, beside the hour that is skipped, in the one that is twice.
+"""The business day of a sale where clocks change: at midnight, by the skipped hour, in the hour that comes twice.
 
 All instants and dates are literal, worked out from the zones' offsets, not by the code.
 """
