@@ -58,6 +58,9 @@ bench: setup
 	@python -m bench.ingest
 	@python -m bench
 
+data-model: setup
+	@python docs/data_model.py
+
 picture: setup
 	@python docs/picture.py
 

@@ -49,7 +49,7 @@ COMMENT ON COLUMN star.fact_sales.updated_at IS 'The retailer''s own last change
 COMMENT ON COLUMN star.fact_sales.quantity IS 'Pieces or weight';
 COMMENT ON COLUMN star.fact_sales.unit_price IS 'Price of one before discount';
 COMMENT ON COLUMN star.fact_sales.discount_amount IS 'Positive; taken off total_amount already';
-COMMENT ON COLUMN star.fact_sales.tax_amount IS 'Positive; not in total_amount';
+COMMENT ON COLUMN star.fact_sales.tax_amount IS 'Not in total_amount; positive, on a return negative';
 COMMENT ON COLUMN star.fact_sales.total_amount IS 'The line''s net total in its currency';
 COMMENT ON COLUMN star.fact_sales.currency IS 'ISO 4217';
 COMMENT ON COLUMN star.fact_sales.source_ref IS 'Payload object and position in it that the row comes from';
