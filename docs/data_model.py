@@ -33,9 +33,8 @@ OF_QUARANTINE = {
 }
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+\.\w+) \((.*?)\n\)", re.DOTALL)
-_COLUMN = re.compile(
-    r"^    ([a-z_]+) ((?:bigint|text|integer|date|timestamptz|numeric|boolean|jsonb)(?:\(\d+, \d+\))?)", re.M
-)
+_TYPE = r"(?:bigint|text|integer|date|timestamptz|numeric|boolean|jsonb)(?:\(\d+, \d+\))?"
+_COLUMN = re.compile(rf"^    ([a-z_]+) ({_TYPE})", re.MULTILINE)
 _COMMENT = re.compile(r"COMMENT ON (?:TABLE|COLUMN) (\S+) IS '((?:[^']|'')*)';")
 
 

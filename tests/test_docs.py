@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -84,6 +86,6 @@ def test_how_to_add_a_retailer_shows_the_very_file_that_the_tests_run() -> None:
 
 def test_the_data_model_is_what_the_code_says() -> None:
     told = subprocess.run(
-        [sys.executable, "docs/data_model.py", "--check"], cwd=home(), capture_output=True, text=True
+        [sys.executable, "docs/data_model.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert told.returncode == 0, told.stderr
