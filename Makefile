@@ -1,12 +1,13 @@
-# setup · demo · test · test-fast · check · bench · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · check · soak · bench · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
+SECONDS ?= 600
 
-.PHONY: setup s3-server node-tools demo test test-fast check bench picture lock clean
+.PHONY: setup s3-server node-tools demo test test-fast check soak bench picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -48,6 +49,10 @@ check: setup
 	@ruff format --check lib tests jobs bench docs
 	@mypy
 	@lint-imports
+
+# Random histories of the star against its model, with new seeds for as long as told.
+soak: setup
+	@python -m tests.oracle.soak --seconds $(SECONDS)
 
 bench: setup
 	@python -m bench.ingest

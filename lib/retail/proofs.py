@@ -22,7 +22,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "fetched": ("fetched",),
     "left out": ("skipped", "superseded", "duplicate"),
     "landed": ("landed",),
-    "quarantined": ("quarantined",),
+    "quarantined": ("in_quarantine",),
     "staged": ("staged",),
     "Delta": ("delta_after",),
     "PostgreSQL": ("postgresql",),
@@ -141,9 +141,9 @@ def _is_counted(
     """Whether the run came to the step, and counted both sides: a run of some tasks does not count the others' hops."""
     if resources.ledger.step(run_id, step) is None:
         return False
-    left, right = (side.split() for side in identity.split("="))
-    hops = {count.hop for count in counts}
-    return not counts or (any(hop in hops for hop in left) and any(hop in hops for hop in right))
+    if identity == tie_out.READ and resources.ledger.step(run_id, "land") is None:
+        return False
+    return identity != tie_out.POSTGRESQL or any(count.hop == "delta_after" for count in counts)
 
 
 def _tie_out_table(counts: Sequence[HopCount]) -> Table:

@@ -32,7 +32,7 @@ def stage_step(job: Job) -> Record:
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
-        "counts": as_json(staged.counts),
+        "counts": as_json([*staged.counts, *refused.kept(job.resources.storage, job.run.run_id)]),
         "critical": as_json(staged.critical),
         "warned": as_json(staged.warned),
         "unknown_fields": staged.unknown_fields,
@@ -57,8 +57,8 @@ def gate_step(job: Job) -> Record:
     suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
     landed = job.counts("land")
-    identities = [tie_out.READ, tie_out.STAGED] if landed else [tie_out.STAGED]
-    tie_out.require(identities, [*landed, *staged.counts])
+    identities = [tie_out.STAGED, tie_out.QUARANTINED]
+    tie_out.require([tie_out.READ, *identities] if landed else identities, [*landed, *staged.counts])
     warnings = [str(failure) for validation in validations for failure in validation.failures]
     judged = sum(validation.judged for validation in validations)
     return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}

@@ -18,6 +18,7 @@ from retail.records import HopCount
 FETCHED: Final = "fetched = skipped + superseded + landed"
 READ: Final = "landed = read"
 STAGED: Final = "read = duplicate + quarantined + staged"
+QUARANTINED: Final = "quarantined = in_quarantine"
 MERGED: Final = "staged = inserted + updated_in + unchanged + stale"
 DELTA: Final = "delta_after = delta_before + inserted + updated_in - updated_out"
 RESTORED: Final = "delta_after = delta_before"
@@ -27,7 +28,7 @@ VIEWS: Final = "views = postgresql"
 # What is judged once a step has ended, in the order of the way. The last is judged by SQL, over all views.
 IDENTITIES: Final[dict[str, tuple[str, ...]]] = {
     "land": (FETCHED,),
-    "gate": (READ, STAGED),
+    "gate": (READ, STAGED, QUARANTINED),
     "merge": (MERGED, DELTA),
     "check": (POSTGRESQL,),
     "refresh": (VIEWS,),

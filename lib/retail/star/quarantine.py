@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from retail import delta
+from retail.records import HopCount
 from retail.runs.context import Context
 from retail.star.judging import UNREADABLE
 from retail.storage import Storage
@@ -79,6 +80,24 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
         f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
     )
     delta.replace(bad, context.storage, PATH, where=chosen)
+
+
+def kept(storage: Storage, run_id: str) -> list[HopCount]:
+    """Rows and money that the run put into quarantine, counted where they lie, as hop `in_quarantine`."""
+    figures: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
+    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount", "run_id")):
+        if line["run_id"] == run_id:
+            day = line["business_date"]
+            group = (line["retailer_id"], str(day) if day else None, line["currency"])
+            rows, money = figures.get(group, (0, Decimal(0)))
+            figures[group] = (rows + 1, money + (line["total_amount"] or 0))
+    return [
+        HopCount(
+            hop="in_quarantine", retailer_id=group[0], business_date=group[1], currency=group[2], rows=rows,
+            money=money,
+        )
+        for group, (rows, money) in figures.items()
+    ]  # fmt: skip
 
 
 def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:

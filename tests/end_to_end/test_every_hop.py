@@ -1,0 +1,254 @@
+"""A row that is lost, doubled or altered on purpose is caught at every hop, before a view shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from retail import pipeline
+from retail.errors import QualityError, RetailError, TieOutError
+from retail.extract.newest import NewestLines
+from retail.job import counts_of
+from retail.proofs import show_tie_out
+from retail.records import raw_key
+from retail.resources import Resources
+from retail.runs.context import Context
+from retail.runs.ledger import Unit
+from retail.secrets import Secrets
+from retail.settings import home
+from retail.star import merge, quarantine, staging
+from retail.star.table import Table
+from retail.terminal import PlainReport, console
+from retail.warehouse import publish
+from retail.warehouse.schema import prepare
+from tests.end_to_end.installation import Installation
+from tests.star.conftest import record
+from tests.star.test_merge import ON_SAIL
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+DAY = date(2017, 1, 5)
+UNITS: list[Unit] = [("retailer_1", DAY)]
+TASKS = ("transform", "check", "refresh")
+CUSTOMER = "c" * 64  # a pseudonym is 64 hexadecimal digits
+LINES = [record(transaction_id=f"t{n}", total_amount=f"{n}.00", customer_id=CUSTOMER) for n in range(1, 5)]
+BAD = record(transaction_id="bad", total_amount="7.00", record_type="gift")
+
+WAYS = ("lost", "doubled", "altered")
+EACH_WAY = pytest.mark.parametrize("way", WAYS)
+
+Harm = Callable[[DataFrame], DataFrame]
+
+
+@pytest.fixture
+def work(
+    install: Callable[[str], Installation], session: SparkSession, request: pytest.FixtureRequest
+) -> Iterator[Resources]:
+    """A lake and a database of the test's own, with a day of raw lines, one of them bad; nothing has run yet."""
+    name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name)[-40:]
+    settings = install(f"hop_{name}").settings
+    with Resources(settings, Secrets({})) as resources:
+        resources.__dict__["session"] = session  # in the place of one that would be opened for each test
+        lines = "".join(line.to_line() + "\n" for line in [*LINES, BAD])
+        resources.storage.write(raw_key(*UNITS[0]), lines.encode())
+        yield resources
+
+
+def harmed(way: str, transaction_id: str = "t3") -> Harm:
+    """Loses, doubles or alters the row of a transaction, and leaves the others."""
+    chosen = F.col("transaction_id") == transaction_id
+    altered = F.when(chosen, F.lit("3.01").cast("decimal(18,4)")).otherwise(F.col("total_amount"))
+    return {
+        "lost": lambda rows: rows.where(~chosen),
+        "doubled": lambda rows: rows.unionByName(rows.where(chosen)),
+        "altered": lambda rows: rows.withColumn("total_amount", altered),
+    }[way]
+
+
+def shown(resources: Resources) -> list[tuple[object, ...]]:
+    """What the view of days shows."""
+    with resources.warehouse.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('marts.mv_daily_sales') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return []
+        cursor.execute("SELECT fact_rows, net_amount FROM marts.mv_daily_sales")
+        return cursor.fetchall()
+
+
+def run(resources: Resources) -> pipeline.Result:
+    return pipeline.run(resources, UNITS, PlainReport(console()), tasks=TASKS)
+
+
+@ON_SAIL
+def test_without_harm_every_hop_ties_out_and_is_kept(work: Resources) -> None:
+    result = run(work)
+    assert shown(work) == [(4, 10)]
+    assert result.run_id is not None
+    counts = counts_of(work.ledger, result.run_id)
+    held = {count.hop: (count.rows, count.money) for count in counts}
+    assert held["quarantined"] == (1, 7)
+    for hop in ("staged", "inserted", "delta_after", "postgresql", "views"):
+        assert held[hop] == (4, 10), hop
+    assert show_tie_out(work, console(), result.run_id)
+    with work.warehouse.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT hop, rows, money FROM marts.tie_out WHERE run_id = %s", (result.run_id,))
+        assert {hop: (rows, money) for hop, rows, money in cursor} == held
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_what_was_read_and_what_is_staged(
+    work: Resources, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest_version = staging.newest_version
+    monkeypatch.setattr(staging, "newest_version", lambda lines: harmed(way)(newest_version(lines)))
+    with pytest.raises(QualityError):
+        run(work)
+    assert shown(work) == []
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_what_was_refused_and_quarantine(
+    work: Resources, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    into_quarantine = quarantine.replace
+
+    def harming(context: Context, lines: DataFrame, units: list[Unit]) -> None:
+        into_quarantine(context, harmed(way, "bad")(lines), units)
+
+    monkeypatch.setattr(quarantine, "replace", harming)
+    with pytest.raises(
+        TieOutError, match="quarantined = in_quarantine does not hold for retailer_1, 2017-01-05"
+    ):
+        run(work)
+    assert shown(work) == []
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_what_is_staged_and_delta(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    into = merge.into
+
+    def harming(context: Context, table: Table, rows: DataFrame, planned: merge.Plan) -> int:
+        return into(context, table, harmed(way)(rows) if table.name == "fact_sales" else rows, planned)
+
+    monkeypatch.setattr(merge, "into", harming)
+    with pytest.raises(TieOutError, match="delta_after"):
+        run(work)
+    assert shown(work) == []
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = publish.copy
+
+    def harming(connection: object, rows: pa.Table, staged: object) -> int:
+        if "transaction_id" in rows.column_names:
+            chosen = pc.equal(rows["transaction_id"], "t3")
+            altered = pc.if_else(
+                chosen, pa.scalar(Decimal("3.01"), pa.decimal128(18, 4)), rows["total_amount"]
+            )
+            position = rows.column_names.index("total_amount")
+            rows = {
+                "lost": lambda: rows.filter(pc.invert(chosen)),
+                "doubled": lambda: pa.concat_tables([rows, rows.filter(chosen)]),
+                "altered": lambda: rows.set_column(position, "total_amount", altered),
+            }[way]()
+        return copy(connection, rows, staged)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publish, "copy", harming)
+    with pytest.raises(
+        RetailError, match="more than once" if way == "doubled" else "postgresql = delta_after"
+    ):
+        run(work)
+    assert shown(work) == []
+
+
+@EACH_WAY
+@ON_SAIL
+def test_between_postgresql_and_the_views(work: Resources, way: str) -> None:
+    lines = {
+        "lost": "SELECT * FROM star.fact_sales WHERE transaction_id <> 't3'",
+        "doubled": "SELECT * FROM star.fact_sales UNION ALL SELECT * FROM star.fact_sales WHERE transaction_id = 't3'",
+        "altered": "SELECT *, total_amount + 0.01 AS altered FROM star.fact_sales",
+    }[way]
+    prepare(work.warehouse)
+    _see_other_lines(work, lines)
+    with pytest.raises(TieOutError, match="mv_daily_sales"):
+        run(work)
+    assert shown(work) == []
+
+
+def _see_other_lines(resources: Resources, lines: str) -> None:
+    """The view of days made anew over other lines than the star's, while there are none."""
+    path = home() / "sql" / "views" / "mv_daily_sales.sql"
+    definition, index, *_ = path.read_text(encoding="utf-8").split(";")
+    wrong = definition.replace("FROM star.fact_sales", f"FROM ({lines}) AS harmed")
+    if "altered" in lines:
+        wrong = wrong.replace("sum(total_amount) AS net_amount", "sum(altered) AS net_amount")
+    with resources.warehouse.connect("test") as connection, connection.cursor() as cursor:
+        for statement in ("DROP MATERIALIZED VIEW marts.mv_daily_sales", wrong, index):
+            cursor.execute(statement)
+
+
+@EACH_WAY
+def test_between_raw_and_what_is_read(install: Callable[[str], Installation], way: str) -> None:
+    made = install(f"hop_raw_{way}")
+    names = ("--date", "2017-01-01", "--only", "retailer_3", "--run-id", "hop")
+    ended = made.retail("ingest", *names)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    path = made.folder / "lake" / raw_key("retailer_3", date(2017, 1, 1))
+    first, *others = path.read_text(encoding="utf-8").splitlines()
+    more = {
+        "lost": [],
+        "doubled": [first, first],
+        "altered": [_altered(first)],
+    }[way]
+    path.write_text("\n".join([*more, *others]) + "\n", encoding="utf-8")
+    stopped = made.retail("transform", *names)
+    assert stopped.returncode == 4, stopped.stdout + stopped.stderr
+    assert "landed = read does not hold for retailer_3, 2017-01-01, USD" in stopped.stderr
+    told = made.retail("status", "--tie-out")
+    assert told.returncode == 0
+    assert "not judged  delta_after" in told.stdout
+
+
+def _altered(line: str) -> str:
+    values = json.loads(line)
+    return json.dumps({**values, "total_amount": str(Decimal(values["total_amount"]) + Decimal("0.01"))})
+
+
+@EACH_WAY
+def test_between_what_was_fetched_and_what_is_landed(
+    install: Callable[[str], Installation], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("hop_landing")
+    if not (made.folder / "lake").exists():
+        ended = made.retail("ingest", "--date", "2017-01-01", "--only", "retailer_3")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    raw = made.folder / "lake" / raw_key("retailer_3", date(2017, 1, 1))
+    before = raw.read_bytes()
+    lines = NewestLines.lines
+
+    def harming(self: NewestLines) -> Iterator[str]:
+        first, *others = lines(self)
+        yield from {"lost": [], "doubled": [first, first], "altered": [_altered(first)]}[way]
+        yield from others
+
+    monkeypatch.setattr(NewestLines, "lines", harming)
+    with (
+        Resources(made.settings, Secrets({})) as resources,
+        pytest.raises(TieOutError, match="landed does not hold"),
+    ):
+        pipeline.run(resources, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
+    assert raw.read_bytes() == before

@@ -1,0 +1,205 @@
+"""Random histories: which versions of which lines come on which days, and how the days are cut into runs.
+
+Few keys, many versions of each, so that what is rare in a shop meets in every history.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+from hypothesis import strategies as st
+
+Unit = tuple[str, date]
+
+RETAILERS = ("retailer_1", "retailer_2")
+LOGICAL_DAYS = (date(2017, 1, 5), date(2017, 1, 6), date(2017, 1, 7))
+UNITS = tuple((retailer, day) for retailer in RETAILERS for day in LOGICAL_DAYS)
+# Around the ends of months, years and retail years (one of 53 weeks among them), and a leap day.
+_BUSINESS_DAYS = ["2017-01-05"] * 3 + [
+    "2016-12-31", "2017-01-01", "2017-01-28", "2017-01-29", "2017-01-31", "2017-02-01", "2020-02-29",
+    "2024-02-03",
+]  # fmt: skip
+_UPDATED = [f"2017-01-06T0{hour}:00:00.000000Z" for hour in range(6)] + ["2017-01-06T05:00:00.000001Z"]
+_PRODUCTS = [
+    ("p1", "Mug", "Acme", "Kitchen", None), ("p1", "Blue mug", "Acme", None, None),
+    ("p1", None, "Acme", "Kitchen", "00012345600012"), ("p1", "Mug", None, "Acme", None),
+    ("p2", "Teller", None, None, None), ("p2", "Plate – «large»", "Ωmega", None, None), ("p3", None, None, None, None),
+]  # fmt: skip
+_STORES = [
+    (None, None, None, None, None), ("s1", "Mall", "Austin", None, "US"), ("s1", "Mall", None, "Austin", "US"),
+    ("s1", "New Mall", "Austin", "TX", "US"), ("s2", None, None, None, None), (None, "Nameless", None, None, "US"),
+]  # fmt: skip
+_AMOUNTS = ["10", "10.00", "10.0001", "0", "0.01", "99999999999.9999"]
+
+
+def _values(names: str, values: tuple[str | None, ...]) -> dict[str, str | None]:
+    return dict(zip(names.split(), values, strict=True))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a raw file before it has a position in one. `cut` characters of it are lost at its end."""
+
+    values: tuple[tuple[str, str | None], ...]
+    cut: int = 0
+
+    def text(self, source_ref: str) -> str:
+        values = {**dict(self.values), "source_ref": source_ref}
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        return text[: len(text) - self.cut]
+
+    def __str__(self) -> str:
+        told = {name: value for name, value in self.values if value is not None}
+        head = " ".join(str(told.pop(name, "∅")) for name in _SHOWN_FIRST)
+        end = f" — cut {self.cut} characters short" if self.cut else ""
+        return head + " · " + " ".join(f"{name}={value}" for name, value in told.items()) + end
+
+
+_SHOWN_FIRST = (
+    "retailer_id", "transaction_id", "line_id", "record_type", "status", "quantity", "total_amount", "currency",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a retailer's catalogue says of a product or store."""
+
+    table: str
+    retailer_id: str
+    id: str
+    name: str | None
+    fetched_at: str
+
+    def attributes(self) -> dict[str, str | None]:
+        if self.table == "dim_product":
+            names, rest = "retailer_id product_id product_name brand category gtin", (None, "Catalogue", None)
+        else:
+            names = "retailer_id store_id store_name store_city store_region store_country"
+            rest = (None, None, "CA")
+        return _values(names, (self.retailer_id, self.id, self.name, *rest))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: raw files that are landed before it, new or in the place of older ones, and the units that it is for."""
+
+    landed: tuple[tuple[Unit, tuple[Line, ...]], ...]
+    units: tuple[Unit, ...]
+    described: tuple[Description, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"  run for {', '.join(f'{retailer} {day}' for retailer, day in self.units)}"]
+        for (retailer, day), landed in self.landed:
+            lines.append(f"    landed before it: {retailer} {day}, {len(landed)} lines")
+            lines += [f"      {line}" for line in landed]
+        lines += [f"    described before it: {each}" for each in self.described]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class History:
+    """Runs in their order."""
+
+    runs: tuple[Run, ...]
+
+    def __repr__(self) -> str:
+        return f"History of {len(self.runs)} runs\n" + "\n".join(map(str, self.runs))
+
+
+@st.composite
+def lines(draw: st.DrawFn, retailer: str) -> Line:
+    """A version of one of four lines of the retailer: sold, given back, cancelled, or bad."""
+    kind, status, sign = draw(
+        st.sampled_from(
+            [("sale", "completed", "")] * 4
+            + [("sale", "cancelled", ""), ("return", "completed", "-"), ("refund", "completed", "-")]
+        )
+    )
+    amount = "0" if status == "cancelled" else draw(st.sampled_from(_AMOUNTS))
+    quantity = (
+        "0" if status == "cancelled" or kind == "refund" else draw(st.sampled_from(["1", "2", "0.125"]))
+    )
+    day = draw(st.sampled_from(_BUSINESS_DAYS))
+    values: dict[str, str | None] = {
+        "retailer_id": retailer,
+        "transaction_id": draw(st.sampled_from(["t1", "t2"])),
+        "line_id": draw(st.sampled_from(["1", "2"])),
+        "record_type": kind,
+        "status": status,
+        "sold_at": f"{day}T{draw(st.sampled_from(['20:00:00.000000', '09:30:00.5']))}Z",
+        "updated_at": draw(st.sampled_from(_UPDATED)),
+        "business_date": day,
+        **_values("product_id product_name brand category gtin", draw(st.sampled_from(_PRODUCTS))),
+        "customer_id": draw(st.sampled_from([None, "c1", "c2"])),
+        **_values(
+            "store_id store_name store_city store_region store_country", draw(st.sampled_from(_STORES))
+        ),
+        "quantity": quantity if quantity == "0" else _signed(sign, quantity),
+        "unit_price": draw(st.sampled_from([None, "5.00"])),
+        "discount_amount": draw(st.sampled_from([None, "0", "1.5"])),
+        "tax_amount": draw(st.sampled_from([None, "0", "0.8250"])),
+        "total_amount": amount if amount == "0" else _signed(sign, amount),
+        "currency": draw(st.sampled_from(["USD", "USD", "EUR", "JPY"])),
+        "mapping_version": draw(st.sampled_from([None, "1", "1", "2"])),
+    }
+    spoiled, cut = draw(st.sampled_from([({}, 0)] * 3 * len(_FAULTS) + _FAULTS))
+    return Line(tuple((values | spoiled).items()), cut)
+
+
+def _signed(sign: str, amount: str) -> str:
+    return sign + amount
+
+
+_FAULTS: list[tuple[dict[str, str | None], int]] = [
+    ({}, 1),
+    ({}, 40),
+    ({"currency": None}, 0),
+    ({"currency": "usd"}, 0),
+    ({"total_amount": "NaN"}, 0),
+    ({"total_amount": "1e3", "sold_at": "yesterday"}, 0),
+    ({"quantity": "-1"}, 0),
+    ({"quantity": "1.0000"}, 0),
+    ({"business_date": "2017-13-01"}, 0),
+    ({"business_date": "1989-05-01"}, 0),
+    ({"business_date": "2017-03-01"}, 0),
+    ({"retailer_id": "retailer_3"}, 0),
+    ({"transaction_id": "", "product_id": None, "tax_amount": "-1"}, 0),
+    ({"mapping_version": "x"}, 0),
+    ({"status": "cancelled", "quantity": "3"}, 0),
+]
+
+
+@st.composite
+def descriptions(draw: st.DrawFn) -> Description:
+    table, id_ = draw(st.sampled_from([("dim_product", "p1"), ("dim_product", "p3"), ("dim_store", "s1")]))
+    return Description(
+        table,
+        draw(st.sampled_from(RETAILERS)),
+        id_,
+        draw(st.sampled_from([None, "From the catalogue", "Renamed there"])),
+        draw(st.sampled_from([f"2025-01-0{day}T00:00:00.000000Z" for day in (1, 2, 3)])),
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
+    """Runs over six units of two retailers; each lands some of its days anew and takes others as they lie there."""
+    pools = {
+        retailer: draw(st.lists(lines(retailer), min_size=3, max_size=12), label="versions")
+        for retailer in RETAILERS
+    }
+    there: set[Unit] = set()
+    runs = []
+    for _ in range(draw(st.integers(2, most_runs))):
+        units = draw(st.lists(st.sampled_from(UNITS), min_size=1, max_size=4, unique=True))
+        landed = []
+        for unit in units:
+            if unit not in there or draw(st.booleans()):
+                versions = draw(st.lists(st.sampled_from(pools[unit[0]]), min_size=0, max_size=8))
+                landed.append((unit, tuple(versions)))
+        there.update(units)
+        described = draw(st.lists(descriptions(), max_size=2)) if draw(st.integers(0, 3)) == 3 else []
+        runs.append(Run(tuple(landed), tuple(units), tuple(described)))
+    return History(tuple(runs))

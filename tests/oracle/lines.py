@@ -1,0 +1,117 @@
+"""How a raw line is to be read: its typed values and, where it is refused, every reason.
+
+The model's own reading, value by value, written from docs/DATA_MODEL.md and the rules' texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+Values = dict[str, Any]
+
+_DECIMAL_3 = ("quantity",)
+_DECIMAL_4 = ("unit_price", "discount_amount", "tax_amount", "total_amount")
+_TIMES = ("sold_at", "updated_at")
+# In the order in which the content is hashed; source_ref and mapping_version are no content.
+_CONTENT = (
+    "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id product_name "
+    "brand category gtin customer_id store_id store_name store_city store_region store_country quantity unit_price "
+    "discount_amount tax_amount total_amount currency"
+).split()
+_REQUIRED = (
+    "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id quantity "
+    "total_amount currency source_ref"
+).split()
+_TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
+
+
+def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
+    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line."""
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return {}, ["unreadable JSON"]
+    values = {name: _typed(name, raw.get(name)) for name in (*_CONTENT, "source_ref", "mapping_version")}
+    reasons = [f"missing {name}" for name in _REQUIRED if raw.get(name) in (None, "")]
+    reasons += [f"bad {name}" for name in _TYPED if raw.get(name) is not None and values[name] is None]
+    if values["retailer_id"] not in (None, retailer):
+        reasons.append("retailer_id is not the folder's")
+    return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]
+
+
+def content_values(values: Values) -> Sequence[object]:
+    return [values[name] for name in _CONTENT]
+
+
+def _typed(name: str, text: str | None) -> object:
+    if text is None:
+        return None
+    if name in _TIMES:
+        return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
+    if name == "business_date":
+        try:
+            return date.fromisoformat(text) if len(text) == 10 else None
+        except ValueError:
+            return None
+    if name in _DECIMAL_3:
+        return _decimal(text, places=3)
+    if name in _DECIMAL_4:
+        return _decimal(text, places=4)
+    if name == "mapping_version":
+        return int(text) if text.isdecimal() else None
+    return text
+
+
+def _decimal(text: str, *, places: int) -> Decimal | None:
+    if not re.fullmatch(rf"-?\d{{1,{15 - places}}}([.]\d{{1,{places}}})?", text):
+        return None
+    return Decimal(text).quantize(Decimal(1).scaleb(-places))
+
+
+def _below(value: Decimal | None, limit: int = 0) -> bool:
+    return value is not None and value < limit
+
+
+def _above(value: Decimal | None) -> bool:
+    return value is not None and value > 0
+
+
+def _strays(values: Values) -> bool:
+    day, at = values["business_date"], values["sold_at"]
+    return day is not None and at is not None and abs((day - at.date()).days) > 1
+
+
+_RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
+    ("unknown record_type", lambda v: v["record_type"] not in (None, "sale", "return", "refund")),
+    ("unknown status", lambda v: v["status"] not in (None, "completed", "cancelled")),
+    ("negative quantity on a sale", lambda v: v["record_type"] == "sale" and _below(v["quantity"])),
+    ("negative amount on a sale", lambda v: v["record_type"] == "sale" and _below(v["total_amount"])),
+    ("positive quantity on a return", lambda v: v["record_type"] == "return" and _above(v["quantity"])),
+    (
+        "positive amount on a return or refund",
+        lambda v: v["record_type"] in ("return", "refund") and _above(v["total_amount"]),
+    ),
+    ("quantity on a refund", lambda v: v["record_type"] == "refund" and bool(v["quantity"])),
+    (
+        "amount or quantity on a cancelled line",
+        lambda v: v["status"] == "cancelled" and bool(v["quantity"] or v["total_amount"]),
+    ),
+    (
+        "negative discount or tax",
+        lambda v: _below(v["discount_amount"]) or (v["record_type"] == "sale" and _below(v["tax_amount"])),
+    ),
+    (
+        "currency is not an ISO 4217 code",
+        lambda v: v["currency"] is not None and not re.fullmatch("[A-Z]{3}", v["currency"]),
+    ),
+    (
+        "business_date is implausible",
+        lambda v: v["business_date"] is not None and not 1990 <= v["business_date"].year <= 2099,
+    ),
+    ("business_date is not the date of sold_at", _strays),
+)

@@ -1,0 +1,188 @@
+"""A history played twice, by the pipeline on an engine and by the model, and held against each other after every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from retail import delta, steps
+from retail.job import Job
+from retail.quality import tie_out
+from retail.records import HopCount, ProductRecord, StoreRecord, master_folder, raw_key
+from retail.resources import Resources
+from retail.secrets import Secrets
+from retail.settings import QualitySettings, Settings
+from tests.conftest import settings_for
+from tests.oracle.histories import Description, History, Run, Unit
+from tests.oracle.model import KEYS, Model, Outcome
+
+_STEPS = {"stage": steps.stage_step, "gate": steps.gate_step, "merge": steps.merge_step}
+_IDENTITIES = (tie_out.STAGED, tie_out.MERGED, tie_out.DELTA)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Silence:
+    """A run's report to nobody."""
+
+    def started(self, step: str) -> None: ...
+
+    def progress(self, step: str, done: int, text: str) -> None: ...
+
+    def waits(self, step: str, text: str) -> None: ...
+
+    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
+
+
+class DifferenceError(AssertionError):
+    """The star is not the model's."""
+
+
+def play(history: History, session: SparkSession, engine: str, folder: Path) -> None:
+    """Raises DifferenceError after the first run whose star, quarantine or figures are not the model's."""
+    lake = Lake(session, _settings(engine, folder))
+    for number, run in enumerate(history.runs, start=1):
+        lake.play(run, f"run-{number}")
+
+
+def _settings(engine: str, folder: Path) -> Settings:
+    quality = QualitySettings(quarantine_lines=1_000_000)
+    return settings_for(engine, folder).model_copy(update={"quality": quality})
+
+
+class Lake:
+    """A lake of its own, and the model of it."""
+
+    def __init__(self, session: SparkSession, settings: Settings) -> None:
+        self.resources = Resources(settings, Secrets({}))
+        self.resources.__dict__["session"] = session  # one engine for all histories
+        self.model = Model(
+            (retailer_id, each.name, each.service, each.time_zone)
+            for retailer_id, each in settings.retailers.items()
+        )
+        self.raw: dict[Unit, list[str]] = {}
+        self.descriptions = 0
+
+    def play(self, run: Run, run_id: str) -> None:
+        for unit, landed in run.landed:
+            self._land(unit, [line.text(f"payloads/{run_id}#{n}") for n, line in enumerate(landed)])
+        for each in run.described:
+            self._describe(each)
+        expected = self.model.run(run_id, {unit: self.raw[unit] for unit in run.units})
+        job = Job(
+            self.resources,
+            self.resources.ledger.begin(
+                run_id, run.units, tasks=("transform",), engine=self.resources.settings.engine
+            ),
+            Silence(),
+        )
+        for step, do in _STEPS.items():
+            self.resources.ledger.end_step(run_id, step, do(job), seconds=0)
+        self._compare_report(job, expected, run_id)
+        self.compare_tables(run_id)
+
+    def _land(self, unit: Unit, lines: list[str]) -> None:
+        self.raw[unit] = lines
+        self.resources.storage.write(raw_key(*unit), "".join(f"{line}\n" for line in lines).encode())
+
+    def _describe(self, each: Description) -> None:
+        told: dict[str, Any] = {**each.attributes(), "fetched_at": each.fetched_at, "source_ref": "catalogue"}
+        product = each.table == "dim_product"
+        record: ProductRecord | StoreRecord = ProductRecord(**told) if product else StoreRecord(**told)
+        self.descriptions += 1
+        folder = master_folder("products" if product else "stores", each.retailer_id)
+        key = f"{folder}run={self.descriptions}/part-00001.json"
+        self.resources.storage.write(key, f"{record.to_line()}\n".encode())
+        self.model.describe(each.table, each.attributes(), datetime.fromisoformat(each.fetched_at))
+
+    def _compare_report(self, job: Job, expected: Outcome, run_id: str) -> None:
+        merged = job.recorded("merge")
+        assert merged is not None
+        _require_equal(f"{run_id}: rows per action", merged["actions"], expected.actions)
+        counts = [*job.counts("stage"), *job.counts("merge")]
+        _require_equal(f"{run_id}: figures", _figures(counts), _figures_text(expected))
+        tie_out.require(_IDENTITIES, counts)
+
+    def compare_tables(self, run_id: str) -> None:
+        """Every row and column of the star and of the quarantine. Raises DifferenceError."""
+        for table, key in KEYS.items():
+            rows = self._rows(f"star/{table}")
+            found = {row[key]: row for row in rows}
+            if len(found) != len(rows):
+                raise DifferenceError(f"{run_id}: {table} holds a key more than once: {_doubled(rows, key)}")
+            if table == "fact_sales":
+                self.model.learn_source_refs({row[key]: row["source_ref"] for row in rows})
+            _require_equal(f"{run_id}: {table}", found, _plain(self.model.rows(table, "run-1")))
+        columns = list(self.model.quarantine()[0]) if self.model.quarantine() else ["value"]
+        refused = [_text({c: row[c] for c in columns}) for row in self._rows("quarantine")]
+        expected = [_text({c: _micros(row[c]) for c in columns}) for row in self.model.quarantine()]
+        _require_equal(
+            f"{run_id}: quarantine", dict(enumerate(sorted(refused))), dict(enumerate(sorted(expected)))
+        )
+
+    def _rows(self, key: str) -> list[dict[str, Any]]:
+        frame = delta.read(self.resources.session, self.resources.storage, key)
+        return [row.asDict() for row in frame.select(*_with_micros(frame)).collect()]
+
+
+def _with_micros(frame: DataFrame) -> list[Any]:
+    """Timestamps as microseconds since 1970: what a client makes of them depends on its own zone."""
+    return [
+        F.unix_micros(name).alias(name) if kind == "timestamp" else F.col(name) for name, kind in frame.dtypes
+    ]
+
+
+def _plain(rows: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    return {key: {name: _micros(value) for name, value in row.items()} for key, row in rows.items()}
+
+
+def _micros(value: object) -> object:
+    return (value - _EPOCH) // timedelta(microseconds=1) if isinstance(value, datetime) else value
+
+
+def _figures(counts: Iterable[HopCount]) -> dict[str, str]:
+    return {
+        f"{each.hop} {each.retailer_id} {each.business_date} {each.currency}": f"{each.rows} rows, {each.money:.4f}"
+        for each in counts
+        if each.rows and not each.hop.startswith("delta_")
+    }
+
+
+def _figures_text(expected: Outcome) -> dict[str, str]:
+    return {
+        " ".join(map(str, group)): f"{rows} rows, {money:.4f}"
+        for group, (rows, money) in expected.figures.items()
+    }
+
+
+def _text(row: dict[str, Any]) -> str:
+    def plain(value: object) -> str:
+        return format(value, ".4f") if isinstance(value, Decimal) else str(value)
+
+    return " | ".join(f"{name}={plain(value)}" for name, value in row.items())
+
+
+def _require_equal(what: str, found: dict[Any, Any], expected: dict[Any, Any]) -> None:
+    if found == expected:
+        return
+    lines = [f"{what} is not the model's:"]
+    for key in sorted(found.keys() | expected.keys(), key=str):
+        one, other = found.get(key), expected.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            differing = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+            lines += [f"  {key}.{name}: {one.get(name)!r}, model {other.get(name)!r}" for name in differing]
+        elif one != other:
+            lines.append(f"  {key}: {one!r}, model {other!r}")
+    raise DifferenceError("\n".join(lines))
+
+
+def _doubled(rows: list[dict[str, Any]], key: str) -> list[Any]:
+    keys = [row[key] for row in rows]
+    return sorted({each for each in keys if keys.count(each) > 1})
