@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retail.errors import StorageError
@@ -69,4 +69,16 @@ def replace(
         writer = writer.option("replaceWhere", where)
     else:
         writer = writer.option("overwriteSchema", "true")
+    writer.save(storage.engine_path(key))
+
+
+def add_columns(session: SparkSession, storage: Storage, key: str, columns: Mapping[str, str]) -> None:
+    """Give the table at `key` more columns, of these names and types, in one commit; they are null in its rows."""
+    there = read(session, storage, key)
+    nothing = session.createDataFrame([], ", ".join(f"{name} {kind}" for name, kind in columns.items()))
+    schema = there.schema
+    for field in nothing.schema:
+        schema = schema.add(field)
+    empty = session.createDataFrame([], schema)
+    writer = empty.write.format("delta").mode("append").option("mergeSchema", "true")
     writer.save(storage.engine_path(key))

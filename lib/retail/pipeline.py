@@ -23,6 +23,7 @@ from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Outcome, Run, Unit, new_run_id
+from retail.star import migration
 from retail.warehouse.publish import require_copy
 
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ def run(
         return Result(None, "success", skipped_units=len(wanted))
     begun = _begun(resources, left, tasks, again=again, name=name)
     run_id = begun.run_id if begun else new
+    migration.require_known(resources.storage)
     with lease.hold(resources.storage, run_id) as held:
         engine = resources.settings.engine
         current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 Values = dict[str, Any]
@@ -49,28 +50,37 @@ def content_values(values: Values) -> Sequence[object]:
 
 
 def _typed(name: str, text: str | None) -> object:
-    if text is None:
+    return None if text is None else _READ.get(name, str)(text)
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
         return None
-    if name in _TIMES:
-        return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
-    if name == "business_date":
-        try:
-            return date.fromisoformat(text) if len(text) == 10 else None
-        except ValueError:
-            return None
-    if name in _DECIMAL_3:
-        return _decimal(text, places=3)
-    if name in _DECIMAL_4:
-        return _decimal(text, places=4)
-    if name == "mapping_version":
-        return int(text) if text.isdecimal() else None
-    return text
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _decimal(text: str, *, places: int) -> Decimal | None:
     if not re.fullmatch(rf"-?\d{{1,{15 - places}}}([.]\d{{1,{places}}})?", text):
         return None
     return Decimal(text).quantize(Decimal(1).scaleb(-places))
+
+
+_READ: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(_TIMES, _time),
+    **dict.fromkeys(_DECIMAL_3, partial(_decimal, places=3)),
+    **dict.fromkeys(_DECIMAL_4, partial(_decimal, places=4)),
+    "business_date": _date,
+    "mapping_version": _whole,
+}
 
 
 def _below(value: Decimal | None, limit: int = 0) -> bool:

@@ -1,7 +1,7 @@
 """What the star must hold after any runs: plain dictionaries and Decimals, no DataFrame.
 
-Written from docs/DATA_MODEL.md and decisions 0002 and 0007, and importing nothing of `retail.star`. A run is given to the
-model as the raw lines of its units; it answers with the actions and the figures that the run must report.
+Written from docs/DATA_MODEL.md and decisions 0002 and 0007, and importing nothing of `retail.star`. A run is given to
+the model as the raw lines of its units; it answers with the actions and the figures that the run must report.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ def _month_of(day: date) -> Iterable[date]:
 def _day(day: date) -> Version:
     iso = day.isocalendar()
     starts = [(start, year, n) for year, months in MONTH_STARTS.items() for n, start in enumerate(months, 1)]
-    start, year, month = starts[bisect_right(starts, (day, 9999, 99)) - 1]
+    _, year, month = starts[bisect_right(starts, (day, 9999, 99)) - 1]
     week = (day - MONTH_STARTS[year][0]).days // 7
     week_start = MONTH_STARTS[year][0] + timedelta(weeks=week)
     attributes = {

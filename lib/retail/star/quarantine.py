@@ -79,7 +79,18 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
     chosen = " OR ".join(
         f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
     )
+    _widen(context, bad)
     delta.replace(bad, context.storage, PATH, where=chosen)
+
+
+def _widen(context: Context, bad: DataFrame) -> None:
+    """Give the quarantine of older code the columns that rows have now: replacing rows of it adds none."""
+    if delta.version(context.storage, PATH) is None:
+        return
+    there = delta.read(context.session, context.storage, PATH).columns
+    lacking = {name: kind for name, kind in bad.dtypes if name not in there}
+    if lacking:
+        delta.add_columns(context.session, context.storage, PATH, lacking)
 
 
 def kept(storage: Storage, run_id: str) -> list[HopCount]:
