@@ -125,7 +125,7 @@ class Model:
                     )
                 else:
                     good.append(values)
-                for hop in ("read", *(["quarantined"] if reasons else [])):
+                for hop in ("read", *(["quarantined", "in_quarantine"] if reasons else [])):
                     _add(figures, hop, retailer, values)
         staged: dict[Key, Version] = {}
         for values in good:
