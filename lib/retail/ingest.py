@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -19,6 +19,7 @@ from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
 from retail.extract.master import Deadline, LookedUp, Named, catalog_of, look_up
+from retail.extract.payload_fields import NewField, PayloadFields
 from retail.extract.quota import Patience, QuotaWait
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.windows import Window, window_of
@@ -29,6 +30,9 @@ from retail.runs.ledger import Unit
 from retail.settings import Settings
 
 log = structlog.get_logger()
+
+# So many new fields of the answers are told in a line; the record of the step has all.
+_SHOWN_FIELDS = 5
 
 
 def extract_step(job: Job) -> Record:
@@ -41,16 +45,19 @@ def extract_step(job: Job) -> Record:
         except BaseException:
             interrupted.set()  # else the pool waits for retailers that wait for their quota
             raise
-    extracted = [[retailer, day.isoformat()] for units, _ in results for retailer, day in units]
+    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in each.units]
     failed = {
-        retailer: failure
-        for retailer, (_, failure) in zip(job.run.retailers, results, strict=True)
-        if failure is not None
+        retailer: each.failure
+        for retailer, each in zip(job.run.retailers, results, strict=True)
+        if each.failure is not None
     }
+    warnings = [str(new) for each in results for new in each.new_fields]
     summary = f"{len(extracted)} retailer-days fetched"
     if failed:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
-    return {"extracted": extracted, "failed": failed, "summary": summary}
+    if warnings:
+        summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
+    return {"extracted": extracted, "failed": failed, "warnings": warnings, "summary": summary}
 
 
 def land_step(job: Job) -> Record:
@@ -103,42 +110,59 @@ def window_of_unit(settings: Settings, unit: Unit) -> Window:
     )
 
 
-def _extract_retailer(
-    job: Job, retailer_id: str, interrupted: threading.Event
-) -> tuple[list[Unit], str | None]:
-    """The units that were fetched, and why the others were not."""
-    fetched = list[Unit]()
+@dataclass
+class _Fetched:
+    """The units that were fetched, why the others were not, and fields that no answer had before."""
+
+    units: list[Unit] = field(default_factory=list)
+    failure: str | None = None
+    new_fields: list[NewField] = field(default_factory=list)
+
+
+def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> _Fetched:
+    fetched = _Fetched()
     units = [unit for unit in job.run.units if unit[0] == retailer_id]
     try:
-        service = open_service(
-            retailer_id,
-            job.resources.settings,
-            job.resources.secrets,
-            clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, interrupted)),
-            patience=Patience(waits=job.patient, tell=lambda wait: _tell(job, wait)),
-        )
-        for unit in units:
-            extract(
-                service,
-                job.resources.storage,
-                retailer_id=retailer_id,
-                window=window_of_unit(job.resources.settings, unit),
-                run_id=job.run.run_id,
-                anew=job.anew,
-                on_page=partial(_page_kept, job, interrupted),
-            )
-            fetched.append(unit)
-            job.report.progress("extract", 1, f"{retailer_id} {unit[1]}")
+        fields = PayloadFields(job.resources.storage, retailer_id, job.run.run_id)
+        try:
+            _extract_units(job, units, fetched.units, fields, interrupted)
+        finally:
+            fetched.new_fields = fields.keep()
     except RetailError as error:
         log.error("retailer failed", retailer=retailer_id, error=str(error))
-        return fetched, f"{_missing(units, fetched)}: {error}"
+        fetched.failure = f"{_missing(units, fetched.units)}: {error}"
     except Exception as error:  # a fault in one service must not stop the other retailers
         log.exception("retailer failed", retailer=retailer_id)
-        return (
-            fetched,
-            f"{_missing(units, fetched)}: {retailer_id}: unexpected {type(error).__name__}; see the log",
+        name = type(error).__name__
+        fetched.failure = f"{_missing(units, fetched.units)}: {retailer_id}: unexpected {name}; see the log"
+    return fetched
+
+
+def _extract_units(
+    job: Job, units: list[Unit], fetched: list[Unit], fields: PayloadFields, interrupted: threading.Event
+) -> None:
+    """Adds to `fetched` as it goes, for what was fetched before a failure counts."""
+    retailer_id = fields.retailer_id
+    service = open_service(
+        retailer_id,
+        job.resources.settings,
+        job.resources.secrets,
+        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, interrupted)),
+        patience=Patience(waits=job.patient, tell=lambda wait: _tell(job, wait)),
+    )
+    for unit in units:
+        extract(
+            service,
+            job.resources.storage,
+            retailer_id=retailer_id,
+            window=window_of_unit(job.resources.settings, unit),
+            run_id=job.run.run_id,
+            anew=job.anew,
+            look=fields.look,
+            on_page=partial(_page_kept, job, interrupted),
         )
-    return fetched, None
+        fetched.append(unit)
+        job.report.progress("extract", 1, f"{retailer_id} {unit[1]}")
 
 
 def _look_up(job: Job, named: dict[str, Named]) -> list[LookedUp]:

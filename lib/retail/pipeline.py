@@ -18,7 +18,7 @@ from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
-from retail.quality import suites
+from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import lease
@@ -113,7 +113,12 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
     found: list[str] = []
     if "ingest" in tasks:
         found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
-    for judge in (load_row_rules, suites.read_all, lambda: require_copy(resources.settings.sync)):
+    for judge in (
+        load_row_rules,
+        suites.read_all,
+        drift.load_limits,
+        lambda: require_copy(resources.settings.sync),
+    ):
         try:
             judge()
         except ConfigurationError as error:

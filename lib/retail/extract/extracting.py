@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import structlog
 
@@ -48,15 +48,16 @@ def extract(
     window: Window,
     run_id: str,
     anew: bool = False,
+    look: Callable[[JSON, date], None] | None = None,
     on_page: Callable[[PageWritten], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Extracted:
     """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
 
     Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
-    end; where the retailer no longer takes that page's cursor, the window is walked from its start. Raises
-    ExtractError where the retailer cannot be read, the pages so far are kept; and for a day that is not over, of
-    which a part would be taken for the whole.
+    end; where the retailer no longer takes that page's cursor, the window is walked from its start. `look` is shown
+    each answer once it is safe. Raises ExtractError where the retailer cannot be read, the pages so far are kept; and
+    for a day that is not over, of which a part would be taken for the whole.
     """
     if window.end > now():
         raise ExtractError(
@@ -88,6 +89,8 @@ def extract(
             answer=page.answer,
         )
         key = _keep(storage, payload)
+        if look is not None:
+            look(page.answer, window.logical_date)
         if on_page is not None:
             on_page(PageWritten(retailer_id, number, key))
     log.info(

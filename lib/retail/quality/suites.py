@@ -154,7 +154,8 @@ def stop_on_critical(validations: list[Validation]) -> None:
         raise GateError(
             f"{len(critical)} critical expectation(s) failed:\n"
             + "\n".join(f"  - {failure}" for failure in critical),
-            hint="see the rows named above; the suites are files in conf/expectations/",
+            hint="see the rows named above and the pages of quality/data_docs/index.html in the lake; "
+            "the suites are files in conf/expectations/",
         )
 
 

@@ -1,0 +1,176 @@
+"""Which fields a retailer's answers have: learned by path and type, so that a new one or another type is told once.
+
+    ops/payload-fields/<retailer_id>.json     {"learned_by": run, "fields": {path: {types, first_seen, run_id}}}
+
+A path is such as `orders[].orderItems[].price.amount`; no value is kept. What is new stays in the payload as it came.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.extract.answers import JSON
+from retail.storage import Storage
+
+# Ids as names of fields would never end: what is no plain name, or is one of too many, is folded into `*`.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", re.ASCII)
+_MOST_NAMES: Final = 100
+_MOST_SHAPES: Final = 500
+_MOST_PATHS: Final = 5_000
+_DEEPEST: Final = 40
+
+_TYPES: Final[dict[type, str]] = {
+    str: "text", int: "number", Decimal: "number", bool: "boolean", dict: "object", list: "list",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class NewField:
+    """A path that was never seen, or, where `before` names types, a known one with a type that was not."""
+
+    retailer_id: str
+    path: str
+    type: str
+    before: str
+    first_seen: str
+
+    def __str__(self) -> str:
+        if self.before:
+            return f"{self.retailer_id}: {self.path} came as {self.type} on {self.first_seen}, so far as {self.before}"
+        return f"{self.retailer_id}: {self.path} ({self.type}) never came before {self.first_seen}"
+
+
+@dataclass(slots=True)
+class _Known:
+    types: list[str]
+    first_seen: str
+    run_id: str
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in the answers. `shapes` are the objects seen there, each with what holds more and must be entered."""
+
+    path: str
+    depth: int = 0
+    names: dict[str, _Place] = field(default_factory=dict)
+    entries: _Place | None = None
+    shapes: dict[tuple[object, ...], list[tuple[str, _Place]]] = field(default_factory=dict)
+
+
+class PayloadFields:
+    """The fields of one retailer's answers. The first run learns them, those after it tell what is new."""
+
+    def __init__(self, storage: Storage, retailer_id: str, run_id: str) -> None:
+        self._storage, self.retailer_id, self._run_id = storage, retailer_id, run_id
+        self._learned_by, self._known = self._load()
+        self._root = _Place("")
+        for path in self._known:
+            self._remember(path)
+        self._new: list[NewField] = []
+        self._changed = False
+
+    def look(self, answer: JSON, logical_date: date) -> None:
+        """See the fields of an answer, which came for that date."""
+        self._enter(answer, self._root, logical_date)
+
+    def keep(self) -> list[NewField]:
+        """Keep what was seen; gives what is new since the first run, and was never told before."""
+        if self._changed:
+            values = {
+                "learned_by": self._learned_by,
+                "fields": {path: asdict(self._known[path]) for path in sorted(self._known)},
+            }
+            self._storage.write(self._key, json.dumps(values, indent=1).encode())
+            self._changed = False
+        new, self._new = sorted(self._new), []
+        return new if self._learned_by != self._run_id else []
+
+    @property
+    def _key(self) -> str:
+        return f"ops/payload-fields/{self.retailer_id}.json"
+
+    def _load(self) -> tuple[str, dict[str, _Known]]:
+        try:
+            values: dict[str, Any] = json.loads(self._storage.read(self._key))
+            return values["learned_by"], {path: _Known(**each) for path, each in values["fields"].items()}
+        except ObjectNotFoundError:
+            return self._run_id, {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageError(
+                f"{self._storage.url}/{self._key} is damaged: {error}",
+                hint="delete this one object; the fields are learned anew",
+            ) from None
+
+    def _remember(self, path: str) -> None:
+        """The places on the way of a known path: what is folded stays folded."""
+        place = self._root
+        for part in path.split("."):
+            name = part.removesuffix("[]" * part.count("[]"))
+            place = self._below(place, name) if name else place
+            for _ in range(part.count("[]")):
+                place = _entries(place)
+
+    def _enter(self, value: JSON, place: _Place, day: date) -> None:
+        if isinstance(value, dict):
+            # Nearly every object has the shape of one before it: a look at its names and types is then enough.
+            shape = (*value, *map(type, value.values()))
+            inner = place.shapes.get(shape)
+            if inner is None:
+                inner = self._learn(value, place, day)
+                if len(place.shapes) < _MOST_SHAPES:
+                    place.shapes[shape] = inner
+            for name, below in inner:
+                self._enter(value[name], below, day)
+        elif isinstance(value, list) and place.depth < _DEEPEST:
+            below = _entries(place)
+            for entry in value:
+                if isinstance(entry, dict | list):
+                    self._enter(entry, below, day)
+                else:
+                    self._see(below.path, entry, day)
+
+    def _learn(self, value: dict[str, JSON], place: _Place, day: date) -> list[tuple[str, _Place]]:
+        inner = []
+        for name, held in value.items():
+            below = self._below(place, name)
+            self._see(below.path, held, day)
+            if isinstance(held, dict | list) and below.depth < _DEEPEST:
+                inner.append((name, below))
+        return inner
+
+    def _below(self, place: _Place, name: str) -> _Place:
+        plain = name in place.names or (_NAME.fullmatch(name) and len(place.names) < _MOST_NAMES)
+        shown = name if plain else "*"
+        if shown not in place.names:
+            path = f"{place.path}.{shown}" if place.path else shown
+            place.names[shown] = _Place(path, place.depth + 1)
+        return place.names[shown]
+
+    def _see(self, path: str, value: JSON, day: date) -> None:
+        kind = _TYPES.get(type(value))
+        if kind is None:  # null is of every type
+            return
+        known = self._known.get(path)
+        if known is None and len(self._known) >= _MOST_PATHS:
+            return
+        if known is None or kind not in known.types:
+            before = " or ".join(known.types) if known else ""
+            self._new.append(NewField(self.retailer_id, path, kind, before, day.isoformat()))
+            self._changed = True
+            if known is None:
+                self._known[path] = _Known([kind], day.isoformat(), self._run_id)
+            else:
+                known.types.append(kind)
+
+
+def _entries(place: _Place) -> _Place:
+    if place.entries is None:
+        place.entries = _Place(f"{place.path}[]", place.depth + 1)
+    return place.entries
