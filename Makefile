@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · check · soak · bench · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · check · soak · bench · data-model · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 VERSITYGW := v1.8.0
 SECONDS ?= 600
 
-.PHONY: setup s3-server node-tools demo test test-fast check soak bench picture lock clean
+.PHONY: setup s3-server node-tools demo test test-fast check soak bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -57,6 +57,9 @@ soak: setup
 bench: setup
 	@python -m bench.ingest
 	@python -m bench
+
+data-model: setup
+	@python docs/data_model.py
 
 picture: setup
 	@python docs/picture.py

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-from bench import lines
+from bench import lines, watched
 
 STEPS = ("stage", "gate", "merge")
 
@@ -46,7 +42,7 @@ def main() -> None:
         "--write", type=Path, help="put the table into this file, after its first line of dashes"
     )
     chosen = arguments.parse_args()
-    shown = [_head()]
+    shown = [head()]
     for number in chosen.lines:
         with tempfile.TemporaryDirectory(prefix="retail-bench-") as scratch:
             shown.append(_table(_measure(Path(scratch), number, chosen.tools), number))
@@ -77,33 +73,8 @@ def _run(tool: str, folder: Path, load: str, rows: int, day: str | None = None) 
     run_id = load.replace(" ", "-")
     ours = [sys.executable, "-m", "bench.ours", tool, str(folder), run_id, *([day] if day else [])]
     other = [sys.executable, "-m", "bench.others", tool, str(folder), day or "all"]
-    os.sync()  # what was written before belongs to no load
-    process = subprocess.Popen(
-        ours if tool in ("sail", "spark") else other,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    peak = [0.0]
-    watcher = threading.Thread(target=_watch, args=(process.pid, peak))
-    watcher.start()
-    out, error = process.communicate()
-    watcher.join()
-    if process.returncode != 0:
-        sys.exit(f"{tool}, {load}, {rows} lines: {error[-2000:]}")
-    return Measured(tool, load, rows, json.loads(out.strip().splitlines()[-1]), peak[0])
-
-
-def _watch(pid: int, peak: list[float]) -> None:
-    """Keep the highest sum of resident memory over the process and its children."""
-    try:
-        process = psutil.Process(pid)
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            tree = [process, *process.children(recursive=True)]
-            peak[0] = max(peak[0], sum(each.memory_info().rss for each in tree) / 2**20)
-            time.sleep(0.1)
-    except psutil.NoSuchProcess:
-        pass
+    told, peak = watched.run(ours if tool in ("sail", "spark") else other)
+    return Measured(tool, load, rows, told, peak)
 
 
 def _table(measured: list[Measured], number: int) -> str:
@@ -123,7 +94,8 @@ def _table(measured: list[Measured], number: int) -> str:
     return "\n".join(out) + "\n"
 
 
-def _head() -> str:
+def head() -> str:
+    """The machine and the versions."""
     names = ("pysail", "pyspark", "delta-spark", "great-expectations", "duckdb", "dlt", "deltalake")
     memory = psutil.virtual_memory().total / 2**30
     return (

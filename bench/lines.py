@@ -23,6 +23,7 @@ LINES = f"""
         'Store ' || store_id AS store_name, NULL AS store_city, NULL AS store_region, 'US' AS store_country,
         quantity::varchar AS quantity, NULL AS unit_price, retail_disc::decimal(18, 2)::varchar AS discount_amount,
         NULL AS tax_amount, sales_value::decimal(18, 2)::varchar AS total_amount, 'USD' AS currency,
+        '1' AS mapping_version,
         'payloads/retailer_1/date=bench/page-00001.json.gz#/' || number AS source_ref
     FROM ({{lines}}) AS t
     LEFT JOIN '{DATA}/products.parquet' USING (product_id)
@@ -34,6 +35,8 @@ SOURCE = f"""
         FROM '{DATA}/transactions.parquet')
     WHERE number > {{after}} AND number <= {{upto}}
 """
+
+NUMBER_OF_LINES = 1_468_773  # those of 2017: what is left was sold in the first hours of the next year
 
 # Logical dates of the loads behind the first: each is one raw file.
 NEXT_DAYS = "2018-01-01"
@@ -61,6 +64,45 @@ def write_corrections(folder: Path, number: int) -> None:
         QUALIFY row_number() OVER (ORDER BY hash(transaction_id, line_id)) <= {number // 100}
     """
     _write(folder, query, day=CORRECTIONS)
+
+
+def write_newest(folder: Path, number: int) -> None:
+    """The newest `number` lines, a raw file a business date."""
+    _write(folder, _lines(NUMBER_OF_LINES - number, NUMBER_OF_LINES))
+
+
+def write_incremental_day(folder: Path, number: int) -> None:
+    """`number` lines as a day brings them to a star of the newest ones: nine in ten are new, of the day after; of the
+    rest one half corrects the newest month, the other are late sales of three months before.
+    """
+    oldest = NUMBER_OF_LINES - 1_000_000
+    later = {
+        "transaction_id": "transaction_id || '-new'",
+        "sold_at": f"'{NEXT_DAYS}' || substr(sold_at, 11)",
+        "updated_at": f"'{NEXT_DAYS}' || substr(updated_at, 11)",
+        "business_date": f"'{NEXT_DAYS}'",
+    }
+    late = {
+        "transaction_id": "transaction_id || '-late'",
+        "updated_at": f"'{NEXT_DAYS}' || substr(updated_at, 11)",
+    }
+    corrected = {
+        "updated_at": f"'{NEXT_DAYS}' || substr(updated_at, 11)",
+        "total_amount": "(total_amount::decimal(18, 2) + 1)::varchar",
+    }
+    new, few = number * 9 // 10, number // 20
+    parts = [
+        f"SELECT * REPLACE ({_assigned(later)}) FROM ({_lines(oldest, oldest + new)})",
+        f"SELECT * REPLACE ({_assigned(corrected)}) FROM ({_lines(NUMBER_OF_LINES - few, NUMBER_OF_LINES)})",
+        f"""SELECT * REPLACE ({_assigned(late)}) FROM ({_lines(oldest, NUMBER_OF_LINES)})
+            WHERE business_date >= '2017-09-01'
+            QUALIFY row_number() OVER (ORDER BY hash(transaction_id, line_id)) <= {few}""",
+    ]
+    _write(folder, " UNION ALL ".join(f"({part})" for part in parts), day=NEXT_DAYS)
+
+
+def _assigned(values: dict[str, str]) -> str:
+    return ", ".join(f"{value} AS {name}" for name, value in values.items())
 
 
 def _lines(after: int, upto: int) -> str:

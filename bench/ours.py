@@ -1,19 +1,21 @@
-"""Stage, gate and merge, as a run does them: python -m bench.ours ENGINE LAKE RUN_ID DATE…"""
+"""Stage, gate and merge, as a run does them: python -m bench.ours ENGINE LAKE RUN_ID [--checks] DATE…"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
-from retail import steps
+from retail import checking, delta, steps
 from retail.job import Job
 from retail.quality import suites
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
+from retail.star import fact_sales, merge
 
 
 class Silent:
@@ -26,12 +28,12 @@ class Silent:
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
 
 
-def measure(engine: str, lake: str, run_id: str, days: list[date]) -> dict[str, float]:
-    """Seconds of each step, after the session is up (`start`)."""
-    settings = Settings(
+def settings_of(engine: str, lake: Path) -> Settings:
+    """Settings of a lake with one retailer."""
+    return Settings(
         engine=engine,
-        start_date=date(2017, 1, 1),
-        lake=LakeSettings(url=lake),
+        start_date=date(2010, 1, 1),
+        lake=LakeSettings(url=str(lake)),
         spark=SparkSettings(driver_memory="3g", jars_folder=str(home() / "var" / "jars")),
         retailers={
             "retailer_1": RetailerSettings(
@@ -39,9 +41,15 @@ def measure(engine: str, lake: str, run_id: str, days: list[date]) -> dict[str, 
             )
         },
     )
+
+
+def measure(
+    engine: str, lake: str, run_id: str, days: list[date], *, checks: bool = False
+) -> dict[str, float]:
+    """Seconds of each step, after the session is up (`start`)."""
     seconds = {}
     began = time.perf_counter()
-    with Resources(settings, Secrets({})) as resources:
+    with Resources(settings_of(engine, Path(lake)), Secrets({})) as resources:
         resources.session.range(1).collect()
         suites.warm_up()
         seconds["start"] = time.perf_counter() - began
@@ -57,14 +65,34 @@ def measure(engine: str, lake: str, run_id: str, days: list[date]) -> dict[str, 
             record = step(job)
             seconds[name] = time.perf_counter() - began
             resources.ledger.end_step(run_id, name, record, seconds=seconds[name])
+        if checks:
+            seconds |= _check_in_the_lake(job)
+    return seconds
+
+
+def _check_in_the_lake(job: Job) -> dict[str, float]:
+    """Seconds of each part of the check but what PostgreSQL has in it."""
+    months = checking.months_to_judge(job)
+    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    parts: dict[str, Callable[[], object]] = {
+        "suites": lambda: checking._expectations(job, months),
+        "gaps": lambda: checking._gaps(job),
+        "totals": lambda: merge.totals(job.context, fact_sales.TABLE, None, at=at),
+    }
+    seconds = {}
+    for name, part in parts.items():
+        began = time.perf_counter()
+        part()
+        seconds[name] = time.perf_counter() - began
     return seconds
 
 
 if __name__ == "__main__":
-    engine, lake, run_id = sys.argv[1:4]
-    dates = [date.fromisoformat(day) for day in sys.argv[4:]]
+    checks = "--checks" in sys.argv
+    engine, lake, run_id, *days = [each for each in sys.argv[1:] if each != "--checks"]
+    dates = [date.fromisoformat(day) for day in days]
     if not dates:
         raw = Path(lake) / "raw" / "retailer_1"
         keys = [path.parent.relative_to(raw).as_posix() for path in raw.rglob("sales_data.json")]
         dates = sorted(datetime.strptime(key, "year=%Y/month=%m/day=%d").date() for key in keys)  # noqa: DTZ007
-    print(json.dumps(measure(engine, lake, run_id, dates)))
+    print(json.dumps(measure(engine, lake, run_id, dates, checks=checks)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -80,3 +82,10 @@ def test_every_field_of_personal_data_is_told(rules: privacy.Rules) -> None:
 def test_how_to_add_a_retailer_shows_the_very_file_that_the_tests_run() -> None:
     shown = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ADD_A_RETAILER.md").read_text(), re.DOTALL)
     assert (ROOT / "tests" / "end_to_end" / "corner_shop.py").read_text(encoding="utf-8") in shown
+
+
+def test_the_data_model_is_what_the_code_says() -> None:
+    told = subprocess.run(
+        [sys.executable, "docs/data_model.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr

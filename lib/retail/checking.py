@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
+import structlog
 from pyspark.sql import functions as F
 
 from retail import delta, star
 from retail.job import Job, Record, as_json
-from retail.quality import daily, data_docs, gaps, suites, tie_out
+from retail.quality import daily, data_docs, drift, gaps, profile, suites, tie_out
 from retail.quality.integrity import with_orphans
 from retail.records import HopCount
-from retail.star import dim_store, fact_sales, merge
+from retail.runs.ledger import Ledger
+from retail.star import dim_store, fact_sales, merge, staging
 from retail.star.build import months_of_run
 from retail.warehouse.totals import star_totals
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+log = structlog.get_logger()
 
 # A retailer that closes down must not make a record that nobody can read; the summary counts all.
 _SHOWN_GAPS = 1_000
@@ -32,9 +38,11 @@ def check_step(job: Job) -> Record:
     validations = _expectations(job, months)
     counts = _tie_out(job)
     silent = _gaps(job)
+    drifts = _profile(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
     warnings += gaps.warnings(silent)
+    warnings += map(str, drifts)
     days = {count.business_date for count in counts}
     return {
         "months": months,
@@ -123,6 +131,35 @@ def _gaps(job: Job) -> list[gaps.Gap]:
         gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
     ]
     return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
+
+
+def _profile(job: Job) -> list[drift.Drift]:
+    """The profile of what the run brought and of the dimensions, kept, and how it differs from the runs before."""
+    resources, run_id = job.resources, job.run.run_id
+    read = partial(delta.read, resources.session, resources.storage)
+    tables = {table.name: read(table.path) for table in star.DIMENSIONS}
+    staged = job.recorded("stage")
+    if staged is not None:
+        tables["staged_sales"] = read(staging.SALES, at=staged["sales_version"])
+    if job.recorded("merge") is not None:
+        tables[fact_sales.TABLE.name] = read(fact_sales.TABLE.path).where(
+            F.col("business_month").isin(months_of_run(job.context, run_id))
+            & (F.col("changed_run_id") == run_id)
+        )
+    found = profile.profile(resources.session, run_id, tables)
+    earlier = checked_before(resources.ledger, run_id, most=resources.settings.quality.profile_runs)
+    before = profile.read(resources.session, resources.storage, earlier)
+    profile.write(resources.session, resources.storage, found)
+    drifts = drift.drifted(found, before, drift.load_limits())
+    for each in drifts:
+        log.warning("profile drifted", table=each.table_name, column=each.column_name, what=each.what)
+    return drifts
+
+
+def checked_before(ledger: Ledger, run_id: str, *, most: int) -> list[str]:
+    """The runs before this one that came to the end of their check, the newest of them."""
+    earlier = (each for each in reversed(ledger.run_ids()) if each < run_id)
+    return list(islice((each for each in earlier if ledger.step(each, "check") is not None), most))
 
 
 def _tie_out(job: Job) -> list[HopCount]:

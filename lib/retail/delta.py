@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retail.errors import StorageError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
+# Of the names in SQL, those that Delta has another name for.
+_DELTA_TYPES = {"bigint": "long", "int": "integer"}
 _COMMIT = re.compile(r"/_delta_log/(\d{20})\.json$")
 
 
@@ -70,3 +72,17 @@ def replace(
     else:
         writer = writer.option("overwriteSchema", "true")
     writer.save(storage.engine_path(key))
+
+
+def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
+    """Give the table at `key` more columns, of these names and SQL types, in one commit; they are null in its rows.
+
+    No commit where there are none. An engine's own words would not do: Sail 0.7.2 has no ALTER TABLE, and appends with
+    mergeSchema without merging where a column of the table is not nullable.
+    """
+    from deltalake import Field
+    from deltalake.schema import PrimitiveType
+
+    if columns:
+        fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
+        table(storage, key).alter.add_columns(fields)

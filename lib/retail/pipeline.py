@@ -18,11 +18,12 @@ from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
-from retail.quality import suites
+from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Outcome, Run, Unit, new_run_id
+from retail.star import migration
 from retail.warehouse.publish import require_copy
 
 log = structlog.get_logger()
@@ -92,6 +93,7 @@ def run(
         return Result(None, "success", skipped_units=len(wanted))
     begun = _begun(resources, left, tasks, again=again, name=name)
     run_id = begun.run_id if begun else new
+    migration.require_known(resources.storage)
     with lease.hold(resources.storage, run_id) as held:
         engine = resources.settings.engine
         current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)
@@ -111,7 +113,12 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
     found: list[str] = []
     if "ingest" in tasks:
         found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
-    for judge in (load_row_rules, suites.read_all, lambda: require_copy(resources.settings.sync)):
+    for judge in (
+        load_row_rules,
+        suites.read_all,
+        drift.load_limits,
+        lambda: require_copy(resources.settings.sync),
+    ):
         try:
             judge()
         except ConfigurationError as error:

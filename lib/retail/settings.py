@@ -101,6 +101,8 @@ class QualitySettings(Section):
 
     A store that sold on `gap_share` of the days on which its retailer sold, of the `gap_days` before, is expected to
     sell; no sooner than `gap_history` such days are known.
+
+    A profile is held against those of the `profile_runs` runs before (limits: conf/expectations/profile.toml).
     """
 
     quarantine_share: float = Field(default=0.01, ge=0, le=1)
@@ -108,6 +110,7 @@ class QualitySettings(Section):
     gap_days: int = Field(default=28, ge=1)
     gap_share: float = Field(default=0.9, gt=0, le=1)
     gap_history: int = Field(default=14, ge=1)
+    profile_runs: int = Field(default=14, ge=2)
 
 
 class WarehouseSettings(Section):

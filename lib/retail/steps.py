@@ -13,7 +13,7 @@ from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
 from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
-from retail.star import fact_sales, merge, staging
+from retail.star import fact_sales, merge, migration, staging
 from retail.star import quarantine as refused
 from retail.star.build import build, merged_by, months_of_run
 from retail.warehouse.publish import publish, published_runs
@@ -23,6 +23,7 @@ from retail.warehouse.views import refresh
 
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
+    migration.migrate(job.context, star.TABLES)
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
     in_all = refused.in_words(refused.groups(job.resources.storage))
@@ -86,6 +87,7 @@ def merge_step(job: Job) -> Record:
 def publish_step(job: Job) -> Record:
     """Step 6. What changed in Delta since the last publish goes to PostgreSQL, in one transaction."""
     resources, context = job.resources, job.context
+    migration.migrate(context, star.TABLES)  # PostgreSQL gets new columns now
     prepare(resources.warehouse)
     published = published_runs(resources.warehouse)
     pending = [

@@ -6,4 +6,7 @@ CREATE TABLE IF NOT EXISTS marts.freshness (
 );
 
 COMMENT ON TABLE marts.freshness IS 'As of when each view shows the star';
+COMMENT ON COLUMN marts.freshness.view IS 'The view''s name';
+COMMENT ON COLUMN marts.freshness.refreshed_at IS 'When it was refreshed last';
 COMMENT ON COLUMN marts.freshness.run_id IS 'The newest run that was published by then';
+COMMENT ON COLUMN marts.freshness.rows IS 'Rows it has since';

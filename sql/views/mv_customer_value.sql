@@ -61,6 +61,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_customer_value_key
 ON marts.mv_customer_value (retailer_id, customer_key, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_customer_value IS 'Recency, frequency and monetary value of each known customer; sales without a customer are not in it';
+COMMENT ON COLUMN marts.mv_customer_value.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_customer_value.customer_key IS 'Key in star.dim_customer';
+COMMENT ON COLUMN marts.mv_customer_value.currency IS 'ISO 4217; amounts of two currencies are never added';
+COMMENT ON COLUMN marts.mv_customer_value.customer_id IS 'Pseudonym: HMAC-SHA256 of the retailer''s customer id';
 COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day in the star, from which recency is counted';
 COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of; NULL without a purchase';
 COMMENT ON COLUMN marts.mv_customer_value.frequency IS 'Transactions with at least one completed sale line';

@@ -50,6 +50,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_daily_sales_key
 ON marts.mv_daily_sales (retailer_id, business_date, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_daily_sales IS 'Sales of a retailer on a business day in one currency';
+COMMENT ON COLUMN marts.mv_daily_sales.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_daily_sales.retailer_name IS 'As in the configuration';
+COMMENT ON COLUMN marts.mv_daily_sales.business_date IS 'Day of the sale in the retailer''s time zone';
+COMMENT ON COLUMN marts.mv_daily_sales.currency IS 'ISO 4217; amounts of two currencies are never added';
 COMMENT ON COLUMN marts.mv_daily_sales.fact_rows IS 'All rows of the star on that day, cancelled ones too';
 COMMENT ON COLUMN marts.mv_daily_sales.transactions IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_daily_sales.lines IS 'Completed sale lines';

@@ -50,6 +50,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_monthly_sales_key
 ON marts.mv_monthly_sales (retailer_id, month_start, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_monthly_sales IS 'Sales of a retailer in a calendar month, and the growth over the month before';
+COMMENT ON COLUMN marts.mv_monthly_sales.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_monthly_sales.retailer_name IS 'As in the configuration';
+COMMENT ON COLUMN marts.mv_monthly_sales.currency IS 'ISO 4217; amounts of two currencies are never added';
 COMMENT ON COLUMN marts.mv_monthly_sales.month_start IS 'First day of the month; the newest month may not be over';
 COMMENT ON COLUMN marts.mv_monthly_sales.transactions IS 'Transactions with at least one completed sale line in the month';
 COMMENT ON COLUMN marts.mv_monthly_sales.units IS 'Quantity of completed sale lines';

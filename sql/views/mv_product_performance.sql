@@ -57,6 +57,13 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_product_performance_key
 ON marts.mv_product_performance (retailer_id, product_key, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_product_performance IS 'What a product of a retailer brought in over all time';
+COMMENT ON COLUMN marts.mv_product_performance.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_product_performance.currency IS 'ISO 4217; amounts of two currencies are never added';
+COMMENT ON COLUMN marts.mv_product_performance.product_id IS 'The retailer''s own SKU';
+COMMENT ON COLUMN marts.mv_product_performance.product_name IS 'As the retailer writes it';
+COMMENT ON COLUMN marts.mv_product_performance.brand IS 'NULL where nobody tells';
+COMMENT ON COLUMN marts.mv_product_performance.category IS 'The retailer''s own';
+COMMENT ON COLUMN marts.mv_product_performance.gtin IS 'Global Trade Item Number';
 COMMENT ON COLUMN marts.mv_product_performance.product_key IS '-1 holds the sales whose product is not known';
 COMMENT ON COLUMN marts.mv_product_performance.transactions IS 'Transactions with a completed sale line of it';
 COMMENT ON COLUMN marts.mv_product_performance.units IS 'Quantity of completed sale lines';

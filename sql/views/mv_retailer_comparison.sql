@@ -63,6 +63,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_retailer_comparison_key
 ON marts.mv_retailer_comparison (month_start, retailer_id, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_retailer_comparison IS 'The retailers beside each other, month by month, currency by currency';
+COMMENT ON COLUMN marts.mv_retailer_comparison.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_retailer_comparison.retailer_name IS 'As in the configuration';
+COMMENT ON COLUMN marts.mv_retailer_comparison.currency IS 'ISO 4217; amounts of two currencies are never added';
 COMMENT ON COLUMN marts.mv_retailer_comparison.month_start IS 'First day of the month; the newest month may not be over';
 COMMENT ON COLUMN marts.mv_retailer_comparison.transactions IS 'Transactions with at least one completed sale line in the month';
 COMMENT ON COLUMN marts.mv_retailer_comparison.sales_amount IS 'Completed sales after discount, without tax';

@@ -56,6 +56,13 @@ CREATE UNIQUE INDEX IF NOT EXISTS mv_store_performance_key
 ON marts.mv_store_performance (retailer_id, store_key, currency);
 
 COMMENT ON MATERIALIZED VIEW marts.mv_store_performance IS 'What a store, fulfilment node or marketplace brought in over all time';
+COMMENT ON COLUMN marts.mv_store_performance.retailer_id IS 'As in the configuration: retailer_1';
+COMMENT ON COLUMN marts.mv_store_performance.currency IS 'ISO 4217; amounts of two currencies are never added';
+COMMENT ON COLUMN marts.mv_store_performance.store_id IS 'The retailer''s own id';
+COMMENT ON COLUMN marts.mv_store_performance.store_name IS 'As the retailer writes it';
+COMMENT ON COLUMN marts.mv_store_performance.store_city IS 'NULL where the retailer does not tell';
+COMMENT ON COLUMN marts.mv_store_performance.store_region IS 'As the retailer writes it';
+COMMENT ON COLUMN marts.mv_store_performance.store_country IS 'As the retailer writes it';
 COMMENT ON COLUMN marts.mv_store_performance.store_key IS '-1 holds the sales whose store is not known';
 COMMENT ON COLUMN marts.mv_store_performance.transactions IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_store_performance.units IS 'Quantity of completed sale lines';

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 Values = dict[str, Any]
@@ -31,7 +32,10 @@ _TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
 
 
 def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
-    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line."""
+    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line.
+
+    The critical rule is not among them: a run with such a line stops before the star.
+    """
     try:
         raw = json.loads(text)
     except ValueError:
@@ -44,33 +48,47 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
     return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]
 
 
+def warnings(values: Values) -> list[str]:
+    """What is strange about a line and no reason to refuse it."""
+    return [reason for reason, holds in _WARNINGS if values and holds(values)]
+
+
 def content_values(values: Values) -> Sequence[object]:
     return [values[name] for name in _CONTENT]
 
 
 def _typed(name: str, text: str | None) -> object:
-    if text is None:
+    return None if text is None else _READ.get(name, str)(text)
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
         return None
-    if name in _TIMES:
-        return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
-    if name == "business_date":
-        try:
-            return date.fromisoformat(text) if len(text) == 10 else None
-        except ValueError:
-            return None
-    if name in _DECIMAL_3:
-        return _decimal(text, places=3)
-    if name in _DECIMAL_4:
-        return _decimal(text, places=4)
-    if name == "mapping_version":
-        return int(text) if text.isdecimal() else None
-    return text
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 def _decimal(text: str, *, places: int) -> Decimal | None:
     if not re.fullmatch(rf"-?\d{{1,{15 - places}}}([.]\d{{1,{places}}})?", text):
         return None
     return Decimal(text).quantize(Decimal(1).scaleb(-places))
+
+
+_READ: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(_TIMES, _time),
+    **dict.fromkeys(_DECIMAL_3, partial(_decimal, places=3)),
+    **dict.fromkeys(_DECIMAL_4, partial(_decimal, places=4)),
+    "business_date": _date,
+    "mapping_version": _whole,
+}
 
 
 def _below(value: Decimal | None, limit: int = 0) -> bool:
@@ -114,4 +132,23 @@ _RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
         lambda v: v["business_date"] is not None and not 1990 <= v["business_date"].year <= 2099,
     ),
     ("business_date is not the date of sold_at", _strays),
+)
+
+
+def _sold(values: Values) -> bool:
+    return (values["record_type"], values["status"]) == ("sale", "completed")
+
+
+def _off(values: Values) -> bool:
+    quantity, price, total = values["quantity"], values["unit_price"], values["total_amount"]
+    if None in (quantity, price, total):
+        return False
+    difference = quantity * price - (values["discount_amount"] or 0) - total
+    return bool(abs(difference) > Decimal("0.01") * (1 + abs(quantity)))
+
+
+_WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
+    ("a sale of nothing", lambda v: _sold(v) and v["quantity"] == 0),
+    ("goods for nothing", lambda v: _sold(v) and _above(v["quantity"]) and v["total_amount"] == 0),
+    ("quantity times unit_price less discount_amount is not total_amount", _off),
 )

@@ -1,7 +1,7 @@
 """What the star must hold after any runs: plain dictionaries and Decimals, no DataFrame.
 
-Written from docs/DATA_MODEL.md and decisions 0002 and 0007, and importing nothing of `retail.star`. A run is given to the
-model as the raw lines of its units; it answers with the actions and the figures that the run must report.
+Written from docs/DATA_MODEL.md and decisions 0002 and 0007, and importing nothing of `retail.star`. A run is given to
+the model as the raw lines of its units; it answers with the actions and the figures that the run must report.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.oracle.lines import Values, content_values, parsed
+from tests.oracle.lines import Values, content_values, parsed, warnings
 from tests.oracle.xxhash64 import spark_hash
 from tests.star.nrf_calendar import MONTH_STARTS
 
@@ -125,7 +125,7 @@ class Model:
                     )
                 else:
                     good.append(values)
-                for hop in ("read", *(["quarantined"] if reasons else [])):
+                for hop in ("read", *(["quarantined", "in_quarantine"] if reasons else [])):
                     _add(figures, hop, retailer, values)
         staged: dict[Key, Version] = {}
         for values in good:
@@ -262,7 +262,7 @@ def _month_of(day: date) -> Iterable[date]:
 def _day(day: date) -> Version:
     iso = day.isocalendar()
     starts = [(start, year, n) for year, months in MONTH_STARTS.items() for n, start in enumerate(months, 1)]
-    start, year, month = starts[bisect_right(starts, (day, 9999, 99)) - 1]
+    _, year, month = starts[bisect_right(starts, (day, 9999, 99)) - 1]
     week = (day - MONTH_STARTS[year][0]).days // 7
     week_start = MONTH_STARTS[year][0] + timedelta(weeks=week)
     attributes = {
@@ -283,6 +283,7 @@ def _refused(values: Values, reasons: Sequence[str], text: str, retailer: str, d
     )  # fmt: skip
     return {
         "from_retailer": retailer, "logical_date": day, "reasons": "; ".join(reasons), "value": text,
+        "severity": "error", "warnings": "; ".join(warnings(values)),
         **{name: values.get(name) for name in shown},
     }  # fmt: skip
 

@@ -1,9 +1,9 @@
 """The Sundays on which the twelve months of each retail year begin, as literal dates.
 
 Source: National Retail Federation, "4-5-4 Calendar" (nrf.com/resources/4-5-4-calendar): years of 53 weeks are 2000,
-2006, 2012, 2017 and 2023 (fiscal 2023 ended on 3 February 2024). The dates are each year's first Sunday and what follows from
-the months' 4, 5 and 4 weeks, written out without lib/retail. 2017 and 2023 are as they were, not restated (begun a week
-later) to stand beside the year after. Month 1 is February.
+2006, 2012, 2017 and 2023 (fiscal 2023 ended on 3 February 2024). The dates are each year's first Sunday and what
+follows from the months' 4, 5 and 4 weeks, written out without lib/retail. 2017 and 2023 are as they were, not restated
+(begun a week later) to stand beside the year after. Month 1 is February.
 """
 
 from __future__ import annotations

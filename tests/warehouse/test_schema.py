@@ -171,3 +171,15 @@ def owner_of_a_database(server: Warehouse, name: str, roles: str) -> Warehouse:
         connection.cursor().execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' {roles}")
         connection.cursor().execute(f"CREATE DATABASE {name} OWNER {name}")
     return replace(server, user=name, password=Secret("x"), database=name)
+
+
+def test_every_table_view_and_column_says_what_it_is(query: Query) -> None:
+    uncommented = query("""
+        SELECT n.nspname || '.' || c.relname || coalesce('.' || a.attname, '')
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE n.nspname IN ('star', 'marts', 'ops') AND c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
+            AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)
+    """)
+    assert uncommented == []

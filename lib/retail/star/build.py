@@ -20,6 +20,7 @@ from retail.star import (
     dim_store,
     fact_sales,
     merge,
+    migration,
     staging,
 )
 from retail.star.table import Table
@@ -133,7 +134,7 @@ def _merge_once(
     merge.create(context, table)
     rows = derive()
     recorded = context.ledger.step(context.run_id, _plan_step(table))
-    if recorded is None:
+    if recorded is None or migration.begun_on(context.storage, table, recorded["version"]):
         plan = merge.plan(context, table, rows)
         counts = _count(context, table, rows, plan)
         recorded = {

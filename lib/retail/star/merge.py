@@ -99,6 +99,13 @@ def totals(
     return _sum_money(fact.select(F.lit("delta").alias("hop"), *_MONEY_GROUP, "total_amount"))
 
 
+def months_held(context: Context, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
+    """The partitions in which the keys of `rows` lie now. Of all of the table, this reads the key alone."""
+    target = delta.read(context.session, context.storage, table.path, at=version)
+    held = target.select(table.key, str(table.partition))
+    return held.join(rows.select(table.key), table.key, "left_semi").select(str(table.partition))
+
+
 def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
     """Merge `rows` as planned, in one commit; gives the table's version after it."""
     if planned.changes == 0:
@@ -117,9 +124,7 @@ def _partitions(context: Context, table: Table, rows: DataFrame, version: int) -
     """Those that `rows` belong to, and those that hold their keys now: a corrected date moves a row."""
     if table.partition is None:
         return []
-    target = delta.read(context.session, context.storage, table.path, at=version)
-    held = target.select(table.key, table.partition).join(rows.select(table.key), table.key, "left_semi")
-    both = rows.select(table.partition).union(held.select(table.partition)).distinct()
+    both = rows.select(table.partition).union(months_held(context, table, rows, version=version)).distinct()
     return sorted(str(row[0]) for row in both.collect())
 
 

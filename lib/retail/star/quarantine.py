@@ -79,7 +79,17 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
     chosen = " OR ".join(
         f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
     )
+    _widen(context, bad)
     delta.replace(bad, context.storage, PATH, where=chosen)
+
+
+def _widen(context: Context, bad: DataFrame) -> None:
+    """Give the table of older code the columns that rows have now: replacing rows of it adds none."""
+    if delta.version(context.storage, PATH) is not None:
+        there = delta.read(context.session, context.storage, PATH).columns
+        delta.add_columns(
+            context.storage, PATH, {name: kind for name, kind in bad.dtypes if name not in there}
+        )
 
 
 def kept(storage: Storage, run_id: str) -> list[HopCount]:

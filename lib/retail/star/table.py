@@ -15,7 +15,7 @@ Transform = Callable[[DataFrame], DataFrame]
 UNKNOWN_KEY: Final = -1
 UNKNOWN_TEXT: Final = "unknown"
 # As many contents as a hash tells apart; the bits above hold the mapping's version, up to 2,047.
-_CONTENT: Final = 2**52
+CONTENTS: Final = 2**52
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,14 @@ class Table:
         return f"{self.schema}{updated}, content_hash bigint, changed_run_id string"
 
     @cached_property
+    def types(self) -> dict[str, str]:
+        """Every column of the Delta table with its type."""
+        named = (part.split(maxsplit=1) for part in self.full_schema.split(", "))
+        return {name: kind for name, kind in named}
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
-        return tuple(part.split()[0] for part in self.full_schema.split(", "))
+        return tuple(self.types)
 
 
 def surrogate_key(*natural_key: str) -> Column:
@@ -88,10 +94,10 @@ def content_hash(*columns: str, mapped_by: str | None = None) -> Column:
     """
     # xxhash64 passes nulls over: without them a value that moves from one column to the next would be no change.
     nulls = F.concat(*(F.when(F.col(name).isNull(), "0").otherwise("1") for name in columns))
-    content = F.xxhash64(*columns, nulls).bitwiseAND(F.lit(_CONTENT - 1))
+    content = F.xxhash64(*columns, nulls).bitwiseAND(F.lit(CONTENTS - 1))
     if mapped_by is None:
         return content
-    return F.coalesce(F.col(mapped_by), F.lit(0)).cast("bigint") * F.lit(_CONTENT) + content
+    return F.coalesce(F.col(mapped_by), F.lit(0)).cast("bigint") * F.lit(CONTENTS) + content
 
 
 def newest_per(*keys: str) -> Transform:

@@ -1,0 +1,135 @@
+"""Writes the tables of docs/DATA_MODEL.md from the code's own schema: make data-model. --check only compares."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from retail import star
+from retail.records import TYPES
+from retail.settings import home
+from retail.star import fact_sales, quarantine
+from retail.star.table import Table
+
+DOCUMENT = Path(__file__).with_name("DATA_MODEL.md")
+BEGIN, END = "<!-- from the code: make data-model -->", "<!-- end of what is from the code -->"
+
+# Columns that Delta alone has.
+OF_DELTA = {
+    "updated_at": "Time of the newest line or description that told of the row: an older one never changes it",
+    "content_hash": "52 bits of the content's hash, below the mapping's version: tells whether a row differs",
+    "business_month": "YYYY-MM of business_date; the partition",
+}
+
+OF_QUARANTINE = {
+    "logical_date": "The day whose raw file holds the line",
+    "from_retailer": "The folder that it lies in",
+    "reasons": "Every rule that it breaks, joined by `; `",
+    "severity": "The gravest of them: `error`, or `critical`, which stops the run",
+    "warnings": "What else was noticed, without refusing it",
+    "value": "The raw line, as it stands in the file",
+    "run_id": "The run that staged it last",
+}
+
+_TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+\.\w+) \((.*?)\n\)", re.DOTALL)
+_TYPE = r"(?:bigint|text|integer|date|timestamptz|numeric|boolean|jsonb)(?:\(\d+, \d+\))?"
+_COLUMN = re.compile(rf"^    ([a-z_]+) ({_TYPE})", re.MULTILINE)
+_COMMENT = re.compile(r"COMMENT ON (?:TABLE|COLUMN) (\S+) IS '((?:[^']|'')*)';")
+
+
+def generated() -> str:
+    """The diagram, and a table of columns for each table of Delta and PostgreSQL."""
+    files = sorted((home() / "sql" / "star").glob("*.sql"))
+    ddl = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    columns = {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(ddl)}
+    comments = {name: text.replace("''", "'") for name, text in _COMMENT.findall(ddl)}
+    parts = [_diagram()]
+    parts += [
+        _columns(table, columns[f"star.{table.name}"], comments)
+        for table in (fact_sales.TABLE, *star.DIMENSIONS)
+    ]
+    parts.append(_quarantine())
+    parts += [
+        _only_postgresql(name, columns[name], comments) for name in columns if not name.startswith("star.")
+    ]
+    return "\n\n".join(parts)
+
+
+def _diagram() -> str:
+    lines = ["```mermaid", "erDiagram"]
+    for table in star.DIMENSIONS:
+        lines.append(f"    {table.name} ||--o{{ fact_sales : {table.key}")
+    for table in (*star.DIMENSIONS, fact_sales.TABLE):
+        keys = {each.key for each in star.DIMENSIONS}
+        lines.append(f"    {table.name} {{")
+        for name, kind in _own(table):
+            mark = " PK" if name == table.key else " FK" if name in keys else ""
+            mark += ' "natural key"' if name in table.natural_key else ""
+            lines.append(f"        {re.sub(r'[(),]+', '_', kind).strip('_')} {name}{mark}")
+        lines.append("    }")
+    return "\n".join([*lines, "```"])
+
+
+def _own(table: Table) -> list[tuple[str, str]]:
+    return [(part.split()[0], part.split()[1]) for part in table.schema.split(", ")]
+
+
+def _columns(table: Table, in_postgresql: dict[str, str], comments: dict[str, str]) -> str:
+    name = f"star.{table.name}"
+    delta = dict((part.split()[0], part.split()[1]) for part in table.full_schema.split(", "))
+    rows = [
+        f"| `{column}` | {kind} | {in_postgresql.get(column, '–')} | "
+        f"{_cell(comments.get(f'{name}.{column}', OF_DELTA.get(column, '')))} |"
+        for column, kind in delta.items()
+    ]
+    grain = f"{comments[name]}. Natural key: {', '.join(table.natural_key)}."
+    return "\n".join(
+        [f"### {table.name}", "", grain, "", "| column | Delta | PostgreSQL | |", "|---|---|---|---|", *rows]
+    )
+
+
+def _quarantine() -> str:
+    rows = [
+        f"| `{column}` | {TYPES.get(column, 'date' if column == 'logical_date' else 'string')} | "
+        f"{_cell(OF_QUARANTINE.get(column, 'As read, where it could be'))} |"
+        for column in quarantine.COLUMNS
+    ]
+    return "\n".join(
+        [
+            "### quarantine",
+            "",
+            "One row a refused line. In Delta only.",
+            "",
+            "| column | Delta | |",
+            "|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _only_postgresql(name: str, columns: dict[str, str], comments: dict[str, str]) -> str:
+    rows = [
+        f"| `{column}` | {kind} | {_cell(comments[f'{name}.{column}'])} |" for column, kind in columns.items()
+    ]
+    return "\n".join(
+        [f"### {name}", "", f"{comments[name]}.", "", "| column | PostgreSQL | |", "|---|---|---|", *rows]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def document() -> str:
+    """The document with what is generated in its place."""
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{generated()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    if "--check" not in sys.argv:
+        DOCUMENT.write_text(document(), encoding="utf-8")
+    elif document() != DOCUMENT.read_text(encoding="utf-8"):
+        sys.exit("docs/DATA_MODEL.md is not what the code says; `make data-model` writes it anew")
