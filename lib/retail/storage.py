@@ -152,7 +152,6 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError
 
         self._settings = settings
-        self._session = boto3.Session()
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -162,6 +161,7 @@ class S3Storage:
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
         try:
+            self._session = boto3.Session()
             self._client: S3Client = self._session.client(
                 "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
             )
