@@ -7,12 +7,14 @@ Ends with 1 at the first history whose star is not the model's, shrunk and print
 from __future__ import annotations
 
 import argparse
+import logging
 import secrets
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pyspark.sql import SparkSession
 
@@ -31,6 +33,7 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=25, help="histories a seed")
     parser.add_argument("--no-shrink", action="store_true", help="stop at the first failure as it is")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     started, played = time.monotonic(), 0
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from shutil import copytree
 
 import pytest
+from pyspark.sql import SparkSession
 
+from retail import star, steps
 from retail.errors import WarehouseError
+from retail.job import Job
 from retail.settings import home
+from retail.star import fact_sales
 from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
+from tests.oracle.histories import Run
+from tests.oracle.playing import Lake, Silence, settings_of
+from tests.star.conftest import record
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import line
 
@@ -95,3 +104,27 @@ def test_every_table_of_our_ddl_is_read_column_by_column(warehouse: Warehouse, q
         )
     )
     assert declared == there
+
+
+@pytest.fixture
+def merged(session: SparkSession, engine: str, tmp_path: Path, warehouse: Warehouse) -> Job:
+    """A run that has merged one sale, and has published nothing yet."""
+    lake = Lake(session, settings_of(engine, tmp_path / "lake"))
+    lake.resources.__dict__["warehouse"] = warehouse
+    unit = ("retailer_1", date(2017, 1, 5))
+    lake.land(unit, [record().to_line()])
+    lake.play(Run(landed=(), units=(unit,)), "run-1")
+    return Job(lake.resources, lake.resources.ledger.run("run-1"), Silence())
+
+
+@pytest.mark.parametrize("engine", ["sail"], indirect=True, scope="session")
+def test_a_star_that_was_merged_before_it_gained_a_column_is_published_after(
+    merged: Job, query: Query, gain: Gain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = replace(fact_sales.TABLE, schema=fact_sales.TABLE.schema + ", sales_channel string")
+    monkeypatch.setattr(fact_sales, "TABLE", newer)
+    monkeypatch.setattr(star, "TABLES", (*star.DIMENSIONS, newer))
+    gain("20_fact_sales.sql", "    sales_channel text,", "    changed_run_id text NOT NULL,")
+
+    assert steps.publish_step(merged)["sent"]["fact_sales"] == 1
+    assert query("SELECT transaction_id, sales_channel FROM star.fact_sales") == [("t1", None)]
