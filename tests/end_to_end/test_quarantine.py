@@ -89,3 +89,24 @@ def test_a_field_that_no_answer_had_before_is_told_once(install: Install) -> Non
         assert ("1 fields of the answers are new" in ended.stdout) == told, ended.stdout + ended.stderr
         (record,) = made.folder.glob(f"lake/ops/runs/*-{run_id}/steps/extract.json")
         assert json.loads(record.read_text())["warnings"] == [new] * told
+
+
+def test_what_the_mapping_spoilt_is_landed_anew_from_the_payloads(
+    install: Install, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("landed_anew")
+    assert made.retail("ingest", "--date", str(DAY)).returncode == 0
+    raw = made.folder / "lake/raw/retailer_1/year=2017/month=01/day=01/sales_data.json"
+    first, second, *others = raw.read_text().splitlines()
+    spoilt = json.dumps({**json.loads(first), "total_amount": "1,50"})
+    raw.write_text("\n".join([spoilt, second[:100], *others]) + "\n")
+    for task in ("transform", "check", "refresh"):
+        assert made.retail(task, "--date", str(DAY)).returncode == 0
+    assert made.delta_figures() != truth([DAY])
+
+    still = made.retail("quarantine", "replay")
+    assert still.returncode == 0, still.stdout + still.stderr
+    assert "; still: 2 rows" in still.stdout
+    anew = made.retail("quarantine", "replay", "--land")
+    assert "; still: 0 rows" in anew.stdout, anew.stdout + anew.stderr
+    assert made.delta_figures() == made.postgresql_figures() == truth([DAY])
