@@ -22,12 +22,12 @@ TOO_STRICT = '\n[[rule]]\nreason = "too dear"\nwhen = "total_amount > 8"\n'
 Install = Callable[[str], Installation]
 
 
-def strict_home(folder: Path) -> dict[str, str]:
+def strict_home(folder: Path, severity: str = "error") -> dict[str, str]:
     """The environment of a command with a row rule that refuses good lines."""
     for each in ("conf", "sql"):
         shutil.copytree(home() / each, folder / each)
     with (folder / "conf/expectations/row_rules.toml").open("a") as rules:
-        rules.write(TOO_STRICT)
+        rules.write(f'{TOO_STRICT}severity = "{severity}"\n')
     return {"RETAIL_HOME": str(folder)}
 
 
@@ -89,3 +89,29 @@ def test_a_field_that_no_answer_had_before_is_told_once(install: Install) -> Non
         assert ("1 fields of the answers are new" in ended.stdout) == told, ended.stdout + ended.stderr
         (record,) = made.folder.glob(f"lake/ops/runs/*-{run_id}/steps/extract.json")
         assert json.loads(record.read_text())["warnings"] == [new] * told
+
+
+def test_what_the_mapping_spoilt_is_landed_anew_from_the_payloads(
+    install: Install, tmp_path: Path, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("landed_anew")
+    assert made.retail("ingest", "--date", str(DAY)).returncode == 0
+    raw = made.folder / "lake/raw/retailer_1/year=2017/month=01/day=01/sales_data.json"
+    first, second, *others = raw.read_text().splitlines()
+    spoilt = json.dumps({**json.loads(first), "total_amount": "1,50"})
+    raw.write_text("\n".join([spoilt, second[:100], *others]) + "\n")
+    critical = strict_home(tmp_path, "critical") | {"RETAIL_QUALITY__QUARANTINE_SHARE": "1"}
+    stopped = made.retail("transform", "--date", str(DAY), **critical)
+    assert stopped.returncode == 4
+    assert "lines break a critical rule" in stopped.stderr
+    assert not (made.folder / "lake/star").exists()
+    for task in ("transform", "check", "refresh"):
+        assert made.retail(task, "--date", str(DAY)).returncode == 0
+    assert made.delta_figures() != truth([DAY])
+
+    still = made.retail("quarantine", "replay")
+    assert still.returncode == 0, still.stdout + still.stderr
+    assert "; still: 2 rows" in still.stdout
+    anew = made.retail("quarantine", "replay", "--land")
+    assert "; still: 0 rows" in anew.stdout, anew.stdout + anew.stderr
+    assert made.delta_figures() == made.postgresql_figures() == truth([DAY])
