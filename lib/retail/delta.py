@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
-_COMMIT = re.compile(r"/_delta_log/(\d{20})\.json$")
+# A checkpoint tells of its version too, where the commit itself is past its days.
+_COMMIT = re.compile(r"/_delta_log/(\d{20})\.(?:json|checkpoint\.parquet)$")
 
 
 def version(storage: Storage, key: str) -> int | None:
