@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import structlog
+from rich.console import Console
+from rich.table import Table
 
 from retail import delta
 from retail.errors import StorageError
@@ -146,6 +148,7 @@ def _rewrite(
                 rewrites.give_up(storage, table, version)
         opened.update_incremental()
         opened.create_checkpoint()
+        delta.forget_last_checkpoint(storage, table)
     except (DeltaError, OSError) as error:
         raise StorageError(
             f"{storage.url}/{table} could not be compacted: {_without_secrets(error, storage)}",
@@ -236,3 +239,29 @@ def _without_secrets(error: Exception, storage: Storage) -> str:
 
 def _fields(done: Maintained) -> dict[str, object]:
     return {name: getattr(done, name) for name in done.__dataclass_fields__}
+
+
+def show(out: Console, done: Iterable[Maintained], settings: MaintainSettings, *, dry_run: bool) -> None:
+    """Print what was done to each table, or would be."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ("files", "small", "after", "deleted", "MiB freed", "log entries deleted", "versions kept")
+    shown.add_column("table", no_wrap=True)
+    for heading in headings:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for each in done:
+        after = "" if each.files_after is None else f"{each.files_after:,}"
+        counts = (each.files_before, each.to_compact)
+        told = (
+            each.deleted,
+            f"{each.freed_bytes / 2**20:,.1f}",
+            each.log_entries_deleted,
+            each.versions_kept,
+        )
+        shown.add_row(each.table, *map(str, counts), after, *map(str, told))
+    out.print(shown)
+    tense = "would be deleted" if dry_run else "was deleted"
+    out.print(
+        f"\nWhat no version of the last {settings.retention_days} days has {tense} (maintain.retention_days)."
+        + (" Nothing was changed: this was a dry run." if dry_run else ""),
+        markup=False,
+    )
