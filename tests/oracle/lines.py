@@ -32,7 +32,10 @@ _TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
 
 
 def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
-    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line."""
+    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line.
+
+    The critical rule is not among them: a run with such a line stops before the star.
+    """
     try:
         raw = json.loads(text)
     except ValueError:
@@ -43,6 +46,11 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
     if values["retailer_id"] not in (None, retailer):
         reasons.append("retailer_id is not the folder's")
     return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]
+
+
+def warnings(values: Values) -> list[str]:
+    """What is strange about a line and no reason to refuse it."""
+    return [reason for reason, holds in _WARNINGS if values and holds(values)]
 
 
 def content_values(values: Values) -> Sequence[object]:
@@ -124,4 +132,23 @@ _RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
         lambda v: v["business_date"] is not None and not 1990 <= v["business_date"].year <= 2099,
     ),
     ("business_date is not the date of sold_at", _strays),
+)
+
+
+def _sold(values: Values) -> bool:
+    return (values["record_type"], values["status"]) == ("sale", "completed")
+
+
+def _off(values: Values) -> bool:
+    quantity, price, total = values["quantity"], values["unit_price"], values["total_amount"]
+    if None in (quantity, price, total):
+        return False
+    difference = quantity * price - (values["discount_amount"] or 0) - total
+    return bool(abs(difference) > Decimal("0.01") * (1 + abs(quantity)))
+
+
+_WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
+    ("a sale of nothing", lambda v: _sold(v) and v["quantity"] == 0),
+    ("goods for nothing", lambda v: _sold(v) and _above(v["quantity"]) and v["total_amount"] == 0),
+    ("quantity times unit_price less discount_amount is not total_amount", _off),
 )

@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.oracle.lines import Values, content_values, parsed
+from tests.oracle.lines import Values, content_values, parsed, warnings
 from tests.oracle.xxhash64 import spark_hash
 from tests.star.nrf_calendar import MONTH_STARTS
 
@@ -125,7 +125,7 @@ class Model:
                     )
                 else:
                     good.append(values)
-                for hop in ("read", *(["quarantined"] if reasons else [])):
+                for hop in ("read", *(["quarantined", "in_quarantine"] if reasons else [])):
                     _add(figures, hop, retailer, values)
         staged: dict[Key, Version] = {}
         for values in good:
@@ -283,6 +283,7 @@ def _refused(values: Values, reasons: Sequence[str], text: str, retailer: str, d
     )  # fmt: skip
     return {
         "from_retailer": retailer, "logical_date": day, "reasons": "; ".join(reasons), "value": text,
+        "severity": "error", "warnings": "; ".join(warnings(values)),
         **{name: values.get(name) for name in shown},
     }  # fmt: skip
 

@@ -60,7 +60,7 @@ def _play(session: SparkSession, chosen: int, *, histories_a_seed: int, shrink: 
     @seed(chosen)
     @settings(
         deadline=None, database=None, suppress_health_check=list(HealthCheck), max_examples=histories_a_seed,
-        phases=phases,
+        phases=phases, report_multiple_bugs=False,
     )  # fmt: skip
     @given(history=histories())
     def each(history: History) -> None:

@@ -21,7 +21,11 @@ ON_SPARK = pytest.mark.parametrize(
 )
 # No database: what is tried depends on the seed alone.
 _OF_HISTORIES = settings(
-    deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=False
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    report_multiple_bugs=False,
 )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retail.star.retail_calendar import retail_day, retail_year_start
+from tests.star.nrf_calendar import END, MONTH_STARTS, WEEKS_53
 
 # NRF's 4-5-4 calendars: the Sunday each begins on. 2012, 2017 and 2023 have 53 weeks.
 STARTS = (
@@ -46,3 +48,43 @@ def test_each_day_lies_in_its_week_and_the_next_day_comes_after_it(day: date) ->
     assert (here.year, here.week) <= (after.year, after.week)
     assert 1 <= here.month <= 12
     assert 1 <= here.week <= 53
+
+
+def test_every_day_of_2017_to_2027_is_where_nrf_s_calendar_has_it() -> None:
+    years = {year: months for year, months in MONTH_STARTS.items() if year >= 2017}
+    assert sum(map(len, years.values())) == 132
+    starts = [(start, year, month) for year, months in years.items() for month, start in enumerate(months, 1)]
+    ends = [start for start, *_ in starts[1:]] + [END]
+    for (start, year, month), end in zip(starts, ends, strict=True):
+        assert start.weekday() == 6
+        for day in (start + timedelta(days=n) for n in range((end - start).days)):
+            found = retail_day(day)
+            sunday = day - timedelta(days=(day.weekday() + 1) % 7)
+            assert (found.year, found.month, found.quarter) == (year, month, (month + 2) // 3), day
+            assert found.week == (sunday - years[year][0]).days // 7 + 1
+            assert (found.week_start, found.week_end) == (sunday, sunday + timedelta(days=6))
+
+
+def test_the_months_of_nrf_s_table_have_4_5_and_4_weeks_but_for_month_12_of_a_year_of_53() -> None:
+    flat = [start for months in MONTH_STARTS.values() for start in months] + [END]
+    weeks = [(after - start).days // 7 for start, after in pairwise(flat)]
+    for number, year in enumerate(MONTH_STARTS):
+        last = 5 if year in WEEKS_53 else 4
+        assert weeks[number * 12 : number * 12 + 12] == [4, 5, 4, 4, 5, 4, 4, 5, 4, 4, 5, last]
+
+
+def test_years_of_53_weeks_by_the_rule_of_the_saturday_nearest_the_end_of_january() -> None:
+    lengths = {
+        year: (retail_year_start(year + 1) - retail_year_start(year)).days for year in range(2000, 2036)
+    }
+    assert set(lengths.values()) == {364, 371}
+    # NRF names the years to 2023; 2028 and 2034 follow from the rule.
+    assert [year for year, days in lengths.items() if days == 371] == [
+        2000,
+        2006,
+        2012,
+        2017,
+        2023,
+        2028,
+        2034,
+    ]

@@ -8,11 +8,12 @@ from decimal import Decimal
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
-from retail.records import SalesRecord
-from retail.star.staging import good, judge, newest_version, parse, with_keys
+from retail.records import RowRule, SalesRecord
+from retail.star.judging import judge
+from retail.star.staging import good, newest_version, parse, with_keys
 from tests.star.conftest import DAY, record
 
-RULES = {"negative quantity on a sale": "record_type = 'sale' AND quantity < 0"}
+RULES = [RowRule(reason="negative quantity on a sale", when="record_type = 'sale' AND quantity < 0")]
 
 
 def raw(session: SparkSession, *lines: SalesRecord | str) -> DataFrame:
@@ -56,7 +57,7 @@ def test_what_no_rule_refused_goes_on_without_its_raw_line(session: SparkSession
 
 
 def test_the_date_key_and_month_follow_the_business_date(session: SparkSession) -> None:
-    lines = raw(session, record(business_date="2017-01-05")).transform(parse).transform(judge({}))
+    lines = raw(session, record(business_date="2017-01-05")).transform(parse).transform(judge([]))
     row = lines.transform(with_keys).collect()[0]
     assert (row.date_key, row.business_month, row.business_date) == (20170105, "2017-01", date(2017, 1, 5))
 
@@ -64,7 +65,7 @@ def test_the_date_key_and_month_follow_the_business_date(session: SparkSession) 
 def test_where_a_line_was_read_from_is_no_content(session: SparkSession) -> None:
     lines = raw(session, record(), record(source_ref="elsewhere#/0"), record(tax_amount="1"))
     hashes = [
-        row.content_hash for row in lines.transform(parse).transform(judge({})).transform(with_keys).collect()
+        row.content_hash for row in lines.transform(parse).transform(judge([])).transform(with_keys).collect()
     ]
     assert hashes[0] == hashes[1] != hashes[2]
 

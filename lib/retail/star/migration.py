@@ -62,7 +62,7 @@ def migrate(context: Context, tables: Iterable[Table]) -> None:
         lacking = _lacking(context, table)
         if lacking:
             _begin(context, form, table)
-            delta.add_columns(context.session, context.storage, table.path, lacking)
+            delta.add_columns(context.storage, table.path, lacking)
             log.info("columns added", table=table.name, columns=lacking)
 
 

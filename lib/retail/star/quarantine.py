@@ -84,13 +84,12 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
 
 
 def _widen(context: Context, bad: DataFrame) -> None:
-    """Give the quarantine of older code the columns that rows have now: replacing rows of it adds none."""
-    if delta.version(context.storage, PATH) is None:
-        return
-    there = delta.read(context.session, context.storage, PATH).columns
-    lacking = {name: kind for name, kind in bad.dtypes if name not in there}
-    if lacking:
-        delta.add_columns(context.session, context.storage, PATH, lacking)
+    """Give the table of older code the columns that rows have now: replacing rows of it adds none."""
+    if delta.version(context.storage, PATH) is not None:
+        there = delta.read(context.session, context.storage, PATH).columns
+        delta.add_columns(
+            context.storage, PATH, {name: kind for name, kind in bad.dtypes if name not in there}
+        )
 
 
 def kept(storage: Storage, run_id: str) -> list[HopCount]:
