@@ -77,6 +77,7 @@ def _check_in_the_lake(job: Job) -> dict[str, float]:
     parts: dict[str, Callable[[], object]] = {
         "suites": lambda: checking._expectations(job, months),
         "gaps": lambda: checking._gaps(job),
+        "profile": lambda: checking._profile(job),
         "totals": lambda: merge.totals(job.context, fact_sales.TABLE, None, at=at),
     }
     seconds = {}

@@ -82,12 +82,14 @@ def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]
     keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
     days = _days(job, fact)
     frames = tables | {
-        fact_sales.TABLE.name: with_orphans(judged, keys),
+        fact_sales.TABLE.name: judged,
+        "fact_keys": with_orphans(judged, keys),
         "daily_sales": daily.frame(job.resources.session, days),
     }
     # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
     named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
-        fact_sales.TABLE.name: fact_sales.TABLE.natural_key,
+        fact_sales.TABLE.name: (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
+        "fact_keys": (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
         "daily_sales": ("retailer_id", "business_date", "currency"),
     }
     validations = [

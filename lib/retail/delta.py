@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from retail.errors import StorageError
+from retail.errors import ObjectNotFoundError, StorageError
 from retail.storage import Storage
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 # Of the names in SQL, those that Delta has another name for.
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}
-_COMMIT = re.compile(r"/_delta_log/(\d{20})\.json$")
+# A checkpoint tells of its version too, where the commit itself is past its days.
+_COMMIT = re.compile(r"/_delta_log/(\d{20})\.(?:json|checkpoint\.parquet)$")
 
 
 def version(storage: Storage, key: str) -> int | None:
@@ -38,6 +40,7 @@ def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = 
     """The table at `key`, at version `at` (default: the newest)."""
     reader = session.read.format("delta")
     if at is not None:
+        _let_older_versions_be_read(storage, key, at)
         reader = reader.option("versionAsOf", at)
     return reader.load(storage.engine_path(key))
 
@@ -47,6 +50,23 @@ def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
     from deltalake import DeltaTable
 
     return DeltaTable(storage.delta_url(key), version=at, storage_options=storage.delta_options())
+
+
+def forget_last_checkpoint(storage: Storage, key: str) -> None:
+    """Remove the hint which checkpoint is the newest, that a reader of the log may do without.
+
+    With it Sail 0.7.2 refuses every version between two checkpoints (docs/decisions/0014-time-travel.md).
+    """
+    storage.delete(f"{key}/_delta_log/_last_checkpoint")
+
+
+def _let_older_versions_be_read(storage: Storage, key: str, at: int) -> None:
+    try:
+        hinted = json.loads(storage.read(f"{key}/_delta_log/_last_checkpoint"))["version"]
+    except ObjectNotFoundError:
+        return
+    if hinted > at:
+        forget_last_checkpoint(storage, key)
 
 
 def replace(

@@ -113,6 +113,16 @@ class QualitySettings(Section):
     profile_runs: int = Field(default=14, ge=2)
 
 
+class MaintainSettings(Section):
+    """What `retail maintain` promises: every version of the last `retention_days` days can be read.
+
+    Files below `target_file_bytes` are put together, within their partition.
+    """
+
+    retention_days: int = Field(default=30, ge=1)
+    target_file_bytes: int = Field(default=128 * 2**20, ge=2**20)
+
+
 class WarehouseSettings(Section):
     """PostgreSQL. With `embedded` a server of our own keeps its data in `data_folder`; else host and port."""
 
@@ -172,6 +182,7 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     extract: ExtractSettings = ExtractSettings()
     quality: QualitySettings = QualitySettings()
+    maintain: MaintainSettings = MaintainSettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     sync: SyncSettings = SyncSettings()
     retailers: dict[str, RetailerSettings] = Field(min_length=1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj
@@ -18,6 +20,15 @@ from retail.settings import LakeSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object of the lake: its key, its bytes, and when it was written (UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Storage(Protocol):
@@ -42,6 +53,9 @@ class Storage(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that begin with `prefix` (a folder, ending in `/`), in order."""
+
+    def details(self, prefix: str) -> Iterator[Stored]:
+        """As `list`, each with its size and time."""
 
     def engine_path(self, key: str) -> str:
         """The same place as Sail and Spark name it: a file path or `s3a://…`."""
@@ -111,6 +125,11 @@ class LocalStorage:
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self._root).as_posix()
 
+    def details(self, prefix: str) -> Iterator[Stored]:
+        for key in self.list(prefix):
+            found = self._path(key).stat()
+            yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
     def engine_path(self, key: str) -> str:
         return str(self._path(key))
 
@@ -152,7 +171,6 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError
 
         self._settings = settings
-        self._session = boto3.Session()
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
         self._bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -162,6 +180,7 @@ class S3Storage:
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
         try:
+            self._session = boto3.Session()
             self._client: S3Client = self._session.client(
                 "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
             )
@@ -223,6 +242,9 @@ class S3Storage:
             raise self._failure("delete", key, error) from error
 
     def list(self, prefix: str) -> Iterator[str]:
+        return (each.key for each in self.details(prefix))
+
+    def details(self, prefix: str) -> Iterator[Stored]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -231,7 +253,7 @@ class S3Storage:
             )
             for page in pages:
                 for item in page.get("Contents", []):
-                    yield item["Key"].removeprefix(self._prefix)
+                    yield Stored(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
         except (BotoCoreError, ClientError) as error:
             raise self._failure("list", prefix, error) from error
 

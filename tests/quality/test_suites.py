@@ -145,15 +145,23 @@ def test_every_table_of_the_star_has_a_suite_over_its_own_columns(table: Table) 
     path = home() / "conf" / "expectations" / f"{table.name}.json"
     expectations = json.loads(path.read_text())["expectations"]
     columns = {each["kwargs"]["column"] for each in expectations if "column" in each["kwargs"]}
-    assert table.key in columns
+    queries = " ".join(each["kwargs"].get("unexpected_rows_query", "") for each in expectations)
+    assert table.key in columns or f"GROUP BY {table.key} HAVING count(*) > 1" in queries
     assert all(each["severity"] in ("critical", "warning", "info") for each in expectations)
-    added = {f"orphan_{each.key}" for each in star.DIMENSIONS} if table.name == "fact_sales" else set()
-    assert added <= columns <= set(table.columns) | added
+    assert columns <= set(table.columns)
     compound = [each["kwargs"].get("column_list") for each in expectations]
     unique = [
         [each["kwargs"].get("column")] for each in expectations if each["type"].endswith("to_be_unique")
     ]
-    assert list(table.natural_key) in [*compound, *unique]
+    natural = list(table.natural_key)
+    assert natural in [*compound, *unique] or f"GROUP BY {', '.join(natural)} HAVING count(*) > 1" in queries
+
+
+def test_every_key_of_the_fact_is_judged() -> None:
+    judged = {
+        each["kwargs"]["column"] for each in suites._read("fact_keys") if each["severity"] == "critical"
+    }
+    assert judged == {f"orphan_{table.key}" for table in star.DIMENSIONS}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,12 @@ def test_a_broken_suite_is_a_clear_configuration_error(
 def test_the_shape_of_every_suite_is_seen_before_a_run_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert ("staged_sales", *(table.name for table in star.TABLES), "daily_sales") == suites.SUITES
+    assert (
+        "staged_sales",
+        *(table.name for table in star.TABLES),
+        "fact_keys",
+        "daily_sales",
+    ) == suites.SUITES
     suites.read_all()
     shutil.copytree(home() / "conf", tmp_path / "conf")
     for name in ("dim_store", "fact_sales"):

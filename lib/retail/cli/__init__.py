@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from retail import logs
-from retail.cli import data_docs, inspect, local, quarantine, tasks
+from retail.cli import data_docs, inspect, lake, local, quarantine, tasks
 from retail.cli.options import Failing
 from retail.settings import load_settings
 
@@ -29,6 +29,7 @@ for _command in (
     *inspect.COMMANDS,
     *quarantine.COMMANDS,
     *data_docs.COMMANDS,
+    *lake.COMMANDS,
     *local.COMMANDS,
 ):
     main.add_command(_command)

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 # What is judged: staged rows, each table of the star, the days beside the days before; each by a suite of its name.
 SUITES: Final = (
     "staged_sales", "dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales",
-    "daily_sales",
+    "fact_keys", "daily_sales",
 )  # fmt: skip
 
 # So many of the rows that break an expectation are named.
@@ -98,7 +98,7 @@ def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Va
         load(name), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     failed = [each for each in result.results if not each.success]
-    named = _name_rows(name, batch, failed, named_by) if failed and named_by else {}
+    named = _name_rows(name, batch, failed, named_by, frame) if failed and named_by else {}
     failures = [_failure(name, each, named.get(place, "")) for place, each in enumerate(failed)]
     return Validation(name, len(result.results), failures, _as_json(result))
 
@@ -110,24 +110,42 @@ def _batch(name: str, frame: DataFrame) -> Any:
     return batch.get_batch({"dataframe": frame})
 
 
-def _name_rows(name: str, batch: Any, failed: Sequence[Any], named_by: Sequence[str]) -> dict[int, str]:
+def _name_rows(
+    name: str, batch: Any, failed: Sequence[Any], named_by: Sequence[str], frame: DataFrame
+) -> dict[int, str]:
     """Which rows broke each failed expectation, where it is one of single rows; asked a second time, for it is rare."""
+    named = {}
+    for place, each in enumerate(failed):
+        configuration = each.expectation_config.to_json_dict()
+        if configuration["type"] == "unexpected_rows_expectation":
+            rows = _rows_of_query(frame, configuration["kwargs"]["unexpected_rows_query"])
+        else:
+            rows = _rows_of_expectation(name, batch, configuration, named_by)
+        shown = ("/".join(str(row[column]) for column in named_by if column in row) for row in rows)
+        named[place] = ", ".join(shown)
+    return named
+
+
+def _rows_of_query(frame: DataFrame, query: str) -> list[dict[str, Any]]:
+    frame.createOrReplaceTempView("judged_rows")
+    found = frame.sparkSession.sql(query.format(batch="judged_rows")).limit(_NAMED_ROWS)
+    return [row.asDict() for row in found.collect()]
+
+
+def _rows_of_expectation(
+    name: str, batch: Any, configuration: dict[str, Any], named_by: Sequence[str]
+) -> list[dict[str, Any]]:
     gx, _ = _great_expectations()
     wanted = {
         "result_format": "SUMMARY",
         "partial_unexpected_count": _NAMED_ROWS,
         "unexpected_index_column_names": list(named_by),
     }
-    named = {}
-    for place, each in enumerate(failed):
-        configuration = each.expectation_config.to_json_dict()
-        alone = {key: configuration[key] for key in ("type", "kwargs", "severity")}
-        alone["kwargs"].pop("batch_id", None)
-        suite = gx.ExpectationSuite(name=f"{name} anew", expectations=[alone])
-        (again,) = batch.validate(suite, result_format=wanted).results
-        rows = (again.result or {}).get("partial_unexpected_index_list") or []
-        named[place] = ", ".join("/".join(str(row.get(column)) for column in named_by) for row in rows)
-    return named
+    alone = {key: configuration[key] for key in ("type", "kwargs", "severity")}
+    alone["kwargs"] = {key: value for key, value in alone["kwargs"].items() if key != "batch_id"}
+    suite = gx.ExpectationSuite(name=f"{name} anew", expectations=[alone])
+    (again,) = batch.validate(suite, result_format=wanted).results
+    return (again.result or {}).get("partial_unexpected_index_list") or []
 
 
 def _as_json(result: Any) -> dict[str, Any]:
@@ -188,7 +206,8 @@ def _ask_for_no_values() -> None:
     register_core_metrics()
     for name, metric in registry._registered_metrics.items():
         providers = metric["providers"]
-        if name.endswith(".unexpected_values") and "SparkDFExecutionEngine" in providers:
+        asks = name.endswith(".unexpected_values") or name == "unexpected_rows_query.table"
+        if asks and "SparkDFExecutionEngine" in providers:
             metric_class, _ = providers["SparkDFExecutionEngine"]
             providers["SparkDFExecutionEngine"] = (metric_class, _no_values)
 

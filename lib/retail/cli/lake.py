@@ -1,0 +1,42 @@
+"""Commands for the lake's tables: keep them small and quick, and see what they hold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from retail import terminal
+from retail.cli.options import with_settings
+from retail.maintain import maintain as maintain_lake
+from retail.maintain import show as show_maintained
+from retail.resources import Resources
+from retail.secrets import Secrets
+from retail.settings import Settings
+from retail.shown_profile import show_profile
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+@with_settings
+def maintain(settings: Settings, /, *, dry_run: bool) -> None:
+    """Compact the Delta tables, write checkpoints, delete what no version of the promised days has.
+
+    Waits for nobody: while a run works it says which, and ends with 1.
+    """
+    with Resources(settings, Secrets()) as resources:
+        done = maintain_lake(resources.storage, settings.maintain, dry_run=dry_run)
+    show_maintained(terminal.console(), done, settings.maintain, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
+@with_settings
+def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> None:
+    """What each column held at a run's check, and in what it has drifted from the runs before."""
+    with Resources(settings, Secrets()) as resources:
+        show_profile(resources, terminal.console(), table, run_id)
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (maintain, profile)

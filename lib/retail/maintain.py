@@ -1,0 +1,267 @@
+"""`retail maintain`: the Delta tables of the lake with few files, a short log, and no file that nobody can ask for.
+
+One way on either engine: the deltalake package compacts and writes checkpoints; which files and log entries are
+past the promised days is told from the log itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+from retail import delta
+from retail.errors import StorageError
+from retail.runs import lease, rewrites
+from retail.settings import MaintainSettings
+from retail.storage import Storage, Stored
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+ROOMS: Final = ("star/", "staged/", "quarantine/", "quality/")
+# Written anew by each run: there is nothing to compact that the next run would not replace.
+_REPLACED: Final = "staged/"
+
+_LOG: Final = "/_delta_log/"
+_ENTRY: Final = re.compile(r"/_delta_log/(?P<version>\d{20})\.(?P<kind>json|crc|checkpoint\.parquet)$")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintained:
+    """What was done to a table, or, at a dry run, would be: `files_after` is then not known.
+
+    `files` are the data files of its newest version, `deleted` those that no version of the promised days has.
+    """
+
+    table: str
+    files_before: int
+    files_after: int | None
+    to_compact: int
+    deleted: int
+    freed_bytes: int
+    log_entries_deleted: int
+    versions_kept: int
+
+
+def maintain(
+    storage: Storage,
+    settings: MaintainSettings,
+    *,
+    dry_run: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> list[Maintained]:
+    """Compact, checkpoint and clean every Delta table of the lake.
+
+    Raises LeaseHeldError, naming the run, where one is working; StorageError where a table cannot be rewritten.
+    """
+    began = now()
+    cutoff = began - timedelta(days=settings.retention_days)
+    with lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain") as held:
+        done = []
+        for table, stored in tables_of(storage).items():
+            held.check()
+            done.append(_maintain(storage, settings, table, stored, cutoff=cutoff, dry_run=dry_run))
+            log.info("table maintained", dry_run=dry_run, **_fields(done[-1]))
+    return done
+
+
+def tables_of(storage: Storage) -> dict[str, list[Stored]]:
+    """Every Delta table of the lake by its key, with its objects."""
+    stored = [each for room in ROOMS for each in storage.details(room)]
+    tables = sorted({each.key.partition(_LOG)[0] for each in stored if _ENTRY.search(each.key)})
+    return {table: [each for each in stored if each.key.startswith(f"{table}/")] for table in tables}
+
+
+def _maintain(
+    storage: Storage,
+    settings: MaintainSettings,
+    table: str,
+    stored: list[Stored],
+    *,
+    cutoff: datetime,
+    dry_run: bool,
+) -> Maintained:
+    opened = delta.table(storage, table)
+    before = _sizes(opened)
+    small = _small_files(before, settings.target_file_bytes)
+    if not dry_run:
+        _rewrite(storage, table, opened, settings, compact=bool(small) and not table.startswith(_REPLACED))
+        stored = [*storage.details(f"{table}/")]
+    entries = _entries(stored)
+    first = _first_promised(entries, cutoff)
+    unneeded = _unneeded_files(storage, table, stored, entries, first=first, cutoff=cutoff)
+    past = _past_entries(stored, first)
+    if not dry_run:
+        # The oldest first: whenever this is cut off, what is left of the log can be read.
+        for each in [*unneeded, *past]:
+            storage.delete(each.key)
+    return Maintained(
+        table=table,
+        files_before=len(before),
+        files_after=None if dry_run else len(_sizes(delta.table(storage, table))),
+        to_compact=0 if table.startswith(_REPLACED) else small,
+        deleted=len(unneeded),
+        freed_bytes=sum(each.size for each in [*unneeded, *past]),
+        log_entries_deleted=len(past),
+        versions_kept=max(entries) - first + 1,
+    )
+
+
+def _rewrite(
+    storage: Storage, table: str, opened: DeltaTable, settings: MaintainSettings, *, compact: bool
+) -> None:
+    """Compaction and the promised days as commits of their own, noted before; then a checkpoint."""
+    from deltalake import PostCommitHookProperties
+    from deltalake.exceptions import DeltaError
+
+    version = opened.version()
+    promised = f"interval {settings.retention_days} days"
+    properties = {"delta.logRetentionDuration": promised, "delta.deletedFileRetentionDuration": promised}
+    differ = {
+        name: value
+        for name, value in properties.items()
+        if opened.metadata().configuration.get(name) != value
+    }
+    try:
+        if differ or compact:
+            rewrites.begin(storage, table, version)
+            # The log is cleaned below, when every promised version is known to be readable.
+            hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+            if differ:
+                opened.alter.set_table_properties(differ, post_commithook_properties=hooks)
+            if compact:
+                opened.optimize.compact(
+                    target_size=settings.target_file_bytes, post_commithook_properties=hooks
+                )
+            if opened.version() == version:
+                rewrites.give_up(storage, table, version)
+        opened.update_incremental()
+        opened.create_checkpoint()
+        delta.forget_last_checkpoint(storage, table)
+    except (DeltaError, OSError) as error:
+        raise StorageError(
+            f"{storage.url}/{table} could not be compacted: {_without_secrets(error, storage)}",
+            hint="nothing of it is lost; see that the lake can be written, then give `retail maintain` again",
+        ) from None
+
+
+def _sizes(opened: DeltaTable) -> dict[str, int]:
+    """The data files of the opened version, by their path in the table."""
+    import pyarrow as pa
+
+    actions = pa.table(opened.get_add_actions())
+    paths, sizes = actions["path"].to_pylist(), actions["size_bytes"].to_pylist()
+    return dict(zip(paths, sizes, strict=True))
+
+
+def _small_files(sizes: dict[str, int], target: int) -> int:
+    """Files below the target's size that have another such beside them in their partition."""
+    folders: dict[str, int] = {}
+    for path, size in sizes.items():
+        if size < target:
+            folder = path.rpartition("/")[0]
+            folders[folder] = folders.get(folder, 0) + 1
+    return sum(files for files in folders.values() if files > 1)
+
+
+def _entries(stored: Iterable[Stored]) -> dict[int, Stored]:
+    """The commits in the log, by version."""
+    found = ((_ENTRY.search(each.key), each) for each in stored)
+    return {int(entry["version"]): each for entry, each in found if entry and entry["kind"] == "json"}
+
+
+def _first_promised(entries: dict[int, Stored], cutoff: datetime) -> int:
+    """The version that was the newest at the first promised moment; the oldest there is where all are younger."""
+    before = [version for version, entry in entries.items() if entry.modified <= cutoff]
+    return max(before, default=min(entries))
+
+
+def _unneeded_files(
+    storage: Storage,
+    table: str,
+    stored: Iterable[Stored],
+    entries: dict[int, Stored],
+    *,
+    first: int,
+    cutoff: datetime,
+) -> list[Stored]:
+    """Data files, written before the promised days, that no version from `first` on has."""
+    needed = {unquote(path) for path in _sizes(delta.table(storage, table, at=first))}
+    for version, entry in entries.items():
+        if version > first:
+            needed |= {unquote(path) for path in _added(storage.read(entry.key))}
+    return [
+        each
+        for each in stored
+        if each.key.endswith(".parquet")
+        and _LOG not in each.key
+        and each.modified <= cutoff
+        and unquote(each.key.removeprefix(f"{table}/")) not in needed
+    ]
+
+
+def _added(commit: bytes) -> Iterable[str]:
+    for line in commit.splitlines():
+        action: dict[str, Any] = json.loads(line) if line.strip() else {}
+        if "add" in action:
+            yield action["add"]["path"]
+
+
+def _past_entries(stored: Iterable[Stored], first: int) -> list[Stored]:
+    """Log entries, oldest first, before the newest checkpoint that is not younger than the version `first`."""
+    entries = [(entry, each) for each in stored if (entry := _ENTRY.search(each.key))]
+    checkpoints = [int(entry["version"]) for entry, _ in entries if entry["kind"].startswith("checkpoint")]
+    start = max((version for version in checkpoints if version <= first), default=0)
+    past = [
+        (int(entry["version"]), each.key, each) for entry, each in entries if int(entry["version"]) < start
+    ]
+    return [each for _, _, each in sorted(past, key=lambda found: found[:2])]
+
+
+def _without_secrets(error: Exception, storage: Storage) -> str:
+    text = str(error)[:500]
+    for name, value in storage.delta_options().items():
+        if "key" in name or "token" in name:
+            text = text.replace(value, "…")
+    return text
+
+
+def _fields(done: Maintained) -> dict[str, object]:
+    return {name: getattr(done, name) for name in done.__dataclass_fields__}
+
+
+def show(out: Console, done: Iterable[Maintained], settings: MaintainSettings, *, dry_run: bool) -> None:
+    """Print what was done to each table, or would be."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ("files", "small", "after", "deleted", "MiB freed", "log entries deleted", "versions kept")
+    shown.add_column("table", no_wrap=True)
+    for heading in headings:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for each in done:
+        after = "" if each.files_after is None else f"{each.files_after:,}"
+        counts = (each.files_before, each.to_compact)
+        told = (
+            each.deleted,
+            f"{each.freed_bytes / 2**20:,.1f}",
+            each.log_entries_deleted,
+            each.versions_kept,
+        )
+        shown.add_row(each.table, *map(str, counts), after, *map(str, told))
+    out.print(shown)
+    tense = "would be deleted" if dry_run else "was deleted"
+    out.print(
+        f"\nWhat no version of the last {settings.retention_days} days has {tense} (maintain.retention_days)."
+        + (" Nothing was changed: this was a dry run." if dry_run else ""),
+        markup=False,
+    )
