@@ -7,8 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from deltalake.exceptions import DeltaError
 
 from retail import delta
+from retail.errors import StorageError
 from retail.storage import LocalStorage, Storage, open_storage
 from tests.s3 import S3Server
 
@@ -40,3 +42,19 @@ def test_a_table_gets_columns_of_our_types_in_one_commit_and_none_where_there_ar
     assert found.sort_by("sales_key").to_pylist() == [
         {"sales_key": n, **dict.fromkeys(added)} for n in (1, 2)
     ]
+
+
+def test_a_table_that_cannot_be_changed_is_named_and_no_secret_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(tmp_path)
+    write_deltalake(storage.delta_url("star/t"), pa.table({"sales_key": [1]}))
+    monkeypatch.setattr(LocalStorage, "delta_options", lambda _: {"aws_secret_access_key": "very-secret"})
+
+    def refused(*_: object) -> None:
+        raise DeltaError("403 for very-secret")
+
+    monkeypatch.setattr("deltalake.table.TableAlterer.add_columns", refused)
+    with pytest.raises(StorageError, match="star/t could not be given channel: 403 for …") as caught:
+        delta.add_columns(storage, "star/t", {"channel": "string"})
+    assert "very-secret" not in str(caught.value)
