@@ -173,7 +173,7 @@ _FAULTS: list[tuple[dict[str, str | None], int]] = [
 
 @st.composite
 def descriptions(draw: st.DrawFn) -> Description:
-    table, id_ = draw(st.sampled_from([("dim_product", "p1"), ("dim_product", "p3"), ("dim_store", "s1")]))
+    table, id_ = draw(st.sampled_from([("dim_product", "p1"), ("dim_store", "s1"), ("dim_product", "p2")]))
     return Description(
         table,
         draw(st.sampled_from(RETAILERS)),
@@ -200,6 +200,6 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
                 versions = draw(st.lists(st.sampled_from(pools[unit[0]]), min_size=0, max_size=8))
                 landed.append((unit, tuple(versions)))
         there.update(units)
-        described = draw(st.lists(descriptions(), max_size=2)) if draw(st.integers(0, 3)) == 3 else []
+        described = draw(st.lists(descriptions(), min_size=1, max_size=4)) if draw(st.booleans()) else []
         runs.append(Run(tuple(landed), tuple(units), tuple(described)))
     return History(tuple(runs))
