@@ -6,6 +6,7 @@ Each time in a process of its own and in turns, into fresh copies of both lakes;
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from bench.large_lake import copy_of
 ROWS: Final = 1_000_000
 DAY: Final = 10_000
 COPIES: Final = 9
+
+TRANSFORM: Final = ("stage", "merge")
+QUALITY: Final = ("gate", "suites", "gaps", "profile", "totals")
+PEAK: Final = "peak, MiB"
 
 
 def main() -> None:
@@ -38,6 +43,16 @@ def main() -> None:
                 found.append(_day(lakes / size, lakes / "day", chosen.engine))
         print(head())
         print(_table(measured["small"], measured["large"]))
+        first = json.loads((lakes / "first.json").read_text(encoding="utf-8"))
+        print(
+            _shares(
+                {
+                    "first load of 1,000,000": [first],
+                    "the day, at 1,000,000": measured["small"],
+                    "the day, at 10,000,000": measured["large"],
+                }
+            )
+        )
 
 
 def prepare(lakes: Path) -> None:
@@ -45,7 +60,10 @@ def prepare(lakes: Path) -> None:
     small, large = lakes / "small", lakes / "large"
     if not small.exists():
         lines.write_newest(small, ROWS)
-        watched.run([sys.executable, "-m", "bench.ours", "sail", str(small), "first"])
+        seconds, peak = watched.run(
+            [sys.executable, "-m", "bench.ours", "sail", str(small), "first", "--checks"]
+        )
+        (lakes / "first.json").write_text(json.dumps({**seconds, PEAK: peak}), encoding="utf-8")
         shutil.rmtree(small / "raw")
         lines.write_incremental_day(small, DAY)
     if not large.exists():
@@ -58,19 +76,31 @@ def _day(lake: Path, copy: Path, engine: str) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.ours", engine, str(copy), "day", "--checks", lines.NEXT_DAYS]
     seconds, peak = watched.run(command)
     shutil.rmtree(copy)
-    return {**seconds, "peak, MiB": peak}
+    return {**seconds, PEAK: peak}
 
 
 def _table(small: Sequence[dict[str, float]], large: Sequence[dict[str, float]]) -> str:
-    steps = [name for name in small[0] if name not in ("start", "peak, MiB")]
+    """The medians of each step side by side."""
+    steps = [*TRANSFORM, *QUALITY]
     out = ["| | 1,000,000 facts | 10,000,000 facts | ratio |", "|---|---:|---:|---:|"]
-    for name in (*steps, "all, s", "peak, MiB"):
+    for name in (*steps, "all", "CPU", PEAK):
         few, many = (
-            median(sum(each[step] for step in steps) if name == "all, s" else each[name] for each in runs)
+            median(sum(each[step] for step in steps) if name == "all" else each[name] for each in runs)
             for runs in (small, large)
         )
-        digits = 0 if "MiB" in name else 2
-        out.append(f"| {name} | {few:,.{digits}f} | {many:,.{digits}f} | {many / few:.2f} |")
+        shown, digits = (name, 0) if name == PEAK else (f"{name}, s", 2)
+        out.append(f"| {shown} | {few:,.{digits}f} | {many:,.{digits}f} | {many / few:.2f} |")
+    return "\n".join(out) + "\n"
+
+
+def _shares(loads: dict[str, list[dict[str, float]]]) -> str:
+    """The quality work of each load beside its transform."""
+    out = ["| | transform, s | quality, s | share |", "|---|---:|---:|---:|"]
+    for name, runs in loads.items():
+        transform, quality = (
+            median(sum(each[step] for step in steps) for each in runs) for steps in (TRANSFORM, QUALITY)
+        )
+        out.append(f"| {name} | {transform:.2f} | {quality:.2f} | {quality / transform:.2f} |")
     return "\n".join(out)
 
 

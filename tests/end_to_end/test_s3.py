@@ -42,7 +42,7 @@ def test_a_day_from_the_retailers_to_the_views(
     bucket = lake.url.split("/")[2]
     listed = s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]
     rooms = {item["Key"].split("/")[1] for item in listed}
-    assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "ops"}
+    assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "quality", "ops"}
     assert not (made.folder / "lake").exists()
 
     again = made.retail("run", "--date", str(DAY), **variables)

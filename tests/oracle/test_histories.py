@@ -44,7 +44,7 @@ def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
 @ON_SPARK
 @seed(SEED)
 @settings(_OF_HISTORIES, max_examples=3)
-@given(history=histories(most_runs=3))
+@given(history=histories(most_runs=2))
 def test_after_every_run_on_spark_too(
     session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
 ) -> None:

@@ -1,4 +1,4 @@
-"""Versions of Delta tables on which a rewrite was begun that changes no row: a compaction, say.
+"""Versions of Delta tables on which a rewrite was begun that is no merge: a compaction, or a migration.
 
     ops/rewrites.json    {"star/fact_sales": [7, 12]}
 

@@ -21,7 +21,6 @@ from retail.star import (
     dim_store,
     fact_sales,
     merge,
-    migration,
     staging,
 )
 from retail.star.table import Table
@@ -135,7 +134,7 @@ def _merge_once(
     merge.create(context, table)
     rows = derive()
     recorded = context.ledger.step(context.run_id, _plan_step(table))
-    if recorded is None or _was_rewritten(context, table, recorded["version"]):
+    if recorded is None or rewrites.begun_on(context.storage, table.path, recorded["version"]):
         plan = merge.plan(context, table, rows)
         counts = _count(context, table, rows, plan)
         recorded = {
@@ -152,13 +151,6 @@ def _merge_once(
     if version is None or version == plan.version:
         version = merge.into(context, table, rows, plan)
     return plan, version, counts
-
-
-def _was_rewritten(context: Context, table: Table, version: int) -> bool:
-    """Whether what came after the version was no merge, so that one planned for it was not committed."""
-    return migration.begun_on(context.storage, table, version) or rewrites.begun_on(
-        context.storage, table.path, version
-    )
 
 
 def _count(context: Context, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
