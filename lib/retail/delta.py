@@ -97,12 +97,29 @@ def replace(
 def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
     """Give the table at `key` more columns, of these names and SQL types, in one commit; they are null in its rows.
 
-    No commit where there are none. An engine's own words would not do: Sail 0.7.2 has no ALTER TABLE, and appends with
-    mergeSchema without merging where a column of the table is not nullable.
+    No commit where there are none. Raises StorageError. An engine's own words would not do: Sail 0.7.2 has no
+    ALTER TABLE, and appends with mergeSchema without merging where a column of the table is not nullable.
     """
     from deltalake import Field
+    from deltalake.exceptions import DeltaError
     from deltalake.schema import PrimitiveType
 
-    if columns:
-        fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
+    if not columns:
+        return
+    fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
+    try:
         table(storage, key).alter.add_columns(fields)
+    except (DeltaError, OSError) as error:
+        raise StorageError(
+            f"{storage.url}/{key} could not be given {', '.join(columns)}: {without_secrets(error, storage)}",
+            hint="see that the lake is there and may be written; then run the same command again",
+        ) from None
+
+
+def without_secrets(error: Exception, storage: Storage) -> str:
+    """What the deltalake package says, which may quote how it tried to get in, fit for a message."""
+    text = str(error)[:500]
+    for name, value in storage.delta_options().items():
+        if "key" in name or "token" in name:
+            text = text.replace(value, "…")
+    return text

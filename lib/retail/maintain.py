@@ -151,7 +151,7 @@ def _rewrite(
         delta.forget_last_checkpoint(storage, table)
     except (DeltaError, OSError) as error:
         raise StorageError(
-            f"{storage.url}/{table} could not be compacted: {_without_secrets(error, storage)}",
+            f"{storage.url}/{table} could not be compacted: {delta.without_secrets(error, storage)}",
             hint="nothing of it is lost; see that the lake can be written, then give `retail maintain` again",
         ) from None
 
@@ -227,14 +227,6 @@ def _past_entries(stored: Iterable[Stored], first: int) -> list[Stored]:
         (int(entry["version"]), each.key, each) for entry, each in entries if int(entry["version"]) < start
     ]
     return [each for _, _, each in sorted(past, key=lambda found: found[:2])]
-
-
-def _without_secrets(error: Exception, storage: Storage) -> str:
-    text = str(error)[:500]
-    for name, value in storage.delta_options().items():
-        if "key" in name or "token" in name:
-            text = text.replace(value, "…")
-    return text
 
 
 def _fields(done: Maintained) -> dict[str, object]:

@@ -163,7 +163,7 @@ def _staged(job: Job) -> staging.Staged:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    critical = [HopCount.from_json(count) for count in record["critical"]]
+    critical = [HopCount.from_json(count) for count in record.get("critical", [])]
     return staging.Staged(
         record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical
     )

@@ -155,6 +155,10 @@ def star_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
     return star
 
 
+# These tell of runs, and of what was published in between.
+OF_RUNS = ("marts.freshness", "marts.tie_out", "marts.restatement", "marts.restated_transaction")
+
+
 def warehouse_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
     """Every row of the PostgreSQL star and of the six views."""
     found = {}
@@ -164,7 +168,7 @@ def warehouse_of(installation: Installation) -> dict[str, list[tuple[object, ...
             " WHERE n.nspname IN ('star', 'marts') AND c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition"
         )
         for (name,) in cursor.fetchall():
-            if name == "marts.freshness":
+            if name in OF_RUNS:
                 continue
             cursor.execute(f"SELECT * FROM {name}")
             keep = [

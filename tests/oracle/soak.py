@@ -30,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, help="this seed only")
-    parser.add_argument("--histories", type=int, default=25, help="histories a seed")
+    parser.add_argument("--histories", type=int, default=10, help="histories a seed")
     parser.add_argument("--no-shrink", action="store_true", help="stop at the first failure as it is")
     asked = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

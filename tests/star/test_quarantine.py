@@ -72,12 +72,14 @@ def test_a_line_has_a_name_and_is_found_by_its_beginning(make_context: MakeConte
     context = make_context("run-1")
     one, two = record(total_amount="NaN"), record(line_id="2", total_amount="NaN")
     staged(context, one, two)
-    names = {json.loads(each.value)["line_id"]: each.row for each in quarantine.rows(context.storage)}
+    both, count = quarantine.rows(context.storage, most=5)
+    names = {json.loads(each.value)["line_id"]: each.row for each in both}
+    assert (count, quarantine.rows(context.storage, most=1)) == (2, (both[:1], 2))
     staged(make_context("run-2"), two, one)  # at every look, in any order
-    (found,) = quarantine.rows(context.storage, named=[names["2"][:6].upper()])
+    [found], _ = quarantine.rows(context.storage, named=[names["2"][:6].upper()], most=5)
     assert (found.value, found.row, found.source_ref) == (two.to_line(), names["2"], two.source_ref)
     assert (found.retailer_id, found.logical_date, found.reasons) == ("retailer_1", DAY, "bad total_amount")
-    assert quarantine.rows(context.storage, named=["no such"]) == []
+    assert quarantine.rows(context.storage, named=["no such"], most=5) == ([], 0)
 
 
 @ON_SAIL

@@ -79,11 +79,11 @@ def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most
     """Whole refused lines, or those whose names begin with ROW, with where they came from."""
     out = terminal.console()
     with Resources(settings, Secrets()) as resources:
-        found = rows(resources.storage, selection, named=row)
-        for each in found[:most]:
+        found, count = rows(resources.storage, selection, named=row, most=most)
+        for each in found:
             _show_line(out, each, resources.storage.url)
-        if len(found) > most:
-            out.print(f"and {len(found) - most:,} more (--most)")
+        if count > most:
+            out.print(f"and {count - most:,} more (--most)")
         elif not found:
             out.print(_NOTHING)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median, stdev
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from retail.errors import ConfigurationError
+from retail.quality import files
 from retail.quality.profile import ColumnProfile
-from retail.settings import home
 
 
 class Limits(BaseModel):
@@ -44,16 +42,7 @@ class Drift(BaseModel):
 
 def load_limits(path: Path | None = None) -> Limits:
     """The limits of the file. Raises ConfigurationError naming what is wrong with it."""
-    path = path or home() / "conf" / "expectations" / "profile.toml"
-    try:
-        return Limits(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
-    except ValidationError as error:
-        problems = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError(problems) from None
+    return files.read_toml(path or files.folder() / "profile.toml", Limits)
 
 
 def drifted(

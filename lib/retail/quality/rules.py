@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from retail.errors import ConfigurationError
+from retail.quality import files
 from retail.records import RowRule, Severity
-from retail.settings import home
 
 
 class _Rule(BaseModel):
@@ -29,16 +28,8 @@ class _Rules(BaseModel):
 
 def load_row_rules(path: Path | None = None) -> list[RowRule]:
     """The rules in the order of the file. Raises ConfigurationError naming what is wrong with the file."""
-    path = path or home() / "conf" / "expectations" / "row_rules.toml"
-    try:
-        rules = _Rules(**tomllib.loads(path.read_text(encoding="utf-8"))).rule
-    except OSError as error:
-        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
-    except ValidationError as error:
-        problems = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigurationError(problems) from None
+    path = path or files.folder() / "row_rules.toml"
+    rules = files.read_toml(path, _Rules).rule
     twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
     if twice:
         raise ConfigurationError([f"{path}: reason {reason!r} stands twice" for reason in twice])

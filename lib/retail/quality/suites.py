@@ -19,7 +19,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retail.errors import ConfigurationError, GateError
-from retail.settings import home
+from retail.quality import files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -259,7 +259,7 @@ def _names() -> list[str]:
 
 
 def _path(name: str) -> Path:
-    return home() / "conf" / "expectations" / f"{name}.json"
+    return files.folder() / f"{name}.json"
 
 
 def _read(name: str) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -121,28 +122,42 @@ def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
     return [Group(*key, *found[key]) for key in sorted(found, key=lambda key: tuple(map(str, key)))]
 
 
-def rows(storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = ()) -> list[Refused]:
-    """The refused lines, or those whose `row` begins with one of `named`."""
-    lines = _read(storage, selection, ("warnings", "source_ref", "value", "run_id"))
-    refused = (Refused(row=_name(line), **line) for line in lines)
-    chosen = (each for each in refused if not named or each.row.startswith(tuple(map(str.lower, named))))
-    return sorted(chosen, key=lambda each: (each.retailer_id, each.logical_date, each.row))
+def rows(
+    storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = (), most: int
+) -> tuple[list[Refused], int]:
+    """The first `most` of the refused lines, or of those whose `row` begins with one of `named`, and their number."""
+    beginnings = tuple(map(str.lower, named)) or ("",)
+    count = 0
+
+    def chosen() -> Iterator[Refused]:
+        nonlocal count
+        for line in _read(storage, selection, ("warnings", "source_ref", "value", "run_id")):
+            refused = Refused(row=_name(line), **line)
+            if refused.row.startswith(beginnings):
+                count += 1
+                yield refused
+
+    first = heapq.nsmallest(most, chosen(), key=lambda each: (each.retailer_id, each.logical_date, each.row))
+    return first, count
 
 
-def _read(storage: Storage, selection: Selection, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The lines' `columns` and those that they are grouped by; none where nothing was ever staged."""
+def _read(storage: Storage, selection: Selection, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
+
+    A batch at a time: a retailer that changed its answers leaves a whole day here.
+    """
     if delta.version(storage, PATH) is None:
-        return []
+        return
     dataset = delta.table(storage, PATH).to_pyarrow_dataset()
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
     there = [name for name in wanted if name in dataset.schema.names]
-    lines: list[dict[str, Any]] = dataset.to_table(columns=there, filter=_condition(selection)).to_pylist()
-    for line in lines:
-        line["retailer_id"] = line.pop("from_retailer")
-        line["severity"] = line.get("severity") or "error"  # as it was before severities
-        if "warnings" in columns:
-            line["warnings"] = line.get("warnings") or ""
-    return lines
+    for batch in dataset.to_batches(columns=there, filter=_condition(selection)):
+        for line in batch.to_pylist():
+            line["retailer_id"] = line.pop("from_retailer")
+            line["severity"] = line.get("severity") or "error"  # as it was before severities
+            if "warnings" in columns:
+                line["warnings"] = line.get("warnings") or ""
+            yield line
 
 
 def _condition(selection: Selection) -> Any:
