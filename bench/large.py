@@ -41,6 +41,7 @@ def main() -> None:
         for _ in range(chosen.times):
             for size, found in measured.items():
                 found.append(_day(lakes / size, lakes / "day", chosen.engine))
+                print(size, json.dumps(found[-1]), file=sys.stderr, flush=True)
         print(head())
         print(_table(measured["small"], measured["large"]))
         first = json.loads((lakes / "first.json").read_text(encoding="utf-8"))
