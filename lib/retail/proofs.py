@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from rich.console import Console
@@ -15,7 +17,7 @@ from retail.quality import gaps, tie_out
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.terminal import rows_table
-from retail.warehouse.restatement import restatements
+from retail.warehouse.restatement import Restatement, restatements
 
 # Columns of the tie-out, and the hops that are summed in each.
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -65,29 +67,35 @@ def show_restated(resources: Resources, out: Console, run_id: str | None) -> Non
             f"No published figure was ever restated{f' by run {run_id}' if run_id else ''}.", markup=False
         )
         return
+    for run, restated in groupby(found, key=attrgetter("run_id")):
+        out.print(f"run {run}", style="bold", markup=False)
+        out.print(_restated_table(list(restated)))
+        out.print()
+    out.print(
+        "All of them, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
+    )
+
+
+def _restated_table(restated: Sequence[Restatement]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "retailer", "business day", "", "figure"):
+    for name in ("retailer", "business day", "", "figure"):
         table.add_column(name, no_wrap=True)
     for name in ("before", "after", "change"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("by transactions")
-    for each in found:
+    for each in restated:
         more = each.transactions - len(each.named)
         table.add_row(
-            each.run_id,
             each.retailer_id,
             str(each.business_date),
             each.currency,
             each.figure,
             _plain(each.before),
             _plain(each.after),
-            f"{_plain(each.after - each.before, sign='+')}",
+            _plain(each.after - each.before, sign="+"),
             ", ".join(each.named) + (f" and {more:,} more" if more else ""),
         )
-    out.print(table)
-    out.print(
-        "\nAll of them, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
-    )
+    return table
 
 
 def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
@@ -167,6 +175,7 @@ def _figures(counts: Iterable[HopCount], hops: tuple[str, ...]) -> str:
 
 
 def _plain(value: Decimal, *, sign: str = "") -> str:
-    """With separators, and no more places than it has."""
+    """With separators, and no more places than it has; an amount has two at least."""
     places = max(0, -int(value.normalize().as_tuple().exponent))
+    places = max(places, 2) if places else 0
     return f"{value:{sign},.{places}f}"

@@ -53,7 +53,7 @@ class PlainReport:
 
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
         time = "done before" if resumed else f"{seconds:7.2f} s"
-        self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False)
+        self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False, soft_wrap=True)
 
 
 class LiveReport(PlainReport):

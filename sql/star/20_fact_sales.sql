@@ -47,7 +47,7 @@ COMMENT ON COLUMN star.fact_sales.business_date IS 'Day of sold_at in the retail
 COMMENT ON COLUMN star.fact_sales.sold_at IS 'When it was sold or came back';
 COMMENT ON COLUMN star.fact_sales.updated_at IS 'The retailer''s own last change';
 COMMENT ON COLUMN star.fact_sales.quantity IS 'Pieces or weight';
-COMMENT ON COLUMN star.fact_sales.unit_price IS 'Price of one before discount';
+COMMENT ON COLUMN star.fact_sales.unit_price IS 'Price of one before discount, with tax where the retailer''s prices include it';
 COMMENT ON COLUMN star.fact_sales.discount_amount IS 'Positive; taken off total_amount already';
 COMMENT ON COLUMN star.fact_sales.tax_amount IS 'Not in total_amount; positive, on a return negative';
 COMMENT ON COLUMN star.fact_sales.total_amount IS 'The line''s net total in its currency';

@@ -398,7 +398,9 @@ def test_whatever_is_in_a_ledger_no_other_order_suffers_and_nothing_raises(data)
     *found, second = records(*parse(dump([changed, order(PLACED)])))
 
     assert second.total_amount == untouched.total_amount
-    assert len(found) >= 1
+    if not found:  # it is left out on purpose, and names no line that would be counted as skipped
+        assert changed["test"] is True
+        assert not changed["lineItems"]["nodes"]
     for each in found:
         record = each.record if isinstance(each, Skipped) else each
         record.to_line().encode()

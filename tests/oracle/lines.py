@@ -144,7 +144,8 @@ def _off(values: Values) -> bool:
     if None in (quantity, price, total):
         return False
     difference = quantity * price - (values["discount_amount"] or 0) - total
-    return bool(abs(difference) > Decimal("0.01") * (1 + abs(quantity)))
+    least = min(abs(difference), abs(difference - (values["tax_amount"] or 0)))
+    return bool(least > Decimal("0.01") * (1 + abs(quantity)))
 
 
 _WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
