@@ -15,14 +15,14 @@ from typing import Final
 import structlog
 
 from retail import checking, ingest, logs, steps
-from retail.errors import ConfigurationError, QualityError, RetailError
+from retail.errors import ConfigurationError, ExtractError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.ledger import Outcome, Run, Unit, new_run_id
+from retail.runs.ledger import Ledger, Outcome, Run, Unit, new_run_id
 from retail.star import migration
 from retail.warehouse.publish import require_copy
 
@@ -98,6 +98,8 @@ def run(
         engine = resources.settings.engine
         current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)
         logs.bind_run(run_id)
+        if begun and not resources.ledger.came_to_merge(run_id):
+            _judge_anew(resources.ledger, run_id)
         job = Job(resources, current, report, anew=again, patient=patient)
         _do(job, tasks, held)
         failed = job.failed_retailers()
@@ -138,10 +140,28 @@ def _begun(
     return resources.ledger.unfinished(units, tasks=tasks)
 
 
+def _judge_anew(ledger: Ledger, run_id: str) -> None:
+    """A run that the gate stopped stages anew: a rule may have been mended since."""
+    if ledger.outcome(run_id) == "stopped":
+        ledger.forget_step(run_id, "stage")
+
+
+def _require_units(job: Job, tasks: Sequence[str]) -> None:
+    """Raises ExtractError where an earlier task of the run fetched nothing, so that there is nothing to go on with."""
+    if "ingest" in tasks or job.units_to_process():
+        return
+    reasons = "; ".join(job.failed_retailers().values())
+    raise ExtractError(
+        f"run {job.run.run_id} fetched nothing: {reasons}",
+        hint="give a new --run-id, from `retail ingest` on, once the retailers answer",
+    )
+
+
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
     """The tasks' steps in order."""
     ledger, run_id = job.resources.ledger, job.run.run_id
     try:
+        _require_units(job, tasks)
         for step in (step for task in tasks for step in TASKS[task]):
             held.check()
             _do_once(job, step)

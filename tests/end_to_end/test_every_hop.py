@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail import pipeline
-from retail.errors import QualityError, RetailError, TieOutError
+from retail.errors import ExtractError, QualityError, RetailError, TieOutError
 from retail.extract.newest import NewestLines
 from retail.job import counts_of
 from retail.proofs import show_tie_out
@@ -252,3 +252,27 @@ def test_between_what_was_fetched_and_what_is_landed(
     ):
         pipeline.run(resources, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
     assert raw.read_bytes() == before
+
+
+@ON_SAIL
+def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(work: Resources) -> None:
+    raw = work.storage.read(raw_key(*UNITS[0]))
+    bad = "".join(record(transaction_id=f"x{n}", currency="usd").to_line() + "\n" for n in range(20))
+    work.storage.write(raw_key(*UNITS[0]), raw + bad.encode())
+    with pytest.raises(QualityError, match="quarantine"):
+        pipeline.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
+    work.storage.write(raw_key(*UNITS[0]), raw)
+    result = pipeline.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
+    assert result.outcome == "success"
+    assert shown(work) == [(4, 10)]
+    assert len(work.ledger.run_ids()) == 1
+
+
+@ON_SAIL
+def test_a_run_that_fetched_nothing_cannot_be_gone_on_with_and_says_why(work: Resources) -> None:
+    run_id = "20170106T020000Z-daily"
+    work.ledger.begin(run_id, UNITS, tasks=["ingest"], engine="sail")
+    extracted = {"extracted": [], "failed": {"retailer_1": "2017-01-05 is missing"}, "summary": ""}
+    work.ledger.end_step(run_id, "extract", extracted, seconds=1)
+    with pytest.raises(ExtractError, match="fetched nothing: 2017-01-05 is missing"):
+        pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")

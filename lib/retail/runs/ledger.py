@@ -143,6 +143,10 @@ class Ledger:
         record = {**result, "ended_at": self._now().isoformat(), "seconds": round(seconds, 3)}
         self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
 
+    def forget_step(self, run_id: str, step: str) -> None:
+        """The step is to be done again."""
+        self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
+
     def end(self, run_id: str, outcome: Outcome, *, reason: str = "") -> None:
         """Record how the run ended."""
         record = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
