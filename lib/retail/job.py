@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, Protocol
 
@@ -35,7 +35,7 @@ class Job:
     """A run, with what it works with and where it tells how it goes.
 
     `anew` fetches days from their start though another run left them unfinished; without `patient` a retailer whose
-    quota is used up fails instead of being waited for.
+    quota is used up fails instead of being waited for. `let_pass` are lines a retailer that a replay may refuse again.
     """
 
     resources: Resources
@@ -43,6 +43,7 @@ class Job:
     report: Report
     anew: bool = False
     patient: bool = True
+    let_pass: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def context(self) -> Context:

@@ -7,7 +7,7 @@ done again, so a killed run goes on where it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -19,6 +19,7 @@ from retail.errors import ConfigurationError, ExtractError, QualityError, Retail
 from retail.extract.retailers import problems
 from retail.job import Job, Record, Report
 from retail.quality import drift, suites
+from retail.quality.quarantine import NOBODY
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import lease
@@ -75,11 +76,12 @@ def run(
     again: bool = False,
     patient: bool = True,
     name: str | None = None,
+    let_pass: Mapping[str, int] = NOBODY,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
     With all tasks, units that have come all the way before are left out unless `again`. Unless `patient`, a retailer
-    whose quota is used up is given up instead of waited for. Raises
+    whose quota is used up is given up instead of waited for. `let_pass` is for the gate's share of refused lines. Raises
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
@@ -100,7 +102,7 @@ def run(
         logs.bind_run(run_id)
         if begun and not resources.ledger.came_to_merge(run_id):
             _judge_anew(resources.ledger, run_id)
-        job = Job(resources, current, report, anew=again, patient=patient)
+        job = Job(resources, current, report, anew=again, patient=patient, let_pass=let_pass)
         _do(job, tasks, held)
         failed = job.failed_retailers()
         if all(job.recorded(step) for step in STEPS):

@@ -56,7 +56,7 @@ def gate_step(job: Job) -> Record:
     data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
     quarantine.stop_on_critical(staged.critical)
     suites.stop_on_critical(validations)
-    quarantine.stop_on_share(staged.counts, job.resources.settings.quality)
+    quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.let_pass)
     landed = job.counts("land")
     identities = [tie_out.STAGED, tie_out.QUARANTINED]
     tie_out.require([tie_out.READ, *identities] if landed else identities, [*landed, *staged.counts])

@@ -48,6 +48,14 @@ def test_up_to_the_share_is_let_pass() -> None:
         stop_on_share(counts(large=(101, 10_000)), QualitySettings())
 
 
+def test_a_replay_may_refuse_again_what_was_refused_before_and_no_line_more() -> None:
+    stop_on_share(counts(small=(20, 25)), QualitySettings(), {"small": 20})
+    with pytest.raises(GateError, match="21 of 25 lines of small"):
+        stop_on_share(counts(small=(21, 25)), QualitySettings(), {"small": 20})
+    with pytest.raises(GateError, match="of other"):
+        stop_on_share(counts(small=(20, 25), other=(20, 25)), QualitySettings(), {"small": 20})
+
+
 def test_nothing_read_is_nothing_to_judge() -> None:
     stop_on_share([], QualitySettings())
     stop_on_share(counts(silent=(0, 0)), QualitySettings())

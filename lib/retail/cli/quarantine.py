@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import wraps
@@ -109,7 +110,9 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
         out.print(f"{len(units)} retailer-days hold {in_words(before)} in quarantine")
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
-            result = pipeline.run(resources, units, report, tasks=tasks)
+            result = pipeline.run(
+                resources, units, report, tasks=tasks, let_pass=_refused_of_done_days(resources, before)
+            )
         assert result.run_id is not None  # noqa: S101 - units were given
         terminal.show_result(out, result, counts_of(resources.ledger, result.run_id))
         of_units = set(units)
@@ -122,6 +125,20 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
         if after:
             _show_groups(out, after)
     sys.exit(result.exit_code)
+
+
+def _refused_of_done_days(resources: Resources, refused: Sequence[Group]) -> dict[str, int]:
+    """Lines of each retailer that were refused on days which have come all the way: the gate has let them pass before.
+
+    A retailer with a day that was never merged is judged as ever.
+    """
+    done = resources.ledger.done()
+    open_ = {group.retailer_id for group in refused if (group.retailer_id, group.logical_date) not in done}
+    lines = Counter[str]()
+    for group in refused:
+        if group.retailer_id not in open_:
+            lines[group.retailer_id] += group.rows
+    return dict(lines)
 
 
 def _show_groups(out: Console, found: Sequence[Group]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from retail.errors import GateError
 from retail.records import HopCount
 from retail.settings import QualitySettings
+
+NOBODY: Final[Mapping[str, int]] = {}
 
 
 def stop_on_critical(counts: Sequence[HopCount]) -> None:
@@ -24,15 +27,19 @@ def stop_on_critical(counts: Sequence[HopCount]) -> None:
         )
 
 
-def stop_on_share(counts: Sequence[HopCount], quality: QualitySettings) -> None:
+def stop_on_share(
+    counts: Sequence[HopCount], quality: QualitySettings, let_pass: Mapping[str, int] = NOBODY
+) -> None:
     """Raises GateError naming every retailer with too large a share of its lines in quarantine.
 
-    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen.
+    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Up to as many of a
+    retailer's lines as `let_pass` says are let pass whatever their share: at a replay, those that were refused before.
     """
     stopped = []
     for retailer_id in sorted({count.retailer_id for count in counts}):
         read, bad = (_rows(counts, retailer_id, hop) for hop in ("read", "quarantined"))
-        if bad > quality.quarantine_lines and bad / read > quality.quarantine_share:
+        least = max(quality.quarantine_lines, let_pass.get(retailer_id, 0))
+        if bad > least and bad / read > quality.quarantine_share:
             stopped.append(f"{bad:,} of {read:,} lines of {retailer_id} ({bad / read:.2%})")
     if stopped:
         raise GateError(
