@@ -81,7 +81,7 @@ def run(
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
     With all tasks, units that have come all the way before are left out unless `again`. Unless `patient`, a retailer
-    whose quota is used up is given up instead of waited for. `let_pass` is for the gate's share of refused lines. Raises
+    whose quota is used up is given up instead of waited for. `let_pass` is for the gate's share. Raises
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
