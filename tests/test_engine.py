@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.engine import open_session
+from retail.engine import open_session, without_session
 from retail.errors import EngineError
 from tests.conftest import needs_java, settings_for
 
@@ -45,3 +45,14 @@ def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shutil, "which", {}.get)
     with pytest.raises(EngineError, match="install a JDK"), open_session(settings_for("spark", tmp_path)):
         pass
+
+
+def test_what_others_set_while_a_session_is_open_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETAIL_TEST_NOTE", raising=False)
+    with open_session(settings_for("sail", tmp_path)):
+        os.environ["RETAIL_TEST_NOTE"] = "kept"
+        assert "SPARK_CONNECT_MODE_ENABLED" in os.environ
+        assert "SPARK_CONNECT_MODE_ENABLED" not in without_session(os.environ)
+    assert os.environ.pop("RETAIL_TEST_NOTE") == "kept"

@@ -45,6 +45,9 @@ PACKAGES: Final = (
 # A batch wants throughput, not short pauses: a tenth less time than with the JVM's default collector.
 JAVA_OPTIONS: Final = "-XX:+UseParallelGC"
 
+_OF_PYSPARK: Final = ("SPARK_", "PYSPARK_")
+_OF_CONNECT: Final = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE", "SPARK_REMOTE"})
+
 
 @contextmanager
 def open_session(settings: Settings) -> Iterator[SparkSession]:
@@ -74,17 +77,25 @@ def _sail(settings: Settings) -> Iterator[SparkSession]:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables of this process, and puts all back as it was.
+    """Sets variables of this process, and puts them back as they were, with those that PySpark sets meanwhile.
 
-    A Spark Connect client sets variables too, by which PySpark would take a later classic session for a remote one.
+    A Spark Connect client sets some by which PySpark would take a later classic session for a remote one.
     """
     before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name in [name for name in os.environ if name in variables or name.startswith(_OF_PYSPARK)]:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def without_session(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another process, which must not take itself for a client of this one's session."""
+    return {name: value for name, value in environment.items() if name not in _OF_CONNECT}
 
 
 def _sail_variables(lake: LakeSettings) -> dict[str, str]:
@@ -195,7 +206,7 @@ def _resolve_jars(folder: Path) -> None:
             check=False,
             capture_output=True,
             text=True,
-            env={**os.environ, "PYSPARK_PYTHON": sys.executable},
+            env={**without_session(os.environ), "PYSPARK_PYTHON": sys.executable},
         )
     if result.returncode != 0:
         raise EngineError(

@@ -17,6 +17,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from retail.demo import demo_environment
+from retail.engine import without_session
 from retail.settings import Settings, home, load_settings
 from retail.warehouse import embedded
 from tests.conftest import JARS
@@ -94,7 +95,8 @@ class Installation:
         return self._run(command, {"RETAIL_PYTHON": sys.executable})
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        variables = {**os.environ, **demo_environment(), "RETAIL_CONF": str(self.conf), **environment}
+        variables = without_session(os.environ | demo_environment())
+        variables |= {"RETAIL_CONF": str(self.conf), **environment}
         return subprocess.run(
             command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False
         )
