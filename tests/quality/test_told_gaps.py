@@ -107,3 +107,17 @@ def test_gaps_that_were_cut_from_the_record_are_told(resources: Resources) -> No
 def test_what_an_unknown_run_restated_is_refused(resources: Resources) -> None:
     with pytest.raises(ConfigurationError, match="--run nonsense: there is no such run"):
         show_restated(resources, Console(file=io.StringIO()), "nonsense")
+
+
+def test_the_check_warns_of_what_never_came_and_counts_every_gap(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_expectations", "_tie_out", "_profile"):
+        monkeypatch.setattr(checking, name, lambda job, *_: [])
+    silent = [Gap("retailer_1", "2017-01-02", f"s{n}", None, 28, 28) for n in range(1_200)]
+    monkeypatch.setattr(checking, "_gaps", lambda job: silent)
+    resources.ledger.begin("run-2", [("retailer_1", DAYS[1])], tasks=["check"], engine="sail")
+    resources.ledger.mark_done([(each, DAYS[0]) for each in RETAILERS], "run-1")
+    record = checking.check_step(Job(resources, resources.ledger.run("run-2"), Silence()))
+    assert "gaps: retailer_2: never brought in: 2017-01-02" in record["warnings"]
+    assert (len(record["gaps"]), record["gaps_in_all"]) == (1_000, 1_200)
