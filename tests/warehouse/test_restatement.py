@@ -160,6 +160,13 @@ def test_the_newest_run_that_restated_anything_is_told_whole(warehouse: Warehous
     assert [each.run_id for each in restatements(warehouse, "run_1")] == ["run_1"] * 150
 
 
+def test_a_transaction_s_restatements_are_found_by_an_index(query: Query) -> None:
+    assert query(
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'restated_transaction'"
+        " AND indexdef LIKE '%(transaction_id, retailer_id)'"
+    ) == [(1,)]
+
+
 @ON_SAIL
 def test_two_currencies_of_a_day_are_told_apart(
     publishing: Publisher, lake: Lake, warehouse: Warehouse
