@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# A retailer that closes down must not make a record that nobody can read; the summary counts all.
+# A retailer that closes down must not make a record that nobody can read; how many they are in all is told.
 _SHOWN_GAPS = 1_000
 
 
@@ -41,13 +41,14 @@ def check_step(job: Job) -> Record:
     drifts = _profile(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
-    warnings += gaps.warnings(silent)
+    warnings += gaps.warnings(silent) + _never_brought_in(job)
     warnings += map(str, drifts)
     days = {count.business_date for count in counts}
     return {
         "months": months,
         "warnings": warnings,
         "gaps": [gap.to_json() for gap in silent[:_SHOWN_GAPS]],
+        "gaps_in_all": len(silent),
         "counts": as_json(counts),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
@@ -131,6 +132,17 @@ def _gaps(job: Job) -> list[gaps.Gap]:
         gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
     ]
     return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
+
+
+def _never_brought_in(job: Job) -> list[str]:
+    """Each retailer's days that no run brought in, as warnings; what this one brings is not marked as done yet."""
+    missing = gaps.missing_days(
+        job.resources.ledger.done() | set(job.units_to_process()),
+        job.resources.settings.retailers,
+        start_date=job.resources.settings.start_date,
+        last=max(job.run.dates),
+    )
+    return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
 
 
 def _profile(job: Job) -> list[drift.Drift]:

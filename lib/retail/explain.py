@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Final
 
 import pyarrow.dataset as ds
 from psycopg2.extras import RealDictCursor
-from rich.console import Console
 
 from retail import delta
 from retail.errors import ObjectNotFoundError, RetailError
@@ -25,11 +23,11 @@ from retail.records import raw_key
 from retail.resources import Resources
 from retail.settings import home
 from retail.star import fact_sales, staging
+from retail.storage import Storage
 
 Row = dict[str, Any]
 
 SHOWN_LINES: Final = 20
-SHOWN_JSON_LINES: Final = 60
 
 _SOURCE: Final = re.compile(
     r"(?P<key>payloads/(?P<retailer>[^/]+)/date=(?P<day>[0-9-]{10})/[^#]+)#(?P<pointer>.*)", re.DOTALL
@@ -60,6 +58,7 @@ class RawLine:
 class Explained:
     """One line at each place where it was found; `differences` are columns in which Delta and PostgreSQL differ.
 
+    `shown` is the view's row of its day, once it holds the line as PostgreSQL has it.
     `missing` says what could not be followed, and why.
     """
 
@@ -79,158 +78,124 @@ class Explained:
         return self.postgresql or self.delta or {}
 
 
-def explain(resources: Resources, name: str) -> tuple[list[Explained], list[Row]]:
+@dataclass(frozen=True)
+class Found:
+    """The first lines that were found, how many more there are, and the lines in quarantine."""
+
+    lines: Sequence[Explained]
+    more: int
+    refused: Sequence[Row]
+
+
+def explain(resources: Resources, name: str) -> Found:
     """Every line of the sales_key or transaction `name`, and what of it is in quarantine.
 
     Raises RetailError where it is nowhere.
     """
-    in_postgresql = _in_postgresql(resources, name)
+    storage, key = resources.storage, _sales_key(name)
+    with (
+        resources.warehouse.connect("explain a line") as connection,
+        connection.cursor(cursor_factory=RealDictCursor) as cursor,
+    ):
+        search = _Search(storage, cursor, delta.version(storage, fact_sales.TABLE.path))
+        in_postgresql = search.query("lines", {"sales_key": key, "transaction_id": name})
+        in_delta = _in_delta(search, name, key, in_postgresql)
+        found: list[tuple[Row | None, Row | None]] = [
+            (row, in_delta.pop(row["sales_key"], None)) for row in in_postgresql
+        ]
+        found += [(None, row) for row in in_delta.values()]
+        refused = _in_quarantine(storage, name)
+        if not found and not refused:
+            raise RetailError(
+                f"no line with sales_key or transaction_id {name} is in PostgreSQL, in Delta or in quarantine",
+                hint="see with `retail status --gaps` whether its day came in; ids are written as the retailer "
+                "writes them",
+            )
+        lines = [_explained(search, *pair) for pair in found[:SHOWN_LINES]]
+    return Found(lines, len(found) - len(lines), refused)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What the lines of one call are found with: one connection, one version of Delta, each raw file read once."""
+
+    storage: Storage
+    cursor: RealDictCursor
+    delta_version: int | None
+    raw_files: dict[str, list[str]] = field(default_factory=dict)
+
+    def query(self, name: str, values: Mapping[str, Any]) -> list[Row]:
+        """The rows of `sql/explain/<name>.sql`; none where PostgreSQL has no tables of ours yet."""
+        self.cursor.execute("SELECT to_regclass('marts.restated_transaction') IS NOT NULL AS is_there")
+        if not (self.cursor.fetchone() or {"is_there": False})["is_there"]:
+            return []
+        statement = (home() / "sql" / "explain" / f"{name}.sql").read_text(encoding="utf-8")
+        self.cursor.execute(statement, values)
+        return [dict(row) for row in self.cursor]
+
+    def raw_lines(self, key: str) -> list[str]:
+        """Raises ObjectNotFoundError. Only a line feed ends a line: others may stand within a text."""
+        if key not in self.raw_files:
+            self.raw_files[key] = self.storage.read(key).decode(errors="replace").split("\n")
+        return self.raw_files[key]
+
+
+def _sales_key(name: str) -> int | None:
+    """The name as a sales_key, where it can be one: a number of 64 bits."""
+    if not re.fullmatch(r"-?[0-9]{1,19}", name, re.ASCII):
+        return None
+    return int(name) if -(2**63) <= int(name) < 2**63 else None
+
+
+def _in_delta(search: _Search, name: str, key: int | None, in_postgresql: Sequence[Row]) -> dict[int, Row]:
+    """Rows by sales_key, those that are not published yet among them.
+
+    PostgreSQL tells a row's month, but one that a run has moved since is in another, and so may a transaction's new
+    line be: but for a row of its own that is where it was, all months are searched.
+    """
+    if search.delta_version is None:
+        return {}
+    dataset = delta.table(search.storage, fact_sales.TABLE.path, at=search.delta_version).to_pyarrow_dataset()
     keys = {row["sales_key"] for row in in_postgresql}
-    months = {f"{row['business_date']:%Y-%m}" for row in in_postgresql}
-    version = delta.version(resources.storage, fact_sales.TABLE.path)
-    in_delta = _in_delta(resources, name, keys, months) if version is not None else {}
-    explained = [
-        _explained(resources, row, in_delta.pop(row["sales_key"], None), version) for row in in_postgresql
-    ]
-    explained += [_explained(resources, None, row, version) for row in in_delta.values()]
-    refused = _in_quarantine(resources, name)
-    if not explained and not refused:
-        raise RetailError(
-            f"no line with sales_key or transaction_id {name} is in PostgreSQL, in Delta or in quarantine",
-            hint="see with `retail status --gaps` whether its day came in; ids are written as the retailer writes them",
-        )
-    return explained, refused
+    if keys == {key}:
+        months = [f"{row['business_date']:%Y-%m}" for row in in_postgresql]
+        found = _by_key(dataset, (ds.field("sales_key") == key) & ds.field("business_month").isin(months))
+        if found:
+            return found
+    if key is not None:
+        keys.add(key)
+    return _by_key(dataset, (ds.field("transaction_id") == name) | ds.field("sales_key").isin(sorted(keys)))
 
 
-def show(out: Console, explained: Sequence[Explained], refused: Sequence[Row]) -> None:
-    """Print each line's way back, from the view to the retailer's answer."""
-    for each in explained[:SHOWN_LINES]:
-        for place, text in _places(each):
-            out.print(f"  {place:<11} {text}" if place else text, markup=False, soft_wrap=True)
-        if each.answered is not None:
-            text = json.dumps(each.answered.part, indent=2, ensure_ascii=False, default=str)
-            lines = text.splitlines()
-            shown = lines if len(lines) <= SHOWN_JSON_LINES else [*lines[:SHOWN_JSON_LINES], "…"]
-            out.print("\n".join(f"      {line}" for line in shown), markup=False, soft_wrap=True)
-        out.print()
-    if explained[SHOWN_LINES:]:
-        out.print(f"… and {len(explained) - SHOWN_LINES} more lines of it; name one by its sales_key\n")
-    for row in refused:
-        out.print(
-            f"in quarantine, {row['from_retailer']} {row['logical_date']}: {row['reasons']}; {row['source_ref']}",
-            markup=False,
-            soft_wrap=True,
-        )
-
-
-def _places(each: Explained) -> Iterator[tuple[str, str]]:
-    line = each.line
-    yield "", f"sales_key {line['sales_key']}  {' / '.join(str(line[name]) for name in _NATURAL_KEY)}"
-    if each.shown is not None:
-        of_day = f"{line['retailer_id']}, {line['business_date']}, {line['currency']}"
-        yield (
-            "views",
-            f"marts.mv_daily_sales ({of_day}): one of {each.shown['fact_rows']:,} rows, "
-            f"net {each.shown['net_amount']:,f}, as of {_instant(each.shown['refreshed_at'])}",
-        )
-    for row in each.restated:
-        yield (
-            "restated",
-            f"run {row['run_id']} changed {row['business_date']} by {row['rows']:+d} rows, {row['net_amount']:+f} "
-            f"{row['currency']} by this transaction",
-        )
-    if each.postgresql is None:
-        yield "PostgreSQL", "not there: not published yet; `retail run` for its date publishes it"
-    else:
-        yield from _in_words(each.postgresql)
-    if each.delta is None:
-        yield "Delta", "not there; PostgreSQL holds what the lake does not: see docs/DATA_QUALITY.md"
-    else:
-        same = "the same" if each.postgresql is not None else _money(each.delta)
-        yield (
-            "Delta",
-            f"star/fact_sales version {each.delta_version}, {each.delta['business_month']}: "
-            + ("; ".join(each.differences) or same),
-        )
-    if each.raw is not None:
-        amount = each.raw.record.get("total_amount")
-        yield "raw", f"{each.raw.key} line {each.raw.number}: total_amount {amount}"
-    for text in each.missing:
-        yield "missing", text
-    if each.answered is not None:
-        yield "payload", f"{each.answered.key}#{each.answered.pointer}, answered {each.answered.fetched_at}"
-
-
-def _in_words(row: Row) -> Iterator[tuple[str, str]]:
-    yield "PostgreSQL", f"{row['record_type']}, {row['status']}: {_money(row)}"
-    yield (
-        " ",
-        f"of {row['product_id']} ({row['product_name']}), store {row['store_id']} ({row['store_name']})",
-    )
-    yield " ", f"sold {_instant(row['sold_at'])}, changed there {_instant(row['updated_at'])}"
-    published = f", published by {row['published_by']} at {_instant(row['published_at'])}"
-    yield " ", f"changed by run {row['changed_run_id']}{published if row['published_by'] else ''}"
-
-
-def _money(row: Row) -> str:
-    return (
-        f"quantity {row['quantity']:f}, total {row['total_amount']:f} {row['currency']} "
-        f"(discount {_or_none(row['discount_amount'])}, tax {_or_none(row['tax_amount'])})"
-    )
-
-
-def _or_none(value: Decimal | None) -> str:
-    return "none" if value is None else f"{value:f}"
-
-
-def _instant(value: datetime | None) -> str:
-    return "–" if value is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _in_postgresql(resources: Resources, name: str) -> list[Row]:
-    key = int(name) if re.fullmatch(r"-?[0-9]{1,19}", name, re.ASCII) else None
-    values = {"sales_key": key if key is not None and abs(key) < 2**63 else None, "transaction_id": name}
-    return _query(resources, "lines", values)
-
-
-def _in_delta(resources: Resources, name: str, keys: set[int], months: set[str]) -> dict[int, Row]:
-    """Rows by sales_key; without a row in PostgreSQL to tell the months, all of them are searched."""
-    dataset = delta.table(resources.storage, fact_sales.TABLE.path).to_pyarrow_dataset()
-    if keys:
-        chosen = ds.field("sales_key").isin(sorted(keys)) & ds.field("business_month").isin(sorted(months))
-    else:
-        chosen = ds.field("transaction_id") == name
-        if re.fullmatch(r"-?[0-9]{1,18}", name, re.ASCII):
-            chosen = chosen | (ds.field("sales_key") == int(name))
+def _by_key(dataset: ds.Dataset, chosen: ds.Expression) -> dict[int, Row]:
     return {row["sales_key"]: row for row in dataset.to_table(filter=chosen).to_pylist()}
 
 
-def _in_quarantine(resources: Resources, name: str) -> list[Row]:
-    if delta.version(resources.storage, staging.QUARANTINE) is None:
+def _in_quarantine(storage: Storage, name: str) -> list[Row]:
+    if delta.version(storage, staging.QUARANTINE) is None:
         return []
-    dataset = delta.table(resources.storage, staging.QUARANTINE).to_pyarrow_dataset()
+    dataset = delta.table(storage, staging.QUARANTINE).to_pyarrow_dataset()
     rows: list[Row] = dataset.to_table(filter=ds.field("transaction_id") == name).to_pylist()
     return rows
 
 
-def _explained(
-    resources: Resources, in_postgresql: Row | None, in_delta: Row | None, version: int | None
-) -> Explained:
+def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None) -> Explained:
     line = in_postgresql or in_delta or {}
     missing: list[str] = []
     raw, answered = None, None
-    source = _SOURCE.fullmatch(line["source_ref"])
-    if source is None:
+    source = _SOURCE.fullmatch(line["source_ref"] or "")
+    day = _day(source["day"]) if source else None
+    if source is None or day is None:
         missing.append(f"source_ref {line['source_ref']} names no payload page")
     else:
-        raw = _raw_line(resources, line, source, missing)
-        answered = _answered(resources, source, missing)
+        raw = _raw_line(search, line, raw_key(source["retailer"], day), missing)
+        answered = _answered(search.storage, source, missing)
     return Explained(
         postgresql=in_postgresql,
-        shown=next(iter(_query(resources, "shown", line)), None),
-        restated=_query(resources, "restated", line),
+        shown=next(iter(search.query("shown", in_postgresql)), None) if in_postgresql else None,
+        restated=search.query("restated", line),
         delta=in_delta,
-        delta_version=version,
+        delta_version=search.delta_version,
         differences=_differences(in_postgresql, in_delta),
         raw=raw,
         answered=answered,
@@ -249,45 +214,48 @@ def _differences(in_postgresql: Row | None, in_delta: Row | None) -> list[str]:
     ]
 
 
-def _raw_line(resources: Resources, line: Row, source: re.Match[str], missing: list[str]) -> RawLine | None:
-    key = raw_key(source["retailer"], date.fromisoformat(source["day"]))
+def _day(text: str) -> date | None:
     try:
-        lines = resources.storage.read(key).decode().splitlines()
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _raw_line(search: _Search, line: Row, key: str, missing: list[str]) -> RawLine | None:
+    try:
+        lines = search.raw_lines(key)
     except ObjectNotFoundError:
         missing.append(f"{key} is not there")
         return None
     for number, text in enumerate(lines, start=1):
-        if line["transaction_id"] not in text:
+        if line["transaction_id"] not in text and "\\" not in text:
             continue
-        record = json.loads(text)
+        record = _object(text)
         if all(record.get(name) == line[name] for name in _NATURAL_KEY):
             return RawLine(key, number, record)
     missing.append(f"{key} does not hold the line: it was landed anew since")
     return None
 
 
-def _answered(resources: Resources, source: re.Match[str], missing: list[str]) -> Answered | None:
+def _object(text: str) -> Row:
+    """The JSON object; an empty one where the text is none: another program may have written it."""
     try:
-        page = payloads.read(resources.storage, source["key"])
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _answered(storage: Storage, source: re.Match[str], missing: list[str]) -> Answered | None:
+    try:
+        page = payloads.read(storage, source["key"])
     except ObjectNotFoundError:
         missing.append(f"{source['key']} is not there")
         return None
     steps = [step.replace("~1", "/").replace("~0", "~") for step in source["pointer"].split("/")[1:]]
-    part = at({"answer": page.answer}, *(int(step) if step.isdigit() else step for step in steps))
+    path = (int(step) if step.isascii() and step.isdigit() else step for step in steps)
+    part = at({"answer": page.answer}, *path)
     if part is None:
         missing.append(f"{source['key']} has nothing at {source['pointer']}")
         return None
     return Answered(source["key"], source["pointer"], page.fetched_at, part)
-
-
-def _query(resources: Resources, name: str, values: Mapping[str, Any]) -> list[Row]:
-    statement = (home() / "sql" / "explain" / f"{name}.sql").read_text(encoding="utf-8")
-    with (
-        resources.warehouse.connect("explain a line") as connection,
-        connection.cursor(cursor_factory=RealDictCursor) as cursor,
-    ):
-        cursor.execute("SELECT to_regclass('marts.restated_transaction') IS NOT NULL AS is_there")
-        if not (cursor.fetchone() or {"is_there": False})["is_there"]:
-            return []
-        cursor.execute(statement, values)
-        return [dict(row) for row in cursor]

@@ -60,7 +60,12 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
 
 
 def show_restated(resources: Resources, out: Console, run_id: str | None) -> None:
-    """Figures of days that were published before, as they were and as they are since a run changed them."""
+    """Figures of days that were published before, as they were and as they are since a run changed them.
+
+    Of the run that is named, or of the newest that changed any.
+    """
+    if run_id is not None:
+        run_id = _run_to_show(resources, run_id)
     found = restatements(resources.warehouse, run_id)
     if not found:
         out.print(
@@ -102,7 +107,11 @@ def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
     """Stores and retailers that were silent on a run's days, and logical dates that never came to the views."""
     run_id = _run_to_show(resources, run_id, "check")
     record = resources.ledger.step(run_id, "check") or {}
-    found = [gaps.Gap(**each) for each in record.get("gaps", [])]
+    if "gaps" not in record:
+        raise ConfigurationError(
+            [f"run {run_id} did not judge gaps"], hint="name a run that came to the end of its check"
+        )
+    found = [gaps.Gap(**each) for each in record["gaps"]]
     if found:
         rows = [
             (
@@ -116,17 +125,19 @@ def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
         ]
         columns = ("silent", "business day", "store", "name", "sold before on")
         out.print(rows_table(columns, rows))
+        in_all = record.get("gaps_in_all", len(found))
+        if in_all > len(found):
+            out.print(f"… and {in_all - len(found):,} more that the run did not record", markup=False)
     else:
         out.print("No store was silent that sells on nearly every day.")
-    done = resources.ledger.done()
-    for retailer_id in resources.settings.retailers:
-        days = [day for retailer, day in done if retailer == retailer_id]
-        missing = gaps.missing_days(days, start_date=resources.settings.start_date)
-        if missing:
-            named = ", ".join(map(str, missing[:5])) + (
-                f" and {len(missing) - 5} more" if missing[5:] else ""
-            )
-            out.print(f"{retailer_id}: never brought in: {named}", markup=False)
+    missing = gaps.missing_days(
+        resources.ledger.done(),
+        resources.settings.retailers,
+        start_date=resources.settings.start_date,
+        last=max(resources.ledger.run(run_id).dates),
+    )
+    for line in gaps.never_brought_in(missing):
+        out.print(line, markup=False)
     out.print(f"\nrun {run_id}", markup=False)
 
 

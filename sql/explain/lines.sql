@@ -7,8 +7,7 @@ SELECT
     dim_store.store_id,
     dim_store.store_name,
     publish.published_by,
-    publish.published_at,
-    (publish.delta_versions ->> 'fact_sales')::bigint AS published_version
+    publish.published_at
 FROM star.fact_sales AS fact
 JOIN star.dim_retailer USING (retailer_key)
 JOIN star.dim_product USING (product_key)

@@ -1,8 +1,12 @@
--- What the view of days shows for a line's day, and since when.
+-- What the view of days shows for a line's day, and since when; nothing before it was refreshed with the line.
 SELECT
     daily.fact_rows,
     daily.net_amount,
     freshness.refreshed_at
 FROM marts.mv_daily_sales AS daily
-LEFT JOIN marts.freshness ON freshness.view = 'mv_daily_sales'
-WHERE daily.retailer_id = %(retailer_id)s AND daily.business_date = %(business_date)s AND daily.currency = %(currency)s;
+JOIN marts.freshness ON freshness.view = 'mv_daily_sales'
+WHERE
+    daily.retailer_id = %(retailer_id)s
+    AND daily.business_date = %(business_date)s
+    AND daily.currency = %(currency)s
+    AND freshness.refreshed_at >= %(published_at)s;

@@ -1,4 +1,4 @@
--- The newest restatements, or those of one run; of each figure's transactions those that changed it most.
+-- What one run restated, or else the newest that restated anything; of each figure's transactions those that changed it most.
 SELECT
     restatement.run_id,
     restatement.retailer_id,
@@ -35,6 +35,8 @@ CROSS JOIN LATERAL (
         LIMIT 3
     ) AS greatest_change
 ) AS named
-WHERE restatement.run_id = %(run_id)s OR %(run_id)s IS NULL
-ORDER BY restatement.restated_at DESC, restatement.retailer_id, restatement.business_date, restatement.currency, restatement.figure
-LIMIT %(latest)s;
+WHERE
+    restatement.run_id = coalesce(
+        %(run_id)s, (SELECT newest.run_id FROM marts.restatement AS newest ORDER BY newest.restated_at DESC, newest.run_id DESC LIMIT 1)
+    )
+ORDER BY restatement.retailer_id, restatement.business_date, restatement.currency, restatement.figure;

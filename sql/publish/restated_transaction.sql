@@ -20,3 +20,12 @@ SET
     discount_amount = known.discount_amount + excluded.discount_amount,
     net_amount = known.net_amount + excluded.net_amount,
     tax_amount = known.tax_amount + excluded.tax_amount;
+
+DELETE FROM marts.restated_transaction
+WHERE
+    run_id = {run_id}
+    AND rows = 0
+    AND units = 0
+    AND discount_amount = 0
+    AND net_amount = 0
+    AND tax_amount = 0;

@@ -29,3 +29,6 @@ WHERE change <> 0
 -- A run that publishes twice, for a task was cleared, restates what it published first.
 ON CONFLICT (run_id, retailer_id, business_date, currency, figure) DO UPDATE
 SET after = excluded.after, transactions = greatest(restatement.transactions, excluded.transactions), restated_at = now();
+
+-- What it has put back since is no restatement.
+DELETE FROM marts.restatement WHERE run_id = {run_id} AND before = after;

@@ -49,3 +49,4 @@ COMMENT ON COLUMN marts.restated_transaction.net_amount IS 'Change of total_amou
 COMMENT ON COLUMN marts.restated_transaction.tax_amount IS 'Change of tax';
 
 CREATE INDEX IF NOT EXISTS restatement_day ON marts.restatement (business_date, retailer_id);
+CREATE INDEX IF NOT EXISTS restated_transaction_named ON marts.restated_transaction (transaction_id, retailer_id);

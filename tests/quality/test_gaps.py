@@ -105,11 +105,24 @@ def test_returns_are_no_sales(session: SparkSession) -> None:
 
 
 def test_days_between_the_start_and_the_last_one_done_that_never_came_are_missing() -> None:
-    done = [date(2017, 1, 2), date(2017, 1, 5)]
-    assert gaps.missing_days(done, start_date=date(2017, 1, 1)) == [
-        date(2017, 1, 1), date(2017, 1, 3), date(2017, 1, 4),
-    ]  # fmt: skip
-    assert gaps.missing_days([date(2017, 1, 1)], start_date=date(2017, 1, 1)) == []
+    first = date(2017, 1, 1)
+    done = [("retailer_1", date(2017, 1, 2)), ("retailer_1", date(2017, 1, 5))]
+    assert gaps.missing_days(done, ["retailer_1"], start_date=first, last=first) == {
+        "retailer_1": [date(2017, 1, 1), date(2017, 1, 3), date(2017, 1, 4)]
+    }
+    assert gaps.missing_days([("retailer_1", first)], ["retailer_1"], start_date=first, last=first) == {}
+
+
+def test_a_retailer_that_stays_away_is_missed_up_to_the_last_day_of_any_and_of_the_run() -> None:
+    days = [date(2017, 1, n) for n in range(1, 9)]
+    done = [("retailer_1", day) for day in days[:7]] + [("retailer_2", days[0])]
+    missing = gaps.missing_days(done, ["retailer_1", "retailer_2"], start_date=days[0], last=days[0])
+    assert missing == {"retailer_2": days[1:7]}
+    assert gaps.never_brought_in(missing) == [
+        "retailer_2: never brought in: 2017-01-02, 2017-01-03, 2017-01-04, 2017-01-05, 2017-01-06 and 1 more"
+    ]
+    missing = gaps.missing_days(done, ["retailer_1"], start_date=days[0], last=days[7])
+    assert missing == {"retailer_1": [days[7]]}
 
 
 def test_a_warning_names_the_day_and_the_first_stores() -> None:

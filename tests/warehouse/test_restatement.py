@@ -140,6 +140,33 @@ def test_publishing_the_same_run_again_tells_nothing_twice(
     assert restatements(warehouse) == before
 
 
+def test_a_run_that_puts_back_what_it_published_first_has_restated_nothing(
+    warehouse: Warehouse, query: Query, sold: Sold
+) -> None:
+    sold()
+    for run_id, amount in (("run_1", 1), ("run_2", 2), ("run_2", 1)):
+        _publish(warehouse, run_id, {1: (DAY, amount, "USD", "ta")})
+    assert restatements(warehouse, "run_2") == []
+    assert query("SELECT * FROM marts.restated_transaction") == []
+
+
+def test_the_newest_run_that_restated_anything_is_told_whole(warehouse: Warehouse, query: Query) -> None:
+    query(
+        "INSERT INTO marts.restatement SELECT run, 'retailer_1', date '2017-01-01' + day, 'USD', 'rows', 1, 2, 1, at"
+        " FROM (VALUES ('run_1', now() - interval '1 day'), ('run_2', now())) AS of_run (run, at),"
+        " generate_series(1, 150) AS day"
+    )
+    assert [each.run_id for each in restatements(warehouse)] == ["run_2"] * 150
+    assert [each.run_id for each in restatements(warehouse, "run_1")] == ["run_1"] * 150
+
+
+def test_a_transaction_s_restatements_are_found_by_an_index(query: Query) -> None:
+    assert query(
+        "SELECT count(*) FROM pg_indexes WHERE tablename = 'restated_transaction'"
+        " AND indexdef LIKE '%(transaction_id, retailer_id)'"
+    ) == [(1,)]
+
+
 @ON_SAIL
 def test_two_currencies_of_a_day_are_told_apart(
     publishing: Publisher, lake: Lake, warehouse: Warehouse
@@ -185,7 +212,7 @@ def test_before_and_after_are_the_star_s_own_sums_whatever_changes(
         for figure, was in figures.items()
         if was != after.get(day, nothing)[figure]
     }
-    told = restatements(warehouse, "run_2", latest=1_000)
+    told = restatements(warehouse, "run_2")
     assert {(r.business_date, r.currency, r.figure): (r.before, r.after) for r in told} == expected
     assert restatements(warehouse, "run_1") == []
     changes = query(

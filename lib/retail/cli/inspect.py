@@ -12,7 +12,7 @@ from retail.cli.options import with_settings
 from retail.doctor import examine
 from retail.errors import TieOutError
 from retail.explain import explain as explain_line
-from retail.explain import show as show_explained
+from retail.explained import show as show_explained
 from retail.proofs import show_gaps, show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
@@ -54,7 +54,7 @@ def doctor(settings: Settings, /) -> None:
 def explain(settings: Settings, /, name: str) -> None:
     """Where a figure comes from: a line's way back, from the view to what the retailer answered."""
     with Resources(settings, Secrets()) as resources:
-        show_explained(terminal.console(), *explain_line(resources, name))
+        show_explained(terminal.console(), explain_line(resources, name))
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor, explain)

@@ -6,7 +6,7 @@ shut on Sundays, or sells once a week, is not expected every day.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -106,9 +106,24 @@ def warnings(found: Iterable[Gap]) -> list[str]:
     return lines
 
 
-def missing_days(done: Iterable[date], *, start_date: date) -> list[date]:
-    """Logical dates between `start_date` and the last one done that never came to the views."""
-    days = set(done)
-    last = max(days, default=start_date)
-    span = (start_date + timedelta(days=n) for n in range((last - start_date).days + 1))
-    return [day for day in span if day not in days]
+def missing_days(
+    done: Iterable[tuple[str, date]], retailers: Iterable[str], *, start_date: date, last: date
+) -> dict[str, list[date]]:
+    """Each retailer's logical dates from `start_date` that were never brought in; a retailer without any is left out.
+
+    They end with the last that any retailer has come to, be it `last` or later: one that stays away is missed too.
+    """
+    came = set(done)
+    last = max([last, *(day for _, day in came)])
+    span = [start_date + timedelta(days=n) for n in range((last - start_date).days + 1)]
+    missing = {each: [day for day in span if (each, day) not in came] for each in retailers}
+    return {retailer_id: days for retailer_id, days in missing.items() if days}
+
+
+def never_brought_in(missing: Mapping[str, Sequence[date]]) -> list[str]:
+    """A line for each retailer, with the first of its missing days."""
+    lines = []
+    for retailer_id, days in sorted(missing.items()):
+        named = ", ".join(map(str, days[:5])) + (f" and {len(days) - 5:,} more" if days[5:] else "")
+        lines.append(f"{retailer_id}: never brought in: {named}")
+    return lines

@@ -57,13 +57,13 @@ def note(connection: Connection, run_id: str, *, months: Sequence[str]) -> int:
     return int(days)
 
 
-def restatements(warehouse: Warehouse, run_id: str | None = None, *, latest: int = 100) -> list[Restatement]:
-    """What that run restated, or else the newest restatements, `latest` at most. Raises WarehouseError."""
+def restatements(warehouse: Warehouse, run_id: str | None = None) -> list[Restatement]:
+    """All that the run restated, or else the newest that restated anything. Raises WarehouseError."""
     with warehouse.connect("read the restatements") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('marts.restatement') IS NOT NULL")
         if cursor.fetchone() != (True,):
             return []
-        cursor.execute(_read("restated"), {"run_id": run_id, "latest": latest})
+        cursor.execute(_read("restated"), {"run_id": run_id})
         return [Restatement(*row) for row in cursor]
 
 
