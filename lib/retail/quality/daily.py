@@ -46,7 +46,7 @@ class DayOfSales:
 
 @dataclass(frozen=True)
 class Total:
-    """Rows and money of one retailer, business date and currency in the fact; `sales` of the rows are completed sales."""
+    """Rows and money of one retailer, business date and currency in the fact; `sales` are its completed sales."""
 
     retailer_id: str
     business_date: date
