@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -32,10 +33,11 @@ _SHOWN_GAPS = 1_000
 def check_step(job: Job) -> Record:
     """Expectations over the star, and PostgreSQL = Delta in rows and money.
 
-    The fact is judged in the months that runs have merged into since the last check.
+    The fact is judged in the months that runs have merged into since the last check, its keys in the rows they changed.
     """
-    months = months_to_judge(job)
-    validations = _expectations(job, months)
+    runs = runs_to_judge(job)
+    months = None if runs is None else _months_of(job, runs)
+    validations = _expectations(job, months, runs)
     counts = _tie_out(job)
     silent = _gaps(job)
     drifts = _profile(job)
@@ -54,39 +56,56 @@ def check_step(job: Job) -> Record:
     }
 
 
-def months_to_judge(job: Job) -> list[str] | None:
-    """Months (`YYYY-MM`) merged into by this run, and by those before it back to the last that was checked.
+def runs_to_judge(job: Job) -> list[str] | None:
+    """This run, and those before it back to the last that was checked.
 
-    None is all of them: for a check that stands alone, outside a run that merged.
+    None is all that there are: for a check that stands alone, outside a run that merged.
     """
     ledger = job.resources.ledger
     if job.recorded("merge") is None:
         return None
-    months = set(months_of_run(job.context, job.run.run_id))
+    runs = [job.run.run_id]
     for run_id in reversed(ledger.run_ids()):
         if run_id == job.run.run_id:
             continue
         if ledger.step(run_id, "check") is not None:
             break
-        months.update(months_of_run(job.context, run_id))
-    return sorted(months)
+        runs.append(run_id)
+    return runs
 
 
-def _expectations(job: Job, months: list[str] | None) -> list[suites.Validation]:
+def _months_of(job: Job, runs: list[str]) -> list[str]:
+    """Months (`YYYY-MM`) that these runs merged into."""
+    return sorted({month for run_id in runs for month in months_of_run(job.context, run_id)})
+
+
+def judged(
+    tables: Mapping[str, DataFrame], months: list[str] | None, runs: list[str] | None
+) -> dict[str, DataFrame]:
+    """What of the star is judged, by the name of its suite: no fact where no month was merged into.
+
+    `fact_keys` are the rows that `runs` changed, for where an unchanged row's keys lead was proven before.
+    """
+    of_fact = tables[fact_sales.TABLE.name]
+    changed = of_fact
+    found = {name: frame for name, frame in tables.items() if name != fact_sales.TABLE.name}
+    if months is not None and runs is not None:
+        if not months:
+            return found
+        of_fact = of_fact.where(F.col("business_month").isin(months))
+        changed = of_fact.where(F.col("changed_run_id").isin(runs))
+    keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
+    return found | {fact_sales.TABLE.name: of_fact, "fact_keys": with_orphans(changed, keys)}
+
+
+def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
     """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
     tables = {
         table.name: delta.read(job.resources.session, job.resources.storage, table.path)
         for table in star.TABLES
     }
-    fact = tables[fact_sales.TABLE.name]
-    judged = fact if months is None else fact.where(F.col("business_month").isin(months))
-    keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
-    days = _days(job, fact)
-    frames = tables | {
-        fact_sales.TABLE.name: judged,
-        "fact_keys": with_orphans(judged, keys),
-        "daily_sales": daily.frame(job.resources.session, days),
-    }
+    days = _days(job, tables[fact_sales.TABLE.name])
+    frames = judged(tables, months, runs) | {"daily_sales": daily.frame(job.resources.session, days)}
     # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
     named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
         fact_sales.TABLE.name: (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),

@@ -143,8 +143,10 @@ def _off(values: Values) -> bool:
     quantity, price, total = values["quantity"], values["unit_price"], values["total_amount"]
     if None in (quantity, price, total):
         return False
-    difference = quantity * price - (values["discount_amount"] or 0) - total
-    least = min(abs(difference), abs(difference - (values["tax_amount"] or 0)))
+    if total == 0 and values["record_type"] in (None, "return"):
+        return False
+    difference = abs(quantity) * price - (values["discount_amount"] or 0) - abs(total)
+    least = min(abs(difference), abs(difference - abs(values["tax_amount"] or 0)))
     return bool(least > Decimal("0.01") * (1 + abs(quantity)))
 
 

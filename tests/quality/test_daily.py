@@ -16,10 +16,16 @@ ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 
 
 def total(
-    weeks_before: int, rows: int, *, money: str = "1.00", currency: str = "USD", days: int = 0
+    weeks_before: int,
+    rows: int,
+    *,
+    money: str = "1.00",
+    currency: str = "USD",
+    days: int = 0,
+    sales: int | None = None,
 ) -> Total:
     day = DAY - timedelta(weeks=weeks_before, days=days)
-    return Total("retailer_1", day, currency, rows, Decimal(money))
+    return Total("retailer_1", day, currency, rows, rows if sales is None else sales, Decimal(money))
 
 
 def compare(*found: Total) -> list[daily.DayOfSales]:
@@ -51,21 +57,44 @@ def test_two_currencies_are_two_rows() -> None:
     assert {(day.currency, day.rows) for day in found} == {("USD", 3), ("CAD", 5)}
 
 
+def test_a_single_sale_in_another_currency_is_no_row_of_later_days() -> None:
+    found = compare(total(0, 3), total(1, 9), total(2, 1, currency="CAD"))
+    assert [(day.currency, day.rows, day.days_since_newest) for day in found] == [("USD", 3, 0)]
+
+
+def test_a_day_without_rows_is_one_row_in_the_main_currency() -> None:
+    (day,) = compare(total(1, 1, currency="USD"), total(2, 3, currency="CAD"), total(3, 2, currency="CAD"))
+    assert (day.currency, day.sales, day.rows) == ("CAD", 0, 0)
+
+
+def test_what_a_retailer_sold_and_when_last_is_over_all_its_currencies() -> None:
+    found = compare(total(0, 3, sales=0), total(0, 5, currency="CAD", sales=2), total(1, 4))
+    assert {(day.currency, day.sales, day.days_since_newest) for day in found} == {
+        ("USD", 2, 0), ("CAD", 2, 0),
+    }  # fmt: skip
+
+
+def test_returns_and_cancelled_lines_are_rows_and_no_sales() -> None:
+    (day,) = compare(total(0, 3, sales=0), total(1, 4))
+    assert (day.sales, day.rows, day.days_since_newest) == (0, 3, 7)
+
+
 def test_the_months_read_are_those_of_the_days_and_of_four_weeks_before() -> None:
     assert daily.months_needed([("retailer_1", date(2017, 3, 1))]) == ["2017-02", "2017-03"]
     assert daily.months_needed([("retailer_1", date(2017, 3, 31))]) == ["2017-03"]
 
 
 def test_totals_are_by_retailer_day_and_currency(session: SparkSession) -> None:
-    schema = "retailer_id string, business_date date, currency string, total_amount decimal(18,4)"
+    schema = "retailer_id string, business_date date, currency string, total_amount decimal(18,4), "
+    schema += "record_type string, status string"
     rows = [
-        ("r", DAY, "USD", Decimal("1.1")),
-        ("r", DAY, "USD", Decimal("2.2")),
-        ("r", DAY, "CAD", Decimal(5)),
+        ("r", DAY, "USD", Decimal("1.1"), "sale", "completed"),
+        ("r", DAY, "USD", Decimal("2.2"), "sale", "cancelled"),
+        ("r", DAY, "CAD", Decimal(-5), "return", "completed"),
     ]
     found = daily.totals(session.createDataFrame(rows, schema))
-    assert sorted((each.currency, each.rows, each.money) for each in found) == [
-        ("CAD", 1, Decimal(5)), ("USD", 2, Decimal("3.3")),
+    assert sorted((each.currency, each.rows, each.sales, each.money) for each in found) == [
+        ("CAD", 1, 0, Decimal(-5)), ("USD", 2, 1, Decimal("3.3")),
     ]  # fmt: skip
 
 

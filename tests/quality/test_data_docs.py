@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from structlog.testing import capture_logs
+from tests.quality.conftest import WriteSuite
 
 from retail.quality import data_docs, suites
 from retail.storage import LocalStorage
@@ -66,6 +68,50 @@ def test_no_page_asks_another_host_for_anything(session: SparkSession, lake: Loc
         page = lake.read(key).decode()
         assert "<script" not in page
         assert not re.search(r"(src|href)=.https?:", page)
+
+
+@ON_SAIL
+def test_a_file_of_validations_that_cannot_be_read_keeps_no_page_from_being_made(
+    session: SparkSession, lake: LocalStorage
+) -> None:
+    bad = validated(session, BAD)
+    for number, text in enumerate(("{", "[]", '{"validations": [{"failures": [{}]}]}')):
+        lake.write(f"quality/validations/run-0{number}/check.json", text.encode())
+    data_docs.keep(lake, "run-1", "check", bad)
+    index = lake.read(data_docs.INDEX).decode()
+    assert 'href="run-1/check-dim_customer.html"' in index
+    assert "run-00" not in index
+
+
+@ON_SAIL
+def test_pages_that_cannot_be_made_hide_no_failure(
+    session: SparkSession, lake: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise RuntimeError("no template")
+
+    monkeypatch.setattr(data_docs, "_render", broken)
+    with capture_logs() as logs:
+        data_docs.keep(lake, "run-1", "check", validated(session, BAD))
+    assert [(each["log_level"], each["error"]) for each in logs] == [("warning", "no template")]
+    assert list(lake.list("quality/validations/")) == ["quality/validations/run-1/check.json"]
+
+
+@ON_SAIL
+def test_the_words_of_an_engine_come_without_the_value_that_they_quote(
+    session: SparkSession, lake: LocalStorage, suite: WriteSuite
+) -> None:
+    suite("dim_customer.cast", {
+        "type": "unexpected_rows_expectation", "severity": "critical",
+        "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE CAST(customer_id AS INT) > 1"},
+    })  # fmt: skip
+    frame = session.createDataFrame([(1, "retailer_1", "ann's@example.com")], SCHEMA)
+    found = suites.validate("dim_customer.cast", frame, named_by=("customer_key",))
+    data_docs.keep(lake, "run-1", "check", [found])
+    page = lake.read("quality/data_docs/run-1/check-dim_customer.cast.html").decode()
+    assert "Cannot cast" in found.failures[0].observed and "Cannot cast" in page
+    everything = "".join(lake.read(key).decode() for key in lake.list("quality/"))
+    assert "example.com" not in everything + str(found.failures)
 
 
 @ON_SAIL

@@ -97,9 +97,14 @@ def test_each_judged_day_has_a_window_of_its_own(session: SparkSession) -> None:
 
 
 @ON_SAIL
-def test_returns_are_no_sales(session: SparkSession) -> None:
-    rows = [("retailer_1", 1, DAY, "return"), ("retailer_1", 2, DAY, "sale"), ("retailer_1", 2, DAY, "sale")]
-    schema = "retailer_id string, store_key bigint, business_date date, record_type string"
+def test_returns_and_cancelled_lines_are_no_sales(session: SparkSession) -> None:
+    rows = [
+        ("retailer_1", 1, DAY, "return", "completed"),
+        ("retailer_1", 2, DAY, "sale", "completed"),
+        ("retailer_1", 2, DAY, "sale", "completed"),
+        ("retailer_1", 3, DAY, "sale", "cancelled"),
+    ]
+    schema = "retailer_id string, store_key bigint, business_date date, record_type string, status string"
     found = gaps.store_days(session.createDataFrame(rows, schema)).collect()
     assert [tuple(row) for row in found] == [("retailer_1", 2, DAY)]
 

@@ -107,6 +107,15 @@ def test_the_rows_that_break_an_expectation_are_named_and_their_values_told_nowh
     assert "ann" not in json.dumps([failure.observed, found.result])
 
 
+def test_what_is_sold_in_one_currency_does_not_hide_what_is_given_back_in_another(
+    session: SparkSession,
+) -> None:
+    rows = frame(session, {}, {"currency": "CAD", "total_amount": Decimal(-1), "record_type": "return"})
+    found = suites.validate("fact_sales", rows, named_by=("retailer_id",))
+    (failure,) = [each for each in found.failures if "sum(total_amount)" in each.expectation]
+    assert (failure.severity, failure.observed) == ("warning", "observed_value 1: retailer_1")
+
+
 def test_a_second_suite_for_a_table_is_a_file_and_no_code(
     session: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

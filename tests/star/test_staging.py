@@ -119,6 +119,29 @@ def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeCon
     ]
 
 
+def test_a_line_is_worth_its_units_times_its_price_less_its_discount_sold_or_given_back(
+    make_context: MakeContext,
+) -> None:
+    back = {"record_type": "return", "quantity": "-2", "discount_amount": "1.00"}
+    context = make_context("run-1")
+    stage(
+        context,
+        [
+            record(transaction_id="sold"),
+            record(transaction_id="sold for less", total_amount="9.00"),
+            record(transaction_id="back", **back, total_amount="-9.00"),
+            record(transaction_id="back, taxed", **back, total_amount="-8.25", tax_amount="-0.75"),
+            record(transaction_id="back for less", **back, total_amount="-8.00"),
+            record(transaction_id="replaced", **back, total_amount="0"),
+            record(transaction_id="given away", total_amount="0"),
+        ],
+    )
+    reason = "quantity times unit_price less discount_amount is not total_amount"
+    assert {row.transaction_id for row in rows(context, staging.SALES) if reason in row.warnings} == {
+        "sold for less", "back for less", "given away",
+    }  # fmt: skip
+
+
 def test_each_warning_is_counted_over_the_rows_that_stay_and_duplicates_once(
     make_context: MakeContext,
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 WEEKS: Final = 4
 
 SCHEMA: Final = (
-    "retailer_id string, business_date date, currency string, rows int, money decimal(18,4), "
+    "retailer_id string, business_date date, currency string, sales int, rows int, money decimal(18,4), "
     "rows_same_weekday double, rows_ratio double, days_since_newest int"
 )
 
@@ -26,15 +27,16 @@ SCHEMA: Final = (
 class DayOfSales:
     """Rows and money of a retailer's business date in one currency, and how usual they are.
 
-    `rows_same_weekday` is the mean of the same weekday in the four weeks before, over those on which the retailer
-    sold anything; None where it did on none, and then `rows_ratio`, rows by that mean, is None too.
-    `days_since_newest` are the days from the retailer's newest business date to the last day judged, None
-    where nothing was sold in all those weeks. A day without a sale has no rows and the currency of the days before.
+    `rows_same_weekday` is the mean of the same weekday in the four weeks before, over those that have rows in the
+    currency; None where none has, and then `rows_ratio`, rows by that mean, is None too. Of the retailer, over
+    all its currencies, are `sales`, the day's completed sales, and `days_since_newest`, the days from its newest
+    business date with such a sale to the last day judged, None where nothing was sold in all those weeks.
     """
 
     retailer_id: str
     business_date: date
     currency: str | None
+    sales: int
     rows: int
     money: Decimal
     rows_same_weekday: float | None
@@ -44,12 +46,13 @@ class DayOfSales:
 
 @dataclass(frozen=True)
 class Total:
-    """Rows and money of one retailer, business date and currency in the fact."""
+    """Rows and money of one retailer, business date and currency in the fact; `sales` are its completed sales."""
 
     retailer_id: str
     business_date: date
     currency: str
     rows: int
+    sales: int
     money: Decimal
 
 
@@ -64,20 +67,30 @@ def months_needed(units: Iterable[Unit]) -> list[str]:
 
 def totals(fact: DataFrame) -> list[Total]:
     """Rows and money by retailer, business date and currency, read once."""
+    sale = F.expr("record_type = 'sale' AND status = 'completed'")
     grouped = fact.groupBy("retailer_id", "business_date", "currency").agg(
-        F.count("*").alias("rows"), F.sum("total_amount").alias("money")
+        F.count("*").alias("rows"),
+        F.count(F.when(sale, 1)).alias("sales"),
+        F.sum("total_amount").alias("money"),
     )
     names = [each.name for each in fields(Total)]
     return [Total(*row) for row in grouped.select(*names).collect()]
 
 
 def compare(found: Sequence[Total], units: Iterable[Unit]) -> list[DayOfSales]:
-    """Each retailer's each day of `units`, as it is in the star beside the days before."""
+    """Each retailer's each day of `units`, as it is in the star beside the days before.
+
+    A day is a row a currency that it has rows in, and one of no rows in the retailer's main currency where it has none.
+    """
     wanted = sorted(set(units))
     return [
-        _day(by_date, retailer_id, currency, day, last=max(d for r, d in wanted if r == retailer_id))
-        for retailer_id, day in wanted
-        for currency, by_date in _by_currency(found, retailer_id).items()
+        day
+        for retailer_id in sorted({retailer_id for retailer_id, _ in wanted})
+        for day in _of_retailer(
+            [total for total in found if total.retailer_id == retailer_id],
+            retailer_id,
+            [day for each, day in wanted if each == retailer_id],
+        )
     ]
 
 
@@ -86,30 +99,59 @@ def frame(session: SparkSession, days: Sequence[DayOfSales]) -> DataFrame:
     return session.createDataFrame([astuple(day) for day in days], SCHEMA)
 
 
-def _by_currency(found: Sequence[Total], retailer_id: str) -> dict[str | None, dict[date, Total]]:
-    """A retailer without any sale has one currency that is not known, and no day."""
+def _of_retailer(totals: Sequence[Total], retailer_id: str, days: Sequence[date]) -> list[DayOfSales]:
+    newest = max((total.business_date for total in totals if total.sales), default=None)
+    since = max(0, (days[-1] - newest).days) if newest else None
+    by_currency = _by_currency(totals)
+    return [
+        _day(
+            by_currency.get(currency, {}), retailer_id, currency, day, sales=_sales(totals, day), since=since
+        )
+        for day in days
+        for currency in [c for c in by_currency if day in by_currency[c]] or [_main_currency(totals)]
+    ]
+
+
+def _by_currency(totals: Iterable[Total]) -> dict[str | None, dict[date, Total]]:
     sorted_out: dict[str | None, dict[date, Total]] = {}
-    for total in found:
-        if total.retailer_id == retailer_id:
-            sorted_out.setdefault(total.currency, {})[total.business_date] = total
-    return sorted_out or {None: {}}
+    for total in totals:
+        sorted_out.setdefault(total.currency, {})[total.business_date] = total
+    return sorted_out
+
+
+def _main_currency(totals: Iterable[Total]) -> str | None:
+    """The one with the most rows; None for a retailer that has none."""
+    rows: Counter[str] = Counter()
+    for total in totals:
+        rows[total.currency] += total.rows
+    return max(rows, key=lambda currency: (rows[currency], currency), default=None)
+
+
+def _sales(totals: Iterable[Total], day: date) -> int:
+    return sum(total.sales for total in totals if total.business_date == day)
 
 
 def _day(
-    by_date: dict[date, Total], retailer_id: str, currency: str | None, day: date, *, last: date
+    by_date: Mapping[date, Total],
+    retailer_id: str,
+    currency: str | None,
+    day: date,
+    *,
+    sales: int,
+    since: int | None,
 ) -> DayOfSales:
     weeks = [by_date.get(day - timedelta(weeks=week)) for week in range(1, WEEKS + 1)]
     before = [total.rows for total in weeks if total is not None]
     usual = sum(before) / len(before) if before else None
     today = by_date.get(day)
-    newest = max(by_date, default=None)
     return DayOfSales(
         retailer_id=retailer_id,
         business_date=day,
         currency=currency,
+        sales=sales,
         rows=today.rows if today else 0,
         money=today.money if today else Decimal(0),
         rows_same_weekday=usual,
         rows_ratio=(today.rows if today else 0) / usual if usual else None,
-        days_since_newest=max(0, (last - newest).days) if newest else None,
+        days_since_newest=since,
     )

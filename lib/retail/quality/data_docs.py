@@ -17,8 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from retail.quality.suites import Failure, Validation
 from retail.storage import Storage
+
+log = structlog.get_logger()
 
 INDEX: Final = "quality/data_docs/index.html"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -37,7 +41,10 @@ class Kept:
 
 
 def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validation]) -> None:
-    """Keep what the suites of a step found; where a critical expectation failed, with its pages."""
+    """Keep what the suites of a step found; where a critical expectation failed, with its pages.
+
+    Pages that cannot be made are a warning: what failed is to be told, not what did not come of showing it.
+    """
     values = {
         "run_id": run_id,
         "step": step,
@@ -48,7 +55,10 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
         f"quality/validations/{run_id}/{step}.json", json.dumps(values, ensure_ascii=False).encode()
     )
     if any(validation.critical for validation in validations):
-        build(storage, run_ids=[run_id])
+        try:
+            build(storage, run_ids=[run_id])
+        except Exception as error:
+            log.warning("pages of Data Docs cannot be made", run_id=run_id, error=str(error))
 
 
 def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
@@ -74,15 +84,21 @@ def _listed(storage: Storage) -> list[Kept]:
     keys = list(storage.list("quality/validations/"))
     newest = sorted({key.split("/")[2] for key in keys}, reverse=True)[:_LISTED_RUNS]
     found = [_read(storage, key) for key in keys if key.split("/")[2] in newest]
-    return sorted(found, key=lambda kept: (kept.run_id, kept.judged_at), reverse=True)
+    there = [kept for kept in found if kept is not None]
+    return sorted(there, key=lambda kept: (kept.run_id, kept.judged_at), reverse=True)
 
 
-def _read(storage: Storage, key: str) -> Kept:
-    values: dict[str, Any] = json.loads(storage.read(key))
-    validations = [
-        Validation(**each | {"failures": _failures(each["failures"])}) for each in values["validations"]
-    ]
-    return Kept(values["run_id"], values["step"], values["judged_at"], validations)
+def _read(storage: Storage, key: str) -> Kept | None:
+    """None for a file that is not as `keep` writes it, cut off perhaps."""
+    try:
+        values: dict[str, Any] = json.loads(storage.read(key))
+        validations = [
+            Validation(**each | {"failures": _failures(each["failures"])}) for each in values["validations"]
+        ]
+        return Kept(values["run_id"], values["step"], values["judged_at"], validations)
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("a file of validations is left out", key=key, error=type(error).__name__)
+        return None
 
 
 def _failures(values: Iterable[dict[str, str]]) -> list[Failure]:

@@ -39,8 +39,12 @@ class Gap:
 
 
 def store_days(sales: DataFrame) -> DataFrame:
-    """The days on which each store sold: (retailer_id, store_key, business_date), each once. Returns are no sales."""
-    return sales.where("record_type = 'sale'").select("retailer_id", "store_key", "business_date").distinct()
+    """The days on which each store sold: (retailer_id, store_key, business_date), each once.
+
+    Returns are no sales, nor are lines that were cancelled.
+    """
+    sold = sales.where("record_type = 'sale' AND status = 'completed'")
+    return sold.select("retailer_id", "store_key", "business_date").distinct()
 
 
 def silent(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from retail.errors import ConfigurationError, GateError
 from retail.quality import files
+from retail.quality.named_rows import name_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,9 +34,6 @@ SUITES: Final = (
     "staged_sales", "dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales",
     "fact_keys", "daily_sales",
 )  # fmt: skip
-
-# So many of the rows that break an expectation are named.
-_NAMED_ROWS: Final = 5
 
 
 class _Expectation(BaseModel):
@@ -98,8 +97,7 @@ def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Va
         load(name), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     failed = [each for each in result.results if not each.success]
-    named = _name_rows(name, batch, failed, named_by, frame) if failed and named_by else {}
-    failures = [_failure(name, each, named.get(place, "")) for place, each in enumerate(failed)]
+    failures = [_failure(name, each, _named(name, batch, each, named_by, frame)) for each in failed]
     return Validation(name, len(result.results), failures, _as_json(result))
 
 
@@ -110,50 +108,22 @@ def _batch(name: str, frame: DataFrame) -> Any:
     return batch.get_batch({"dataframe": frame})
 
 
-def _name_rows(
-    name: str, batch: Any, failed: Sequence[Any], named_by: Sequence[str], frame: DataFrame
-) -> dict[int, str]:
-    """Which rows broke each failed expectation, where it is one of single rows; asked a second time, for it is rare."""
-    named = {}
-    for place, each in enumerate(failed):
-        configuration = each.expectation_config.to_json_dict()
-        if configuration["type"] == "unexpected_rows_expectation":
-            rows = _rows_of_query(frame, configuration["kwargs"]["unexpected_rows_query"])
-        else:
-            rows = _rows_of_expectation(name, batch, configuration, named_by)
-        shown = ("/".join(str(row[column]) for column in named_by if column in row) for row in rows)
-        named[place] = ", ".join(shown)
-    return named
-
-
-def _rows_of_query(frame: DataFrame, query: str) -> list[dict[str, Any]]:
-    frame.createOrReplaceTempView("judged_rows")
-    found = frame.sparkSession.sql(query.format(batch="judged_rows")).limit(_NAMED_ROWS)
-    return [row.asDict() for row in found.collect()]
-
-
-def _rows_of_expectation(
-    name: str, batch: Any, configuration: dict[str, Any], named_by: Sequence[str]
-) -> list[dict[str, Any]]:
-    gx, _ = _great_expectations()
-    wanted = {
-        "result_format": "SUMMARY",
-        "partial_unexpected_count": _NAMED_ROWS,
-        "unexpected_index_column_names": list(named_by),
-    }
-    alone = {key: configuration[key] for key in ("type", "kwargs", "severity")}
-    alone["kwargs"] = {key: value for key, value in alone["kwargs"].items() if key != "batch_id"}
-    suite = gx.ExpectationSuite(name=f"{name} anew", expectations=[alone])
-    (again,) = batch.validate(suite, result_format=wanted).results
-    return (again.result or {}).get("partial_unexpected_index_list") or []
+def _named(name: str, batch: Any, failed: Any, named_by: Sequence[str], frame: DataFrame) -> str:
+    """The rows that broke the expectation; none where it could not be judged."""
+    if not named_by or _informations(failed):
+        return ""
+    return name_rows(name, batch, failed, named_by, frame)
 
 
 def _as_json(result: Any) -> dict[str, Any]:
-    """The result as it is kept. How an exception came about is for the log, and may hold values."""
+    """The result as it is kept. How an exception came about may hold values: what is left is why, without them."""
     kept: dict[str, Any] = json.loads(json.dumps(result.to_json_dict(), default=str))
-    for each in kept["results"]:
-        for information in _informations(each.get("exception_info") or {}):
-            information["exception_traceback"] = None
+    for judged, each in zip(result.results, kept["results"], strict=True):
+        each["exception_info"] = {
+            "raised_exception": bool(_informations(judged)),
+            "exception_traceback": "",
+            "exception_message": _why_not_judged(judged) or None,
+        }
     return kept
 
 
@@ -283,10 +253,7 @@ def _failure(suite: str, result: Any, named: str) -> Failure:
     configuration = result.expectation_config
     arguments = {k: v for k, v in configuration.kwargs.items() if k != "batch_id"}
     described = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    informations = _informations(result.exception_info or {})
-    observed = "; ".join(
-        sorted({str(i["exception_message"]) for i in informations if i.get("exception_message")})
-    )
+    observed = _why_not_judged(result)
     if not observed:
         keys = ("observed_value", "unexpected_count", "element_count")
         observed = ", ".join(
@@ -298,8 +265,25 @@ def _failure(suite: str, result: Any, named: str) -> Failure:
     )
 
 
-def _informations(info: dict[str, Any]) -> list[dict[str, Any]]:
-    """Why an expectation could not be judged; Great Expectations tells it flat, or once a metric."""
-    return (
+def _why_not_judged(result: Any) -> str:
+    """Why the expectation could not be judged, without a value of a row; empty where it was."""
+    asked = frozenset(re.findall(r"\w+", str(result.expectation_config.kwargs)))
+    messages = (each.get("exception_message") or "it was not judged" for each in _informations(result))
+    return "; ".join(sorted({_without_values(message, asked) for message in messages}))
+
+
+def _without_values(message: str, asked: Collection[str]) -> str:
+    """The first line of an engine's message up to what it quotes, which may be a value; names asked for are none."""
+    first = message.strip().partition("\n")[0]
+    bare = re.sub(r"""(["'`])(\w+)\1""", lambda found: found[2] if found[2] in asked else found[0], first)
+    told = re.split(r"""["'`]""", bare, maxsplit=1)
+    return told[0] if len(told) == 1 else f"{told[0]}…"
+
+
+def _informations(result: Any) -> list[dict[str, Any]]:
+    """What was raised while the expectation was judged; Great Expectations tells it flat, or once a metric."""
+    info: dict[str, Any] = result.exception_info or {}
+    found = (
         [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]
     )
+    return [each for each in found if each.get("raised_exception")]
