@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -125,7 +126,6 @@ def _rewrite(
     from deltalake import PostCommitHookProperties
     from deltalake.exceptions import DeltaError
 
-    version = opened.version()
     promised = f"interval {settings.retention_days} days"
     properties = {"delta.logRetentionDuration": promised, "delta.deletedFileRetentionDuration": promised}
     differ = {
@@ -134,8 +134,7 @@ def _rewrite(
         if opened.metadata().configuration.get(name) != value
     }
     try:
-        if differ or compact:
-            rewrites.begin(storage, table, version)
+        with rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
             # The log is cleaned below, when every promised version is known to be readable.
             hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
             if differ:
@@ -144,8 +143,6 @@ def _rewrite(
                 opened.optimize.compact(
                     target_size=settings.target_file_bytes, post_commithook_properties=hooks
                 )
-            if opened.version() == version:
-                rewrites.give_up(storage, table, version)
         opened.update_incremental()
         opened.create_checkpoint()
         delta.forget_last_checkpoint(storage, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from retail.maintain import Maintained, maintain
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs import lease
+from retail.runs import lease, rewrites
 from retail.runs.context import Context
 from retail.settings import MaintainSettings
 from retail.star import fact_sales, merge, staging
@@ -180,6 +181,46 @@ def test_a_run_planned_where_there_was_nothing_to_rewrite_is_as_it_would_have_be
     staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
     assert build(context, staged) == build(context, staged)
     assert delta.version(context.storage, FACT.path) == (before or 0) + 1
+
+
+@ON_SAIL
+def test_a_merge_planned_where_a_compaction_was_killed_is_merged_once(make_context: MakeContext) -> None:
+    months_of_sales(make_context, 2)
+    context = make_context("run-next")
+    tables = ("star/fact_sales", "star/dim_product", "star/dim_customer", "star/dim_store", "star/dim_date")
+    before = {table: delta.require_version(context.storage, table) for table in tables}
+    for table, version in before.items():
+        rewrites.begin(context.storage, table, version)  # and killed before its commit
+    moment = "2017-02-01T20:00:00.000000Z"
+    moved = record(
+        transaction_id="t0", business_date="2017-02-01", sold_at=moment, updated_at=moment, product_id="p2"
+    )
+    write_raw(context, [moved])
+    staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+    first = build(context, staged)  # and killed before the step was recorded
+
+    resumed = build(context, staged)
+
+    assert (resumed.months, resumed.actions, resumed.counts) == (first.months, first.actions, first.counts)
+    assert (resumed.months, resumed.actions[FACT.name]["updated"]) == (["2017-01", "2017-02"], 1)
+    noted = [table for table in tables if rewrites.begun_on(context.storage, table, before[table])]
+    assert noted == []
+
+
+@ON_SAIL
+def test_a_compaction_that_failed_leaves_no_note(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months_of_sales(make_context, 2)
+    storage = make_context("x").storage
+
+    def refused(*_: object, **__: object) -> None:
+        raise DeltaError("no space left")
+
+    monkeypatch.setattr("deltalake.table.TableAlterer.set_table_properties", refused)
+    with pytest.raises(StorageError, match="no space left"):
+        maintained(storage)
+    assert not any(json.loads(storage.read(rewrites.KEY)).values())
 
 
 @ON_SAIL
