@@ -195,22 +195,20 @@ def _in_postgresql(resources: Resources, name: str) -> list[Row]:
 
 def _in_delta(resources: Resources, name: str, keys: set[int], months: set[str]) -> dict[int, Row]:
     """Rows by sales_key; without a row in PostgreSQL to tell the months, all of them are searched."""
-    dataset = delta.table(resources.storage, fact_sales.TABLE.path).to_pyarrow_dataset()
     if keys:
         chosen = ds.field("sales_key").isin(sorted(keys)) & ds.field("business_month").isin(sorted(months))
     else:
         chosen = ds.field("transaction_id") == name
         if re.fullmatch(r"-?[0-9]{1,18}", name, re.ASCII):
             chosen = chosen | (ds.field("sales_key") == int(name))
-    return {row["sales_key"]: row for row in dataset.to_table(filter=chosen).to_pylist()}
+    found = delta.rows(resources.storage, fact_sales.TABLE.path, where=chosen)
+    return {row["sales_key"]: row for row in found}
 
 
 def _in_quarantine(resources: Resources, name: str) -> list[Row]:
     if delta.version(resources.storage, staging.QUARANTINE) is None:
         return []
-    dataset = delta.table(resources.storage, staging.QUARANTINE).to_pyarrow_dataset()
-    rows: list[Row] = dataset.to_table(filter=ds.field("transaction_id") == name).to_pylist()
-    return rows
+    return [*delta.rows(resources.storage, staging.QUARANTINE, where=ds.field("transaction_id") == name)]
 
 
 def _explained(

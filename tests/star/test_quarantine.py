@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -130,3 +130,24 @@ def test_where_no_day_is_staged_nothing_is_replaced(make_context: MakeContext) -
     lines = delta.read(context.session, context.storage, staging.LINES)
     quarantine.replace(context, lines, [])
     assert len(quarantine.groups(context.storage)) == 1
+
+
+@ON_SAIL
+def test_what_a_run_put_there_is_chosen_where_it_is_read(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(make_context("run-1"), record(line_id="2", total_amount="NaN"), record(total_amount="NaN"))
+    staged(make_context("run-2"), record(total_amount="NaN"), day=NEXT_DAY)
+    storage, read = make_context("look").storage, []
+    rows = delta.rows
+
+    def watched(*arguments: object, **named: object) -> Iterator[dict[str, object]]:
+        for line in rows(*arguments, **named):  # type: ignore[arg-type]
+            read.append(line)
+            yield line
+
+    monkeypatch.setattr(delta, "rows", watched)
+    assert [(each.hop, each.rows) for each in quarantine.kept(storage, "run-2")] == [("in_quarantine", 1)]
+    assert len(read) == 1
+    assert sum(each.rows for each in quarantine.kept(storage, "run-1")) == 2
+    assert quarantine.kept(storage, "run-3") == []

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
+from retail import delta
 from retail.errors import EngineError, WarehouseError
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import Published, TableCounts, publish, published_runs
@@ -99,6 +100,15 @@ def test_the_versions_that_are_named_are_read_not_the_newest(
     lake.versions = versions
     assert counts(publishing("run_1")) == (1, 1, 0)
     assert query("SELECT delta_versions ->> 'fact_sales' FROM ops.publish") == [("0",)]
+
+
+def test_a_version_between_two_checkpoints_is_read(publishing: Publisher, lake: Lake, query: Query) -> None:
+    for number in range(3):
+        lake.write("fact_sales", line(number, "2017-01-05", "1"))
+        if number != 1:
+            delta.table(lake.storage, "star/fact_sales").create_checkpoint()
+    lake.versions["fact_sales"] = 1
+    assert counts(publishing("run_1")) == (2, 2, 0)
 
 
 def test_a_correction_changes_its_row_only(publishing: Publisher, lake: Lake, query: Query) -> None:

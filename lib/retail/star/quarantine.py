@@ -110,12 +110,11 @@ def _widen(context: Context, bad: DataFrame) -> None:
 def kept(storage: Storage, run_id: str) -> list[HopCount]:
     """Rows and money that the run put into quarantine, counted where they lie, as hop `in_quarantine`."""
     figures: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
-    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount", "run_id")):
-        if line["run_id"] == run_id:
-            day = line["business_date"]
-            group = (line["retailer_id"], str(day) if day else None, line["currency"])
-            rows, money = figures.get(group, (0, Decimal(0)))
-            figures[group] = (rows + 1, money + (line["total_amount"] or 0))
+    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount"), run_id=run_id):
+        day = line["business_date"]
+        group = (line["retailer_id"], str(day) if day else None, line["currency"])
+        rows, money = figures.get(group, (0, Decimal(0)))
+        figures[group] = (rows + 1, money + (line["total_amount"] or 0))
     return [
         HopCount(
             hop="in_quarantine", retailer_id=group[0], business_date=group[1], currency=group[2], rows=rows,
@@ -155,29 +154,30 @@ def rows(
     return first, count
 
 
-def _read(storage: Storage, selection: Selection, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _read(
+    storage: Storage, selection: Selection, columns: Sequence[str], *, run_id: str | None = None
+) -> Iterator[dict[str, Any]]:
     """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
 
-    A batch at a time: a retailer that changed its answers leaves a whole day here.
+    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`: those of that run only.
     """
     if delta.version(storage, PATH) is None:
         return
-    dataset = delta.table(storage, PATH).to_pyarrow_dataset()
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
-    there = [name for name in wanted if name in dataset.schema.names]
-    for batch in dataset.to_batches(columns=there, filter=_condition(selection)):
-        for line in batch.to_pylist():
-            line["retailer_id"] = line.pop("from_retailer")
-            line["severity"] = line.get("severity") or "error"  # as it was before severities
-            if "warnings" in columns:
-                line["warnings"] = line.get("warnings") or ""
-            yield line
+    for line in delta.rows(storage, PATH, where=_condition(selection, run_id), columns=wanted):
+        line["retailer_id"] = line.pop("from_retailer")
+        line["severity"] = line.get("severity") or "error"  # as it was before severities
+        if "warnings" in columns:
+            line["warnings"] = line.get("warnings") or ""
+        yield line
 
 
-def _condition(selection: Selection) -> Any:
+def _condition(selection: Selection, run_id: str | None) -> Any:
     from pyarrow import dataset
 
     chosen = dataset.field("reasons").is_valid()
+    if run_id is not None:
+        chosen = chosen & (dataset.field("run_id") == run_id)
     if selection.retailers:
         chosen = chosen & dataset.field("from_retailer").isin(list(selection.retailers))
     if selection.since is not None:
