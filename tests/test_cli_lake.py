@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from deltalake import write_deltalake
 
 from retail.cli import main
 from retail.engine import open_session
+from retail.errors import StorageError
 from retail.quality import profile
 from retail.runs.ledger import Ledger
 from retail.settings import load_settings
@@ -64,3 +67,15 @@ def test_the_newest_profile_is_shown_with_what_drifted_and_its_table_is_maintain
     assert "Nothing was changed" in told.output
     assert retail("maintain").exit_code == 0
     assert retail("profile").output == shown.output
+
+
+def test_where_a_table_is_damaged_the_others_are_shown_it_is_named_and_the_end_is_1(lake: Path) -> None:
+    for name in ("dim_date", "dim_store"):
+        write_deltalake(lake / "star" / name, pa.table({"n": [1]}))
+    (lake / "star" / "dim_store" / "_delta_log" / f"{0:020}.json").write_text('{"add": {')
+    result = retail("maintain")
+    assert result.exit_code == 1
+    assert not isinstance(result.exception, StorageError)  # it is told, and not raised
+    assert "star/dim_date" in result.output
+    assert "star/dim_store could not be read" in result.output
+    assert "next: " in result.output

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.storage import Storage
@@ -46,10 +47,47 @@ def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = 
 
 
 def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
-    """The table at `key`, opened by the deltalake package: without an engine, and for what Sail has no words for."""
+    """The table at `key`, opened by the deltalake package: without an engine, and for what Sail has no words for.
+
+    Raises StorageError.
+    """
     from deltalake import DeltaTable
 
-    return DeltaTable(storage.delta_url(key), version=at, storage_options=storage.delta_options())
+    with failing(storage, key, "be read"):
+        return DeltaTable(storage.delta_url(key), version=at, storage_options=storage.delta_options())
+
+
+def rows(
+    storage: Storage, key: str, *, where: Any, columns: Sequence[str] | None = None, at: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows that `where`, a condition of pyarrow.dataset, selects, a batch at a time and without an engine.
+
+    Of `columns` (default: all) those that the table has. Raises StorageError.
+    """
+    with failing(storage, key, "be read"):
+        dataset = table(storage, key, at=at).to_pyarrow_dataset()
+        there = [name for name in columns or dataset.schema.names if name in dataset.schema.names]
+        for batch in dataset.to_batches(columns=there, filter=where):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def failing(
+    storage: Storage,
+    key: str,
+    what: str,
+    hint: str = "see that the lake is there; bring back what is damaged of the table from a backup, and try again",
+) -> Iterator[None]:
+    """Around work of the deltalake package on the table at `key`: that it could not `what` is a StorageError."""
+    from deltalake.exceptions import DeltaError
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (DeltaError, ArrowException, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"{storage.url}/{key} could not {what}: {without_secrets(error, storage)}", hint=hint
+        ) from None
 
 
 def forget_last_checkpoint(storage: Storage, key: str) -> None:
@@ -101,25 +139,20 @@ def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
     ALTER TABLE, and appends with mergeSchema without merging where a column of the table is not nullable.
     """
     from deltalake import Field
-    from deltalake.exceptions import DeltaError
     from deltalake.schema import PrimitiveType
 
     if not columns:
         return
     fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
-    try:
+    hint = "see that the lake is there and may be written; then run the same command again"
+    with failing(storage, key, f"be given {', '.join(columns)}", hint):
         table(storage, key).alter.add_columns(fields)
-    except (DeltaError, OSError) as error:
-        raise StorageError(
-            f"{storage.url}/{key} could not be given {', '.join(columns)}: {without_secrets(error, storage)}",
-            hint="see that the lake is there and may be written; then run the same command again",
-        ) from None
 
 
 def without_secrets(error: Exception, storage: Storage) -> str:
     """What the deltalake package says, which may quote how it tried to get in, fit for a message."""
-    text = str(error)[:500]
+    text = str(error).partition("\n   0: ")[0]  # behind it comes Rust's own way to the error
     for name, value in storage.delta_options().items():
-        if "key" in name or "token" in name:
+        if value and ("key" in name or "token" in name):
             text = text.replace(value, "…")
-    return text
+    return text[:500]

@@ -155,27 +155,26 @@ def _in_delta(search: _Search, name: str, key: int | None, in_postgresql: Sequen
     """
     if search.delta_version is None:
         return {}
-    dataset = delta.table(search.storage, fact_sales.TABLE.path, at=search.delta_version).to_pyarrow_dataset()
     keys = {row["sales_key"] for row in in_postgresql}
     if keys == {key}:
         months = [f"{row['business_date']:%Y-%m}" for row in in_postgresql]
-        found = _by_key(dataset, (ds.field("sales_key") == key) & ds.field("business_month").isin(months))
+        found = _by_key(search, (ds.field("sales_key") == key) & ds.field("business_month").isin(months))
         if found:
             return found
     if key is not None:
         keys.add(key)
-    return _by_key(dataset, (ds.field("transaction_id") == name) | ds.field("sales_key").isin(sorted(keys)))
+    return _by_key(search, (ds.field("transaction_id") == name) | ds.field("sales_key").isin(sorted(keys)))
 
 
-def _by_key(dataset: ds.Dataset, chosen: ds.Expression) -> dict[int, Row]:
-    return {row["sales_key"]: row for row in dataset.to_table(filter=chosen).to_pylist()}
+def _by_key(search: _Search, chosen: ds.Expression) -> dict[int, Row]:
+    rows = delta.rows(search.storage, fact_sales.TABLE.path, where=chosen, at=search.delta_version)
+    return {row["sales_key"]: row for row in rows}
 
 
 def _in_quarantine(storage: Storage, name: str) -> list[Row]:
     if delta.version(storage, staging.QUARANTINE) is None:
         return []
-    dataset = delta.table(storage, staging.QUARANTINE).to_pyarrow_dataset()
-    rows: list[Row] = dataset.to_table(filter=ds.field("transaction_id") == name).to_pylist()
+    rows = [*delta.rows(storage, staging.QUARANTINE, where=ds.field("transaction_id") == name)]
     return rows
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -54,6 +55,18 @@ class Maintained:
     versions_kept: int
 
 
+class NotMaintainedError(StorageError):
+    """Tables could not be read or rewritten; `done` is what came of the others."""
+
+    def __init__(self, done: list[Maintained], failed: Mapping[str, StorageError]) -> None:
+        told = "".join(f"\n  - {table}: {error.message}" for table, error in failed.items())
+        hint = "; ".join(dict.fromkeys(error.hint for error in failed.values()))
+        super().__init__(
+            f"{len(failed)} of {len(done) + len(failed)} tables were not maintained:{told}", hint=hint
+        )
+        self.done = done
+
+
 def maintain(
     storage: Storage,
     settings: MaintainSettings,
@@ -61,19 +74,33 @@ def maintain(
     dry_run: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> list[Maintained]:
-    """Compact, checkpoint and clean every Delta table of the lake.
+    """Compact, checkpoint and clean every Delta table of the lake. A dry run works beside any other.
 
-    Raises LeaseHeldError, naming the run, where one is working; StorageError where a table cannot be rewritten.
+    Raises LeaseHeldError, naming the run, where one is working; NotMaintainedError, once all others are done, naming
+    the tables that cannot be read or rewritten.
     """
     began = now()
     cutoff = began - timedelta(days=settings.retention_days)
-    with lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain") as held:
-        done = []
+    done, failed = [], dict[str, StorageError]()
+    with _lease(storage, began, dry_run=dry_run) as held:
         for table, stored in tables_of(storage).items():
-            held.check()
-            done.append(_maintain(storage, settings, table, stored, cutoff=cutoff, dry_run=dry_run))
-            log.info("table maintained", dry_run=dry_run, **_fields(done[-1]))
+            if held is not None:
+                held.check()
+            try:
+                with delta.failing(storage, table, "be maintained"):
+                    done.append(_maintain(storage, settings, table, stored, cutoff=cutoff, dry_run=dry_run))
+            except StorageError as error:
+                failed[table] = error
+                log.error("table not maintained", table=table, error=error.message)
+            else:
+                log.info("table maintained", dry_run=dry_run, **_fields(done[-1]))
+    if failed:
+        raise NotMaintainedError(done, failed)
     return done
+
+
+def _lease(storage: Storage, began: datetime, *, dry_run: bool) -> AbstractContextManager[lease.Lease | None]:
+    return nullcontext() if dry_run else lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain")
 
 
 def tables_of(storage: Storage) -> dict[str, list[Stored]]:
@@ -123,9 +150,7 @@ def _rewrite(
 ) -> None:
     """Compaction and the promised days as commits of their own, noted before; then a checkpoint."""
     from deltalake import PostCommitHookProperties
-    from deltalake.exceptions import DeltaError
 
-    version = opened.version()
     promised = f"interval {settings.retention_days} days"
     properties = {"delta.logRetentionDuration": promised, "delta.deletedFileRetentionDuration": promised}
     differ = {
@@ -133,9 +158,9 @@ def _rewrite(
         for name, value in properties.items()
         if opened.metadata().configuration.get(name) != value
     }
-    try:
-        if differ or compact:
-            rewrites.begin(storage, table, version)
+    hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
+    with delta.failing(storage, table, "be compacted", hint):
+        with rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
             # The log is cleaned below, when every promised version is known to be readable.
             hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
             if differ:
@@ -144,16 +169,9 @@ def _rewrite(
                 opened.optimize.compact(
                     target_size=settings.target_file_bytes, post_commithook_properties=hooks
                 )
-            if opened.version() == version:
-                rewrites.give_up(storage, table, version)
         opened.update_incremental()
         opened.create_checkpoint()
         delta.forget_last_checkpoint(storage, table)
-    except (DeltaError, OSError) as error:
-        raise StorageError(
-            f"{storage.url}/{table} could not be compacted: {delta.without_secrets(error, storage)}",
-            hint="nothing of it is lost; see that the lake can be written, then give `retail maintain` again",
-        ) from None
 
 
 def _sizes(opened: DeltaTable) -> dict[str, int]:

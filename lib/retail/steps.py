@@ -66,7 +66,10 @@ def gate_step(job: Job) -> Record:
 
 
 def merge_step(job: Job) -> Record:
-    """Step 5. The star, and its rows and money before and after; what does not add up is not committed."""
+    """Step 5. The star, and its rows and money before and after.
+
+    Facts that do not add up are not committed; the dimensions are by then, which describe and hold no figure.
+    """
     staged = _staged(job)
     _require_earlier_merge(job)
     built = build(

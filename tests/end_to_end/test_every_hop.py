@@ -40,6 +40,10 @@ UNITS: list[Unit] = [("retailer_1", DAY)]
 TASKS = ("transform", "check", "refresh")
 CUSTOMER = "c" * 64  # a pseudonym is 64 hexadecimal digits
 LINES = [record(transaction_id=f"t{n}", total_amount=f"{n}.00", customer_id=CUSTOMER) for n in range(1, 5)]
+# An older version of a line: what is a duplicate must not make up for what is harmed beside it.
+OLDER = record(
+    transaction_id="t2", total_amount="9.00", customer_id=CUSTOMER, updated_at="2017-01-05T19:00:00.000000Z"
+)
 BAD = record(transaction_id="bad", total_amount="7.00", record_type="gift")
 
 WAYS = ("lost", "doubled", "altered")
@@ -52,12 +56,12 @@ Harm = Callable[[DataFrame], DataFrame]
 def work(
     install: Callable[[str], Installation], session: SparkSession, request: pytest.FixtureRequest
 ) -> Iterator[Resources]:
-    """A lake and a database of the test's own, with a day of raw lines, one of them bad; nothing has run yet."""
+    """A lake and a database of the test's own, with a day of raw lines, one doubled, one bad; nothing has run."""
     name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name)[-40:]
     settings = install(f"hop_{name}").settings
     with Resources(settings, Secrets({})) as resources:
         resources.__dict__["session"] = session  # in the place of one that would be opened for each test
-        lines = "".join(line.to_line() + "\n" for line in [*LINES, BAD])
+        lines = "".join(line.to_line() + "\n" for line in [*LINES, OLDER, BAD])
         resources.storage.write(raw_key(*UNITS[0]), lines.encode())
         yield resources
 
@@ -95,6 +99,7 @@ def test_without_harm_every_hop_ties_out_and_is_kept(work: Resources) -> None:
     counts = counts_of(work.ledger, result.run_id)
     held = {count.hop: (count.rows, count.money) for count in counts}
     assert held["quarantined"] == (1, 7)
+    assert held["duplicate"] == (1, 9)
     for hop in ("staged", "inserted", "delta_after", "postgresql", "views"):
         assert held[hop] == (4, 10), hop
     assert show_tie_out(work, console(), result.run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,16 +17,16 @@ from pyspark.errors import PySparkException
 
 from retail import delta
 from retail.errors import LeaseHeldError, StorageError
-from retail.maintain import Maintained, maintain
+from retail.maintain import Maintained, NotMaintainedError, maintain
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs import lease
+from retail.runs import lease, rewrites
 from retail.runs.context import Context
 from retail.settings import MaintainSettings
 from retail.star import fact_sales, merge, staging
 from retail.star.build import Built, build
-from retail.storage import Storage, open_storage
+from retail.storage import LocalStorage, Storage, open_storage
 from tests.s3 import S3Server
 from tests.star.conftest import DAY, record, write_raw
 
@@ -183,6 +184,47 @@ def test_a_run_planned_where_there_was_nothing_to_rewrite_is_as_it_would_have_be
 
 
 @ON_SAIL
+def test_a_merge_planned_where_a_compaction_was_killed_is_merged_once(make_context: MakeContext) -> None:
+    months_of_sales(make_context, 2)
+    context = make_context("run-next")
+    tables = ("star/fact_sales", "star/dim_product", "star/dim_customer", "star/dim_store", "star/dim_date")
+    before = {table: delta.require_version(context.storage, table) for table in tables}
+    for table, version in before.items():
+        rewrites.begin(context.storage, table, version)  # and killed before its commit
+    moment = "2017-02-01T20:00:00.000000Z"
+    moved = record(
+        transaction_id="t0", business_date="2017-02-01", sold_at=moment, updated_at=moment, product_id="p2"
+    )
+    write_raw(context, [moved])
+    staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
+    first = build(context, staged)  # and killed before the step was recorded
+
+    resumed = build(context, staged)
+
+    assert (resumed.versions, resumed.actions) == (first.versions, first.actions)
+    assert sorted(map(str, resumed.counts)) == sorted(map(str, first.counts))
+    assert (resumed.months, resumed.actions[FACT.name]["updated"]) == (["2017-01", "2017-02"], 1)
+    noted = [table for table in tables if rewrites.begun_on(context.storage, table, before[table])]
+    assert noted == []
+
+
+@ON_SAIL
+def test_a_compaction_that_failed_leaves_no_note(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months_of_sales(make_context, 2)
+    storage = make_context("x").storage
+
+    def refused(*_: object, **__: object) -> None:
+        raise DeltaError("no space left")
+
+    monkeypatch.setattr("deltalake.table.TableAlterer.set_table_properties", refused)
+    with pytest.raises(StorageError, match="no space left"):
+        maintained(storage)
+    assert not any(json.loads(storage.read(rewrites.KEY)).values())
+
+
+@ON_SAIL
 def test_beside_a_working_run_maintenance_names_it_and_touches_nothing(make_context: MakeContext) -> None:
     months_of_sales(make_context, 2)
     storage = make_context("x").storage
@@ -228,6 +270,38 @@ def test_what_went_wrong_is_told_without_a_secret(
     with pytest.raises(StorageError, match="could not be compacted: 403 for …") as caught:
         maintained(storage)
     assert "very-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("behind_a_checkpoint", [False, True])
+def test_a_damaged_table_is_named_and_the_others_are_maintained(
+    tmp_path: Path, behind_a_checkpoint: bool
+) -> None:
+    storage = LocalStorage(tmp_path)
+    tables = ("star/dim_date", "star/dim_product", "star/dim_store")
+    for table in tables:
+        for number in range(3):
+            write_deltalake(storage.delta_url(table), pa.table({"n": [number]}), mode="append")
+    if behind_a_checkpoint:
+        delta.table(storage, "star/dim_product").create_checkpoint()
+    storage.write(f"star/dim_product/_delta_log/{1:020}.json", b'{"add": {')
+
+    with pytest.raises(NotMaintainedError, match="1 of 3 tables were not maintained") as caught:
+        maintained(storage)
+
+    assert "star/dim_product could not be " in caught.value.message
+    assert "backup" in caught.value.hint
+    assert [(each.table, each.files_after) for each in caught.value.done] == [(tables[0], 1), (tables[2], 1)]
+
+
+def test_a_dry_run_works_beside_a_run(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    write_deltalake(storage.delta_url("star/dim_date"), pa.table({"n": [1]}))
+    with lease.hold(storage, "run-working") as held:
+        assert list(maintained(storage, dry_run=True)) == ["star/dim_date"]
+        held.check()
+    before = list(storage.list("ops/"))
+    maintained(storage, dry_run=True)
+    assert list(storage.list("ops/")) == before
 
 
 @pytest.mark.slow

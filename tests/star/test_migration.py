@@ -204,3 +204,20 @@ def test_a_merge_that_was_planned_before_a_migration_is_planned_anew_and_done(
 
     assert len(table(context, "fact_sales", "sales_key")) == 1
     assert len(table(context, "dim_customer", "customer_key")) == 2
+
+
+@ON_SAIL
+def test_a_migration_that_failed_before_its_commit_leaves_no_note(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context("run-1")
+    merged(context, record())
+    version = delta.require_version(context.storage, NEWER.path)
+
+    def failed(*_: object) -> None:
+        raise StorageError("no space left")
+
+    monkeypatch.setattr(delta, "add_columns", failed)
+    with pytest.raises(StorageError, match="no space left"):
+        migration.migrate(context, [NEWER])
+    assert not rewrites.begun_on(context.storage, NEWER.path, version)

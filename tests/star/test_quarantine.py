@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -105,3 +105,49 @@ def test_a_refused_line_whose_newer_version_came_good_is_stale_when_it_is_replay
     merged(make_context("run-2"), NEXT_DAY, STRICT)
     assert merged(make_context("run-3"), DAY).actions["fact_sales"]["stale"] == 1
     assert amounts(make_context("look")) == [Decimal(8)]
+
+
+@ON_SAIL
+def test_a_backfill_of_hundreds_of_days_replaces_what_it_refused(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    staged(context, record(total_amount="NaN"))
+    staged(context, record(total_amount="NaN"), day=NEXT_DAY)
+    lines = delta.read(context.session, context.storage, staging.LINES)  # those of the next day
+    days = [NEXT_DAY + timedelta(days=2 * number) for number in range(600)]
+    units = [(retailer, day) for retailer in ("retailer_1", "retailer_2") for day in days]
+
+    quarantine.replace(context, lines, units)
+
+    assert [(each.logical_date, each.rows) for each in quarantine.groups(context.storage)] == [
+        (DAY, 1), (NEXT_DAY, 1),
+    ]  # fmt: skip
+
+
+@ON_SAIL
+def test_where_no_day_is_staged_nothing_is_replaced(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    staged(context, record(total_amount="NaN"))
+    lines = delta.read(context.session, context.storage, staging.LINES)
+    quarantine.replace(context, lines, [])
+    assert len(quarantine.groups(context.storage)) == 1
+
+
+@ON_SAIL
+def test_what_a_run_put_there_is_chosen_where_it_is_read(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(make_context("run-1"), record(line_id="2", total_amount="NaN"), record(total_amount="NaN"))
+    staged(make_context("run-2"), record(total_amount="NaN"), day=NEXT_DAY)
+    storage, read = make_context("look").storage, []
+    rows = delta.rows
+
+    def watched(*arguments: object, **named: object) -> Iterator[dict[str, object]]:
+        for line in rows(*arguments, **named):  # type: ignore[arg-type]
+            read.append(line)
+            yield line
+
+    monkeypatch.setattr(delta, "rows", watched)
+    assert [(each.hop, each.rows) for each in quarantine.kept(storage, "run-2")] == [("in_quarantine", 1)]
+    assert len(read) == 1
+    assert sum(each.rows for each in quarantine.kept(storage, "run-1")) == 2
+    assert quarantine.kept(storage, "run-3") == []

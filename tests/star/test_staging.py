@@ -173,8 +173,17 @@ def test_a_field_that_is_not_ours_is_named_and_the_line_stays(make_context: Make
     short = line.replace(',"brand":null', "").replace('{"', '{"loyalty_tier":null,"', 1)
     context = make_context("run-1")
     staged = stage(context, [record(), new, odd.replace('"a"', '"c"'), short.replace('"a"', '"d"'), "[1]"])
-    assert staged.unknown_fields == {"loyalty_tier": 2, "a, b": 1}
+    assert staged.unknown_fields == {"loyalty_tier": 2, "*": 1}
     assert sorted(row.transaction_id for row in rows(context, staging.SALES)) == ["a", "c", "d", "t1"]
+
+
+def test_names_of_fields_that_are_not_plain_are_told_as_one_and_each_line_once(
+    make_context: MakeContext,
+) -> None:
+    names = ("jane.doe@example.org", "a\\u001b[2J", "ends\\n", "x" * 61, "x" * 60, "loyalty.tier-2_B")
+    lines = [record().to_line().replace('{"', "{" + "".join(f'"{name}":1,' for name in names) + '"', 1)]
+    staged = stage(make_context("run-1"), lines)
+    assert staged.unknown_fields == {"*": 1, "x" * 60: 1, "loyalty.tier-2_B": 1}
 
 
 def test_values_keep_every_digit_and_null_stays_null(make_context: MakeContext) -> None:

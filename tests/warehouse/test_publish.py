@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
+from retail import delta
 from retail.errors import EngineError, WarehouseError
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import Published, TableCounts, publish, published_runs
@@ -99,6 +100,14 @@ def test_the_versions_that_are_named_are_read_not_the_newest(
     lake.versions = versions
     assert counts(publishing("run_1")) == (1, 1, 0)
     assert query("SELECT delta_versions ->> 'fact_sales' FROM ops.publish") == [("0",)]
+
+
+def test_a_version_before_the_last_checkpoint_is_read(publishing: Publisher, lake: Lake) -> None:
+    for number in range(6):
+        lake.write("fact_sales", line(number, "2017-01-05", "1"))
+    delta.table(lake.storage, "star/fact_sales").create_checkpoint()
+    lake.versions["fact_sales"] = 3
+    assert counts(publishing("run_1")) == (4, 4, 0)
 
 
 def test_a_correction_changes_its_row_only(publishing: Publisher, lake: Lake, query: Query) -> None:

@@ -8,6 +8,7 @@ import click
 
 from retail import terminal
 from retail.cli.options import with_settings
+from retail.maintain import NotMaintainedError
 from retail.maintain import maintain as maintain_lake
 from retail.maintain import show as show_maintained
 from retail.resources import Resources
@@ -22,10 +23,15 @@ from retail.shown_profile import show_profile
 def maintain(settings: Settings, /, *, dry_run: bool) -> None:
     """Compact the Delta tables, write checkpoints, delete what no version of the promised days has.
 
-    Waits for nobody: while a run works it says which, and ends with 1.
+    Waits for nobody: while a run works it says which, and ends with 1; a run that starts meanwhile does the same.
+    A table that fails is named at the end, which is then 1; the others are done.
     """
     with Resources(settings, Secrets()) as resources:
-        done = maintain_lake(resources.storage, settings.maintain, dry_run=dry_run)
+        try:
+            done = maintain_lake(resources.storage, settings.maintain, dry_run=dry_run)
+        except NotMaintainedError as error:
+            show_maintained(terminal.console(), error.done, settings.maintain, dry_run=dry_run)
+            raise
     show_maintained(terminal.console(), done, settings.maintain, dry_run=dry_run)
 
 

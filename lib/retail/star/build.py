@@ -136,6 +136,8 @@ def _merge_once(
     recorded = context.ledger.step(context.run_id, _plan_step(table))
     if recorded is None or rewrites.begun_on(context.storage, table.path, recorded["version"]):
         plan = merge.plan(context, table, rows)
+        # A rewrite that was begun on the newest version was killed: from here on, what follows is this merge.
+        rewrites.give_up(context.storage, table.path, plan.version)
         counts = _count(context, table, rows, plan)
         recorded = {
             "version": plan.version,

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from retail.records import HopCount
@@ -19,7 +19,9 @@ _Figures = tuple[int, Decimal]
 _NOTHING: Final = (0, Decimal(0))
 
 # So many names of unknown fields are told: where ids are field names there is no end of them.
+# What is no plain name, and may be anybody's e-mail address, is told as `*`.
 _TOLD_FIELDS: Final = 20
+_PLAIN_NAME: Final = r"\A[A-Za-z0-9_.-]{1,60}\z"
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,18 @@ class Counted:
 
     Beside them `critical`, the quarantined of a critical rule, and `warned`, staged rows by each of their warnings.
     `unknown_fields` are the names of fields that SalesRecord has not, with the lines read that hold one.
+    `keys` are the different keys of the good lines.
     """
 
     counts: list[HopCount]
     critical: list[HopCount]
     warned: list[HopCount]
     unknown_fields: dict[str, int]
+    keys: int
 
 
 def count(lines: DataFrame, sales: DataFrame) -> Counted:
-    """Count the judged `lines` and the staged `sales`, each on its own, in one pass over each."""
+    """Count the judged `lines` and the staged `sales`, each on its own; neither is derived from the other."""
     readable = F.col("reasons") != UNREADABLE
     read = (
         lines.groupBy(
@@ -59,8 +63,11 @@ def count(lines: DataFrame, sales: DataFrame) -> Counted:
         .agg(F.count("*").alias("rows"), F.sum("total_amount").alias("money"))
         .collect()
     )
+    good = lines.where("reasons = ''")
+    keys = good.agg(F.count_distinct("sales_key")).collect()[0][0]
+    is_contested = sum(row.rows for row in read if row.reasons == "") > keys
     return Counted(
-        counts=_hops(read, staged),
+        counts=_hops(read, _duplicates(good) if is_contested else [], staged),
         critical=[
             _hop("critical", _group(row), _figures(row), reason=row.reasons)
             for row in read
@@ -68,21 +75,33 @@ def count(lines: DataFrame, sales: DataFrame) -> Counted:
         ],
         warned=_warned(staged),
         unknown_fields=_name(lines) if any(row.of_unknown_fields for row in read) else {},
+        keys=keys,
     )
 
 
-def _hops(read: Sequence[Row], staged: Sequence[Row]) -> list[HopCount]:
-    """What is good and not staged was a duplicate."""
-    all_of, good, kept = (
-        _sums(read), _sums(row for row in read if row.reasons == ""), _sums(staged)
-    )  # fmt: skip
-    counts = [_hop("read", group, figures) for group, figures in all_of.items()]
+def _duplicates(good: DataFrame) -> list[Row]:
+    """The good lines that are not the newest of their key, ranked here once more: staging's word is not taken for it.
+
+    Only keys that occur more than once are ranked.
+    """
+    contested = good.groupBy("sales_key").agg(F.count("*").alias("n")).where("n > 1").select("sales_key")
+    order = Window.partitionBy("retailer_id", "transaction_id", "line_id").orderBy(
+        F.desc("updated_at"), F.desc("content_hash")
+    )
+    ranked = good.join(contested, "sales_key", "left_semi").withColumn("rank", F.row_number().over(order))
+    return (
+        ranked.where("rank > 1")
+        .groupBy("from_retailer", "business_date", "currency")
+        .agg(F.count("*").alias("rows"), F.sum("total_amount").alias("money"))
+        .collect()
+    )
+
+
+def _hops(read: Sequence[Row], duplicates: Sequence[Row], staged: Sequence[Row]) -> list[HopCount]:
+    counts = [_hop("read", group, figures) for group, figures in _sums(read).items()]
     counts += [_hop("quarantined", _group(r), _figures(r), reason=r.reasons) for r in read if r.reasons != ""]
-    counts += [_hop("staged", group, figures) for group, figures in kept.items()]
-    for group in good | kept:
-        (rows, money), (kept_rows, kept_money) = good.get(group, _NOTHING), kept.get(group, _NOTHING)
-        if rows != kept_rows:
-            counts.append(_hop("duplicate", group, (rows - kept_rows, money - kept_money)))
+    counts += [_hop("duplicate", _group(row), _figures(row)) for row in duplicates]
+    counts += [_hop("staged", group, figures) for group, figures in _sums(staged).items()]
     return counts
 
 
@@ -96,10 +115,14 @@ def _warned(staged: Sequence[Row]) -> list[HopCount]:
 
 
 def _name(lines: DataFrame) -> dict[str, int]:
-    named = lines.select(F.explode("unknown_fields").alias("field"))
+    named = lines.select(F.explode(F.array_distinct(F.transform("unknown_fields", _shown))).alias("field"))
     counted = named.groupBy("field").agg(F.count("*").alias("rows"))
     most = counted.orderBy(F.desc("rows"), "field").limit(_TOLD_FIELDS).collect()
-    return {row.field[:60]: row.rows for row in most}
+    return {row.field: row.rows for row in most}
+
+
+def _shown(field: Column) -> Column:
+    return F.when(field.rlike(_PLAIN_NAME), field).otherwise("*")
 
 
 def _sums(rows: Iterable[Row]) -> dict[_Group, _Figures]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import structlog
@@ -44,15 +45,15 @@ def migrate(context: Context, tables: Iterable[Table]) -> None:
     for number in range(found, FORMAT):
         for table in tables:
             if delta.version(context.storage, table.path) is not None:
-                _begin(context, table)
-                _REWRITES[number](context, table)
+                with _noted(context, table):
+                    _REWRITES[number](context, table)
         _write(context.storage, number + 1)
         log.info("lake migrated", format=number + 1)
     for table in tables:
         lacking = _lacking(context, table)
         if lacking:
-            _begin(context, table)
-            delta.add_columns(context.storage, table.path, lacking)
+            with _noted(context, table):
+                delta.add_columns(context.storage, table.path, lacking)
             log.info("columns added", table=table.name, columns=lacking)
 
 
@@ -77,8 +78,9 @@ def _found_format(context: Context) -> int:
     return 1 if days.where(_IS_OF_FORMAT_1).limit(1).collect() else FORMAT
 
 
-def _begin(context: Context, table: Table) -> None:
-    rewrites.begin(context.storage, table.path, delta.require_version(context.storage, table.path))
+def _noted(context: Context, table: Table) -> AbstractContextManager[None]:
+    version = delta.require_version(context.storage, table.path)
+    return rewrites.noted(context.storage, table.path, version)
 
 
 def _lacking(context: Context, table: Table) -> dict[str, str]:

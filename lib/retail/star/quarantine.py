@@ -73,15 +73,29 @@ class Refused:
 
 def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
     """Replace the refused lines of these units by those among `lines`: staging a date again never doubles them."""
+    if not units:
+        return
     readable = F.col("reasons") != UNREADABLE
     carried = ("value", "reasons", "severity", "warnings", "from_retailer", "logical_date", "run_id")
     columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in COLUMNS]
     bad = lines.where("reasons <> ''").select(*columns)
-    chosen = " OR ".join(
-        f"(from_retailer = '{retailer}' AND logical_date = DATE '{day}')" for retailer, day in units
-    )
     _widen(context, bad)
-    delta.replace(bad, context.storage, PATH, where=chosen)
+    delta.replace(bad, context.storage, PATH, where=_of(units))
+
+
+def _of(units: Sequence[tuple[str, date]]) -> str:
+    """One term a retailer, however many days: of some 550 terms Sail 0.7.2 dies, for it takes a chain by recursion."""
+    days: dict[str, set[date]] = {}
+    for retailer, day in units:
+        days.setdefault(retailer, set()).add(day)
+    return " OR ".join(
+        f"(from_retailer = '{retailer}' AND logical_date IN ({_dates(days[retailer])}))"
+        for retailer in sorted(days)
+    )
+
+
+def _dates(days: Iterable[date]) -> str:
+    return ", ".join(f"DATE '{day}'" for day in sorted(days))
 
 
 def _widen(context: Context, bad: DataFrame) -> None:
@@ -96,12 +110,11 @@ def _widen(context: Context, bad: DataFrame) -> None:
 def kept(storage: Storage, run_id: str) -> list[HopCount]:
     """Rows and money that the run put into quarantine, counted where they lie, as hop `in_quarantine`."""
     figures: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
-    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount", "run_id")):
-        if line["run_id"] == run_id:
-            day = line["business_date"]
-            group = (line["retailer_id"], str(day) if day else None, line["currency"])
-            rows, money = figures.get(group, (0, Decimal(0)))
-            figures[group] = (rows + 1, money + (line["total_amount"] or 0))
+    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount"), run_id=run_id):
+        day = line["business_date"]
+        group = (line["retailer_id"], str(day) if day else None, line["currency"])
+        rows, money = figures.get(group, (0, Decimal(0)))
+        figures[group] = (rows + 1, money + (line["total_amount"] or 0))
     return [
         HopCount(
             hop="in_quarantine", retailer_id=group[0], business_date=group[1], currency=group[2], rows=rows,
@@ -141,29 +154,30 @@ def rows(
     return first, count
 
 
-def _read(storage: Storage, selection: Selection, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _read(
+    storage: Storage, selection: Selection, columns: Sequence[str], *, run_id: str | None = None
+) -> Iterator[dict[str, Any]]:
     """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
 
-    A batch at a time: a retailer that changed its answers leaves a whole day here.
+    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`: those of that run only.
     """
     if delta.version(storage, PATH) is None:
         return
-    dataset = delta.table(storage, PATH).to_pyarrow_dataset()
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
-    there = [name for name in wanted if name in dataset.schema.names]
-    for batch in dataset.to_batches(columns=there, filter=_condition(selection)):
-        for line in batch.to_pylist():
-            line["retailer_id"] = line.pop("from_retailer")
-            line["severity"] = line.get("severity") or "error"  # as it was before severities
-            if "warnings" in columns:
-                line["warnings"] = line.get("warnings") or ""
-            yield line
+    for line in delta.rows(storage, PATH, where=_condition(selection, run_id), columns=wanted):
+        line["retailer_id"] = line.pop("from_retailer")
+        line["severity"] = line.get("severity") or "error"  # as it was before severities
+        if "warnings" in columns:
+            line["warnings"] = line.get("warnings") or ""
+        yield line
 
 
-def _condition(selection: Selection) -> Any:
+def _condition(selection: Selection, run_id: str | None) -> Any:
     from pyarrow import dataset
 
     chosen = dataset.field("reasons").is_valid()
+    if run_id is not None:
+        chosen = chosen & (dataset.field("run_id") == run_id)
     if selection.retailers:
         chosen = chosen & dataset.field("from_retailer").isin(list(selection.retailers))
     if selection.since is not None:

@@ -19,7 +19,7 @@ from retail.errors import KeyCollisionError, StorageError, TieOutError
 from retail.records import FIELDS, RAW_SCHEMA, TYPES, HopCount, RowRule, raw_key
 from retail.runs.context import Context
 from retail.star import quarantine
-from retail.star.counting import count
+from retail.star.counting import Counted, count
 from retail.star.judging import check_rules, judge
 from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
 
@@ -71,7 +71,7 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Seq
     delta.replace(newest, context.storage, SALES, statistics=False)
     sales = delta.read(context.session, context.storage, SALES)
     counted = count(lines, sales)
-    _check_keys(lines, sales, staged_rows=sum(each.rows for each in counted.counts if each.hop == "staged"))
+    _check_keys(counted, sales)
     quarantine.replace(context, lines, units)
     lines_version = delta.version(context.storage, LINES)
     sales_version = delta.version(context.storage, SALES)
@@ -170,14 +170,14 @@ def _typed(name: str) -> Column:
     return text.try_cast(kind).alias(name)
 
 
-def _check_keys(lines: DataFrame, sales: DataFrame, *, staged_rows: int) -> None:
+def _check_keys(counted: Counted, sales: DataFrame) -> None:
     """Every good line's key is staged once: fewer rows than keys were lost, more are two natural keys on one hash."""
-    keys = lines.where("reasons = ''").agg(F.count_distinct("sales_key")).collect()[0][0]
-    if staged_rows > keys:
+    staged_rows = sum(each.rows for each in counted.counts if each.hop == "staged")
+    if staged_rows > counted.keys:
         _raise_collision(sales)
-    if staged_rows < keys:
+    if staged_rows < counted.keys:
         raise TieOutError(
-            f"staging: {keys} distinct keys were read, {staged_rows} rows staged",
+            f"staging: {counted.keys} distinct keys were read, {staged_rows} rows staged",
             hint="nothing was merged; this is a fault of retail-lakehouse: please report it with the raw files",
         )
 

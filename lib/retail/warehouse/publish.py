@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from psycopg2.extras import execute_values
 
+from retail import delta
 from retail.errors import ConfigurationError, EngineError, WarehouseError
 from retail.settings import SyncSettings
 from retail.storage import Storage
@@ -115,8 +116,8 @@ class _Source:
     def changed(self, table: StarTable) -> DataFrame:
         from pyspark.sql.functions import col
 
-        reader = self.session.read.format("delta").option("versionAsOf", self.versions[table.name])
-        rows = reader.load(self.storage.engine_path(f"star/{table.name}"))
+        version = self.versions[table.name]
+        rows = delta.read(self.session, self.storage, f"star/{table.name}", at=version)
         lacking = [column for column in table.columns if column not in rows.columns]
         if lacking:
             raise WarehouseError(
