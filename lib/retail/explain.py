@@ -174,8 +174,7 @@ def _by_key(search: _Search, chosen: ds.Expression) -> dict[int, Row]:
 def _in_quarantine(storage: Storage, name: str) -> list[Row]:
     if delta.version(storage, staging.QUARANTINE) is None:
         return []
-    rows = [*delta.rows(storage, staging.QUARANTINE, where=ds.field("transaction_id") == name)]
-    return rows
+    return [*delta.rows(storage, staging.QUARANTINE, where=ds.field("transaction_id") == name)]
 
 
 def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None) -> Explained:
