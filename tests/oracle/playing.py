@@ -155,11 +155,14 @@ def _micros(value: object) -> object:
 
 
 def _figures(counts: Iterable[HopCount]) -> dict[str, str]:
-    return {
-        f"{each.hop} {each.retailer_id} {each.business_date} {each.currency}": f"{each.rows} rows, {each.money:.4f}"
-        for each in counts
-        if each.rows and not each.hop.startswith("delta_")
-    }
+    """Rows and money of each hop and group, whatever their reasons."""
+    sums: dict[str, tuple[int, Decimal]] = {}
+    for each in counts:
+        if each.rows and not each.hop.startswith("delta_"):
+            group = f"{each.hop} {each.retailer_id} {each.business_date} {each.currency}"
+            rows, money = sums.get(group, (0, Decimal(0)))
+            sums[group] = (rows + each.rows, money + each.money)
+    return {group: f"{rows} rows, {money:.4f}" for group, (rows, money) in sums.items()}
 
 
 def _figures_text(expected: Outcome) -> dict[str, str]:
