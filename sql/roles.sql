@@ -45,8 +45,8 @@ BEGIN
     GRANT USAGE ON SCHEMA star, marts, ops TO retail_loader;
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA star, ops TO retail_loader;
     GRANT SELECT ON ALL TABLES IN SCHEMA marts TO retail_loader;
-    GRANT INSERT, UPDATE ON marts.freshness, marts.restatement, marts.restated_transaction TO retail_loader;
-    GRANT INSERT, DELETE ON marts.tie_out TO retail_loader;
+    GRANT INSERT, UPDATE ON marts.freshness TO retail_loader;
+    GRANT INSERT, UPDATE, DELETE ON marts.restatement, marts.restated_transaction, marts.tie_out TO retail_loader;
     IF current_setting('server_version_num')::integer >= 170000 THEN
         -- Before 17 only the owner may refresh a materialized view.
         GRANT MAINTAIN ON ALL TABLES IN SCHEMA marts TO retail_loader;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 from pyspark.sql import SparkSession
 
+from retail.secrets import Secret
 from retail.warehouse import upsert
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.restatement import Restatement, note, restatements
@@ -254,3 +256,18 @@ def _sums(query: Query) -> dict[tuple[date, str], dict[str, Decimal]]:
         (day, currency): {"rows": Decimal(number), "units": units, "net_amount": money}
         for day, currency, number, units, money in rows
     }
+
+
+def test_a_login_that_only_loads_may_note_what_it_restates(
+    warehouse: Warehouse, query: Query, sold: Sold
+) -> None:
+    query("CREATE ROLE margaret LOGIN PASSWORD 'x' IN ROLE retail_loader")
+    loader = replace(warehouse, user="margaret", password=Secret("x"))
+    sold(line(1, DAY, "10"), line(2, NEXT_MONTH, "1"))
+    try:
+        _publish(loader, "run_2", {1: (DAY, 12, "USD", "t1")})
+    finally:
+        query("DROP OWNED BY margaret; DROP ROLE margaret")
+    assert [(each.figure, each.before, each.after) for each in restatements(warehouse, "run_2")] == [
+        ("net_amount", 10, 12)
+    ]
