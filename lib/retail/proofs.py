@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
 from typing import Final
 
 from rich.console import Console
@@ -72,12 +70,10 @@ def show_restated(resources: Resources, out: Console, run_id: str | None) -> Non
             f"No published figure was ever restated{f' by run {run_id}' if run_id else ''}.", markup=False
         )
         return
-    for run, restated in groupby(found, key=attrgetter("run_id")):
-        out.print(f"run {run}", style="bold", markup=False)
-        out.print(_restated_table(list(restated)))
-        out.print()
+    out.print(f"run {found[0].run_id}", style="bold", markup=False)
+    out.print(_restated_table(found))
     out.print(
-        "All of them, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
+        "\nEvery run's, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
     )
 
 

@@ -59,11 +59,7 @@ def extract(
     each answer once it is safe. Raises ExtractError where the retailer cannot be read, the pages so far are kept; and
     for a day that is not over, of which a part would be taken for the whole.
     """
-    if window.end > now():
-        raise ExtractError(
-            f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
-            hint="run this date again then; the other days and retailers go on",
-        )
+    _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
     if left is not None:
         _require_window(left, window)
@@ -101,13 +97,16 @@ def extract(
         pages=number,
         resumed_behind=resumed_behind,
     )
-    return Extracted(
-        retailer_id=retailer_id,
-        run_id=run_id,
-        window=window,
-        pages=number,
-        fetched=number - resumed_behind,
-    )
+    fetched = number - resumed_behind
+    return Extracted(retailer_id=retailer_id, run_id=run_id, window=window, pages=number, fetched=fetched)
+
+
+def _require_over(window: Window, retailer_id: str, now: datetime) -> None:
+    if window.end > now:
+        raise ExtractError(
+            f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
+            hint="run this date again then; the other days and retailers go on",
+        )
 
 
 def _keep(storage: Storage, payload: Payload) -> str:
