@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from retail import star
+from retail.quality import profile
 from retail.records import TYPES
 from retail.settings import home
 from retail.star import fact_sales, quarantine
@@ -33,6 +34,20 @@ OF_QUARANTINE = {
 }
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+\.\w+) \((.*?)\n\)", re.DOTALL)
+OF_PROFILE = {
+    "run_id": "The run at whose check it was taken",
+    "table_name": "`staged_sales`, a dimension, or `fact_sales`: of the fact, the rows that the run changed",
+    "column_name": "The column that the row tells of",
+    "row_count": "Rows of the table",
+    "null_count": "Of them without a value",
+    "distinct_count": "Different values, within some per cent",
+    "minimum": "As text; null for what names customers, transactions or lines",
+    "maximum": "As text; null for the same",
+    "mean": "Of numbers",
+    "top_values": "The five commonest values with their rows, as JSON; of columns of few values that name nobody",
+    "run_month": "YYYY-MM of the run; the partition",
+}
+
 _TYPE = r"(?:bigint|text|integer|date|timestamptz|numeric|boolean|jsonb)(?:\(\d+, \d+\))?"
 _COLUMN = re.compile(rf"^    ([a-z_]+) ({_TYPE})", re.MULTILINE)
 _COMMENT = re.compile(r"COMMENT ON (?:TABLE|COLUMN) (\S+) IS '((?:[^']|'')*)';")
@@ -49,7 +64,7 @@ def generated() -> str:
         _columns(table, columns[f"star.{table.name}"], comments)
         for table in (fact_sales.TABLE, *star.DIMENSIONS)
     ]
-    parts.append(_quarantine())
+    parts += [_quarantine(), _profile()]
     parts += [
         _only_postgresql(name, columns[name], comments) for name in columns if not name.startswith("star.")
     ]
@@ -106,6 +121,14 @@ def _quarantine() -> str:
             *rows,
         ]
     )
+
+
+def _profile() -> str:
+    kinds = dict(part.split() for part in profile.SCHEMA.split(", "))
+    rows = [f"| `{column}` | {kind} | {_cell(OF_PROFILE[column])} |" for column, kind in kinds.items()]
+    head = "| column | Delta | |\n|---|---|---|"
+    grain = "One row a run, table and column. In Delta only."
+    return "\n".join([f"### {profile.PROFILE}", "", grain, "", head, *rows])
 
 
 def _only_postgresql(name: str, columns: dict[str, str], comments: dict[str, str]) -> str:
