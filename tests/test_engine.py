@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,23 @@ def test_what_others_set_while_a_session_is_open_stays(
         assert "SPARK_CONNECT_MODE_ENABLED" in os.environ
         assert "SPARK_CONNECT_MODE_ENABLED" not in without_session(os.environ)
     assert os.environ.pop("RETAIL_TEST_NOTE") == "kept"
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_two_processes_that_resolve_the_jars_at_once_both_get_them(tmp_path: Path) -> None:
+    needs_java()
+    program = (
+        "from retail.engine import jars; from retail.settings import SparkSettings; "
+        f"print(len(jars(SparkSettings(jars_folder={str(tmp_path)!r}))))"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], env=without_session(os.environ), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    told = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert int(told[0][0]) == int(told[1][0]) > 0

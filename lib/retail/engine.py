@@ -5,6 +5,7 @@ Both speak the API of Spark Connect; nothing outside this module may use more th
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -167,16 +168,20 @@ def spark_options(settings: Settings) -> dict[str, str]:
 def jars(spark: SparkSettings) -> list[Path]:
     """The Delta, S3 and PostgreSQL jars, resolved once into `spark.jars_folder`.
 
-    `spark.jars.packages` would resolve them anew at every start, which costs 8 s. Raises EngineError.
+    `spark.jars.packages` would resolve them anew at every start, which costs 8 s. One process at a time does it: two in
+    one folder fail each other. Raises EngineError.
     """
     folder = Path(spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
     if not (folder / "complete").exists():
-        _resolve_jars(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "resolving").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not (folder / "complete").exists():
+                _resolve_jars(folder)
     return sorted((folder / "jars").glob("*.jar"))
 
 
 def _resolve_jars(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / "resolve.py"
         program.write_text(
@@ -210,7 +215,12 @@ def _resolve_jars(folder: Path) -> None:
         )
     if result.returncode != 0:
         raise EngineError(
-            f"the jars for Spark could not be resolved: {result.stderr.strip()[-800:]}",
+            f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
             hint="see that Java 17 is there and Maven Central can be reached; then run the same command again",
         )
     (folder / "complete").touch()
+
+
+def _without_stack(error: str) -> str:
+    """What Java says, without how it came there."""
+    return "\n".join(line for line in error.strip().splitlines() if not line.startswith("\tat "))
