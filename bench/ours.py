@@ -74,12 +74,13 @@ def measure(
 
 def _check_in_the_lake(job: Job) -> dict[str, float]:
     """Seconds of each part of the check but what PostgreSQL has in it."""
-    months = checking.months_to_judge(job)
+    runs = checking.runs_to_judge(job)
+    months = None if runs is None else checking.months_of(job, runs)
     at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
     parts: dict[str, Callable[[], object]] = {
-        "suites": lambda: checking._expectations(job, months),
-        "gaps": lambda: checking._gaps(job),
-        "profile": lambda: checking._profile(job),
+        "suites": lambda: checking.expectations(job, months, runs),
+        "gaps": lambda: checking.silent_stores(job),
+        "profile": lambda: checking.profiled(job),
         "totals": lambda: merge.totals(job.context, fact_sales.TABLE, None, at=at),
     }
     seconds = {}

@@ -36,11 +36,11 @@ def check_step(job: Job) -> Record:
     The fact is judged in the months that runs have merged into since the last check, its keys in the rows they changed.
     """
     runs = runs_to_judge(job)
-    months = None if runs is None else _months_of(job, runs)
-    validations = _expectations(job, months, runs)
+    months = None if runs is None else months_of(job, runs)
+    validations = expectations(job, months, runs)
     counts = _tie_out(job)
-    silent = _gaps(job)
-    drifts = _profile(job)
+    silent = silent_stores(job)
+    drifts = profiled(job)
     judged = sum(validation.judged for validation in validations)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
     warnings += gaps.warnings(silent) + _never_brought_in(job)
@@ -74,7 +74,7 @@ def runs_to_judge(job: Job) -> list[str] | None:
     return runs
 
 
-def _months_of(job: Job, runs: list[str]) -> list[str]:
+def months_of(job: Job, runs: list[str]) -> list[str]:
     """Months (`YYYY-MM`) that these runs merged into."""
     return sorted({month for run_id in runs for month in months_of_run(job.context, run_id)})
 
@@ -98,7 +98,7 @@ def judged(
     return found | {fact_sales.TABLE.name: of_fact, "fact_keys": with_orphans(changed, keys)}
 
 
-def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
+def expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
     """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
     tables = {
         table.name: delta.read(job.resources.session, job.resources.storage, table.path)
@@ -130,7 +130,7 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
     return daily.compare(daily.totals(needed), units)
 
 
-def _gaps(job: Job) -> list[gaps.Gap]:
+def silent_stores(job: Job) -> list[gaps.Gap]:
     """Stores, and retailers, that were silent on the run's days."""
     units = job.units_to_process()
     settings = job.resources.settings.quality
@@ -164,7 +164,7 @@ def _never_brought_in(job: Job) -> list[str]:
     return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
 
 
-def _profile(job: Job) -> list[drift.Drift]:
+def profiled(job: Job) -> list[drift.Drift]:
     """The profile of what the run brought and of the dimensions, kept, and how it differs from the runs before."""
     resources, run_id = job.resources, job.run.run_id
     read = partial(delta.read, resources.session, resources.storage)
