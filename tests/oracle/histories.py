@@ -11,6 +11,8 @@ from datetime import date
 
 from hypothesis import strategies as st
 
+from tests.oracle.faults import CRITICAL, FAULTS, Fault
+
 Unit = tuple[str, date]
 
 RETAILERS = ("retailer_1", "retailer_2")
@@ -31,6 +33,8 @@ _STORES = [
     (None, None, None, None, None), ("s1", "Mall", "Austin", None, "US"), ("s1", "Mall", None, "Austin", "US"),
     ("s1", "New Mall", "Austin", "TX", "US"), ("s2", None, None, None, None), (None, "Nameless", None, None, "US"),
 ]  # fmt: skip
+# A quarter of the lines are bad or strange.
+_SPOILED: list[Fault] = [({}, 0)] * 3 * len(FAULTS) + FAULTS + CRITICAL
 _AMOUNTS = ["10", "10.00", "10.0001", "0", "0.01", "99999999999.9999"]
 
 
@@ -46,7 +50,9 @@ class Line:
     cut: int = 0
 
     def text(self, source_ref: str) -> str:
-        values = {**dict(self.values), "source_ref": source_ref}
+        values = {**dict(self.values)}
+        # Where a line has it, it stands last: a broken line is known by it.
+        values["source_ref"] = values.pop("source_ref", source_ref)
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         return text[: len(text) - self.cut]
 
@@ -144,31 +150,12 @@ def lines(draw: st.DrawFn, retailer: str) -> Line:
         "currency": draw(st.sampled_from(["USD", "USD", "EUR", "JPY"])),
         "mapping_version": draw(st.sampled_from([None, "1", "1", "2"])),
     }
-    spoiled, cut = draw(st.sampled_from([({}, 0)] * 3 * len(_FAULTS) + _FAULTS))
+    spoiled, cut = draw(st.sampled_from(_SPOILED))
     return Line(tuple((values | spoiled).items()), cut)
 
 
 def _signed(sign: str, amount: str) -> str:
     return sign + amount
-
-
-_FAULTS: list[tuple[dict[str, str | None], int]] = [
-    ({}, 1),
-    ({}, 40),
-    ({"currency": None}, 0),
-    ({"currency": "usd"}, 0),
-    ({"total_amount": "NaN"}, 0),
-    ({"total_amount": "1e3", "sold_at": "yesterday"}, 0),
-    ({"quantity": "-1"}, 0),
-    ({"quantity": "1.0000"}, 0),
-    ({"business_date": "2017-13-01"}, 0),
-    ({"business_date": "1989-05-01"}, 0),
-    ({"business_date": "2017-03-01"}, 0),
-    ({"retailer_id": "retailer_3"}, 0),
-    ({"transaction_id": "", "product_id": None, "tax_amount": "-1"}, 0),
-    ({"mapping_version": "x"}, 0),
-    ({"status": "cancelled", "quantity": "3"}, 0),
-]
 
 
 @st.composite
@@ -203,3 +190,32 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
         described = draw(st.lists(descriptions(), min_size=1, max_size=4)) if draw(st.booleans()) else []
         runs.append(Run(tuple(landed), tuple(units), tuple(described)))
     return History(tuple(runs))
+
+
+def history_of_every_fault() -> History:
+    """Every fault once, each in a line of its own; and runs that are stopped before there is a star, and after."""
+    first, second = UNITS[0], UNITS[-1]
+    bad = tuple(_sold(first[0], f"fault-{n}", fault) for n, fault in enumerate(FAULTS))
+    stopping = tuple(_sold(second[0], f"critical-{n}", fault) for n, fault in enumerate(CRITICAL))
+    good = (_sold(second[0], "good"), _sold(second[0], "other"))
+    return History(
+        (
+            Run(((second, (*good, *stopping)),), (second,)),
+            Run(((first, (_sold(first[0], "good"), *bad)),), (first,)),
+            Run((), (first, second)),
+            Run(((second, good),), (second,)),
+        )
+    )
+
+
+def _sold(retailer: str, transaction: str, fault: Fault = ({}, 0)) -> Line:
+    spoiled, cut = fault
+    values: dict[str, str | None] = {
+        "retailer_id": retailer, "transaction_id": transaction, "line_id": "1", "record_type": "sale",
+        "status": "completed", "sold_at": "2017-01-05T20:00:00.000000Z", "updated_at": "2017-01-06T00:00:00.000000Z",
+        "business_date": "2017-01-05", **_values("product_id product_name brand category gtin", _PRODUCTS[0]),
+        "customer_id": "c1", **_values("store_id store_name store_city store_region store_country", _STORES[1]),
+        "quantity": "1", "unit_price": "10.00", "discount_amount": "0", "tax_amount": "0.8250",
+        "total_amount": "10.00", "currency": "USD", "mapping_version": "1",
+    }  # fmt: skip
+    return Line(tuple((values | spoiled).items()), cut)

@@ -24,25 +24,23 @@ _CONTENT = (
     "brand category gtin customer_id store_id store_name store_city store_region store_country quantity unit_price "
     "discount_amount tax_amount total_amount currency"
 ).split()
-_REQUIRED = (
+_KNOWN = {*_CONTENT, "source_ref", "mapping_version"}
+REQUIRED = (
     "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id quantity "
     "total_amount currency source_ref"
 ).split()
-_TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
+TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
 
 
 def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
-    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line.
-
-    The critical rule is not among them: a run with such a line stops before the star.
-    """
+    """The typed values of a line in that retailer's file, and the reasons to refuse it; none for a good line."""
     try:
         raw = json.loads(text)
     except ValueError:
         return {}, ["unreadable JSON"]
-    values = {name: _typed(name, raw.get(name)) for name in (*_CONTENT, "source_ref", "mapping_version")}
-    reasons = [f"missing {name}" for name in _REQUIRED if raw.get(name) in (None, "")]
-    reasons += [f"bad {name}" for name in _TYPED if raw.get(name) is not None and values[name] is None]
+    values = {name: _typed(name, raw.get(name)) for name in _KNOWN}
+    reasons = [f"missing {name}" for name in REQUIRED if raw.get(name) in (None, "")]
+    reasons += [f"bad {name}" for name in TYPED if raw.get(name) is not None and values[name] is None]
     if values["retailer_id"] not in (None, retailer):
         reasons.append("retailer_id is not the folder's")
     return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]
@@ -51,6 +49,22 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
 def warnings(values: Values) -> list[str]:
     """What is strange about a line and no reason to refuse it."""
     return [reason for reason, holds in _WARNINGS if values and holds(values)]
+
+
+def is_critical(values: Values) -> bool:
+    """Whether the line is so bad that its run stops before the star; one that could not be read is not."""
+    return bool(values) and "@" in (values["customer_id"] or "")
+
+
+def unknown_fields(text: str) -> set[str]:
+    """The fields of the line that a sale has not, as they are told: what is no plain name, as `*`."""
+    try:
+        names = json.loads(text).keys()
+    except ValueError:
+        return set()
+    return {
+        name if re.fullmatch("[A-Za-z0-9_.-]{1,60}", name) else "*" for name in names if name not in _KNOWN
+    }
 
 
 def content_values(values: Values) -> Sequence[object]:
@@ -62,7 +76,12 @@ def _typed(name: str, text: str | None) -> object:
 
 
 def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text) else None
+    if not re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _date(text: str) -> date | None:
@@ -73,7 +92,7 @@ def _date(text: str) -> date | None:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    return int(text) if re.fullmatch("[0-9]{1,4}", text) else None
 
 
 def _decimal(text: str, *, places: int) -> Decimal | None:
@@ -132,6 +151,7 @@ _RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
         lambda v: v["business_date"] is not None and not 1990 <= v["business_date"].year <= 2099,
     ),
     ("business_date is not the date of sold_at", _strays),
+    ("customer_id is an e-mail address", is_critical),
 )
 
 

@@ -11,19 +11,19 @@ from bisect import bisect_right
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.oracle.lines import Values, content_values, parsed, warnings
+from tests.oracle.lines import Values, content_values, is_critical, parsed, unknown_fields, warnings
 from tests.oracle.xxhash64 import spark_hash
 from tests.star.nrf_calendar import MONTH_STARTS
 
 Unit = tuple[str, date]
 Key = tuple[str, ...]
 Row = dict[str, Any]
-# (hop, retailer, business date, currency) → (rows, money)
+# (hop or reason, retailer, business date, currency) → (rows, money)
 Figures = dict[tuple[str, str, str | None, str | None], tuple[int, Decimal]]
 
 CONTENT_BITS = 52
@@ -88,10 +88,17 @@ class Version:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run must report: rows per action of each table, and rows and money at each hop."""
+    """What a run must report: rows per action of each table, and rows and money at each hop.
 
-    actions: dict[str, dict[str, int]]
+    Beside them the staged rows of each warning, the lines of each set of reasons with a critical one among them, and
+    how many lines hold which field that is not known. Where a line is critical nothing is merged: `actions` is empty.
+    """
+
     figures: Figures
+    warned: Figures
+    critical: Figures
+    unknown_fields: dict[str, int]
+    actions: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class Model:
@@ -102,6 +109,7 @@ class Model:
         self._tables: dict[str, dict[Key, Version]] = {name: {} for name in KEYS}
         self._quarantine: dict[Unit, list[Row]] = {}
         self._described: dict[str, dict[Key, Version]] = {"dim_product": {}, "dim_store": {}}
+        self._created_by = ""
 
     def describe(self, table: str, attributes: Row, fetched_at: datetime) -> None:
         """A catalogue's description; the newest with a name counts."""
@@ -114,15 +122,20 @@ class Model:
     def run(self, run_id: str, raw: Mapping[Unit, Sequence[str]]) -> Outcome:
         """Stage and merge these units' raw lines."""
         figures: Figures = {}
+        critical: Figures = {}
+        fields: Counter[str] = Counter()
         good: list[Values] = []
         for (retailer, day), lines in raw.items():
             self._quarantine[retailer, day] = []
             for text in lines:
                 values, reasons = parsed(text, retailer)
+                fields.update(unknown_fields(text))
                 if reasons:
                     self._quarantine[retailer, day].append(
                         _refused(values, reasons, text, retailer, day) | {"run_id": run_id}
                     )
+                    if is_critical(values):
+                        _add(critical, "; ".join(reasons), retailer, values)
                 else:
                     good.append(values)
                 for hop in ("read", *(["quarantined", "in_quarantine"] if reasons else [])):
@@ -131,17 +144,26 @@ class Model:
         for values in good:
             _keep_newest(staged, _natural_key(values), _fact(values))
         _count_duplicates(figures, good, staged)
+        warned: Figures = {}
         for version in staged.values():
-            _add(figures, "staged", version.columns["retailer_id"], version.columns)
-        actions = {name: self._merge(name, rows, run_id) for name, rows in self._members(good).items()}
-        actions["fact_sales"] = self._merge("fact_sales", staged, run_id, figures)
-        return Outcome(actions, figures)
+            for hop, sums in (("staged", figures), *((each, warned) for each in warnings(version.columns))):
+                _add(sums, hop, version.columns["retailer_id"], version.columns)
+        outcome = Outcome(figures, warned, critical, dict(fields))
+        return outcome if critical else replace(outcome, actions=self._build(run_id, good, staged, figures))
 
-    def rows(self, table: str, run_id_of_creation: str) -> dict[int, Row]:
-        """Every row of a table by its surrogate key, the unknown member among them."""
+    def _build(
+        self, run_id: str, good: Sequence[Values], staged: Mapping[Key, Version], figures: Figures
+    ) -> dict[str, dict[str, int]]:
+        """Merge into every table. Gives the rows per action; the fact's are added to the figures."""
+        self._created_by = self._created_by or run_id
+        actions = {name: self._merge(name, rows, run_id) for name, rows in self._members(good).items()}
+        return actions | {"fact_sales": self._merge("fact_sales", staged, run_id, figures)}
+
+    def rows(self, table: str) -> dict[int, Row]:
+        """Every row of a table by its surrogate key, the unknown member among them once a run has merged."""
         found = {version.columns[KEYS[table]]: version.row() for version in self._tables[table].values()}
-        if table != "fact_sales":
-            found[-1] = _unknown(table) | {"changed_run_id": run_id_of_creation}
+        if table != "fact_sales" and self._created_by:
+            found[-1] = _unknown(table) | {"changed_run_id": self._created_by}
         return found
 
     def learn_source_refs(self, seen: Mapping[int, str]) -> None:
@@ -283,7 +305,7 @@ def _refused(values: Values, reasons: Sequence[str], text: str, retailer: str, d
     )  # fmt: skip
     return {
         "from_retailer": retailer, "logical_date": day, "reasons": "; ".join(reasons), "value": text,
-        "severity": "error", "warnings": "; ".join(warnings(values)),
+        "severity": "critical" if is_critical(values) else "error", "warnings": "; ".join(warnings(values)),
         **{name: values.get(name) for name in shown},
     }  # fmt: skip
 

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, example, given, seed, settings
 from pyspark.sql import SparkSession
 
-from tests.oracle.histories import History, histories
+from retail import records
+from retail.quality.rules import load_row_rules
+from tests.oracle.histories import History, histories, history_of_every_fault
+from tests.oracle.lines import REQUIRED, TYPED, parsed, warnings
 from tests.oracle.playing import play
 
 SEED = int(os.environ["RETAIL_TEST_SEED"])
@@ -32,7 +35,8 @@ _OF_HISTORIES = settings(
 @pytest.mark.slow
 @ON_SAIL
 @seed(SEED)
-@settings(_OF_HISTORIES, max_examples=60)
+@settings(_OF_HISTORIES, max_examples=59)
+@example(history=history_of_every_fault())
 @given(history=histories())
 def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
     session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
@@ -44,11 +48,25 @@ def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
 @ON_SPARK
 @seed(SEED)
 @settings(_OF_HISTORIES, max_examples=3)
+@example(history=history_of_every_fault())
 @given(history=histories(most_runs=2))
 def test_after_every_run_on_spark_too(
     session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
 ) -> None:
     play(history, session, engine, _folder(tmp_path_factory))
+
+
+def test_every_row_rule_and_every_refusal_of_the_schema_has_its_fault_in_the_histories() -> None:
+    found: set[str] = set()
+    for run in history_of_every_fault().runs:
+        for (retailer, _), lines in run.landed:
+            for line in lines:
+                values, reasons = parsed(line.text("payloads/1"), retailer)
+                found |= {*reasons, *warnings(values)}
+    of_the_schema = {"unreadable JSON", "retailer_id is not the folder's"}
+    of_the_schema |= {f"missing {name}" for name in REQUIRED} | {f"bad {name}" for name in TYPED}
+    assert found == of_the_schema | {rule.reason for rule in load_row_rules()}
+    assert (set(REQUIRED), set(TYPED)) == (set(records.REQUIRED), set(records.TYPES))
 
 
 def _folder(factory: pytest.TempPathFactory) -> Path:
