@@ -63,6 +63,7 @@ CRITICAL: list[Fault] = [
 
 _WARNED: list[dict[str, str | None]] = [
     {**_SALE, **_PLAIN, "quantity": "0", "total_amount": "3"},
+    {**_SALE, **_PLAIN, "quantity": "0", "total_amount": "0"},
     {**_SALE, **_PLAIN, "quantity": "0.001", "total_amount": "0"},
     {**_SALE, "quantity": "0", "unit_price": "5.00", "discount_amount": "0", "total_amount": "3"},
     {**_SALE, **_PLAIN, "quantity": "2", "unit_price": "5.00", "total_amount": "9.9699"},

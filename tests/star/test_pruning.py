@@ -1,22 +1,33 @@
-"""What a merge reads: the files of the months concerned; of the others only the keys, and those in one column."""
+"""What a day reads: the files of the months concerned; of the others a merge's plan the keys, and those in one column.
+
+Only the comparison of all of Delta with all of PostgreSQL reads more, on purpose (docs/decisions/0013).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from retail import delta
+from retail import checking, delta
+from retail.job import Job
+from retail.quality import profile
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs.context import Context
 from retail.star import fact_sales, merge, staging
 from retail.star.build import build
+from tests.oracle.histories import Run
+from tests.oracle.playing import Lake, Silence, settings_of
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -24,13 +35,17 @@ FACT = fact_sales.TABLE
 TYPES = dict(column.split() for column in FACT.full_schema.split(", "))
 
 
-def sold_in(month: str, **changes: str) -> SalesRecord:
-    sold_at = f"{month}-05T20:00:00.000000Z"
+OTHER_MONTHS = ("2017-01", "2017-02", "2017-03", "2017-04", "2017-05")
+
+
+def sold_in(month: str, *, day: int = 5, **changes: str) -> SalesRecord:
+    sold_at = f"{month}-{day:02}T20:00:00.000000Z"
     values = {
         "sold_at": sold_at,
         "updated_at": sold_at,
         "business_date": sold_at[:10],
         "transaction_id": month,
+        "customer_id": "0" * 64,
     }
     return record(**{**values, **changes})
 
@@ -40,34 +55,59 @@ def staged(context: Context, *lines: SalesRecord) -> staging.Staged:
     return staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
 
 
-def data_files(context: Context, month: str) -> list[Path]:
-    folder = Path(context.storage.engine_path(FACT.path)) / f"business_month={month}"
-    return list(folder.glob("*.parquet"))
+def sold_before() -> list[SalesRecord]:
+    """Four lines in each of the other months, so that their keys lie on both sides of any other; and one in June."""
+    others = [
+        sold_in(month, transaction_id=f"{month}-{number}") for month in OTHER_MONTHS for number in range(4)
+    ]
+    return [*others, sold_in("2017-06")]
 
 
-def test_counting_merging_and_reading_open_no_file_of_a_month_that_is_not_concerned(
-    make_context: MakeContext,
+def forget_statistics(context: Context) -> None:
+    """Of what lies in its files the fact's log tells no more: nothing but the month keeps one from being opened."""
+    log = Path(context.storage.engine_path(FACT.path)) / "_delta_log"
+    for commit in log.glob("*.json"):
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        for action in actions:
+            action.get("add", {}).pop("stats", None)
+        commit.write_text("".join(json.dumps(action) + "\n" for action in actions))
+    for checksum in log.glob("*.crc"):
+        checksum.unlink()
+
+
+def delete_files(context: Context, *months: str) -> None:
+    there = delta.table(context.storage, FACT.path).file_uris()
+    for month in months:
+        [file] = [Path(uri) for uri in there if f"business_month={month}/" in uri]
+        file.unlink()
+
+
+def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_not_concerned(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(
-        make_context("run-1"), staged(make_context("run-1"), *(sold_in(f"2017-{n:02}") for n in range(1, 7)))
-    )
+    first = make_context("run-1")
+    build(first, staged(first, *sold_before()))
+    forget_statistics(first)
     context = make_context("run-2")
     later = {"updated_at": "2017-07-01T00:00:00.000000Z", "total_amount": "11.00"}
     day = staged(context, sold_in("2017-06", **later), sold_in("2017-06", transaction_id="new"))
     sales = delta.read(context.session, context.storage, staging.SALES, at=day.sales_version)
     rows = fact_sales.derive(sales)
-    planned = merge.plan(context, FACT, rows)
-    assert planned.partitions == ["2017-06"]
-    for month in ("2017-01", "2017-02", "2017-03", "2017-04", "2017-05"):
-        [file] = data_files(context, month)
-        file.unlink()
+    found = merge.months_held(context, FACT, rows, version=1).collect()
+    delete_files(context, *OTHER_MONTHS)
+    # The look-up of keys reads every month, by design: the plan is given what it found.
+    held = context.session.createDataFrame(found, "business_month string")
+    monkeypatch.setattr(merge, "months_held", lambda *_, **__: held)
 
+    planned = merge.plan(context, FACT, rows)
     counts = merge.count_money(context, FACT, rows, planned)
     version = merge.into(context, FACT, rows, planned)
     after = merge.totals(context, FACT, planned.partitions, at=version)
     fact = delta.read(context.session, context.storage, FACT.path)
     changed = fact.where("business_month IN ('2017-06') AND changed_run_id = 'run-2'").collect()
 
+    assert planned.partitions == ["2017-06"]
+    assert (planned.rows["inserted"], planned.rows["updated"]) == (1, 1)
     assert {(count.hop, count.rows) for count in counts} == {
         ("inserted", 1),
         ("updated_in", 1),
@@ -75,6 +115,35 @@ def test_counting_merging_and_reading_open_no_file_of_a_month_that_is_not_concer
     }
     assert [(count.rows, count.money) for count in after] == [(2, Decimal("21.0000"))]
     assert {row.transaction_id for row in changed} == {"2017-06", "new"}
+
+
+def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
+    session: SparkSession, engine: str, tmp_path: Path
+) -> None:
+    lake = Lake(session, settings_of(engine, tmp_path / "lake"))
+    ledger = lake.resources.ledger
+    earlier, unit = ("retailer_1", DAY), ("retailer_1", date(2017, 6, 30))
+    lake.land(earlier, [line.to_line() for line in sold_before()])
+    lake.play(Run(landed=(), units=(earlier,)), "run-1")
+    forget_statistics(lake.resources.context("run-1"))
+    ledger.end_step("run-1", "check", {}, seconds=0)
+    lake.land(unit, [sold_in("2017-06", day=30, transaction_id="new").to_line()])
+    lake.play(Run(landed=(), units=(unit,)), "run-2")
+    job = Job(lake.resources, ledger.run("run-2"), Silence())
+    delete_files(job.context, *OTHER_MONTHS)
+
+    runs = checking.runs_to_judge(job)
+    assert runs == ["run-2"]
+    validations = checking.expectations(job, checking.months_of(job, runs), runs)
+    silent = checking.silent_stores(job)
+    checking.profiled(job)
+
+    # What cannot be read is, to Great Expectations, an expectation that fails.
+    assert [failure for validation in validations for failure in validation.failures] == []
+    assert {"fact_sales", "fact_keys", "daily_sales"} <= {validation.suite for validation in validations}
+    assert silent == []
+    [kept] = profile.read(session, lake.resources.storage, ["run-2"])
+    assert {each.row_count for each in kept if each.table_name == "fact_sales"} == {1}
 
 
 def test_of_the_other_months_a_plan_reads_the_key_alone(make_context: MakeContext) -> None:
