@@ -1,4 +1,4 @@
-"""The same day merged into a star of 1,000,000 facts and into one of 10,000,000: python -m bench.large
+"""The same day merged into a star of 1,000,000 facts and into one of 10,000,000: python -m bench.large [--rows N]
 
 Each time in a process of its own and in turns, into fresh copies of both lakes; the medians are told.
 """
@@ -19,8 +19,6 @@ from bench import lines, watched
 from bench.__main__ import head
 from bench.large_lake import copy_of
 
-ROWS: Final = 1_000_000
-DAY: Final = 10_000
 COPIES: Final = 9
 
 TRANSFORM: Final = ("stage", "merge")
@@ -31,42 +29,46 @@ PEAK: Final = "peak, MiB"
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="make bench-large")
     arguments.add_argument("--engine", default="sail")
+    arguments.add_argument(
+        "--rows", type=int, default=1_000_000, help="of the smaller star; a day has 1 in 100"
+    )
     arguments.add_argument("--times", type=int, default=5)
-    arguments.add_argument("--lakes", type=Path, help="keep the two lakes here, and take them from here")
+    arguments.add_argument("--lakes", type=Path, help="keep the two lakes here, and take them from here, of whatever size")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="retail-bench-") as scratch:
         lakes = chosen.lakes or Path(scratch)
-        prepare(lakes)
+        prepare(lakes, chosen.rows)
         measured: dict[str, list[dict[str, float]]] = {"small": [], "large": []}
         for _ in range(chosen.times):
             for size, found in measured.items():
                 found.append(_day(lakes / size, lakes / "day", chosen.engine))
                 print(size, json.dumps(found[-1]), file=sys.stderr, flush=True)
         print(head())
-        print(_table(measured["small"], measured["large"]))
+        few, many = f"{chosen.rows:,}", f"{chosen.rows * (COPIES + 1):,}"
+        print(_table(measured["small"], measured["large"], f"{few} facts", f"{many} facts"))
         first = json.loads((lakes / "first.json").read_text(encoding="utf-8"))
         print(
             _shares(
                 {
-                    "first load of 1,000,000": [first],
-                    "the day, at 1,000,000": measured["small"],
-                    "the day, at 10,000,000": measured["large"],
+                    f"first load of {few}": [first],
+                    f"the day, at {few}": measured["small"],
+                    f"the day, at {many}": measured["large"],
                 }
             )
         )
 
 
-def prepare(lakes: Path) -> None:
+def prepare(lakes: Path, rows: int) -> None:
     """The lakes `small` and `large` in that folder, where they are not there yet."""
     small, large = lakes / "small", lakes / "large"
     if not small.exists():
-        lines.write_newest(small, ROWS)
+        lines.write_newest(small, rows)
         seconds, peak = watched.run(
             [sys.executable, "-m", "bench.ours", "sail", str(small), "first", "--checks"]
         )
         (lakes / "first.json").write_text(json.dumps({**seconds, PEAK: peak}), encoding="utf-8")
         shutil.rmtree(small / "raw")
-        lines.write_incremental_day(small, DAY)
+        lines.write_incremental_day(small, rows // 100)
     if not large.exists():
         command = [sys.executable, "-m", "bench.large_lake", str(small), str(large), str(COPIES)]
         watched.run(command)
@@ -80,10 +82,12 @@ def _day(lake: Path, copy: Path, engine: str) -> dict[str, float]:
     return {**seconds, PEAK: peak}
 
 
-def _table(small: Sequence[dict[str, float]], large: Sequence[dict[str, float]]) -> str:
+def _table(
+    small: Sequence[dict[str, float]], large: Sequence[dict[str, float]], few_facts: str, many_facts: str
+) -> str:
     """The medians of each step side by side."""
     steps = [*TRANSFORM, *QUALITY]
-    out = ["| | 1,000,000 facts | 10,000,000 facts | ratio |", "|---|---:|---:|---:|"]
+    out = [f"| | {few_facts} | {many_facts} | ratio |", "|---|---:|---:|---:|"]
     for name in (*steps, "all", "CPU", PEAK):
         few, many = (
             median(sum(each[step] for step in steps) if name == "all" else each[name] for each in runs)

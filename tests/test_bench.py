@@ -1,0 +1,45 @@
+"""The benchmarks run to their end: on so few lines that they measure nothing, and see whether they still work."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from retail.settings import home
+
+pytestmark = pytest.mark.slow
+
+
+def printed(*command: str) -> str:
+    """What a benchmark printed. It fails the test where it does not end well, with its words."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=home(), capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def rows_of_the_tables(text: str) -> list[list[str]]:
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows]
+
+
+def test_the_benchmark_measures_every_load_and_prints_them_as_a_table() -> None:
+    rows = rows_of_the_tables(printed("bench", "--lines", "100", "--tools", "sail"))
+    assert [row[:2] for row in rows if row[0] == "sail"] == [
+        ["sail", "first"],
+        ["sail", "next days"],
+        ["sail", "corrections"],
+    ]
+    assert all(float(row[5]) > 0 for row in rows if row[0] == "sail")
+
+
+def test_the_large_benchmark_measures_every_step_at_both_sizes() -> None:
+    rows = rows_of_the_tables(printed("bench.large", "--rows", "2000", "--times", "1"))
+    assert ["", "2,000 facts", "20,000 facts", "ratio"] in rows
+    measured = {row[0]: row[1:3] for row in rows}
+    for step in ("stage", "gate", "merge", "suites", "gaps", "profile", "totals"):
+        assert all(float(seconds) >= 0 for seconds in measured[f"{step}, s"])
+    assert {"first load of 2,000", "the day, at 2,000", "the day, at 20,000"} <= measured.keys()
