@@ -33,7 +33,9 @@ def main() -> None:
         "--rows", type=int, default=1_000_000, help="of the smaller star; a day has 1 in 100"
     )
     arguments.add_argument("--times", type=int, default=5)
-    arguments.add_argument("--lakes", type=Path, help="keep the two lakes here, and take them from here, of whatever size")
+    arguments.add_argument(
+        "--lakes", type=Path, help="keep the two lakes here, and take them from here, of whatever size"
+    )
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="retail-bench-") as scratch:
         lakes = chosen.lakes or Path(scratch)
