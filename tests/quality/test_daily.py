@@ -98,6 +98,7 @@ def test_totals_are_by_retailer_day_and_currency(session: SparkSession) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_unusual_day_is_a_warning_that_names_it(session: SparkSession) -> None:
     usual = daily.compare(
         [total(0, 11), total(1, 10), total(2, 10)],
@@ -113,6 +114,7 @@ def test_an_unusual_day_is_a_warning_that_names_it(session: SparkSession) -> Non
     assert len(silent) == 2  # no row that day, and none for weeks
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_stale_retailer_is_a_warning(session: SparkSession) -> None:
     (_, failure) = suites.validate("daily_sales", daily.frame(session, compare(total(0, 8, days=3)))).failures

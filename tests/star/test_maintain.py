@@ -93,6 +93,7 @@ def test_after_maintenance_the_table_has_few_files_the_same_rows_and_every_promi
     assert dict(sold(context)) == {**expected, "t9": Decimal("10.0000")}
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_only_what_no_promised_version_has_is_deleted(make_context: MakeContext) -> None:
     held = months_of_sales(make_context, 11)
@@ -152,6 +153,7 @@ def test_a_run_killed_between_plan_and_merge_goes_on_after_maintenance_without_l
     assert [transaction for transaction, _ in sold(context)] == ["new", "t0", "t1"]
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_run_killed_behind_its_merge_is_not_merged_twice_after_maintenance(
     make_context: MakeContext,
@@ -168,6 +170,7 @@ def test_a_run_killed_behind_its_merge_is_not_merged_twice_after_maintenance(
     assert len(sold(context)) == 3
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_run_planned_where_there_was_nothing_to_rewrite_is_as_it_would_have_been(
     make_context: MakeContext,
@@ -183,6 +186,7 @@ def test_a_run_planned_where_there_was_nothing_to_rewrite_is_as_it_would_have_be
     assert delta.version(context.storage, FACT.path) == (before or 0) + 1
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_merge_planned_where_a_compaction_was_killed_is_merged_once(make_context: MakeContext) -> None:
     months_of_sales(make_context, 2)
@@ -234,6 +238,7 @@ def test_beside_a_working_run_maintenance_names_it_and_touches_nothing(make_cont
     assert objects(storage) == before
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_dry_run_tells_what_would_be_done_and_changes_nothing(make_context: MakeContext) -> None:
     months_of_sales(make_context, 3)

@@ -206,22 +206,32 @@ def _values(of: SalesRecord) -> dict[str, object]:
     return {name: getattr(of, name) for name in of.__dataclass_fields__}
 
 
-@pytest.mark.parametrize("mended", [f"{n}.50" for n in range(6)])
 @pytest.mark.parametrize("mended_first", [False, True])
 @ON_SAIL
 def test_of_one_version_of_a_line_what_the_newer_mapping_made_of_it_wins(
-    make_context: MakeContext, mended: str, mended_first: bool
+    make_context: MakeContext, mended_first: bool
 ) -> None:
-    made = [
-        record(total_amount="10.00", product_name="Mug", mapping_version="1"),
-        record(total_amount=mended, product_name=f"Mug {mended}", mapping_version="2"),
-    ]
-    for number, line in enumerate(reversed(made) if mended_first else made):
-        merged(make_context(f"run-{number}"), line)
+    # Six of them, for by their hashes alone one would win by chance in every second.
+    amounts = [f"{n}.50" for n in range(6)]
+    made, mended = (
+        [
+            record(transaction_id=f"t{n}", product_id=f"p{n}", mapping_version=version, **told(amount))
+            for n, amount in enumerate(amounts)
+        ]
+        for version, told in (
+            ("1", lambda _: {"total_amount": "10.00", "product_name": "Mug"}),
+            ("2", lambda amount: {"total_amount": amount, "product_name": f"Mug {amount}"}),
+        )
+    )
+    for number, lines in enumerate([mended, made] if mended_first else [made, mended]):
+        merged(make_context(f"run-{number}"), *lines)
 
     context = make_context("after")
-    assert table(context, "fact_sales", "total_amount") == [(Decimal(mended),)]
-    assert (f"Mug {mended}",) in table(context, "dim_product", "product_name")
+    assert table(context, "fact_sales", "total_amount") == [(Decimal(amount),) for amount in amounts]
+    assert set(table(context, "dim_product", "product_name")) == {
+        ("Unknown product",),
+        *((f"Mug {amount}",) for amount in amounts),
+    }
 
 
 @ON_SAIL

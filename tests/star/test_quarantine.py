@@ -107,6 +107,7 @@ def test_a_refused_line_whose_newer_version_came_good_is_stale_when_it_is_replay
     assert amounts(make_context("look")) == [Decimal(8)]
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_backfill_of_hundreds_of_days_replaces_what_it_refused(make_context: MakeContext) -> None:
     context = make_context("run-1")
