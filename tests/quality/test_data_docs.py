@@ -30,6 +30,7 @@ def lake(tmp_path: Path) -> LocalStorage:
     return LocalStorage(tmp_path / "lake")
 
 
+@pytest.mark.slow
 @ON_SAIL
 def test_a_good_run_keeps_its_results_and_the_pages_are_made_when_asked_for(
     session: SparkSession, lake: LocalStorage

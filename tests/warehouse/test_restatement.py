@@ -196,6 +196,7 @@ _lines = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_lines, _lines)
 def test_before_and_after_are_the_star_s_own_sums_whatever_changes(
