@@ -127,7 +127,8 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
     """The run's days beside the same weekdays before them."""
     units = job.units_to_process()
     needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
-    return daily.compare(daily.totals(needed), units)
+    least = job.resources.settings.quality.daily_rows
+    return daily.compare(daily.totals(needed), units, least_rows=least)
 
 
 def silent_stores(job: Job) -> list[gaps.Gap]:

@@ -123,7 +123,12 @@ def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) 
     fetched = _Fetched()
     units = [unit for unit in job.run.units if unit[0] == retailer_id]
     try:
-        fields = PayloadFields(job.resources.storage, retailer_id, job.run.run_id)
+        fields = PayloadFields(
+            job.resources.storage,
+            retailer_id,
+            job.run.run_id,
+            has_ended=lambda run_id: job.resources.ledger.step(run_id, "extract") is not None,
+        )
         try:
             _extract_units(job, units, fetched.units, fields, interrupted)
         finally:

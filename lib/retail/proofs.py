@@ -14,6 +14,8 @@ from retail.job import counts_of
 from retail.quality import gaps, tie_out
 from retail.records import HopCount
 from retail.resources import Resources
+from retail.star import quarantine
+from retail.star.refused import in_words
 from retail.terminal import rows_table
 from retail.warehouse.restatement import Restatement, restatements
 
@@ -40,8 +42,12 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
     out.print(_tie_out_table(tie_out.of_run(counts)))
     out.print(
         "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views hold "
-        "what earlier runs brought too\n"
+        "what earlier runs brought too"
     )
+    accepted = quarantine.accepted_of(resources.storage, run_id)
+    if accepted:
+        out.print(f"of the quarantined, accepted for good: {in_words(accepted)}", markup=False)
+    out.print()
     holds = True
     for step, identities in tie_out.IDENTITIES.items():
         for identity in identities:

@@ -99,6 +99,9 @@ class QualitySettings(Section):
 
     Up to `quarantine_lines` of them are let pass whatever their share, for a small retailer's one bad line.
 
+    `daily_sales` judges no rows and money of a retailer's day in a currency that has, and usually had, fewer than
+    `daily_rows` rows: of three lines, six are no news.
+
     A store that sold on `gap_share` of the days on which its retailer sold, of the `gap_days` before, is expected to
     sell; no sooner than `gap_history` such days are known.
 
@@ -107,6 +110,7 @@ class QualitySettings(Section):
 
     quarantine_share: float = Field(default=0.01, ge=0, le=1)
     quarantine_lines: int = Field(default=5, ge=0)
+    daily_rows: int = Field(default=20, ge=0)
     gap_days: int = Field(default=28, ge=1)
     gap_share: float = Field(default=0.9, gt=0, le=1)
     gap_history: int = Field(default=14, ge=1)

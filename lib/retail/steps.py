@@ -16,6 +16,7 @@ from retail.records import HopCount
 from retail.star import fact_sales, merge, migration, staging
 from retail.star import quarantine as refused
 from retail.star.build import build, merged_by, months_of_run
+from retail.star.refused import in_words
 from retail.warehouse.publish import publish, published_runs
 from retail.warehouse.schema import prepare
 from retail.warehouse.views import refresh
@@ -26,20 +27,23 @@ def stage_step(job: Job) -> Record:
     migration.migrate(job.context, star.TABLES)
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
-    in_all = refused.in_words(refused.groups(job.resources.storage))
+    storage, run_id = job.resources.storage, job.run.run_id
+    accepted = refused.accepted_of(storage, run_id)
+    in_all = in_words(refused.groups(storage))
     drift = [
         f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
     ]
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
-        "counts": as_json([*staged.counts, *refused.kept(job.resources.storage, job.run.run_id)]),
+        "counts": as_json([*staged.counts, *refused.kept(storage, run_id), *accepted]),
         "critical": as_json(staged.critical),
         "warned": as_json(staged.warned),
         "unknown_fields": staged.unknown_fields,
         "in_quarantine": in_all,
         "warnings": [*by_reason(staged.warned), *drift],
         "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
         + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
         + _told("warned", by_reason(staged.warned))
         + _told("unknown fields", staged.unknown_fields),
@@ -54,7 +58,7 @@ def gate_step(job: Job) -> Record:
     validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
     suites.warn(validations)
     data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
-    quarantine.stop_on_critical(staged.critical)
+    quarantine.stop_on_critical(staged.critical, staged.counts)
     suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.let_pass)
     landed = job.counts("land")

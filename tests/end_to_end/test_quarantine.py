@@ -70,6 +70,38 @@ def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it
     assert warehouse_of(made) == warehouse_of(undisturbed)
 
 
+def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_gate(
+    install: Install, tmp_path: Path
+) -> None:
+    made = install("accepted")
+    critical = strict_home(tmp_path, "critical")
+    assert made.retail(*RUN, **critical).returncode == 4
+    in_all = made.retail("quarantine", "list").stdout.partition("in all ")[2].strip()
+    accepted = made.retail(
+        "quarantine", "accept", "--reason", "too dear", "--because", "no one will look at it"
+    )
+    assert f"{in_all}, because: no one will look at it" in accepted.stdout, accepted.stderr
+
+    ran = made.retail(*RUN, **critical)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    refused = int(in_all.split()[0])
+    assert f"{refused} quarantined, {refused} of them accepted" in ran.stdout
+    assert "in quarantine in all" not in ran.stdout
+    assert "Nothing is in quarantine there." in made.retail("quarantine", "list").stdout
+    assert "Nothing is in quarantine there." in made.retail("quarantine", "replay").stdout
+    tied = made.retail("status", "--tie-out")
+    assert tied.returncode == 0
+    assert f"of the quarantined, accepted for good: {in_all}" in tied.stdout
+    with made.postgresql() as cursor:
+        cursor.execute(
+            "SELECT hop, sum(rows) FROM marts.tie_out WHERE hop IN ('accepted', 'quarantined') GROUP BY 1"
+        )
+        assert dict(cursor.fetchall()) == {"accepted": refused, "quarantined": refused}
+
+    assert made.retail("quarantine", "reopen", "--from", str(DAY)).returncode == 0
+    assert made.retail(*RUN, "--again", **critical).returncode == 4
+
+
 def test_a_field_that_no_answer_had_before_is_told_once(install: Install) -> None:
     made = install("drifted")
     assert made.retail("ingest", "--date", str(DAY)).returncode == 0

@@ -12,7 +12,7 @@ from retail.extract import payloads
 from retail.extract.answers import parse
 from retail.extract.extracting import extract
 from retail.extract.landing import land
-from retail.extract.payload_fields import PayloadFields
+from retail.extract.payload_fields import ENOUGH, PayloadFields
 from retail.extract.retailers import open_service, sales_of
 from retail.extract.service import Page, Skipped
 from retail.extract.windows import Window, window_of
@@ -21,10 +21,15 @@ DAY = date(2017, 1, 5)
 KEY = "ops/payload-fields/retailer_1.json"
 
 
-def seen(lake, run_id, *answers, day=DAY):
-    """What a run tells after it has seen these answers."""
-    fields = PayloadFields(lake, "retailer_1", run_id)
-    for answer in answers:
+def fields_of(lake, run_id, retailer_id="retailer_1", *, killed=()):
+    """As a run sees them; the runs in `killed` did not come to the record of their step."""
+    return PayloadFields(lake, retailer_id, run_id, has_ended=lambda other: other not in killed)
+
+
+def seen(lake, run_id, *answers, day=DAY, killed=()):
+    """What a run tells after it has seen these answers; the first of the many that it takes to learn."""
+    fields = fields_of(lake, run_id, killed=killed)
+    for answer in [*answers, *[{"records": [{}] * ENOUGH}] * (run_id == "r1")]:
         fields.look(answer, day)
     return [str(each) for each in fields.keep()]
 
@@ -42,8 +47,45 @@ def test_the_first_run_learns_and_tells_nothing(lake):
     }  # fmt: skip
     assert sorted(kept["fields"]) == [
         "orders", "orders[].gift", "orders[].id", "orders[].lines", "orders[].lines[].sku", "orders[].total",
-        "orders[].total.amount",
+        "orders[].total.amount", "records",
     ]  # fmt: skip
+
+
+def test_runs_of_empty_days_learn_on_until_one_has_seen_enough(lake):
+    for run_id in ("e1", "e2"):
+        assert seen(lake, run_id, {"orders": []}, {"orders": []}) == []
+    assert seen(lake, "r1", order()) == []
+    assert seen(lake, "r2", order(gift=True)) == [
+        "retailer_1: orders[].gift (boolean) never came before 2017-01-05"
+    ]
+
+
+def test_what_many_small_runs_saw_is_enough_in_the_end(lake):
+    for number in range(ENOUGH // 2):  # two records each
+        assert seen(lake, f"s{number}", order()) == []
+    assert len(seen(lake, "late", order(gift=True))) == 1
+
+
+def test_a_run_that_learned_and_was_killed_before_its_end_has_not_learned_for_others(lake):
+    seen(lake, "r1", order())
+    assert seen(lake, "r2", order(gift=True), killed=["r1"]) == []
+    assert len(seen(lake, "r3", order(rush=True), killed=["r1"])) == 1
+
+
+def test_what_a_killed_run_found_new_is_told_by_itself_when_it_goes_on(lake):
+    seen(lake, "r1", order())
+    gift = "retailer_1: orders[].gift (boolean) never came before 2017-01-05"
+    rush = "retailer_1: orders[].rush (boolean) never came before 2017-01-05"
+    assert seen(lake, "r2", order(gift=True)) == [gift]
+    assert seen(lake, "r2", order(gift=True, rush=True), killed=["r2"]) == [gift, rush]
+    assert seen(lake, "r3", order(gift=True, rush=True)) == []
+
+
+def test_what_a_killed_run_found_new_is_told_once_by_the_one_after_it(lake):
+    seen(lake, "r1", order())
+    told = seen(lake, "r2", order(gift=True))
+    assert seen(lake, "r3", order(), killed=["r2"]) == told
+    assert seen(lake, "r4", order(), killed=["r2"]) == []
 
 
 def test_a_new_field_is_told_once_with_the_day_it_came(lake):
@@ -108,7 +150,7 @@ def test_an_odd_shape_is_learned_though_its_place_has_seen_too_many(lake):
 def test_a_damaged_file_says_what_to_do(lake):
     lake.write(KEY, b"{")
     with pytest.raises(StorageError, match=r"payload-fields/retailer_1\.json is damaged"):
-        PayloadFields(lake, "retailer_1", "r2")
+        fields_of(lake, "r2")
 
 
 class NewFieldService:
@@ -118,11 +160,37 @@ class NewFieldService:
 
 def test_the_payload_keeps_what_is_new(lake):
     seen(lake, "r1", order())
-    fields = PayloadFields(lake, "retailer_1", "r2")
+    fields = fields_of(lake, "r2")
     window = Window(DAY, datetime(2017, 1, 5, 7, tzinfo=UTC), datetime(2017, 1, 6, 7, tzinfo=UTC))
     extract(NewFieldService(), lake, retailer_id="retailer_1", window=window, run_id="r2", look=fields.look)
     assert [each.path for each in fields.keep()] == ["orders[].loyalty_tier"]
     assert payloads.last(lake, "retailer_1", DAY).answer == order(loyalty_tier="gold")
+
+
+class KilledService:
+    """Two pages, and on the way to the second the process is killed, once."""
+
+    def __init__(self):
+        self.alive = False
+
+    def pages(self, _window, cursor):
+        if cursor is None:
+            yield Page(order(loyalty_tier="gold"), "2")
+        if not self.alive:
+            raise KeyboardInterrupt
+        yield Page(order(), None)
+
+
+@pytest.mark.parametrize("run_id", ["r2", "r3"])
+def test_pages_from_before_a_kill_are_looked_at_by_the_run_that_goes_on(lake, run_id):
+    seen(lake, "r1", order())
+    window = Window(DAY, datetime(2017, 1, 5, 7, tzinfo=UTC), datetime(2017, 1, 6, 7, tzinfo=UTC))
+    service, lost = KilledService(), fields_of(lake, "r2")
+    with pytest.raises(KeyboardInterrupt):
+        extract(service, lake, retailer_id="retailer_1", window=window, run_id="r2", look=lost.look)
+    service.alive, fields = True, fields_of(lake, run_id)
+    extract(service, lake, retailer_id="retailer_1", window=window, run_id=run_id, look=fields.look)
+    assert [each.path for each in fields.keep()] == ["orders[].loyalty_tier"]
 
 
 def as_other_types(value):
@@ -154,7 +222,7 @@ def test_amounts_and_ids_that_come_as_another_type_are_read_right_or_quarantined
     day = date(2017, 12, 20)
     zone = settings.retailers[retailer_id].time_zone
     window = window_of(day, time_zone=zone, overlap=timedelta(0), start_date=settings.start_date)
-    first, second = (PayloadFields(lake, retailer_id, run_id) for run_id in ("r1", "r1"))
+    first = fields_of(lake, "r1", retailer_id)
     extract(
         open_service(retailer_id, settings, secrets), lake, retailer_id=retailer_id, window=window,
         run_id="r1", look=first.look,
@@ -162,7 +230,7 @@ def test_amounts_and_ids_that_come_as_another_type_are_read_right_or_quarantined
     assert first.keep() == []
     sales = sales_of(retailer_id, settings)
     land(sales, lake, retailer_id=retailer_id, logical_date=day)
-    second = PayloadFields(lake, retailer_id, "r2")
+    second = fields_of(lake, "r2", retailer_id)
     read, wrong = 0, []
     for key, payload in payloads.read_all(lake, retailer_id, day):
         other = as_other_types(payload.answer)

@@ -79,6 +79,24 @@ def test_returns_and_cancelled_lines_are_rows_and_no_sales() -> None:
     assert (day.sales, day.rows, day.days_since_newest) == (0, 3, 7)
 
 
+def test_a_few_lines_in_another_currency_are_not_judged_and_the_retailer_is(session: SparkSession) -> None:
+    found = [total(week, 3_000) for week in range(3)]
+    found += [total(0, 3, currency="EUR", money="-9.00"), total(1, 19, currency="EUR")]
+    dollars, euros = daily.compare(found, [("retailer_1", DAY)], least_rows=20)
+    assert (dollars.rows_ratio, dollars.money) == (1.0, Decimal("1.00"))
+    assert (euros.currency, euros.rows, euros.rows_same_weekday) == ("EUR", 3, 19.0)
+    assert (euros.rows_ratio, euros.money, euros.sales) == (None, None, 3_003)
+    assert suites.validate("daily_sales", daily.frame(session, [dollars, euros])).failures == []
+    judged = daily.compare(found, [("retailer_1", DAY)], least_rows=19)
+    assert len(suites.validate("daily_sales", daily.frame(session, judged)).failures) == 2
+
+
+def test_a_currency_that_came_down_to_a_few_lines_or_up_from_them_is_judged() -> None:
+    for today, before in ((3, 20), (20, 3)):
+        (day,) = daily.compare([total(0, today), total(1, before)], [("retailer_1", DAY)], least_rows=20)
+        assert day.rows_ratio == today / before
+
+
 def test_the_months_read_are_those_of_the_days_and_of_four_weeks_before() -> None:
     assert daily.months_needed([("retailer_1", date(2017, 3, 1))]) == ["2017-02", "2017-03"]
     assert daily.months_needed([("retailer_1", date(2017, 3, 31))]) == ["2017-03"]

@@ -66,3 +66,24 @@ def test_one_line_that_breaks_a_critical_rule_is_too_many() -> None:
     (bad, _) = counts(small=(1, 5_000))
     with pytest.raises(GateError, match="1 lines of small, None: an e-mail"):
         stop_on_critical([replace(bad, hop="critical", reason="an e-mail")])
+
+
+def test_what_was_accepted_is_held_against_nobody() -> None:
+    found = counts(small=(20, 25))
+    accepted = replace(found[0], hop="accepted", rows=15)
+    stop_on_share([*found, accepted], QualitySettings())
+    with pytest.raises(GateError, match="6 of 25 lines of small"):
+        stop_on_share([*found, replace(accepted, rows=14)], QualitySettings())
+
+
+def test_a_line_that_breaks_a_critical_rule_stops_no_run_once_it_was_accepted() -> None:
+    critical = replace(counts(small=(2, 25))[0], hop="critical", reason="an e-mail")
+    accepted = replace(critical, hop="accepted")
+    stop_on_critical([critical], [accepted])
+    for other in (
+        replace(accepted, rows=1),
+        replace(accepted, reason="else"),
+        replace(accepted, currency="USD"),
+    ):
+        with pytest.raises(GateError, match="lines of small, None: an e-mail"):
+            stop_on_critical([critical], [other])

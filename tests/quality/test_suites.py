@@ -110,7 +110,9 @@ def test_the_rows_that_break_an_expectation_are_named_and_their_values_told_nowh
 def test_what_is_sold_in_one_currency_does_not_hide_what_is_given_back_in_another(
     session: SparkSession,
 ) -> None:
-    rows = frame(session, {}, {"currency": "CAD", "total_amount": Decimal(-1), "record_type": "return"})
+    given_back = {"currency": "CAD", "total_amount": Decimal(-1), "record_type": "return"}
+    few = [given_back | {"currency": "EUR"}] * 19  # too few to be judged by their sum
+    rows = frame(session, {}, *[given_back] * 20, *few)
     found = suites.validate("fact_sales", rows, named_by=("retailer_id",))
     (failure,) = [each for each in found.failures if "sum(total_amount)" in each.expectation]
     assert (failure.severity, failure.observed) == ("warning", "observed_value 1: retailer_1")

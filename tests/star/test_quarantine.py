@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from retail import delta
+from retail.errors import StorageError
 from retail.quality import tie_out
 from retail.records import RowRule, SalesRecord
 from retail.runs.context import Context
-from retail.star import quarantine, staging
+from retail.star import accepted, quarantine, staging
 from retail.star.build import Built, build
-from retail.star.quarantine import Selection
+from retail.star.refused import Selection, acceptance, in_words
+from retail.storage import LocalStorage
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -61,7 +63,7 @@ def test_groups_are_by_day_reason_and_currency_with_their_money(make_context: Ma
         (DAY, "error", "unreadable JSON", None, 1, Decimal(0)),
         (NEXT_DAY, "error", "bad total_amount", "USD", 1, Decimal(0)),
     ]
-    assert quarantine.in_words(found) == "5 rows, 10.00 CAD, 30.00 USD"
+    assert in_words(found) == "5 rows, 10.00 CAD, 30.00 USD"
     assert len(quarantine.groups(context.storage, Selection(until=DAY))) == 3
     assert len(quarantine.groups(context.storage, Selection(since=NEXT_DAY, until=NEXT_DAY))) == 1
     assert quarantine.groups(context.storage, Selection(retailers=("retailer_2",))) == []
@@ -152,3 +154,81 @@ def test_what_a_run_put_there_is_chosen_where_it_is_read(
     assert len(read) == 1
     assert sum(each.rows for each in quarantine.kept(storage, "run-1")) == 2
     assert quarantine.kept(storage, "run-3") == []
+
+
+def accept(context: Context, *, named: list[str] | None = None, because: str = "never mended") -> None:
+    lines = quarantine.each_line(context.storage, named=named or [])
+    accepted.accept(context.storage, acceptance(lines, because=because, at=datetime.now(UTC)))
+
+
+def test_what_was_accepted_is_open_no_more_though_its_day_is_staged_anew(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    one, two = record(total_amount="20.00"), record(line_id="2", total_amount="NaN")
+    staged(context, one, two, rules=STRICT)
+    [dear] = [each for each in quarantine.each_line(context.storage) if each.reasons == "too dear"]
+    accept(context, named=[dear.row])
+    for run_id in ("run-1", "run-2"):
+        if run_id == "run-2":
+            staged(make_context(run_id), two, one, rules=STRICT)
+        assert [group.reasons for group in quarantine.groups(context.storage)] == ["bad total_amount"]
+        [of_run] = quarantine.accepted_of(context.storage, run_id)
+        assert (of_run.hop, of_run.reason, of_run.rows, of_run.money) == ("accepted", "too dear", 1, 20)
+        assert sum(each.rows for each in quarantine.kept(context.storage, run_id)) == 2  # no row is lost
+    [group] = quarantine.accepted_groups(context.storage)
+    assert (group.severity, group.reasons, group.rows, group.money) == (
+        "critical",
+        "too dear",
+        1,
+        Decimal(20),
+    )
+
+
+@ON_SAIL
+def test_another_line_with_the_same_key_and_the_same_line_of_another_day_stay_open(
+    make_context: MakeContext,
+) -> None:
+    context = make_context("run-1")
+    staged(context, record(total_amount="NaN"))
+    accept(context)
+    staged(context, record(total_amount="NaN"), day=NEXT_DAY)
+    staged(context, record(total_amount="NaN"), record(total_amount="inf"))
+    assert [(each.logical_date, each.rows) for each in quarantine.groups(context.storage)] == [
+        (DAY, 1), (NEXT_DAY, 1),
+    ]  # fmt: skip
+
+
+@ON_SAIL
+def test_what_is_open_is_summed_without_looking_at_single_lines(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(make_context("run-1"), record(line_id="2", total_amount="NaN"), record(total_amount="NaN"))
+    monkeypatch.setattr(delta, "rows", None)
+    assert [each.rows for each in quarantine.groups(make_context("look").storage)] == [2]
+
+
+@ON_SAIL
+def test_two_commands_at_once_both_have_their_lines_accepted(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = make_context("run-1")
+    staged(context, record(total_amount="NaN"), record(line_id="2", total_amount="NaN"))
+    one, two = (each.row for each in quarantine.each_line(context.storage))
+    create = LocalStorage.create
+
+    def overtaken(storage: LocalStorage, key: str, data: bytes) -> bool:
+        monkeypatch.setattr(LocalStorage, "create", create)
+        accept(context, named=[two])
+        return create(storage, key, data)
+
+    monkeypatch.setattr(LocalStorage, "create", overtaken)
+    accept(context, named=[one])
+    assert quarantine.groups(context.storage) == []
+
+
+@ON_SAIL
+def test_a_damaged_record_of_what_was_accepted_says_what_to_do(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    staged(context, record(total_amount="NaN"))
+    context.storage.write("quality/accepted/00001.json", b'{"acceptances": [{}]}')
+    with pytest.raises(StorageError, match=r"quality/accepted/00001\.json is damaged"):
+        quarantine.groups(context.storage)

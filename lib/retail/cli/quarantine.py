@@ -6,7 +6,8 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import wraps
 from typing import Any, Final
 
@@ -19,7 +20,10 @@ from retail.job import counts_of
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
-from retail.star.quarantine import Group, Refused, Selection, groups, in_words, rows
+from retail.star import accepted as accepting
+from retail.star.accepted import Acceptance, load
+from retail.star.quarantine import accepted_groups, each_line, groups, rows
+from retail.star.refused import Group, Refused, Selection, acceptance, in_words
 
 _NOTHING: Final = "Nothing is in quarantine there."
 
@@ -61,12 +65,23 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
+@click.option("--accepted", is_flag=True, help="Those that were accepted for good, and why, instead.")
 @with_settings
 @_selecting
-def list_(settings: Settings, selection: Selection, /) -> None:
+def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> None:
     """Refused lines by retailer, logical date and reason, with their money."""
+    out = terminal.console()
     with Resources(settings, Secrets()) as resources:
-        _show_groups(terminal.console(), groups(resources.storage, selection))
+        those_accepted = accepted_groups(resources.storage, selection)
+        if accepted:
+            _show_groups(out, those_accepted)
+            for each in load(resources.storage).acceptances:
+                if any(selection.has(*unit) for unit in each.lines):
+                    out.print(_why(each), markup=False)
+            return
+        _show_groups(out, groups(resources.storage, selection))
+        if those_accepted:
+            out.print(f"accepted for good, and not shown: {in_words(those_accepted)} (--accepted)")
 
 
 @quarantine.command()
@@ -87,6 +102,72 @@ def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most
             out.print(f"and {count - most:,} more (--most)")
         elif not found:
             out.print(_NOTHING)
+
+
+@quarantine.command()
+@click.argument("row", nargs=-1)
+@click.option("--reason", help="Only lines that were refused for this reason.")
+@click.option(
+    "--because", required=True, help="Why nobody will ever mend them, in your words; kept with them."
+)
+@with_settings
+@_selecting
+def accept(
+    settings: Settings, selection: Selection, /, row: tuple[str, ...], reason: str | None, because: str
+) -> None:
+    """Accept for good that lines stay refused: those named ROW, or all that the options choose.
+
+    They are no longer told as open nor held against the gate, and stay in quarantine and in the tie-out.
+    """
+    if not because.strip():
+        raise click.UsageError("--because: say why")
+    if not row and reason is None and selection == Selection():
+        raise click.UsageError("say which lines: ROW, --only, --from, --to or --reason")
+    with Resources(settings, Secrets()) as resources:
+        found = [
+            line
+            for line in each_line(resources.storage, selection, named=row, reason=reason)
+            if line.accepted is None
+        ]
+        _require_one_each(row, [line.row for line in found], "open line in quarantine")
+        if not found:
+            terminal.console().print(_NOTHING)
+            return
+        made = acceptance(found, because=because.strip(), at=datetime.now(UTC))
+        accepting.accept(resources.storage, made)
+        terminal.console().print(f"accepted for good {_why(made)}", markup=False)
+
+
+@quarantine.command()
+@click.argument("row", nargs=-1)
+@with_settings
+@_selecting
+def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) -> None:
+    """Take back what was accepted: the lines named ROW, or all that the options choose, are open again."""
+    if not row and selection == Selection():
+        raise click.UsageError("say which lines: ROW, --only, --from or --to")
+    beginnings = tuple(map(str.lower, row)) or ("",)
+    with Resources(settings, Secrets()) as resources:
+        lines: dict[tuple[str, date], set[str]] = {}
+        for retailer_id, day, name in load(resources.storage).named():
+            if selection.has(retailer_id, day) and name.startswith(beginnings):
+                lines.setdefault((retailer_id, day), set()).add(name)
+        names = [name for of_unit in lines.values() for name in of_unit]
+        _require_one_each(row, names, "accepted line")
+        if not names:
+            terminal.console().print("Nothing is accepted there.")
+            return
+        accepting.reopen(resources.storage, {unit: frozenset(of_unit) for unit, of_unit in lines.items()})
+        terminal.console().print(f"open again: {len(names):,} lines")
+
+
+def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises UsageError for a beginning that names no line, or more than one: what is meant is not guessed."""
+    for beginning in beginnings:
+        meant = {name for name in names if name.startswith(beginning.lower())}
+        if len(meant) != 1:
+            shown = ", ".join(sorted(meant)[:5]) or "none"
+            raise click.UsageError(f"{beginning} must name one {what}, and names {shown}; see `show`")
 
 
 @quarantine.command()
@@ -166,7 +247,18 @@ def _show_line(out: Console, line: Refused, lake: str) -> None:
         out.print(f"  payload page: {lake}/{page}", markup=False, soft_wrap=True)
         out.print(f"  place in it:  {place or '-'}", markup=False, soft_wrap=True)
     out.print(f"  staged by:    run {line.run_id}", markup=False)
+    if line.accepted is not None:
+        out.print(f"  accepted:     {_when(line.accepted)}, because: {line.accepted.because}", markup=False)
     out.print(f"{_pretty(line.value)}\n", markup=False, soft_wrap=True)
+
+
+def _why(made: Acceptance) -> str:
+    money = "".join(f", {Decimal(amount):,.2f} {currency}" for currency, amount in sorted(made.money.items()))
+    return f"{_when(made)}: {made.rows:,} rows{money}, because: {made.because}"
+
+
+def _when(made: Acceptance) -> str:
+    return f"{datetime.fromisoformat(made.at):%Y-%m-%d %H:%M} UTC"
 
 
 def _pretty(value: str) -> str:

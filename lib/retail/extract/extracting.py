@@ -56,8 +56,9 @@ def extract(
 
     Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
     end; where the retailer no longer takes that page's cursor, the window is walked from its start. `look` is shown
-    each answer once it is safe. Raises ExtractError where the retailer cannot be read, the pages so far are kept; and
-    for a day that is not over, of which a part would be taken for the whole.
+    each answer once it is safe, and first those that lie there: who kept them may have been killed. Raises ExtractError
+    where the retailer cannot be read, the pages so far are kept; and for a day that is not over, of which a part would
+    be taken for the whole.
     """
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
@@ -66,6 +67,9 @@ def extract(
     number = resumed_behind = left.page if left else 0
     if left is None and not anew:
         left = _left_by_another(storage, retailer_id, window)
+    if left is not None and look is not None:
+        for lying in payloads.since_walk_began(storage, left):
+            look(lying.answer, window.logical_date)
     new_walk = ""
     for page, walk, walk_page in _pages(service, window, left, retailer_id=retailer_id):
         number += 1

@@ -1,14 +1,18 @@
 """Which fields a retailer's answers have: learned by path and type, so that a new one or another type is told once.
 
-    ops/payload-fields/<retailer_id>.json     {"learned_by": run, "fields": {path: {types, first_seen, run_id}}}
+    ops/payload-fields/<retailer_id>.json
+        {"fields": {path: {types, first_seen, run_id}}, "records": …, "learned_by": run, "to_tell": {run_id, fields}}
 
 A path is such as `orders[].orderItems[].price.amount`; no value is kept. What is new stays in the payload as it came.
+Runs learn, and tell nothing, until one has ended by which `ENOUGH` records were seen. What a later run found new is
+kept with that run until its step is recorded: only then it was told.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -17,6 +21,9 @@ from typing import Any, Final
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.extract.answers import JSON
 from retail.storage import Storage
+
+# Objects in lists, lines of orders among them: days with next to no sale teach next to nothing.
+ENOUGH: Final = 200
 
 # Ids as names of fields would never end: what is no plain name, or is one of too many, is folded into `*`.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", re.ASCII)
@@ -65,48 +72,73 @@ class _Place:
 
 
 class PayloadFields:
-    """The fields of one retailer's answers. The first run learns them, those after it tell what is new."""
+    """The fields of one retailer's answers: learned by the first runs, which those after them tell the new ones of.
 
-    def __init__(self, storage: Storage, retailer_id: str, run_id: str) -> None:
+    `has_ended` says whether the extract step of another run was recorded, so that it has told what it found.
+    """
+
+    def __init__(
+        self, storage: Storage, retailer_id: str, run_id: str, *, has_ended: Callable[[str], bool]
+    ) -> None:
         self._storage, self.retailer_id, self._run_id = storage, retailer_id, run_id
-        self._learned_by, self._known = self._load()
+        self._has_ended = has_ended
+        self._known: dict[str, _Known] = {}
+        self._records, self._learned_by = 0, ""
+        self._new: list[NewField] = []
+        self._changed = False
+        self._load()
         self._root = _Place("")
         for path in self._known:
             self._remember(path)
-        self._new: list[NewField] = []
-        self._changed = False
 
     def look(self, answer: JSON, logical_date: date) -> None:
         """See the fields of an answer, which came for that date."""
         self._enter(answer, self._root, logical_date)
 
     def keep(self) -> list[NewField]:
-        """Keep what was seen; gives what is new since the first run, and was never told before."""
+        """Keep what was seen; gives all that this run is to tell, also what it kept when it was killed before."""
+        if not self._learned_by:
+            self._changed = self._changed or self._records > 0
+            self._learned_by = self._run_id if self._records >= ENOUGH else ""
+        new = [] if self._is_learning else sorted(self._new)
         if self._changed:
             values = {
                 "learned_by": self._learned_by,
+                "records": self._records,
+                "to_tell": {"run_id": self._run_id, "fields": [asdict(each) for each in new]},
                 "fields": {path: asdict(self._known[path]) for path in sorted(self._known)},
             }
             self._storage.write(self._key, json.dumps(values, indent=1).encode())
             self._changed = False
-        new, self._new = sorted(self._new), []
-        return new if self._learned_by != self._run_id else []
+        return new
+
+    @property
+    def _is_learning(self) -> bool:
+        return self._learned_by in ("", self._run_id)
 
     @property
     def _key(self) -> str:
         return f"ops/payload-fields/{self.retailer_id}.json"
 
-    def _load(self) -> tuple[str, dict[str, _Known]]:
+    def _load(self) -> None:
         try:
             values: dict[str, Any] = json.loads(self._storage.read(self._key))
-            return values["learned_by"], {path: _Known(**each) for path, each in values["fields"].items()}
+            self._known = {path: _Known(**each) for path, each in values["fields"].items()}
+            learned_by, self._records = str(values["learned_by"]), int(values.get("records", 0))
+            to_tell = values.get("to_tell", {"run_id": "", "fields": []})
+            found_by, new = str(to_tell["run_id"]), [NewField(**each) for each in to_tell["fields"]]
         except ObjectNotFoundError:
-            return self._run_id, {}
-        except (ValueError, KeyError, TypeError) as error:
+            return
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
                 f"{self._storage.url}/{self._key} is damaged: {error}",
                 hint="delete this one object; the fields are learned anew",
             ) from None
+        if learned_by and (learned_by == self._run_id or self._has_ended(learned_by)):
+            self._learned_by = learned_by
+        if new and (found_by == self._run_id or not self._has_ended(found_by)):
+            self._new = new
+            self._changed = found_by != self._run_id  # from now on it is for this run to tell
 
     def _remember(self, path: str) -> None:
         """The places on the way of a known path: what is folded stays folded."""
@@ -131,6 +163,8 @@ class PayloadFields:
         elif isinstance(value, list) and place.depth < _DEEPEST:
             below = _entries(place)
             for entry in value:
+                if isinstance(entry, dict):
+                    self._records += 1
                 if isinstance(entry, dict | list):
                     self._enter(entry, below, day)
                 else:

@@ -141,6 +141,14 @@ def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator
         yield key, read(storage, key)
 
 
+def since_walk_began(storage: Storage, last: Payload) -> Iterator[Payload]:
+    """The pages of `last`'s date from the run on in which its walk began, in order, one at a time."""
+    first_run = last.walk.rpartition("/")[0]
+    for key in keys(storage, last.retailer_id, date.fromisoformat(last.logical_date)):
+        if _place(key)[0] >= first_run:
+            yield read(storage, key)
+
+
 def _place(key: str) -> tuple[str, int]:
     match = _KEY.search(key)
     return (match["run"], int(match["page"])) if match else ("", 0)

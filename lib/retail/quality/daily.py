@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,8 @@ class DayOfSales:
     """Rows and money of a retailer's business date in one currency, and how usual they are.
 
     `rows_same_weekday` is the mean of the same weekday in the four weeks before, over those that have rows in the
-    currency; None where none has, and then `rows_ratio`, rows by that mean, is None too. Of the retailer, over
+    currency; None where none has, and then `rows_ratio`, rows by that mean, is None too. So are `rows_ratio` and
+    `money` of a day that has, and usually had, fewer rows than are judged. Of the retailer, over
     all its currencies, are `sales`, the day's completed sales, and `days_since_newest`, the days from its newest
     business date with such a sale to the last day judged, None where nothing was sold in all those weeks.
     """
@@ -38,7 +39,7 @@ class DayOfSales:
     currency: str | None
     sales: int
     rows: int
-    money: Decimal
+    money: Decimal | None
     rows_same_weekday: float | None
     rows_ratio: float | None
     days_since_newest: int | None
@@ -77,8 +78,10 @@ def totals(fact: DataFrame) -> list[Total]:
     return [Total(*row) for row in grouped.select(*names).collect()]
 
 
-def compare(found: Sequence[Total], units: Iterable[Unit]) -> list[DayOfSales]:
+def compare(found: Sequence[Total], units: Iterable[Unit], *, least_rows: int = 0) -> list[DayOfSales]:
     """Each retailer's each day of `units`, as it is in the star beside the days before.
+
+    Rows and money of a currency with fewer than `least_rows` rows, that day and before, are not judged: see DayOfSales.
 
     A day is a row a currency that it has rows in, and one of no rows in the retailer's main currency where it has none.
     """
@@ -90,6 +93,7 @@ def compare(found: Sequence[Total], units: Iterable[Unit]) -> list[DayOfSales]:
             [total for total in found if total.retailer_id == retailer_id],
             retailer_id,
             [day for each, day in wanted if each == retailer_id],
+            least_rows=least_rows,
         )
     ]
 
@@ -99,16 +103,24 @@ def frame(session: SparkSession, days: Sequence[DayOfSales]) -> DataFrame:
     return session.createDataFrame([astuple(day) for day in days], SCHEMA)
 
 
-def _of_retailer(totals: Sequence[Total], retailer_id: str, days: Sequence[date]) -> list[DayOfSales]:
+def _of_retailer(
+    totals: Sequence[Total], retailer_id: str, days: Sequence[date], *, least_rows: int
+) -> list[DayOfSales]:
     newest = max((total.business_date for total in totals if total.sales), default=None)
     since = max(0, (days[-1] - newest).days) if newest else None
     by_currency = _by_currency(totals)
-    return [
+    found = [
         _day(
             by_currency.get(currency, {}), retailer_id, currency, day, sales=_sales(totals, day), since=since
         )
         for day in days
         for currency in [c for c in by_currency if day in by_currency[c]] or [_main_currency(totals)]
+    ]
+    return [
+        replace(day, money=None, rows_ratio=None)
+        if max(day.rows, day.rows_same_weekday or 0) < least_rows
+        else day
+        for day in found
     ]
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -16,7 +15,9 @@ from pyspark.sql import functions as F
 from retail import delta
 from retail.records import HopCount
 from retail.runs.context import Context
-from retail.star.judging import UNREADABLE
+from retail.star import accepted
+from retail.star.judging import SEPARATOR, UNREADABLE
+from retail.star.refused import EVERYTHING, Group, Refused, Selection
 from retail.storage import Storage
 
 PATH: Final = "quarantine"
@@ -27,48 +28,9 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Retailers (none: all) and the first and last logical date (None: no bound)."""
-
-    retailers: tuple[str, ...] = ()
-    since: date | None = None
-    until: date | None = None
-
-
-EVERYTHING: Final = Selection()
 _GROUPED_BY: Final = ("retailer_id", "logical_date", "severity", "reasons")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Refused lines of one retailer's logical date that have the same reasons and currency; money is Σ total_amount.
-
-    Lines whose amount cannot be read count no money; `currency` is None where it cannot be read.
-    """
-
-    retailer_id: str
-    logical_date: date
-    severity: str
-    reasons: str
-    currency: str | None
-    rows: int
-    money: Decimal
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A refused line. `row` names it: 12 hexadecimal digits of retailer, date and text, the same at every look."""
-
-    row: str
-    retailer_id: str
-    logical_date: date
-    severity: str
-    reasons: str
-    warnings: str
-    source_ref: str | None
-    value: str
-    run_id: str
+_Key = tuple[str, date, str, str, str | None]  # _GROUPED_BY and the currency
+_Sums = dict[_Key, tuple[int, Decimal]]
 
 
 def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
@@ -113,8 +75,7 @@ def kept(storage: Storage, run_id: str) -> list[HopCount]:
     for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount"), run_id=run_id):
         day = line["business_date"]
         group = (line["retailer_id"], str(day) if day else None, line["currency"])
-        rows, money = figures.get(group, (0, Decimal(0)))
-        figures[group] = (rows + 1, money + (line["total_amount"] or 0))
+        _add(figures, group, line)
     return [
         HopCount(
             hop="in_quarantine", retailer_id=group[0], business_date=group[1], currency=group[2], rows=rows,
@@ -125,46 +86,151 @@ def kept(storage: Storage, run_id: str) -> list[HopCount]:
 
 
 def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
-    """What lies in quarantine, by retailer, logical date, reasons and currency."""
-    found: dict[tuple[str, date, str, str, str | None], tuple[int, Decimal]] = {}
-    for line in _read(storage, selection, ("currency", "total_amount")):
-        retailer_id, day, severity, reasons = (line[name] for name in _GROUPED_BY)
-        key = (retailer_id, day, severity, reasons, line["currency"])
-        rows, money = found.get(key, (0, Decimal(0)))
-        found[key] = (rows + 1, money + (line["total_amount"] or 0))
-    return [Group(*key, *found[key]) for key in sorted(found, key=lambda key: tuple(map(str, key)))]
+    """What is open in quarantine, by retailer, logical date, reasons and currency."""
+    at = delta.version(storage, PATH)
+    if at is None:
+        return []
+    sums = _summed(storage, selection, at)
+    for key, (rows, money) in _accepted_sums(storage, selection, at).items():
+        sums[key] = (sums[key][0] - rows, sums[key][1] - money)
+    return _in_order(sums)
+
+
+def accepted_groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
+    """What lies in quarantine and was accepted, grouped as what is open."""
+    return _in_order(_accepted_sums(storage, selection, delta.version(storage, PATH)))
+
+
+def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
+    """Rows and money, by reasons, of the accepted among the lines that the run put there, as hop `accepted`."""
+    sums: dict[tuple[str, str | None, str | None, str], tuple[int, Decimal]] = {}
+    for line in _accepted_lines(storage, EVERYTHING, ("business_date",), run_id=run_id):
+        day = line["business_date"]
+        key = (line["retailer_id"], str(day) if day else None, line["currency"], line["reasons"])
+        _add(sums, key, line)
+    return [
+        HopCount(
+            hop="accepted", retailer_id=key[0], business_date=key[1], currency=key[2], reason=key[3],
+            rows=rows, money=money,
+        )
+        for key, (rows, money) in sums.items()
+    ]  # fmt: skip
 
 
 def rows(
     storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = (), most: int
 ) -> tuple[list[Refused], int]:
     """The first `most` of the refused lines, or of those whose `row` begins with one of `named`, and their number."""
-    beginnings = tuple(map(str.lower, named)) or ("",)
     count = 0
 
-    def chosen() -> Iterator[Refused]:
+    def counted() -> Iterator[Refused]:
         nonlocal count
-        for line in _read(storage, selection, ("warnings", "source_ref", "value", "run_id")):
-            refused = Refused(row=_name(line), **line)
-            if refused.row.startswith(beginnings):
-                count += 1
-                yield refused
+        for each in each_line(storage, selection, named=named):
+            count += 1
+            yield each
 
-    first = heapq.nsmallest(most, chosen(), key=lambda each: (each.retailer_id, each.logical_date, each.row))
+    first = heapq.nsmallest(most, counted(), key=lambda each: (each.retailer_id, each.logical_date, each.row))
     return first, count
 
 
+def each_line(
+    storage: Storage,
+    selection: Selection = EVERYTHING,
+    *,
+    named: Sequence[str] = (),
+    reason: str | None = None,
+) -> Iterator[Refused]:
+    """Every refused line; those whose `row` begins with one of `named`, and that were refused for `reason`, if told."""
+    beginnings = tuple(map(str.lower, named)) or ("",)
+    is_accepted = accepted.load(storage).named()
+    columns = ("warnings", "source_ref", "value", "run_id", "currency", "total_amount")
+    for line in _read(storage, selection, columns):
+        row = _name(line)
+        if row.startswith(beginnings) and _is_for(reason, line["reasons"]):
+            acceptance = is_accepted.get((line["retailer_id"], line["logical_date"], row))
+            yield Refused(row=row, accepted=acceptance, **line)
+
+
+def _is_for(reason: str | None, reasons: str) -> bool:
+    return reason is None or reason == reasons or reason in reasons.split(SEPARATOR)
+
+
+def _summed(storage: Storage, selection: Selection, at: int) -> _Sums:
+    """By column, whatever is selected: each run asks for it, and it costs by all that was ever refused."""
+    has_severity = "severity" in {field.name for field in delta.table(storage, PATH, at=at).schema().fields}
+    severity = "coalesce(severity, 'error')" if has_severity else "'error'"  # as it was before severities
+    found = delta.query(
+        storage,
+        PATH,
+        f"SELECT from_retailer, logical_date, {severity} AS severity, reasons, currency, count(*) AS rows, "
+        "coalesce(sum(total_amount), 0) AS money FROM {table} GROUP BY 1, 2, 3, 4, 5",
+        at=at,
+    )
+    return {
+        (row["from_retailer"], row["logical_date"], row["severity"], row["reasons"], row["currency"]): (
+            row["rows"],
+            row["money"],
+        )
+        for row in found
+        if selection.has(row["from_retailer"], row["logical_date"])
+    }
+
+
+def _accepted_sums(storage: Storage, selection: Selection, at: int | None) -> _Sums:
+    sums: _Sums = {}
+    for line in _accepted_lines(storage, selection, at=at):
+        _add(sums, (*(line[name] for name in _GROUPED_BY), line["currency"]), line)
+    return sums
+
+
+def _accepted_lines(
+    storage: Storage,
+    selection: Selection,
+    columns: Sequence[str] = (),
+    *,
+    run_id: str | None = None,
+    at: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The accepted lines; the text, which names them, is read of days that have any and of no other."""
+    known = accepted.load(storage)
+    names, units = known.named(), known.units()
+    if units:
+        wanted = ("currency", "total_amount", "value", *columns)
+        for line in _read(storage, selection, wanted, run_id=run_id, units=units, at=at):
+            if (line["retailer_id"], line["logical_date"], _name(line)) in names:
+                yield line
+
+
+def _add(sums: dict[Any, tuple[int, Decimal]], key: object, line: Mapping[str, Any]) -> None:
+    rows, money = sums.get(key, (0, Decimal(0)))
+    sums[key] = (rows + 1, money + (line["total_amount"] or 0))
+
+
+def _in_order(sums: _Sums) -> list[Group]:
+    return [
+        Group(*key, *sums[key]) for key in sorted(sums, key=lambda key: tuple(map(str, key))) if sums[key][0]
+    ]
+
+
 def _read(
-    storage: Storage, selection: Selection, columns: Sequence[str], *, run_id: str | None = None
+    storage: Storage,
+    selection: Selection,
+    columns: Sequence[str],
+    *,
+    run_id: str | None = None,
+    units: Iterable[tuple[str, date]] | None = None,
+    at: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
 
-    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`: those of that run only.
+    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`: those of that
+    run or those retailers' days only.
     """
     if delta.version(storage, PATH) is None:
         return
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
-    for line in delta.rows(storage, PATH, where=_condition(selection, run_id), columns=wanted):
+    where = _condition(selection, run_id, units)
+    for line in delta.rows(storage, PATH, where=where, columns=wanted, at=at):
         line["retailer_id"] = line.pop("from_retailer")
         line["severity"] = line.get("severity") or "error"  # as it was before severities
         if "warnings" in columns:
@@ -172,7 +238,9 @@ def _read(
         yield line
 
 
-def _condition(selection: Selection, run_id: str | None) -> Any:
+def _condition(
+    selection: Selection, run_id: str | None = None, units: Iterable[tuple[str, date]] | None = None
+) -> Any:
     from pyarrow import dataset
 
     chosen = dataset.field("reasons").is_valid()
@@ -184,27 +252,14 @@ def _condition(selection: Selection, run_id: str | None) -> Any:
         chosen = chosen & (dataset.field("logical_date") >= selection.since)
     if selection.until is not None:
         chosen = chosen & (dataset.field("logical_date") <= selection.until)
+    if units is not None:
+        # The retailers' days and a few more: their names tell them apart.
+        retailers, days = ({*each} for each in zip(*units, strict=True))
+        chosen = chosen & dataset.field("from_retailer").isin(sorted(retailers))
+        chosen = chosen & dataset.field("logical_date").isin(sorted(days))
     return chosen
 
 
 def _name(line: dict[str, Any]) -> str:
     text = f"{line['retailer_id']}\n{line['logical_date']}\n{line['value']}"
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
-
-
-def totals(groups: Iterable[Group]) -> tuple[int, dict[str, Decimal]]:
-    """Rows in all, and money by currency where it is known."""
-    rows, money = 0, dict[str, Decimal]()
-    for group in groups:
-        rows += group.rows
-        if group.currency is not None and group.money:
-            money[group.currency] = money.get(group.currency, Decimal(0)) + group.money
-    return rows, money
-
-
-def in_words(groups: Iterable[Group]) -> str:
-    """Such as `3 rows, 12.50 USD`."""
-    rows, money = totals(groups)
-    return ", ".join(
-        [f"{rows:,} rows", *(f"{amount:,.2f} {currency}" for currency, amount in sorted(money.items()))]
-    )
