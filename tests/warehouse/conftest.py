@@ -51,9 +51,14 @@ def server() -> Iterator[Warehouse]:
 @pytest.fixture
 def warehouse(server: Warehouse) -> Warehouse:
     """An empty, prepared database. It goes with the server's folder: dropping it would wait for the disk."""
+    return database(server, template="template")
+
+
+def database(server: Warehouse, *, template: str) -> Warehouse:
+    """A new database like `template`."""
     fresh = replace(server, database=f"test_{next(_numbers)}")
     with replace(server, database="postgres").connect("make a database") as connection:
-        connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE template")
+        connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE {template}")
     return fresh
 
 

@@ -154,6 +154,10 @@ def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     if isinstance(error, psycopg2.errors.LockNotAvailable):
         hint = "another run writes to this database: wait for its end, then run the same command again"
+    elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        hint = "log in as a member of retail_owner, which may do all that is ours: see docs/POSTGRESQL.md"
+    elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):
+        hint = "nothing was changed; drop what depends on it, run the same command again, and make it anew"
     elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
         hint = f"see that {where} runs; nothing was half-done, so run the same command again"
     else:
