@@ -22,17 +22,23 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
+_VIEWS_ANEW: Final = "-- views are made anew"
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One change. Its number is the version that the schema has with it."""
+    """One change. Its number is the version that the schema has with it.
+
+    `makes_views_anew`: it changes what views read, which PostgreSQL refuses while they are there, and says so in a line
+    `-- views are made anew`.
+    """
 
     number: int
     name: str
     checksum: str
+    makes_views_anew: bool = False
 
 
 def applied_by() -> str:
@@ -55,7 +61,8 @@ def known(folder: Path) -> list[Migration]:
                 f"{file.name} is not migration {number:04} of {folder}",
                 hint=f"name it {number:04}_title.sql, in small letters: numbers go from 0001 on without a gap",
             )
-        found.append(Migration(number, file.name, checksum(file)))
+        makes_views_anew = _VIEWS_ANEW in file.read_text(encoding="utf-8").splitlines()
+        found.append(Migration(number, file.name, checksum(file), makes_views_anew))
     if not found:
         raise WarehouseError(
             f"{folder} holds no migration", hint="set RETAIL_HOME to the folder that holds conf/ and sql/"

@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class _Kept:
+class Kept:
     """A view as it is: its query, and statements for what it has beside it, each with what it is for."""
 
     kind: str
@@ -42,46 +42,15 @@ def are_in_step(connection: Connection) -> bool:
     return _rows(connection, _read("in_step")) == [(True,)]
 
 
-def renew(connection: Connection, files: Sequence[Path]) -> list[str]:
-    """Make the views of `files`, which are there, as the files say; the names of those that then have another query.
-
-    Where only words or comments of the files changed, the views stay, with their rows. Raises WarehouseError where a
-    view that hangs on one cannot be made again; TieOutError where a new query does not show the star's sums.
-    """
-    names = [f"marts.{file.stem}" for file in files]
-    _run(connection, "SAVEPOINT before_renewal")
-    before = _kept(connection, names)
-    for each in reversed(before):
-        _run(connection, f"DROP {each.kind} {each.name}")
-    for file in files:
-        _run(connection, file.read_text(encoding="utf-8"))
-    after = {each.name: each for each in _kept(connection, names)}
-    changed = [each.name for each in before if each.name in after and _differs(each, after[each.name])]
-    if not changed:
-        _run(connection, "ROLLBACK TO SAVEPOINT before_renewal")
-        for file in files:
-            _run(connection, file.read_text(encoding="utf-8"))
-        return []
-    for each in before:
-        if each.name in names:
-            _give(connection, each)
-        else:
-            _make_again(connection, each, because_of=changed)
-    _require_tie_out(connection, changed)
-    for name in changed:
-        _run(
-            connection,
-            f"UPDATE marts.freshness SET refreshed_at = now(), rows = (SELECT count(*) FROM {name})"
-            f" WHERE 'marts.' || view = '{name}'",
-        )
-    _log.info("views made anew", views=changed, dependants=[e.name for e in before if e.name not in names])
-    return changed
+def changed(connection: Connection, files: Sequence[Path]) -> list[Path]:
+    """Of `files`, those by which a view that is there would get another query or one more index."""
+    return [file for file in files if _differs(connection, file)]
 
 
-def _kept(connection: Connection, names: Sequence[str]) -> list[_Kept]:
-    found = _rows(connection, _read("dependants"), names=sql.Literal(list(names)))
-    return [
-        _Kept(
+def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
+    """Drop the views of `files` and all views that hang on them; what `put_back` needs."""
+    kept = [
+        Kept(
             kind,
             name,
             query,
@@ -89,19 +58,64 @@ def _kept(connection: Connection, names: Sequence[str]) -> list[_Kept]:
             populated,
             tuple(_rows(connection, _read("kept"), oid=sql.Literal(oid))),
         )
-        for oid, kind, name, query, options, populated in found
+        for oid, kind, name, query, options, populated in _rows(
+            connection, _read("dependants"), names=sql.Literal([_name(file) for file in files])
+        )
     ]
+    for each in reversed(kept):
+        _run(connection, f"DROP {each.kind} {each.name}")
+    return kept
 
 
-def _differs(before: _Kept, after: _Kept) -> bool:
-    """Whether query or options changed, or an index came: one that was put on by hand is no difference."""
-    indexes = {statement for what, statement in after.beside if what == "index"}
-    return (before.query, before.options) != (after.query, after.options) or not indexes <= {
-        statement for what, statement in before.beside if what == "index"
-    }
+def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]) -> None:
+    """Make the views of `files` as the files say, and what hung on them as it was; each has its grants again.
+
+    Raises WarehouseError where a view that hung on one cannot be made again; TieOutError where a view does not show
+    the star's sums.
+    """
+    names = [_name(file) for file in files]
+    for file in files:
+        _run(connection, file.read_text(encoding="utf-8"))
+    for each in kept:
+        if each.name in names:
+            _give(connection, each)
+        else:
+            _make_again(connection, each, because_of=names)
+    _require_tie_out(connection, names)
+    for name in names:
+        _run(
+            connection,
+            f"UPDATE marts.freshness SET refreshed_at = now(), rows = (SELECT count(*) FROM {name})"
+            f" WHERE 'marts.' || view = '{name}'",
+        )
+    _log.info("views made anew", views=names, dependants=[e.name for e in kept if e.name not in names])
 
 
-def _give(connection: Connection, kept: _Kept) -> None:
+def _differs(connection: Connection, file: Path) -> bool:
+    """Make the view beside itself without rows, compare, and take it back.
+
+    A view's file begins with its CREATE, which ends with the first semicolon: a test holds every file to it.
+    """
+    draft = f"{file.stem}__draft"
+    text = file.read_text(encoding="utf-8").replace(file.stem, draft).replace(";", " WITH NO DATA;", 1)
+    _run(connection, "SAVEPOINT before_draft")
+    _run(connection, text)
+    same = _rows(
+        connection,
+        _read("same"),
+        view=sql.Literal(_name(file)),
+        draft=sql.Literal(f"marts.{draft}"),
+        suffix=sql.Literal("__draft"),
+    )
+    _run(connection, "ROLLBACK TO SAVEPOINT before_draft")
+    return same != [(True,)]
+
+
+def _name(file: Path) -> str:
+    return f"marts.{file.stem}"
+
+
+def _give(connection: Connection, kept: Kept) -> None:
     """Give a view of ours, new from its file, what the old one had; what is lost with a column is told."""
     for what, statement in kept.beside:
         if what == "comment":
@@ -113,7 +127,7 @@ def _give(connection: Connection, kept: _Kept) -> None:
             _log.warning("lost with its column", view=kept.name, statement=statement)
 
 
-def _make_again(connection: Connection, kept: _Kept, *, because_of: Sequence[str]) -> None:
+def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
     options = f" WITH ({kept.options})" if kept.options else ""
     query = kept.query.rstrip().removesuffix(";")
     filled = "" if kept.kind == "VIEW" or kept.populated else " WITH NO DATA"

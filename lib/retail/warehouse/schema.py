@@ -94,11 +94,22 @@ def state_of(connection: Connection) -> State:
 def _bring(connection: Connection, state: State) -> None:
     if state.is_newest:  # another process has brought it there while we waited
         return
+    there = [file for file in view_files() if _exists(connection, file.stem)]
+    anew = there if any(each.makes_views_anew for each in state.migrations) else []
+    if anew and not renewal.are_in_step(connection):
+        raise WarehouseError(
+            f"{', '.join(each.name for each in state.migrations)}: the views have to be made anew,"
+            " and the star holds what no check has let into them yet",
+            hint="run `retail check` and `retail refresh` with the version that published it, then this one again",
+        )
+    kept = renewal.set_aside(connection, anew)
     migrations.apply(connection, _folder() / "migrations", state.migrations)
-    again = star_files() if state.migrations else [file for file in star_files() if file in state.definitions]
-    for file in again:
+    done = star_files() if state.migrations else [file for file in star_files() if file in state.definitions]
+    for file in done:
         _apply(connection, file)
-    done = [*again, *_bring_views(connection, [file for file in view_files() if file in state.definitions])]
+    if anew:
+        renewal.put_back(connection, kept, anew)
+    done += _bring_views(connection, [file for file in view_files() if file in state.definitions])
     _apply(connection, _roles())  # what is new needs its grants
     if _roles_are_there(connection):
         done.append(_roles())
@@ -106,18 +117,18 @@ def _bring(connection: Connection, state: State) -> None:
 
 
 def _bring_views(connection: Connection, files: Sequence[Path]) -> list[Path]:
-    """Make views that are missing, and anew those whose file changed; the files that are applied now."""
-    there = [file for file in files if _exists(connection, file.stem)]
-    if there and not renewal.are_in_step(connection):
-        _log.warning(
-            "views wait for the next refresh before their files are applied", views=[f.stem for f in there]
-        )
-        files, there = [file for file in files if file not in there], []
-    if there:
-        renewal.renew(connection, there)
+    """Make views that are missing, and anew those whose query changed; the files that are applied now.
+
+    A changed view waits while the star is ahead of the views: it would show what was not checked.
+    """
+    changed = renewal.changed(connection, [file for file in files if _exists(connection, file.stem)])
+    if changed and not renewal.are_in_step(connection):
+        _log.warning("a view's new query waits for the next refresh", views=[file.stem for file in changed])
+        files = [file for file in files if file not in changed]
+    elif changed:
+        renewal.put_back(connection, renewal.set_aside(connection, changed), changed)
     for file in files:
-        if file not in there:
-            _apply(connection, file)
+        _apply(connection, file)
     return list(files)
 
 
