@@ -22,7 +22,7 @@ from tests.warehouse.catalogue import STRUCTURE, catalogue_of, differences
 from tests.warehouse.conftest import Query, Sold, database
 from tests.warehouse.literals import line, make_partitions
 
-pytestmark = [pytest.mark.postgres, pytest.mark.sql]
+pytestmark = pytest.mark.postgres
 
 MIGRATIONS = sorted((home() / "sql" / "migrations").glob("*.sql"))
 RECORDED_SINCE = 5

@@ -13,6 +13,7 @@ from retail.settings import home
 from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.views import refresh
+from tests.warehouse import servers
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import line, make_partitions
 
@@ -129,7 +130,12 @@ def test_the_loader_writes_rows_and_refreshes_but_makes_no_tables(warehouse: War
     loader = replace(warehouse, user="grace", password=Secret("x"))
     assert may(loader, "INSERT INTO star.dim_customer VALUES (1, 'retailer_1', 'c', 'run_1')")
     assert may(loader, "INSERT INTO ops.publish VALUES (DEFAULT, 'run_1', 'run_1', now(), '{}', '{}')")
-    assert refresh(loader).run_id == "run_1"
+    if int(servers.major()) >= 17:
+        assert refresh(loader).run_id == "run_1"
+    else:
+        with pytest.raises(WarehouseError, match="must be owner") as refused:
+            refresh(loader)
+        assert "retail_owner" in refused.value.hint
     assert not may(loader, "CREATE TABLE star.mine (n integer)")
     assert not may(loader, "DROP TABLE star.dim_customer")
     query("DROP ROLE grace")

@@ -19,7 +19,7 @@ from tests.warehouse.catalogue import catalogue_of, differences
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import line
 
-pytestmark = [pytest.mark.postgres, pytest.mark.sql]
+pytestmark = pytest.mark.postgres
 
 Edit = Callable[[str, str, str], None]
 
@@ -28,7 +28,7 @@ MORE = "round(day.sales_amount / nullif(day.transactions, 0), 4) AS average_bask
 GRANTS = (
     "SELECT c.oid::regclass::text, a.attname::text, acl.grantee, acl.privilege_type, acl.is_grantable"
     " FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL"
-    " CROSS JOIN LATERAL aclexplode(coalesce(a.attacl, c.relacl)) AS acl"
+    " CROSS JOIN LATERAL aclexplode(coalesce(a.attacl, c.relacl, acldefault('r', c.relowner))) AS acl"
     " WHERE c.relnamespace::regnamespace::text IN ('marts', 'bi') AND c.relkind IN ('v', 'm') ORDER BY 1, 2, 3, 4"
 )
 
@@ -86,6 +86,7 @@ def by_hand(query: Query, sold: Sold, warehouse: Warehouse) -> None:
         GRANT SELECT ON bi.best TO "Team {suffix}", retail_reader;
         GRANT SELECT ON bi.weekly TO "Team {suffix}";
         RESET ROLE;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA bi GRANT SELECT ON TABLES TO retail_loader;
     """)
 
 

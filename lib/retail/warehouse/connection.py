@@ -89,10 +89,26 @@ class Warehouse:
                 options=_SESSION,
             )
         except psycopg2.Error as error:
+            said = str(error).strip()
             raise WarehouseError(
-                f"PostgreSQL at {self.dsn()} cannot be reached: {str(error).strip()}",
-                hint=f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right",
+                f"PostgreSQL at {self.dsn()} cannot be reached: {said}", hint=self._way_in(said)
             ) from error
+
+    def _way_in(self, said: str) -> str:
+        """What to do where libpq `said` this; it gives no code for what is wrong with a certificate."""
+        trusted = self.sslrootcert or "~/.postgresql/root.crt"
+        hints = {
+            "does not match host name": "set warehouse.host to a name that the server's certificate is made out to",
+            "certificate verify failed": f"the certificate is expired, or none of {trusted} has signed it:"
+            " set warehouse.sslrootcert to the file of the authority that did, or renew it at the server",
+            "root certificate file": "set warehouse.sslrootcert to the file of the authority that signed the"
+            " server's certificate",
+            "could not read root certificate": "set warehouse.sslrootcert to a file of certificates in PEM form",
+            "does not support SSL": "set ssl = on at the server; warehouse.sslmode asks for it",
+            "no encryption": "the server may ask for TLS: set warehouse.sslmode to verify-full",
+        }
+        usual = f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right"
+        return next((hint for sign, hint in hints.items() if sign in said), usual)
 
 
 @contextmanager
