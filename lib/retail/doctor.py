@@ -68,10 +68,11 @@ def _engine(settings: Settings) -> str:
 
 def _warehouse(settings: Settings, secrets: Secrets) -> str:
     with open_warehouse(settings.warehouse, secrets) as warehouse:
-        return f"{warehouse.dsn()}, {_schema(warehouse)}"
+        return f"{warehouse.dsn()}, {schema_of(warehouse)}"
 
 
-def _schema(warehouse: Warehouse) -> str:
+def schema_of(warehouse: Warehouse) -> str:
+    """The schema's version, and what the next publish will apply. Raises WarehouseError where it could not."""
     state = schema.state(warehouse)
     pending = [migration.name for migration in state.migrations]
     pending += [file.name for file in state.definitions if not state.migrations]

@@ -14,6 +14,7 @@ from shutil import copytree
 
 import pytest
 
+from retail import doctor
 from retail.errors import WarehouseError
 from retail.settings import home
 from retail.warehouse import migrations, schema
@@ -169,6 +170,23 @@ def test_a_migration_is_applied_once_and_recorded_with_who_applied_it(
     assert query("SELECT DISTINCT area FROM star.dim_store") == [(0,)]
     assert query(RECORD)[-1] == (len(MIGRATIONS) + 1, new, migrations.applied_by())
     assert len(query(RECORD)) == len(MIGRATIONS) + 1
+
+
+def test_doctor_tells_the_version_and_what_is_pending(
+    server: Warehouse, empty: Warehouse, warehouse: Warehouse, ours: Write, query: Query
+) -> None:
+    newest = len(MIGRATIONS)
+    assert doctor.schema_of(warehouse) == f"schema version {newest}, nothing pending"
+    told = doctor.schema_of(empty)
+    assert told.startswith("schema version 0; pending, and applied by the next publish: 0001_star.sql, 0002_")
+    assert told.endswith(f" and {newest - 3} more")
+    ours("views/mv_daily_sales.sql", "SELECT 1;")
+    assert doctor.schema_of(warehouse).endswith("by the next publish: mv_daily_sales.sql")
+    ours(f"migrations/{newest + 1:04}_area.sql", "SELECT 1;")
+    assert doctor.schema_of(warehouse).endswith(f"by the next publish: {newest + 1:04}_area.sql")
+    query("INSERT INTO ops.migration VALUES (900, '0900_later.sql', 'x', now(), '9.9')")
+    with pytest.raises(WarehouseError, match="version 900"):
+        doctor.schema_of(warehouse)
 
 
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(

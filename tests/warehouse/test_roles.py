@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 
 import psycopg2
 import pytest
 
 from retail.errors import WarehouseError
 from retail.secrets import Secret
+from retail.settings import home
 from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.views import refresh
@@ -196,6 +199,26 @@ def test_an_owner_makes_changes_and_refreshes_all_that_is_ours(owner: Login) -> 
     owner.does("GRANT SELECT ON ops.publish TO retail_reader")
     owner.does("CREATE TEMPORARY TABLE staged (n integer)")
     owner.does("UPDATE ops.migration SET checksum = ''")
+
+
+def test_an_owner_migrates_and_a_loader_is_told_who_may(
+    owner: Login, loader: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copytree(home() / "sql", tmp_path / "sql")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    number = len(list((tmp_path / "sql" / "migrations").iterdir())) + 1
+    (tmp_path / "sql" / "migrations" / f"{number:04}_area.sql").write_text(
+        "ALTER TABLE star.dim_store ADD COLUMN area integer;"
+    )
+    with (tmp_path / "sql" / "star" / "13_dim_store.sql").open("a") as file:
+        file.write("COMMENT ON COLUMN star.dim_store.area IS 'Square metres';\n")
+
+    with pytest.raises(WarehouseError, match="must be owner of table dim_store") as refused:
+        schema.prepare(loader.warehouse)
+    assert "retail_owner" in refused.value.hint
+    schema.prepare(owner.warehouse)
+    assert schema.state(loader.warehouse).is_newest
+    assert loader.does("SELECT area FROM star.dim_store") == []
 
 
 @pytest.mark.parametrize(

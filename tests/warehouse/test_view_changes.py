@@ -201,6 +201,30 @@ def test_what_hangs_on_a_view_and_is_no_view_is_named_too(warehouse: Warehouse, 
     assert "drop what depends on it" in refused.value.hint
 
 
+@pytest.mark.usefixtures("by_hand", "more")
+def test_a_view_of_another_login_that_would_be_made_anew_is_named(warehouse: Warehouse, query: Query) -> None:
+    name = f"pipeline_{warehouse.database}"
+    query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE retail_owner; GRANT USAGE ON SCHEMA bi TO {name}")
+    before = catalogue_of(warehouse)
+    with pytest.raises(
+        WarehouseError, match=r"bi.unfilled has to be made anew .* another login's"
+    ) as refused:
+        schema.prepare(replace(warehouse, user=name, password=Secret("x")))
+    assert "once as an administrator" in refused.value.hint
+    assert differences(catalogue_of(warehouse), before) == {}
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_new_comment_needs_no_right_over_what_hangs_on_the_view(
+    warehouse: Warehouse, query: Query, edit: Edit
+) -> None:
+    name = f"pipeline_{warehouse.database}"
+    query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE retail_owner")
+    edit(f"views/{VIEW}.sql", "; NULL without one'", "; none without one'")
+    schema.prepare(replace(warehouse, user=name, password=Secret("x")))
+    assert schema.state(warehouse).is_newest
+
+
 @pytest.mark.usefixtures("by_hand")
 def test_an_index_by_hand_on_a_column_that_goes_is_let_go(
     warehouse: Warehouse, query: Query, edit: Edit

@@ -169,7 +169,10 @@ def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError
     table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     if isinstance(error, psycopg2.errors.LockNotAvailable):
-        hint = "another run writes to this database: wait for its end, then run the same command again"
+        hint = (
+            "another run writes to this database, or somebody reads what is to change: wait for its end,"
+            " then run the same command again"
+        )
     elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
         hint = "log in as a member of retail_owner, which may do all that is ours: see docs/POSTGRESQL.md"
     elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):

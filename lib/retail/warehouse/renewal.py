@@ -63,7 +63,15 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
         )
     ]
     for each in reversed(kept):
-        _run(connection, f"DROP {each.kind} {each.name}")
+        try:
+            _run(connection, f"DROP {each.kind} {each.name}")
+        except psycopg2.errors.InsufficientPrivilege as error:
+            raise WarehouseError(
+                f"{each.name} has to be made anew with what it reads, and is another login's:"
+                f" {error.diag.message_primary}",
+                hint="nothing was changed; run the same command once as an administrator (RETAIL_WAREHOUSE__USER),"
+                f" or let its owner drop {each.name} and make it again after",
+            ) from error
     return kept
 
 

@@ -104,7 +104,7 @@ def _bring(connection: Connection, state: State) -> None:
         )
     kept = renewal.set_aside(connection, anew)
     migrations.apply(connection, _folder() / "migrations", state.migrations)
-    done = star_files() if state.migrations else [file for file in star_files() if file in state.definitions]
+    done = [file for file in star_files() if file in state.definitions]
     for file in done:
         _apply(connection, file)
     if anew:
