@@ -82,6 +82,7 @@ def by_hand(query: Query, sold: Sold, warehouse: Warehouse) -> None:
             SELECT date_trunc('week', best.business_date) AS week, sum(best.net_amount) AS net
             FROM bi.best CROSS JOIN (SELECT count(*) FROM marts.mv_store_performance) AS stores GROUP BY 1;
         CREATE UNIQUE INDEX weekly_key ON bi.weekly (week);
+        CREATE MATERIALIZED VIEW bi.ran_as AS SELECT DISTINCT current_user AS login FROM marts.{VIEW};
         CREATE MATERIALIZED VIEW bi.unfilled AS SELECT net FROM bi.weekly WITH NO DATA;
         GRANT SELECT ON bi.best TO "Team {suffix}", retail_reader;
         GRANT SELECT ON bi.weekly TO "Team {suffix}";
@@ -102,7 +103,7 @@ def test_everything_that_people_put_on_a_view_is_there_after_its_query_changed(
         " FROM pg_class WHERE relnamespace = 'bi'::regnamespace AND relkind IN ('v', 'm') ORDER BY 1"
     )
     hanging = query(bi)
-    assert len(hanging) == 3
+    assert len(hanging) == 4
 
     schema.prepare(warehouse)
 
@@ -113,6 +114,7 @@ def test_everything_that_people_put_on_a_view_is_there_after_its_query_changed(
     assert set(changed) == {"columns", "views", "comments"}
     assert {row[1] for kind in ("columns", "comments") for row in changed[kind]} == {"answer"}
     assert query("SELECT sum(net) FROM bi.weekly") == query("SELECT sum(total_amount) FROM star.fact_sales")
+    assert query("SELECT login::text FROM bi.ran_as") == [(f"analyst_{warehouse.database}",)]
     team = replace(warehouse, user=f"analyst_{warehouse.database}", password=Secret("x"))
     with team.connect("look") as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT answer FROM marts.{VIEW} LIMIT 1")

@@ -136,19 +136,23 @@ def _give(connection: Connection, kept: Kept) -> None:
 
 
 def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
+    """Make somebody's view as it was. Its query runs in a refresh: with its owner's rights, not ours."""
     options = f" WITH ({kept.options})" if kept.options else ""
     query = kept.query.rstrip().removesuffix(";")
-    filled = "" if kept.kind == "VIEW" or kept.populated else " WITH NO DATA"
+    has_rows = kept.kind == "MATERIALIZED VIEW"
+    owner, *rest = (statement for _, statement in sorted(kept.beside, key=lambda each: each[0] != "owner"))
     try:
-        _run(connection, f"CREATE {kept.kind} {kept.name}{options} AS {query}{filled}")
-        owner, *rest = (
-            statement for _, statement in sorted(kept.beside, key=lambda each: each[0] != "owner")
+        _run(
+            connection,
+            f"CREATE {kept.kind} {kept.name}{options} AS {query}{' WITH NO DATA' if has_rows else ''}",
         )
         _run(connection, owner)
         _forget_default_grants(connection, kept.name)
         for statement in rest:
             _run(connection, statement)
-    except psycopg2.errors.Error as error:
+        if has_rows and kept.populated:
+            _run(connection, f"REFRESH MATERIALIZED VIEW {kept.name}")
+    except psycopg2.Error as error:
         raise WarehouseError(
             f"{', '.join(because_of)} change, and {kept.name}, which reads from them, cannot be made again:"
             f" {error.diag.message_primary}",
