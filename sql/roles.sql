@@ -52,7 +52,43 @@ BEGIN
         GRANT MAINTAIN ON ALL TABLES IN SCHEMA marts TO retail_loader;
     END IF;
 
+    -- What was applied to this database is noted by those who may change the schema.
+    REVOKE INSERT, UPDATE, DELETE ON ops.migration, ops.definition FROM retail_loader;
+
     GRANT USAGE ON SCHEMA star, marts TO retail_reader;
     GRANT SELECT ON ALL TABLES IN SCHEMA star, marts TO retail_reader;
+
+    -- The same for what this login will make: partitions, views made anew.
+    IF has_schema_privilege('star', 'CREATE') THEN
+        ALTER DEFAULT PRIVILEGES IN SCHEMA star, marts GRANT SELECT ON TABLES TO retail_reader, retail_loader;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA star, ops GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO retail_loader;
+        IF current_setting('server_version_num')::integer >= 170000 THEN
+            ALTER DEFAULT PRIVILEGES IN SCHEMA marts GRANT MAINTAIN ON TABLES TO retail_loader;
+        END IF;
+    END IF;
+
+    -- Every login may make temporary tables, and before 15 tables in schema public, unless the database's owner takes
+    -- that back. That is done in a database that holds nobody's tables but ours: elsewhere others may live by it.
+    IF
+        EXISTS (
+            SELECT FROM pg_database
+            WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')
+        )
+        AND NOT EXISTS (
+            SELECT FROM pg_class
+            WHERE
+                relkind IN ('r', 'p', 'm', 'f')
+                AND relnamespace::regnamespace::text NOT IN ('star', 'marts', 'ops', 'information_schema')
+                AND relnamespace::regnamespace::text NOT LIKE 'pg\_%'
+        )
+    THEN
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO retail_owner, retail_loader', current_database());
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+        IF EXISTS (
+            SELECT FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(current_user, nspowner, 'USAGE')
+        ) THEN
+            REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+        END IF;
+    END IF;
 END
 $$;

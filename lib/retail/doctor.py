@@ -16,7 +16,8 @@ from retail.extract.retailers import problems
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.storage import open_storage
-from retail.warehouse.connection import open_warehouse
+from retail.warehouse import schema
+from retail.warehouse.connection import Warehouse, open_warehouse
 
 
 def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
@@ -67,7 +68,18 @@ def _engine(settings: Settings) -> str:
 
 def _warehouse(settings: Settings, secrets: Secrets) -> str:
     with open_warehouse(settings.warehouse, secrets) as warehouse:
-        return warehouse.dsn()
+        return f"{warehouse.dsn()}, {schema_of(warehouse)}"
+
+
+def schema_of(warehouse: Warehouse) -> str:
+    """The schema's version, and what the next publish will apply. Raises WarehouseError where it could not."""
+    state = schema.state(warehouse)
+    pending = [migration.name for migration in state.migrations]
+    pending += [file.name for file in state.definitions if not state.migrations]
+    if not pending:
+        return f"schema version {state.version}, nothing pending"
+    names = f"{', '.join(pending[:3])}{f' and {len(pending) - 3} more' if len(pending) > 3 else ''}"
+    return f"schema version {state.version}; pending, and applied by the next publish: {names}"
 
 
 def _java(*, needed: bool) -> str:

@@ -1,10 +1,8 @@
-"""One embedded server for all tests of this folder; each test gets a database of its own."""
+"""One server for all tests of this folder; each test gets a database of its own."""
 
 from __future__ import annotations
 
 import itertools
-import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +13,15 @@ from typing import Any
 import pytest
 from psycopg2.extras import execute_values
 
-from retail.secrets import Secrets
-from retail.settings import WarehouseSettings
 from retail.warehouse import schema
-from retail.warehouse.connection import Warehouse, open_warehouse
+from retail.warehouse.connection import Warehouse
+from tests.warehouse import servers
 from tests.warehouse.literals import DIMENSIONS, Lake, Row, make_partitions
 
 _numbers = itertools.count()
+
+# What starts and stops the embedded server is tried with that one only.
+collect_ignore = [] if servers.major() == servers.EMBEDDED else ["test_embedded.py"]
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Sold = Callable[..., None]
@@ -36,24 +36,23 @@ def temporary_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Warehouse]:
-    """The prepared database `template`, to which nobody stays connected."""
-    with temporary_folder() as folder:
-        settings = WarehouseSettings(embedded=True, data_folder=str(folder / "shared"), database="template")
-        with open_warehouse(settings, Secrets({})) as warehouse:
-            schema.prepare(warehouse)
-            yield warehouse
-            (pid, *_) = (folder / "shared" / "data" / "postmaster.pid").read_text().split()
-            os.kill(
-                int(pid), signal.SIGQUIT
-            )  # a shutdown in order would write 80 databases to the disk first
+    """The prepared database `template` of the chosen server, to which nobody stays connected."""
+    with temporary_folder() as folder, servers.running(folder) as warehouse:
+        schema.prepare(warehouse)
+        yield warehouse
 
 
 @pytest.fixture
 def warehouse(server: Warehouse) -> Warehouse:
     """An empty, prepared database. It goes with the server's folder: dropping it would wait for the disk."""
+    return database(server, template="template")
+
+
+def database(server: Warehouse, *, template: str) -> Warehouse:
+    """A new database like `template`."""
     fresh = replace(server, database=f"test_{next(_numbers)}")
     with replace(server, database="postgres").connect("make a database") as connection:
-        connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE template")
+        connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE {template}")
     return fresh
 
 

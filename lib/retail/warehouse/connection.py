@@ -89,10 +89,26 @@ class Warehouse:
                 options=_SESSION,
             )
         except psycopg2.Error as error:
+            said = str(error).strip()
             raise WarehouseError(
-                f"PostgreSQL at {self.dsn()} cannot be reached: {str(error).strip()}",
-                hint=f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right",
+                f"PostgreSQL at {self.dsn()} cannot be reached: {said}", hint=self._way_in(said)
             ) from error
+
+    def _way_in(self, said: str) -> str:
+        """What to do where libpq `said` this; it gives no code for what is wrong with a certificate."""
+        trusted = self.sslrootcert or "~/.postgresql/root.crt"
+        hints = {
+            "does not match host name": "set warehouse.host to a name that the server's certificate is made out to",
+            "certificate verify failed": f"the certificate is expired, or none of {trusted} has signed it:"
+            " set warehouse.sslrootcert to the file of the authority that did, or renew it at the server",
+            "root certificate file": "set warehouse.sslrootcert to the file of the authority that signed the"
+            " server's certificate",
+            "could not read root certificate": "set warehouse.sslrootcert to a file of certificates in PEM form",
+            "does not support SSL": "set ssl = on at the server; warehouse.sslmode asks for it",
+            "no encryption": "the server may ask for TLS: set warehouse.sslmode to verify-full",
+        }
+        usual = f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right"
+        return next((hint for sign, hint in hints.items() if sign in said), usual)
 
 
 @contextmanager
@@ -153,7 +169,14 @@ def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError
     table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     if isinstance(error, psycopg2.errors.LockNotAvailable):
-        hint = "another run writes to this database: wait for its end, then run the same command again"
+        hint = (
+            "another run writes to this database, or somebody reads what is to change: wait for its end,"
+            " then run the same command again"
+        )
+    elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        hint = "log in as a member of retail_owner, which may do all that is ours: see docs/POSTGRESQL.md"
+    elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):
+        hint = "nothing was changed; drop what depends on it, run the same command again, and make it anew"
     elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
         hint = f"see that {where} runs; nothing was half-done, so run the same command again"
     else:

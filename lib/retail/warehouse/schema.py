@@ -1,27 +1,28 @@
-"""Our tables, views and roles in PostgreSQL, from `sql/`. Made where they are missing, never dropped."""
+"""Our tables, views and roles in PostgreSQL: `sql/migrations` brings a database to what `sql/star` declares.
+
+Files that may be applied again (comments, views, roles) are applied where their checksum is not in `ops.definition`.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from psycopg2 import sql
+from psycopg2.extras import execute_values
 
 from retail.errors import WarehouseError
 from retail.settings import home
+from retail.warehouse import migrations, renewal
 from retail.warehouse.connection import Warehouse, taking_turns
+from retail.warehouse.migrations import Migration
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 FACT: Final = "fact_sales"
-
-# Our own DDL: a table's columns stand one a line, names in small letters, constraints in capitals.
-_TABLE: Final = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)\.(\w+) \(\n(.*?)^\)", re.DOTALL | re.MULTILINE)
-_COLUMN: Final = re.compile(r"^    (([a-z_][a-z0-9_]*) [^\n]*?),?[ ]*(?:--[^\n]*)?$", re.MULTILINE)
 
 _log = structlog.get_logger(__name__)
 
@@ -35,20 +36,132 @@ class StarTable:
     key: tuple[str, ...]
 
 
-def prepare(warehouse: Warehouse) -> None:
-    """Apply `sql/star`, `sql/views` and `sql/roles.sql`; a table that is there gets the columns that it lacks.
+@dataclass(frozen=True)
+class State:
+    """The schema of a database: its `version`, 0 where nothing was recorded yet, and what `prepare` would apply."""
 
-    A column that is added must allow null or have a default: there are rows. One transaction; doing it again changes
-    nothing. Raises WarehouseError.
+    version: int
+    migrations: tuple[Migration, ...]
+    definitions: tuple[Path, ...]
+
+    @property
+    def is_newest(self) -> bool:
+        return not self.migrations and not self.definitions
+
+
+def prepare(warehouse: Warehouse) -> None:
+    """Bring the database to the newest schema: pending migrations, then comments, views and roles that changed.
+
+    One transaction, in turn with other writers; where nothing is pending, one look. Raises WarehouseError, also where
+    the database is newer than this code or had another migration of a number; then nothing was changed.
     """
-    files = [*star_files(), *view_files(), _folder() / "roles.sql"]
-    with warehouse.connect("prepare the schema") as connection, taking_turns(connection):
-        with connection:
-            for file in files:
-                _add_columns(connection, file)
-                _apply(connection, file)
+    with warehouse.connect("prepare the schema") as connection:
+        if state_of(connection).is_newest:
+            return
+        with taking_turns(connection), connection:
+            _bring(connection, state_of(connection))
         for notice in connection.notices:
             _log.warning("PostgreSQL warns", notice=notice.strip(), warehouse=warehouse.dsn())
+
+
+def state(warehouse: Warehouse) -> State:
+    """How far the database's schema has come. Raises WarehouseError as `prepare` does."""
+    with warehouse.connect("read the schema's version") as connection:
+        return state_of(connection)
+
+
+def state_of(connection: Connection) -> State:
+    """The same over a connection."""
+    ours = migrations.known(_folder() / "migrations")
+    files = [*star_files(), *view_files(), _roles()]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('ops.migration') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return State(0, tuple(ours), tuple(files))
+        cursor.execute((_folder() / "renew" / "state.sql").read_text(encoding="utf-8"))
+        had, checksums, lacks_default_privileges = cursor.fetchone() or (None, None, False)
+    applied = [Migration(*row) for row in had or ()]
+    pending = migrations.pending(ours, applied)
+    changed = tuple(
+        file
+        for file in files
+        if (checksums or {}).get(_key(file)) != migrations.checksum(file)
+        or (file == _roles() and lacks_default_privileges)
+    )
+    return State(applied[-1].number if applied else 0, tuple(pending), changed)
+
+
+def _bring(connection: Connection, state: State) -> None:
+    if state.is_newest:  # another process has brought it there while we waited
+        return
+    there = [file for file in view_files() if _exists(connection, file.stem)]
+    anew = there if any(each.makes_views_anew for each in state.migrations) else []
+    if anew and not renewal.are_in_step(connection):
+        raise WarehouseError(
+            f"{', '.join(each.name for each in state.migrations)}: the views have to be made anew,"
+            " and the star holds what no check has let into them yet",
+            hint="run `retail check` and `retail refresh` with the version that published it, then this one again",
+        )
+    kept = renewal.set_aside(connection, anew)
+    migrations.apply(connection, _folder() / "migrations", state.migrations)
+    done = [file for file in star_files() if file in state.definitions]
+    for file in done:
+        _apply(connection, file)
+    if anew:
+        renewal.put_back(connection, kept, anew)
+    done += _bring_views(connection, [file for file in view_files() if file in state.definitions])
+    _apply(connection, _roles())  # what is new needs its grants
+    if _roles_are_there(connection):
+        done.append(_roles())
+    _record(connection, done)
+
+
+def _bring_views(connection: Connection, files: Sequence[Path]) -> list[Path]:
+    """Make views that are missing, and anew those whose query changed; the files that are applied now.
+
+    A changed view waits while the star is ahead of the views: it would show what was not checked.
+    """
+    changed = renewal.changed(connection, [file for file in files if _exists(connection, file.stem)])
+    if changed and not renewal.are_in_step(connection):
+        _log.warning("a view's new query waits for the next refresh", views=[file.stem for file in changed])
+        files = [file for file in files if file not in changed]
+    elif changed:
+        renewal.put_back(connection, renewal.set_aside(connection, changed), changed)
+    for file in files:
+        _apply(connection, file)
+    return list(files)
+
+
+def _record(connection: Connection, files: Sequence[Path]) -> None:
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO ops.definition (file, checksum, applied_by) VALUES %s ON CONFLICT (file) DO UPDATE"
+            " SET checksum = excluded.checksum, applied_by = excluded.applied_by, applied_at = now()",
+            [(_key(file), migrations.checksum(file), migrations.applied_by()) for file in files],
+        )
+
+
+def _exists(connection: Connection, view: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"marts.{view}",))
+        return cursor.fetchone() == (True,)
+
+
+def _roles_are_there(connection: Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_roles WHERE rolname IN ('retail_owner', 'retail_loader', 'retail_reader')"
+        )
+        return cursor.fetchone() == (3,)
+
+
+def _roles() -> Path:
+    return _folder() / "roles.sql"
+
+
+def _key(file: Path) -> str:
+    return file.relative_to(_folder()).as_posix()
 
 
 def star_files() -> list[Path]:
@@ -82,32 +195,6 @@ def star_tables(connection: Connection) -> list[StarTable]:
     if not tables:
         raise WarehouseError("the star's tables are not in PostgreSQL yet", hint="prepare the schema first")
     return tables
-
-
-def _add_columns(connection: Connection, file: Path) -> None:
-    """Add what the file declares and a table that an older file made lacks, before the file comments on it."""
-    for schema, table, body in _TABLE.findall(file.read_text(encoding="utf-8")):
-        there = _columns(connection, schema, table)
-        lacking = {name: declared for declared, name in _COLUMN.findall(body) if name not in there}
-        for name, declared in lacking.items() if there else ():
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    sql.SQL("ALTER TABLE {} ADD COLUMN {}").format(
-                        sql.Identifier(schema, table), sql.SQL(declared)
-                    )
-                )
-            _log.info("column added", table=f"{schema}.{table}", column=name)
-
-
-def _columns(connection: Connection, schema: str, table: str) -> set[str]:
-    """The columns of a table; none where it is not there."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT attname::text FROM pg_attribute"
-            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            (f"{schema}.{table}",),
-        )
-        return {name for (name,) in cursor}
 
 
 def _apply(connection: Connection, file: Path) -> None:

@@ -1,0 +1,114 @@
+"""Numbered changes of the schema, `sql/migrations/NNNN_title.sql`, and the record of those a database has had.
+
+A migration that was applied anywhere is never edited: its checksum is in `ops.migration`. See docs/POSTGRESQL.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from psycopg2.extras import execute_values
+
+from retail.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
+_VIEWS_ANEW: Final = "-- views are made anew"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One change. Its number is the version that the schema has with it.
+
+    `makes_views_anew`: it changes what views read, which PostgreSQL refuses while they are there, and says so in a line
+    `-- views are made anew`.
+    """
+
+    number: int
+    name: str
+    checksum: str
+    makes_views_anew: bool = False
+
+
+def applied_by() -> str:
+    """What the record says of who applied something: our own version."""
+    return version("retail-lakehouse")
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a text file, the same whatever its line ends."""
+    return hashlib.sha256(file.read_text(encoding="utf-8").encode()).hexdigest()
+
+
+def known(folder: Path) -> list[Migration]:
+    """The migrations of this version, in order. Raises WarehouseError where the numbers are not 1, 2, 3 and so on."""
+    found = []
+    for number, file in enumerate(sorted(folder.glob("*.sql")), start=1):
+        match = _NAME.fullmatch(file.name)
+        if match is None or int(match[1]) != number:
+            raise WarehouseError(
+                f"{file.name} is not migration {number:04} of {folder}",
+                hint=f"name it {number:04}_title.sql, in small letters: numbers go from 0001 on without a gap",
+            )
+        makes_views_anew = _VIEWS_ANEW in file.read_text(encoding="utf-8").splitlines()
+        found.append(Migration(number, file.name, checksum(file), makes_views_anew))
+    if not found:
+        raise WarehouseError(
+            f"{folder} holds no migration", hint="set RETAIL_HOME to the folder that holds conf/ and sql/"
+        )
+    return found
+
+
+def pending(ours: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
+    """Of `ours`, those that a database which has had `applied` still needs.
+
+    Raises WarehouseError where the database had another migration of a number than ours, or is newer than we are.
+    """
+    newest = len(ours)
+    if applied and applied[-1].number > newest:
+        raise WarehouseError(
+            f"the database's schema has version {applied[-1].number} ({applied[-1].name}), and this retail-lakehouse"
+            f" {applied_by()} knows {newest}",
+            hint="install the version that brought it there, or a newer one; nothing was changed",
+        )
+    for migration in applied:
+        mine = ours[migration.number - 1]
+        if mine.checksum != migration.checksum:
+            raise WarehouseError(
+                f"sql/migrations/{mine.name} is not what this database had as migration {migration.number}"
+                f" ({migration.name}): its checksum is {mine.checksum[:12]}, and that was {migration.checksum[:12]}",
+                hint="put the file back as it was, and write what was changed in it as a further migration,"
+                f" {newest + 1:04}_title.sql",
+            )
+    numbers = {migration.number for migration in applied}
+    return [migration for migration in ours if migration.number not in numbers]
+
+
+def apply(connection: Connection, folder: Path, migrations: Sequence[Migration]) -> None:
+    """Apply them in order, and record them once all are there. Within the caller's transaction."""
+    for migration in migrations:
+        with connection.cursor() as cursor:
+            cursor.execute((folder / migration.name).read_text(encoding="utf-8"))
+        _log.info("migration applied", migration=migration.name)
+    record(connection, migrations)
+
+
+def record(connection: Connection, migrations: Sequence[Migration]) -> None:
+    """Note that the database has had them."""
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO ops.migration (number, name, checksum, applied_by) VALUES %s",
+            [(each.number, each.name, each.checksum, applied_by()) for each in migrations],
+        )

@@ -1,0 +1,11 @@
+-- Whether the view {view} has the query and the options of {draft}, and each of its indexes; one put on by hand may be more.
+SELECT
+    pg_get_viewdef(view.oid) = pg_get_viewdef(draft.oid)
+    AND view.reloptions IS NOT DISTINCT FROM draft.reloptions
+    AND NOT EXISTS (
+        SELECT replace(pg_get_indexdef(indexrelid), {suffix}, '') FROM pg_index WHERE indrelid = draft.oid
+        EXCEPT
+        SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = view.oid
+    )
+FROM pg_class AS view, pg_class AS draft
+WHERE view.oid = {view}::regclass AND draft.oid = {draft}::regclass;

@@ -1,0 +1,9 @@
+-- What this database has had: numbers, names and checksums of migrations; files and checksums of definitions; and whether
+-- the roles' default privileges are missing of a login that makes tables here.
+SELECT
+    (SELECT json_agg(json_build_array(number, name, checksum) ORDER BY number) FROM ops.migration) AS migrations,
+    (SELECT json_object_agg(file, checksum) FROM ops.definition) AS definitions,
+    has_schema_privilege('star', 'CREATE') AND NOT EXISTS (
+        SELECT FROM pg_default_acl
+        WHERE defaclrole = current_user::regrole AND defaclnamespace = 'star'::regnamespace
+    ) AS lacks_default_privileges;

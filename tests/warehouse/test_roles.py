@@ -1,0 +1,255 @@
+"""Each role does what it must and is refused what it must not do: tried by logins that have the role and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import psycopg2
+import pytest
+
+from retail.errors import WarehouseError
+from retail.secrets import Secret
+from retail.settings import home
+from retail.warehouse import schema
+from retail.warehouse.connection import Warehouse
+from retail.warehouse.views import refresh
+from tests.warehouse.conftest import database
+from tests.warehouse.literals import make_partitions
+
+pytestmark = pytest.mark.postgres
+
+OURS = "relnamespace::regnamespace::text IN ('star', 'marts', 'ops') AND relkind IN ('r', 'p', 'm')"
+
+
+class Login:
+    """A person or program with a role. `does` runs statements, and takes back what they did."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.warehouse = warehouse
+
+    def does(self, statement: str) -> list[tuple[object, ...]]:
+        with self.warehouse.connect("try") as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def is_refused(self, statement: str) -> bool:
+        try:
+            self.does(statement)
+        except WarehouseError as error:
+            assert isinstance(error.__cause__, psycopg2.errors.InsufficientPrivilege), error
+            assert "retail_owner" in error.hint
+            return True
+        return False
+
+
+@pytest.fixture
+def ours(server: Warehouse) -> Warehouse:
+    """A database that the administrator has prepared. Grants on a database are not copied from a template."""
+    fresh = database(server, template="template1")
+    schema.prepare(fresh)
+    make_partitions(fresh, ["2017-01"])
+    return fresh
+
+
+def login(warehouse: Warehouse, role: str) -> Iterator[Login]:
+    name = f"{role}_{warehouse.database}"
+    with warehouse.connect("test") as connection:
+        connection.cursor().execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE {role}")
+    yield Login(replace(warehouse, user=name, password=Secret("x")))
+    with warehouse.connect("test") as connection:
+        connection.cursor().execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.fixture
+def reader(ours: Warehouse) -> Iterator[Login]:
+    yield from login(ours, "retail_reader")
+
+
+@pytest.fixture
+def loader(ours: Warehouse) -> Iterator[Login]:
+    yield from login(ours, "retail_loader")
+
+
+@pytest.fixture
+def owner(ours: Warehouse) -> Iterator[Login]:
+    yield from login(ours, "retail_owner")
+
+
+def relations(warehouse: Warehouse) -> dict[str, str]:
+    """Names of all that is ours, each with its kind."""
+    rows = Login(warehouse).does(f"SELECT oid::regclass::text, relkind FROM pg_class WHERE {OURS}")
+    return {str(name): str(kind) for name, kind in rows}
+
+
+def test_bi_reads_all_of_star_and_marts_and_nothing_of_ops(ours: Warehouse, reader: Login) -> None:
+    names = relations(ours)
+    assert {name.partition(".")[0] for name in names} == {"star", "marts", "ops"}
+    for name in names:
+        if name.startswith("ops."):
+            assert reader.is_refused(f"SELECT * FROM {name}")
+        else:
+            reader.does(f"SELECT * FROM {name}")
+
+
+def test_bi_writes_nowhere(ours: Warehouse, reader: Login) -> None:
+    for name, kind in relations(ours).items():
+        if kind != "m":
+            assert reader.is_refused(f"DELETE FROM {name}"), name
+            assert reader.is_refused(f"INSERT INTO {name} DEFAULT VALUES"), name
+            assert reader.is_refused(f"TRUNCATE {name}"), name
+            assert reader.is_refused(f"LOCK TABLE {name} IN EXCLUSIVE MODE"), name
+        else:
+            assert reader.is_refused(f"REFRESH MATERIALIZED VIEW {name}"), name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE star.mine (n integer)",
+        "CREATE TABLE marts.mine (n integer)",
+        "CREATE TABLE ops.mine (n integer)",
+        "CREATE TABLE public.mine (n integer)",
+        "CREATE TEMPORARY TABLE mine (n integer)",
+        "CREATE SCHEMA mine",
+        "DROP MATERIALIZED VIEW marts.mv_daily_sales",
+        "UPDATE marts.freshness SET rows = 0",
+        "GRANT SELECT ON ops.publish TO PUBLIC",
+        "SET ROLE retail_owner",
+        "SET ROLE retail_loader",
+        "CREATE ROLE friend",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "COPY (SELECT 1) TO '/tmp/retail.csv'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+    ],
+)
+def test_bi_makes_nothing_and_becomes_nobody_else(reader: Login, statement: str) -> None:
+    assert reader.is_refused(statement)
+
+
+def test_bi_reads_a_month_and_a_view_that_came_after_the_roles_were_made(
+    ours: Warehouse, reader: Login, owner: Login
+) -> None:
+    schema.prepare(owner.warehouse)  # whose first look gives this login its default privileges
+    make_partitions(owner.warehouse, ["2018-01"])
+    make_partitions(ours, ["2018-02"])
+    with owner.warehouse.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE MATERIALIZED VIEW marts.mv_new AS SELECT count(*) FROM star.fact_sales")
+    reader.does("SELECT * FROM star.fact_sales_2018_01")
+    reader.does("SELECT * FROM star.fact_sales_2018_02")
+    assert reader.does("SELECT * FROM marts.mv_new") == [(0,)]
+
+
+def test_the_loader_writes_rows_of_star_ledger_and_marts(ours: Warehouse, loader: Login) -> None:
+    for name, kind in relations(ours).items():
+        loader.does(f"SELECT * FROM {name}")
+        if kind != "m" and name not in ("ops.migration", "ops.definition", "marts.freshness"):
+            loader.does(f"DELETE FROM {name}")
+    loader.does("UPDATE marts.freshness SET rows = 0")
+    loader.does("INSERT INTO star.dim_customer VALUES (1, 'retailer_1', 'c', 'run_1')")
+    loader.does("INSERT INTO ops.publish VALUES (DEFAULT, 'run_1', 'run_1', now(), '{}', '{}')")
+    loader.does("CREATE TEMPORARY TABLE staged_fact_sales AS TABLE star.fact_sales WITH NO DATA")
+
+
+def test_the_loader_looks_whether_the_schema_is_the_newest_and_needs_no_more_where_it_is(
+    loader: Login,
+) -> None:
+    schema.prepare(loader.warehouse)
+    assert schema.state(loader.warehouse).is_newest
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE star.mine (n integer)",
+        "CREATE TABLE public.mine (n integer)",
+        "CREATE SCHEMA mine",
+        "ALTER TABLE star.dim_store ADD COLUMN n integer",
+        "DROP TABLE star.fact_sales_2017_01",
+        "TRUNCATE star.fact_sales",
+        "CREATE INDEX ON star.fact_sales (line_id)",
+        "COMMENT ON TABLE star.fact_sales IS 'mine'",
+        "DELETE FROM ops.migration",
+        "UPDATE ops.migration SET checksum = ''",
+        "INSERT INTO ops.definition VALUES ('x', 'x', now(), 'x')",
+        "SET ROLE retail_owner",
+        "CREATE ROLE friend",
+        "COPY star.dim_store FROM PROGRAM 'echo'",
+    ],
+)
+def test_the_loader_changes_no_table_and_no_role(loader: Login, statement: str) -> None:
+    assert loader.is_refused(statement)
+
+
+def test_what_the_loader_grants_is_not_granted(loader: Login) -> None:
+    given = "SELECT has_table_privilege('retail_reader', 'ops.publish', 'SELECT')"
+    assert loader.does(f"GRANT SELECT ON ops.publish TO retail_reader; {given}") == [(False,)]
+
+
+def test_an_owner_makes_changes_and_refreshes_all_that_is_ours(owner: Login) -> None:
+    schema.prepare(owner.warehouse)
+    assert make_partitions(owner.warehouse, ["2019-01"]) == ["fact_sales_2019_01"]
+    assert len(refresh(owner.warehouse).views) == 6
+    owner.does("ALTER TABLE star.dim_store ADD COLUMN n integer")
+    owner.does("DROP TABLE star.fact_sales_2017_01")
+    owner.does("GRANT SELECT ON ops.publish TO retail_reader")
+    owner.does("CREATE TEMPORARY TABLE staged (n integer)")
+    owner.does("UPDATE ops.migration SET checksum = ''")
+
+
+def test_an_owner_migrates_and_a_loader_is_told_who_may(
+    owner: Login, loader: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copytree(home() / "sql", tmp_path / "sql")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    number = len(list((tmp_path / "sql" / "migrations").iterdir())) + 1
+    (tmp_path / "sql" / "migrations" / f"{number:04}_area.sql").write_text(
+        "ALTER TABLE star.dim_store ADD COLUMN area integer;"
+    )
+    with (tmp_path / "sql" / "star" / "13_dim_store.sql").open("a") as file:
+        file.write("COMMENT ON COLUMN star.dim_store.area IS 'Square metres';\n")
+
+    with pytest.raises(WarehouseError, match="must be owner of table dim_store") as refused:
+        schema.prepare(loader.warehouse)
+    assert "retail_owner" in refused.value.hint
+    schema.prepare(owner.warehouse)
+    assert schema.state(loader.warehouse).is_newest
+    assert loader.does("SELECT area FROM star.dim_store") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE ROLE friend",
+        "ALTER ROLE retail SUPERUSER",
+        "SET ROLE retail",
+        "CREATE DATABASE mine",
+        "CREATE SCHEMA mine",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "COPY (SELECT 1) TO PROGRAM 'cat'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+    ],
+)
+def test_an_owner_is_no_superuser(owner: Login, statement: str) -> None:
+    if "DATABASE" in statement or "SYSTEM" in statement:  # which PostgreSQL runs in no transaction
+        with (
+            pytest.raises(WarehouseError, match=r"permission denied|must be superuser"),
+            owner.warehouse.connect("try") as connection,
+        ):
+            connection.cursor().execute(statement)
+        return
+    assert owner.is_refused(statement)
+
+
+def test_in_a_database_with_tables_of_others_their_rights_are_left_alone(server: Warehouse) -> None:
+    shared = database(server, template="template1")
+    with shared.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE public.theirs (n integer)")
+    schema.prepare(shared)
+    temporary = "SELECT has_database_privilege('retail_reader', current_database(), 'TEMPORARY')"
+    assert Login(shared).does(temporary) == [(True,)]
