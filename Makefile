@@ -68,6 +68,7 @@ soak: setup
 bench: setup
 	@python -m bench.ingest
 	@python -m bench
+	@python -m bench.warehouse
 
 data-model: setup
 	@python docs/data_model.py

@@ -72,6 +72,13 @@ def measure(
     return seconds
 
 
+def raw_days(lake: Path) -> list[date]:
+    """The days of the retailer that lie in the lake, in order."""
+    raw = lake / "raw" / "retailer_1"
+    keys = [path.parent.relative_to(raw).as_posix() for path in raw.rglob("sales_data.json")]
+    return sorted(datetime.strptime(key, "year=%Y/month=%m/day=%d").date() for key in keys)  # noqa: DTZ007
+
+
 def _check_in_the_lake(job: Job) -> dict[str, float]:
     """Seconds of each part of the check but what PostgreSQL has in it."""
     runs = checking.runs_to_judge(job)
@@ -95,8 +102,4 @@ if __name__ == "__main__":
     checks = "--checks" in sys.argv
     engine, lake, run_id, *days = [each for each in sys.argv[1:] if each != "--checks"]
     dates = [date.fromisoformat(day) for day in days]
-    if not dates:
-        raw = Path(lake) / "raw" / "retailer_1"
-        keys = [path.parent.relative_to(raw).as_posix() for path in raw.rglob("sales_data.json")]
-        dates = sorted(datetime.strptime(key, "year=%Y/month=%m/day=%d").date() for key in keys)  # noqa: DTZ007
-    print(json.dumps(measure(engine, lake, run_id, dates, checks=checks)))
+    print(json.dumps(measure(engine, lake, run_id, dates or raw_days(Path(lake)), checks=checks)))
