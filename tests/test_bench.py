@@ -36,6 +36,16 @@ def test_the_benchmark_measures_every_load_and_prints_them_as_a_table() -> None:
     assert all(float(row[5]) > 0 for row in rows if row[0] == "sail")
 
 
+def test_the_warehouse_benchmark_measures_every_step_and_the_server_alone() -> None:
+    text = printed("bench.warehouse", "--rows", "2000")
+    first, *later = (
+        row for row in rows_of_the_tables(text) if row[0] in ("first", "next days", "corrections")
+    )
+    assert [row[0] for row in (first, *later)] == ["first", "next days", "corrections"]
+    assert all(float(seconds) > 0 for seconds in first[1:])
+    assert "times the server alone" in text
+
+
 def test_the_large_benchmark_measures_every_step_at_both_sizes() -> None:
     rows = rows_of_the_tables(printed("bench.large", "--rows", "2000", "--times", "1"))
     assert ["", "2,000 facts", "20,000 facts", "ratio"] in rows
