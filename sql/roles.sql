@@ -7,6 +7,8 @@ DO $$
 DECLARE
     name text;
     thing record;
+    is_first boolean := false;
+    is_in_use boolean;
 BEGIN
     FOREACH name IN ARRAY ARRAY['retail_owner', 'retail_loader', 'retail_reader'] LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = name);
@@ -52,8 +54,12 @@ BEGIN
         GRANT MAINTAIN ON ALL TABLES IN SCHEMA marts TO retail_loader;
     END IF;
 
-    -- What was applied to this database is noted by those who may change the schema.
-    REVOKE INSERT, UPDATE, DELETE ON ops.migration, ops.definition FROM retail_loader;
+    -- What was applied to this database is noted by those who may change the schema. One of before that note has none.
+    IF to_regclass('ops.definition') IS NOT NULL THEN
+        REVOKE INSERT, UPDATE, DELETE ON ops.migration, ops.definition FROM retail_loader;
+        SELECT NOT EXISTS (SELECT FROM ops.definition WHERE file = 'roles.sql') INTO is_first;
+        SELECT EXISTS (SELECT FROM ops.publish) INTO is_in_use;
+    END IF;
 
     GRANT USAGE ON SCHEMA star, marts TO retail_reader;
     GRANT SELECT ON ALL TABLES IN SCHEMA star, marts TO retail_reader;
@@ -68,9 +74,10 @@ BEGIN
     END IF;
 
     -- Every login may make temporary tables, and before 15 tables in schema public, unless the database's owner takes
-    -- that back. That is done in a database that holds nobody's tables but ours: elsewhere others may live by it.
+    -- that back. That is done once, in a database that holds nobody's tables but ours: elsewhere others may live by it.
     IF
-        EXISTS (
+        is_first
+        AND EXISTS (
             SELECT FROM pg_database
             WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')
         )
@@ -88,6 +95,10 @@ BEGIN
             SELECT FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(current_user, nspowner, 'USAGE')
         ) THEN
             REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+        END IF;
+        IF is_in_use THEN
+            RAISE WARNING 'from now on only retail_owner and retail_loader may make temporary tables in database %;'
+                ' GRANT TEMPORARY ON DATABASE gives that back to whoever needs it, for good', current_database();
         END IF;
     END IF;
 END

@@ -9,6 +9,7 @@ from shutil import copytree
 
 import psycopg2
 import pytest
+import structlog
 
 from retail.errors import WarehouseError
 from retail.secrets import Secret
@@ -253,3 +254,34 @@ def test_in_a_database_with_tables_of_others_their_rights_are_left_alone(server:
     schema.prepare(shared)
     temporary = "SELECT has_database_privilege('retail_reader', current_database(), 'TEMPORARY')"
     assert Login(shared).does(temporary) == [(True,)]
+
+
+def test_what_an_administrator_grants_again_stays(ours: Warehouse) -> None:
+    with ours.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute(f"GRANT TEMPORARY ON DATABASE {ours.database} TO PUBLIC")
+        cursor.execute("UPDATE ops.definition SET checksum = 'older'")  # as after an upgrade
+    schema.prepare(ours)
+    temporary = "SELECT has_database_privilege('retail_reader', current_database(), 'TEMPORARY')"
+    assert Login(ours).does(temporary) == [(True,)]
+
+
+def test_the_roles_can_be_made_by_hand_in_a_database_of_before_migrations(server: Warehouse) -> None:
+    older = database(server, template="template1")
+    with older.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute((Path(__file__).with_name("data") / "before_migrations.sql").read_text())
+        cursor.execute((home() / "sql" / "roles.sql").read_text())
+        cursor.execute("SELECT has_table_privilege('retail_reader', 'star.fact_sales', 'SELECT')")
+        assert cursor.fetchone() == (True,)
+
+
+def test_a_database_in_use_is_told_who_loses_the_right_to_temporary_tables(server: Warehouse) -> None:
+    older = database(server, template="template1")
+    with older.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute((Path(__file__).with_name("data") / "before_migrations.sql").read_text())
+        cursor.execute(
+            "INSERT INTO ops.publish (run_id, published_by, tables, delta_versions) VALUES ('r', 'r', '{}', '{}')"
+        )
+    with structlog.testing.capture_logs() as told:
+        schema.prepare(older)
+    [notice] = [each["notice"] for each in told if each["event"] == "PostgreSQL warns"]
+    assert "GRANT TEMPORARY ON DATABASE" in notice
