@@ -66,6 +66,13 @@ def test_what_many_small_runs_saw_is_enough_in_the_end(lake):
     assert len(seen(lake, "late", order(gift=True))) == 1
 
 
+def test_a_page_that_a_run_is_shown_again_when_it_goes_on_counts_once(lake):
+    page = {"records": [{}] * (ENOUGH * 3 // 4)}
+    for _ in range(2):
+        assert seen(lake, "s1", page) == []
+    assert seen(lake, "s2", order()) == []  # still learning: nothing of it is told as new
+
+
 def test_a_run_that_learned_and_was_killed_before_its_end_has_not_learned_for_others(lake):
     seen(lake, "r1", order())
     assert seen(lake, "r2", order(gift=True), killed=["r1"]) == []

@@ -75,20 +75,8 @@ def extract(
         number += 1
         if walk_page == 1:
             new_walk = payloads.walk_of(run_id, number)
-        payload = Payload(
-            retailer_id=retailer_id,
-            run_id=run_id,
-            walk=walk or new_walk,
-            walk_page=walk_page,
-            logical_date=window.logical_date.isoformat(),
-            window_start=utc_text(window.start),
-            window_end=utc_text(window.end),
-            page=number,
-            fetched_at=utc_text(now()),
-            next_cursor=page.next_cursor,
-            answer=page.answer,
-        )
-        key = _keep(storage, payload)
+        place = _Place(run_id, number, walk or new_walk, walk_page)
+        key = _keep(storage, _payload(page, place, window, retailer_id=retailer_id, fetched_at=now()))
         if look is not None:
             look(page.answer, window.logical_date)
         if on_page is not None:
@@ -103,6 +91,32 @@ def extract(
     )
     fetched = number - resumed_behind
     return Extracted(retailer_id=retailer_id, run_id=run_id, window=window, pages=number, fetched=fetched)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a page stands: its number in the run, and in the walk through the window that it belongs to."""
+
+    run_id: str
+    page: int
+    walk: str
+    walk_page: int
+
+
+def _payload(page: Page, place: _Place, window: Window, *, retailer_id: str, fetched_at: datetime) -> Payload:
+    return Payload(
+        retailer_id=retailer_id,
+        run_id=place.run_id,
+        walk=place.walk,
+        walk_page=place.walk_page,
+        logical_date=window.logical_date.isoformat(),
+        window_start=utc_text(window.start),
+        window_end=utc_text(window.end),
+        page=place.page,
+        fetched_at=utc_text(fetched_at),
+        next_cursor=page.next_cursor,
+        answer=page.answer,
+    )
 
 
 def _require_over(window: Window, retailer_id: str, now: datetime) -> None:

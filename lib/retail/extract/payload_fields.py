@@ -1,7 +1,8 @@
 """Which fields a retailer's answers have: learned by path and type, so that a new one or another type is told once.
 
     ops/payload-fields/<retailer_id>.json
-        {"fields": {path: {types, first_seen, run_id}}, "records": …, "learned_by": run, "to_tell": {run_id, fields}}
+        {"fields": {path: {types, first_seen, run_id}}, "records": {run: …}, "learned_by": run,
+         "to_tell": {run_id, fields}}
 
 A path is such as `orders[].orderItems[].price.amount`; no value is kept. What is new stays in the payload as it came.
 Runs learn, and tell nothing, until one has ended by which `ENOUGH` records were seen. What a later run found new is
@@ -83,7 +84,8 @@ class PayloadFields:
         self._storage, self.retailer_id, self._run_id = storage, retailer_id, run_id
         self._has_ended = has_ended
         self._known: dict[str, _Known] = {}
-        self._records, self._learned_by = 0, ""
+        self._records: dict[str, int] = {}
+        self._seen, self._learned_by = 0, ""
         self._new: list[NewField] = []
         self._changed = False
         self._load()
@@ -98,8 +100,10 @@ class PayloadFields:
     def keep(self) -> list[NewField]:
         """Keep what was seen; gives all that this run is to tell, also what it kept when it was killed before."""
         if not self._learned_by:
-            self._changed = self._changed or self._records > 0
-            self._learned_by = self._run_id if self._records >= ENOUGH else ""
+            # A run that goes on is shown pages again that it saw before it was killed: they count once.
+            self._records[self._run_id] = max(self._seen, self._records.get(self._run_id, 0))
+            self._changed = self._changed or self._seen > 0
+            self._learned_by = self._run_id if sum(self._records.values()) >= ENOUGH else ""
         new = [] if self._is_learning else sorted(self._new)
         if self._changed:
             values = {
@@ -124,7 +128,7 @@ class PayloadFields:
         try:
             values: dict[str, Any] = json.loads(self._storage.read(self._key))
             self._known = {path: _Known(**each) for path, each in values["fields"].items()}
-            learned_by, self._records = str(values["learned_by"]), int(values.get("records", 0))
+            learned_by, self._records = str(values["learned_by"]), dict(values.get("records", {}))
             to_tell = values.get("to_tell", {"run_id": "", "fields": []})
             found_by, new = str(to_tell["run_id"]), [NewField(**each) for each in to_tell["fields"]]
         except ObjectNotFoundError:
@@ -164,7 +168,7 @@ class PayloadFields:
             below = _entries(place)
             for entry in value:
                 if isinstance(entry, dict):
-                    self._records += 1
+                    self._seen += 1
                 if isinstance(entry, dict | list):
                     self._enter(entry, below, day)
                 else:
