@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from retail.cli import main
 from retail.settings import load_settings
@@ -106,6 +106,43 @@ def test_lines_are_chosen_by_retailer_and_by_any_of_their_reasons(lake: Storage)
     )
     assert retail("reopen", "--only", "retailer_1").output == "open again: 3 lines\n"
     assert retail("reopen", "--only", "retailer_1").output == "Nothing is accepted there.\n"
+
+
+def restaged(lake: Storage, **changes: str) -> None:
+    """What a later run puts there in the place of t1: the same text, refused for something else."""
+    there = DeltaTable(f"{lake.url}/quarantine").to_pyarrow_table().to_pylist()
+    rows = [row | changes if row["value"] == "t1" else row for row in there]
+    schema = DeltaTable(f"{lake.url}/quarantine").to_pyarrow_table().schema
+    write_deltalake(f"{lake.url}/quarantine", pa.Table.from_pylist(rows, schema=schema), mode="overwrite")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"severity": "critical"},
+        {"reasons": "customer_id is an e-mail address"},
+        {"reasons": "negative quantity on a sale; missing product_id"},
+    ],
+)
+def test_a_line_that_is_refused_for_something_else_is_open_whatever_was_accepted(
+    lake: Storage, changes: dict[str, str]
+) -> None:
+    assert retail("accept", name_of("t1"), "--because", "x").exit_code == 0
+    restaged(lake, **changes, run_id="r2")
+    assert quarantine.accepted_of(lake, "r2") == []
+    assert sum(each.rows for each in quarantine.groups(lake)) == len(LINES)
+    assert "accepted:" not in retail("show", name_of("t1")).output
+
+
+def test_an_accepted_line_that_nothing_refuses_any_more_is_counted(lake: Storage) -> None:
+    assert retail("accept", "--only", "retailer_1", "--because", "x").exit_code == 0
+    units = {("retailer_1", DAY), ("retailer_2", DAY)}
+    assert quarantine.no_longer_refused(lake, units) == 0
+    restaged(lake, value="t1, mended")
+    assert quarantine.no_longer_refused(lake, units) == 1
+    assert quarantine.no_longer_refused(lake, {("retailer_2", DAY)}) == 0
+    told = retail("reopen", "--only", "retailer_1").output
+    assert told == "open again: 2 lines; 1 are no longer refused as they were accepted\n"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from retail.extract.answers import JSON, at
 from retail.records import raw_key
 from retail.resources import Resources
 from retail.settings import home
-from retail.star import fact_sales, staging
+from retail.star import fact_sales, quarantine
 from retail.storage import Storage
 
 Row = dict[str, Any]
@@ -172,9 +172,9 @@ def _by_key(search: _Search, chosen: ds.Expression) -> dict[int, Row]:
 
 
 def _in_quarantine(storage: Storage, name: str) -> list[Row]:
-    if delta.version(storage, staging.QUARANTINE) is None:
+    if delta.version(storage, quarantine.PATH) is None:
         return []
-    return [*delta.rows(storage, staging.QUARANTINE, where=ds.field("transaction_id") == name)]
+    return [*delta.rows(storage, quarantine.PATH, where=ds.field("transaction_id") == name)]
 
 
 def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None) -> Explained:

@@ -14,7 +14,6 @@ from retail.job import counts_of
 from retail.quality import gaps, tie_out
 from retail.records import HopCount
 from retail.resources import Resources
-from retail.star import quarantine
 from retail.star.refused import in_words
 from retail.terminal import rows_table
 from retail.warehouse.restatement import Restatement, restatements
@@ -44,7 +43,7 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
         "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views hold "
         "what earlier runs brought too"
     )
-    accepted = quarantine.accepted_of(resources.storage, run_id)
+    accepted = [count for count in counts if count.hop == "accepted"]
     if accepted:
         out.print(f"of the quarantined, accepted for good: {in_words(accepted)}", markup=False)
     out.print()

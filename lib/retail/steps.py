@@ -14,7 +14,7 @@ from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.star import fact_sales, merge, migration, staging
-from retail.star import quarantine as refused
+from retail.star import quarantine as kept_back
 from retail.star.build import build, merged_by, months_of_run
 from retail.star.refused import in_words
 from retail.warehouse.publish import publish, published_runs
@@ -28,23 +28,28 @@ def stage_step(job: Job) -> Record:
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
     storage, run_id = job.resources.storage, job.run.run_id
-    accepted = refused.accepted_of(storage, run_id)
-    in_all = in_words(refused.groups(storage))
+    accepted = kept_back.accepted_of(storage, run_id)
+    in_all = in_words(kept_back.groups(storage))
+    let_in = kept_back.no_longer_refused(storage, job.units_to_process())
+    freed = [
+        f"{let_in:,} lines that were accepted as refused are refused no more: what of them still comes is sales"
+    ] * (let_in > 0)
     drift = [
         f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
     ]
     return {
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
-        "counts": as_json([*staged.counts, *refused.kept(storage, run_id), *accepted]),
+        "counts": as_json([*staged.counts, *kept_back.kept(storage, run_id), *accepted]),
         "critical": as_json(staged.critical),
         "warned": as_json(staged.warned),
         "unknown_fields": staged.unknown_fields,
         "in_quarantine": in_all,
-        "warnings": [*by_reason(staged.warned), *drift],
+        "warnings": [*by_reason(staged.warned), *drift, *freed],
         "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
         + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
         + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
+        + _told("warning", freed)
         + _told("warned", by_reason(staged.warned))
         + _told("unknown fields", staged.unknown_fields),
     }

@@ -98,6 +98,10 @@ def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_ga
         )
         assert dict(cursor.fetchall()) == {"accepted": refused, "quarantined": refused}
 
+    without_the_rule = made.retail("transform", "--date", str(DAY)).stdout
+    told = f"{refused:,} lines that were accepted as refused are refused no more"
+    assert told in " ".join(without_the_rule.split())
+
     assert made.retail("quarantine", "reopen", "--from", str(DAY)).returncode == 0
     assert made.retail(*RUN, "--again", **critical).returncode == 4
 

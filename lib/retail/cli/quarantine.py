@@ -21,7 +21,6 @@ from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.star import accepted as accepting
-from retail.star.accepted import Acceptance, load
 from retail.star.quarantine import accepted_groups, each_line, groups, rows
 from retail.star.refused import Group, Refused, Selection, acceptance, in_words
 
@@ -75,7 +74,7 @@ def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> Non
         those_accepted = accepted_groups(resources.storage, selection)
         if accepted:
             _show_groups(out, those_accepted)
-            for each in load(resources.storage).acceptances:
+            for each in accepting.load(resources.storage).acceptances:
                 if any(selection.has(*unit) for unit in each.lines):
                     out.print(_why(each), markup=False)
             return
@@ -149,7 +148,7 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
     beginnings = tuple(map(str.lower, row)) or ("",)
     with Resources(settings, Secrets()) as resources:
         lines: dict[tuple[str, date], set[str]] = {}
-        for retailer_id, day, name in load(resources.storage).named():
+        for retailer_id, day, name, _ in accepting.load(resources.storage).named():
             if selection.has(retailer_id, day) and name.startswith(beginnings):
                 lines.setdefault((retailer_id, day), set()).add(name)
         names = [name for of_unit in lines.values() for name in of_unit]
@@ -157,8 +156,11 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
         if not names:
             terminal.console().print("Nothing is accepted there.")
             return
-        accepting.reopen(resources.storage, {unit: frozenset(of_unit) for unit, of_unit in lines.items()})
-        terminal.console().print(f"open again: {len(names):,} lines")
+        lying = {line.row for line in each_line(resources.storage, selection, named=row) if line.accepted}
+        accepting.reopen(resources.storage, lines)
+        gone = len(names) - len(lying)
+        told = f"; {gone:,} are no longer refused as they were accepted" if gone else ""
+        terminal.console().print(f"open again: {len(lying):,} lines{told}")
 
 
 def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str) -> None:
@@ -252,12 +254,12 @@ def _show_line(out: Console, line: Refused, lake: str) -> None:
     out.print(f"{_pretty(line.value)}\n", markup=False, soft_wrap=True)
 
 
-def _why(made: Acceptance) -> str:
+def _why(made: accepting.Acceptance) -> str:
     money = "".join(f", {Decimal(amount):,.2f} {currency}" for currency, amount in sorted(made.money.items()))
     return f"{_when(made)}: {made.rows:,} rows{money}, because: {made.because}"
 
 
-def _when(made: Acceptance) -> str:
+def _when(made: accepting.Acceptance) -> str:
     return f"{datetime.fromisoformat(made.at):%Y-%m-%d %H:%M} UTC"
 
 

@@ -2,13 +2,14 @@
 
     quality/accepted/00001.json     all that was accepted by then; the last one counts, the others are its history
 
-A line is named by its `row`, made of retailer, date and text, so that it stays accepted when its date is staged anew.
+A line is named by its `row`, made of retailer, date and text, so that it stays accepted when its date is staged anew;
+but only for what it was accepted for: refused for anything else, or as more severe, it is open.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, Final
@@ -26,14 +27,15 @@ Unit = tuple[str, date]
 class Acceptance:
     """Lines that were accepted by one command, by retailer's logical date; when (UTC), why, and what they came to.
 
-    `rows` and `money` (by currency, decimal text) are as they were then; `lines` those that are accepted still.
+    `rows` and `money` (by currency, decimal text) are as they were then; `lines` those that are accepted still, each
+    `row` with its severity and reasons.
     """
 
     at: str
     because: str
     rows: int
     money: Mapping[str, str]
-    lines: Mapping[Unit, frozenset[str]] = field(repr=False)
+    lines: Mapping[Unit, Mapping[str, str]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,19 @@ class Accepted:
         """The retailers' logical dates with accepted lines."""
         return {unit for each in self.acceptances for unit in each.lines}
 
-    def named(self) -> dict[tuple[str, date, str], Acceptance]:
-        """Each accepted line, by retailer, logical date and `row`, with its acceptance."""
+    def named(self) -> dict[tuple[str, date, str, str], Acceptance]:
+        """Each accepted line, by retailer, logical date, `row` and what it was accepted for, with its acceptance."""
         return {
-            (*unit, row): each
+            (*unit, row, accepted_for): each
             for each in self.acceptances
             for unit, rows in each.lines.items()
-            for row in rows
+            for row, accepted_for in rows.items()
         }
+
+
+def what_for(severity: str, reasons: str) -> str:
+    """What a line is accepted for, such as `error: bad total_amount`."""
+    return f"{severity}: {reasons}"
 
 
 def load(storage: Storage) -> Accepted:
@@ -78,16 +85,19 @@ def accept(storage: Storage, acceptance: Acceptance) -> None:
     _change(storage, lambda now: (*now, acceptance))
 
 
-def reopen(storage: Storage, lines: Mapping[Unit, frozenset[str]]) -> None:
+def reopen(storage: Storage, lines: Mapping[Unit, Collection[str]]) -> None:
     """Take these lines back from what is accepted. Raises StorageError."""
     _change(storage, lambda now: tuple(_without(now, lines)))
 
 
 def _without(
-    acceptances: tuple[Acceptance, ...], lines: Mapping[Unit, frozenset[str]]
+    acceptances: tuple[Acceptance, ...], lines: Mapping[Unit, Collection[str]]
 ) -> Iterator[Acceptance]:
     for each in acceptances:
-        left = {unit: rows - lines.get(unit, frozenset()) for unit, rows in each.lines.items()}
+        left = {
+            unit: {row: accepted_for for row, accepted_for in rows.items() if row not in lines.get(unit, ())}
+            for unit, rows in each.lines.items()
+        }
         left = {unit: rows for unit, rows in left.items() if rows}
         if left:
             yield replace(each, lines=left)
@@ -107,15 +117,15 @@ def _change(storage: Storage, change: Callable[[tuple[Acceptance, ...]], tuple[A
 
 
 def _json(acceptance: Acceptance) -> dict[str, object]:
-    lines: dict[str, dict[str, list[str]]] = {}
+    lines: dict[str, dict[str, dict[str, str]]] = {}
     for (retailer_id, day), rows in sorted(acceptance.lines.items()):
-        lines.setdefault(retailer_id, {})[day.isoformat()] = sorted(rows)
+        lines.setdefault(retailer_id, {})[day.isoformat()] = dict(sorted(rows.items()))
     return asdict(replace(acceptance, lines={})) | {"lines": lines}
 
 
 def _acceptance(values: dict[str, Any]) -> Acceptance:
     lines = {
-        (retailer_id, date.fromisoformat(day)): frozenset(rows)
+        (retailer_id, date.fromisoformat(day)): dict(rows)
         for retailer_id, days in values["lines"].items()
         for day, rows in days.items()
     }

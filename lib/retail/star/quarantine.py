@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -117,6 +117,15 @@ def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
     ]  # fmt: skip
 
 
+def no_longer_refused(storage: Storage, units: Collection[tuple[str, date]]) -> int:
+    """Accepted lines of these retailers' days that nothing refuses any more: other text, or a rule that is gone."""
+    names = {key[:3] for key in accepted.load(storage).named() if key[:2] in units}
+    if not names:
+        return 0
+    lines = _read(storage, EVERYTHING, ("value",), units={name[:2] for name in names})
+    return len(names - {(line["retailer_id"], line["logical_date"], _name(line)) for line in lines})
+
+
 def rows(
     storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = (), most: int
 ) -> tuple[list[Refused], int]:
@@ -147,7 +156,7 @@ def each_line(
     for line in _read(storage, selection, columns):
         row = _name(line)
         if row.startswith(beginnings) and _is_for(reason, line["reasons"]):
-            acceptance = is_accepted.get((line["retailer_id"], line["logical_date"], row))
+            acceptance = is_accepted.get(_accepted_as(line, row))
             yield Refused(row=row, accepted=acceptance, **line)
 
 
@@ -197,7 +206,7 @@ def _accepted_lines(
     if units:
         wanted = ("currency", "total_amount", "value", *columns)
         for line in _read(storage, selection, wanted, run_id=run_id, units=units, at=at):
-            if (line["retailer_id"], line["logical_date"], _name(line)) in names:
+            if _accepted_as(line, _name(line)) in names:
                 yield line
 
 
@@ -258,6 +267,11 @@ def _condition(
         chosen = chosen & dataset.field("from_retailer").isin(sorted(retailers))
         chosen = chosen & dataset.field("logical_date").isin(sorted(days))
     return chosen
+
+
+def _accepted_as(line: Mapping[str, Any], row: str) -> tuple[str, date, str, str]:
+    accepted_for = accepted.what_for(line["severity"], line["reasons"])
+    return line["retailer_id"], line["logical_date"], row, accepted_for
 
 
 def _name(line: dict[str, Any]) -> str:

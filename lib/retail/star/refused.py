@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from retail.records import HopCount
-from retail.star.accepted import Acceptance
+from retail.star.accepted import Acceptance, what_for
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,13 @@ class Refused:
 
 def acceptance(lines: Iterable[Refused], *, because: str, at: datetime) -> Acceptance:
     """The acceptance of these lines: why and when, with their rows and money."""
-    named: dict[tuple[str, date], set[str]] = {}
+    named: dict[tuple[str, date], dict[str, str]] = {}
     rows, money = 0, dict[str, Decimal]()
     for line in lines:
         rows += 1
-        named.setdefault((line.retailer_id, line.logical_date), set()).add(line.row)
+        named.setdefault((line.retailer_id, line.logical_date), {})[line.row] = what_for(
+            line.severity, line.reasons
+        )
         if line.currency and line.total_amount:
             money[line.currency] = money.get(line.currency, Decimal(0)) + line.total_amount
     return Acceptance(
@@ -83,7 +85,7 @@ def acceptance(lines: Iterable[Refused], *, because: str, at: datetime) -> Accep
         because=because,
         rows=rows,
         money={currency: format(amount, "f") for currency, amount in sorted(money.items())},
-        lines={unit: frozenset(names) for unit, names in named.items()},
+        lines=named,
     )
 
 

@@ -25,7 +25,6 @@ from retail.star.table import content_hash, newest_per, optional_key, surrogate_
 
 LINES: Final = "staged/lines"
 SALES: Final = "staged/sales"
-QUARANTINE: Final = quarantine.PATH
 
 # The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
 # 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
