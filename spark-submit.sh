@@ -15,7 +15,7 @@ package=$(mktemp -d)
 trap 'rm -rf "$package"' EXIT
 (cd "$here/lib" && "$python" -m zipfile -c "$package/retail.zip" retail)
 jars=$("$python" -c 'from retail.engine import jars; from retail.settings import load_settings
-print(",".join(map(str, jars(load_settings().spark))))')
+print(",".join(map(str, jars(load_settings()))))')
 options=()
 while IFS= read -r option; do options+=(--conf "$option"); done < <("$python" -c '
 from retail.engine import spark_options; from retail.settings import load_settings

@@ -14,7 +14,7 @@ from graphql import GraphQLSchema, build_schema
 from pyspark.sql import SparkSession
 
 from retail.engine import open_session
-from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
+from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, SyncSettings, home
 from tests.s3 import S3Server, running_s3
 
 
@@ -71,8 +71,11 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def session(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """One session of the engine for all tests of a worker."""
-    with open_session(settings_for(engine, tmp_path_factory.mktemp("lake"))) as opened:
+    """One session of the engine for all tests of a worker; Spark's tries a task twice, and knows PostgreSQL."""
+    settings = settings_for(engine, tmp_path_factory.mktemp("lake"))
+    twice = settings.spark.model_copy(update={"master": "local[2,2]"})
+    update = {"spark": twice, "sync": SyncSettings(method="jdbc")}
+    with open_session(settings.model_copy(update=update)) as opened:
         yield opened
 
 

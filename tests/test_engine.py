@@ -65,12 +65,13 @@ def test_what_others_set_while_a_session_is_open_stays(
 def test_two_processes_that_resolve_the_jars_at_once_both_get_them(tmp_path: Path) -> None:
     needs_java()
     program = (
-        "from retail.engine import jars; from retail.settings import SparkSettings; "
-        f"print(len(jars(SparkSettings(jars_folder={str(tmp_path)!r}))))"
+        "from retail.engine import jars; from retail.settings import load_settings; "
+        "print(len(jars(load_settings())))"
     )
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", program], env=without_session(os.environ), text=True,
+            [sys.executable, "-c", program], text=True,
+            env=without_session(os.environ) | {"RETAIL_SPARK__JARS_FOLDER": str(tmp_path)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for _ in range(2)

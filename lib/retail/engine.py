@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from retail.errors import EngineError
-from retail.settings import LakeSettings, Settings, SparkSettings
+from retail.settings import LakeSettings, Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.3.1"
 AWS_SDK: Final = "2.29.52"
+POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
 PACKAGES: Final = (
     DELTA,
     "org.apache.hadoop:hadoop-aws:3.4.2",
@@ -40,7 +41,7 @@ PACKAGES: Final = (
             "url-connection-client",
         )
     ),
-    "org.postgresql:postgresql:42.7.14",
+    POSTGRESQL,
 )
 
 # A batch wants throughput, not short pauses: a tenth less time than with the JVM's default collector.
@@ -126,7 +127,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
             "spark.driver.memory", settings.spark.driver_memory
         )
         builder = builder.config("spark.driver.extraJavaOptions", JAVA_OPTIONS)
-        builder = builder.config("spark.jars", ",".join(map(str, jars(settings.spark))))
+        builder = builder.config("spark.jars", ",".join(map(str, jars(settings))))
     for key, value in spark_options(settings).items():
         builder = builder.config(key, value)
     try:
@@ -165,20 +166,36 @@ def spark_options(settings: Settings) -> dict[str, str]:
     return options
 
 
-def jars(spark: SparkSettings) -> list[Path]:
-    """The Delta, S3 and PostgreSQL jars, resolved once into `spark.jars_folder`.
+def failures() -> tuple[type[Exception], ...]:
+    """What the engine raises where work in it fails; Spark without Connect lets some of Java's errors through."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return (PySparkException, Py4JError)
+
+
+def jars(settings: Settings) -> list[Path]:
+    """The Delta and S3 jars, and PostgreSQL's where `sync.method` asks for it, resolved once into `spark.jars_folder`.
 
     `spark.jars.packages` would resolve them anew at every start, which costs 8 s. One process at a time does it: two in
     one folder fail each other. Raises EngineError.
     """
-    folder = Path(spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
+    folder = Path(settings.spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "resolving").open("a") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             if not (folder / "complete").exists():
                 _resolve_jars(folder)
-    return sorted((folder / "jars").glob("*.jar"))
+    driver = _jar(POSTGRESQL)
+    return sorted(
+        jar for jar in (folder / "jars").glob("*.jar") if jar.name != driver or settings.sync.method == "jdbc"
+    )
+
+
+def _jar(package: str) -> str:
+    """The name under which a package's jar is resolved."""
+    return "{}_{}-{}.jar".format(*package.split(":"))
 
 
 def _resolve_jars(folder: Path) -> None:

@@ -25,7 +25,7 @@ from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Ledger, Outcome, Run, Unit, new_run_id
 from retail.star import migration
-from retail.warehouse.publish import require_copy
+from retail.warehouse import jdbc
 
 log = structlog.get_logger()
 
@@ -121,7 +121,7 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
         load_row_rules,
         suites.read_all,
         drift.load_limits,
-        lambda: require_copy(resources.settings.sync),
+        lambda: jdbc.require(resources.settings),
     ):
         try:
             judge()

@@ -118,6 +118,7 @@ def publish_step(job: Job) -> Record:
         delta_versions={
             table.name: delta.require_version(resources.storage, table.path) for table in star.TABLES
         },
+        method=resources.settings.sync.method,
     )
     sent = {table.table: table.sent for table in result.tables}
     return {

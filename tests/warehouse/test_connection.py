@@ -5,11 +5,10 @@ import signal
 
 import pytest
 
-from retail.errors import ConfigurationError, WarehouseError
+from retail.errors import WarehouseError
 from retail.secrets import Secrets
-from retail.settings import SyncSettings, WarehouseSettings
+from retail.settings import WarehouseSettings
 from retail.warehouse.connection import Warehouse, open_warehouse, taking_turns
-from retail.warehouse.publish import require_copy
 
 pytestmark = pytest.mark.postgres
 
@@ -63,9 +62,3 @@ def test_writers_of_one_database_take_turns(warehouse: Warehouse) -> None:
         assert "another run writes" in refused.value.hint
     with warehouse.connect("write after") as third, taking_turns(third):
         pass
-
-
-def test_the_way_by_jdbc_is_refused_before_any_work() -> None:
-    require_copy(SyncSettings(method="copy"))
-    with pytest.raises(ConfigurationError, match=r"sync\.method"):
-        require_copy(SyncSettings(method="jdbc"))

@@ -17,6 +17,7 @@ from retail.warehouse import upsert
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.restatement import Restatement, note, restatements
 from retail.warehouse.schema import star_tables
+from retail.warehouse.staged import temporary
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import Lake, line
 from tests.warehouse.test_publish import Publisher
@@ -202,7 +203,7 @@ _lines = st.dictionaries(
 def test_before_and_after_are_the_star_s_own_sums_whatever_changes(
     warehouse: Warehouse, query: Query, sold: Sold, first: Lines, second: Lines
 ) -> None:
-    query("TRUNCATE star.fact_sales, marts.restatement, marts.restated_transaction")
+    query("TRUNCATE star.fact_sales, ops.published_day, marts.restatement, marts.restated_transaction")
     sold()
     _publish(warehouse, "run_1", first)
     before = _sums(query)
@@ -239,14 +240,15 @@ def _publish(warehouse: Warehouse, run_id: str, lines: Lines) -> None:
     months = ["2017-01", "2017-02"]
     with warehouse.connect("test") as connection, connection, connection.cursor() as cursor:
         (fact,) = (table for table in star_tables(connection) if table.name == "fact_sales")
-        upsert.create_staging(connection, fact)
+        staged = temporary(connection, fact)
         execute_values(
             cursor,
             f"INSERT INTO pg_temp.staged_fact_sales ({', '.join(fact.columns)}) VALUES %s",
             [tuple(row[column] for column in fact.columns) for row in rows],
         )
-        note(connection, run_id, months=months)
-        upsert.upsert_fact(connection, fact, months=months)
+        upsert.find_replaced(connection, staged, months=months)
+        note(connection, run_id, staged)
+        upsert.upsert_fact(connection, staged, months=months)
 
 
 def _sums(query: Query) -> dict[tuple[date, str], dict[str, Decimal]]:

@@ -33,6 +33,10 @@ class Partition:
     def name(self) -> str:
         return f"fact_sales_{self.first:%Y_%m}"
 
+    @property
+    def month(self) -> str:
+        return f"{self.first:%Y-%m}"
+
 
 def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
     """Partitions of `months` (`YYYY-MM`) that are not there yet, in order. Raises WarehouseError."""
@@ -62,6 +66,12 @@ def create(connection: Connection, partition: Partition) -> None:
     table = sql.Identifier("star", partition.name)
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("CREATE TABLE {} (LIKE {})").format(table, _FACT))
+    give_to_owner(connection, table)
+
+
+def give_to_owner(connection: Connection, table: sql.Identifier) -> None:
+    """Make a table that this login made the fact's owner's."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT rolname, rolname = current_user FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner"
             " WHERE pg_class.oid = 'star.fact_sales'::regclass"

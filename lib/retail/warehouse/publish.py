@@ -1,32 +1,37 @@
 """Step 6: the rows of the Delta star that runs have changed, into PostgreSQL, with the ledger in one transaction.
 
-Rows are staged in temporary tables first, which a killed run takes with it; the transaction is short, and
-doing it again changes nothing.
+Rows are staged first, so that the transaction is short, and doing it again changes nothing. By COPY into temporary
+tables, which a killed run takes with it, or by Spark's tasks (`jdbc`).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-import pyarrow as pa
 from psycopg2.extras import execute_values
 
 from retail import delta
-from retail.errors import ConfigurationError, EngineError, WarehouseError
-from retail.settings import SyncSettings
+from retail.errors import EngineError, WarehouseError
 from retail.storage import Storage
-from retail.warehouse import restatement, upsert
+from retail.warehouse import jdbc, restatement, upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
+from retail.warehouse.staged import Staged, prepare, temporary
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from pyspark.sql import DataFrame, SparkSession
+
+Method = Literal["copy", "jdbc"]
+
+# To read a month costs as much as some ten thousand rows, and all that is read at once is in memory.
+_ROWS_AT_ONCE: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,6 @@ class Published:
     seconds: float
 
 
-def require_copy(sync: SyncSettings) -> None:
-    """Raise ConfigurationError where `sync.method` asks for a way that is not built."""
-    if sync.method != "copy":
-        raise ConfigurationError(
-            [f'sync.method: "{sync.method}" is not built yet'],
-            hint='set sync.method = "copy", the faster one',
-        )
-
-
 def published_runs(warehouse: Warehouse) -> set[str]:
     """Ids of the runs whose changes PostgreSQL holds. Raises WarehouseError."""
     with warehouse.connect("read the publish ledger") as connection, connection.cursor() as cursor:
@@ -75,6 +71,7 @@ def publish(
     pending_run_ids: Sequence[str],
     months: Sequence[str],
     delta_versions: Mapping[str, int],
+    method: Method = "copy",
 ) -> Published:
     """Bring every star row that one of `pending_run_ids` changed last, and the ledger's word that they are there.
 
@@ -87,11 +84,14 @@ def publish(
     with warehouse.connect(f"publish run {run_id}") as connection, taking_turns(connection):
         tables = star_tables(connection)
         source.check(tables)
-        sent = _stage_all(connection, source, tables, months=months)
-        with connection:
-            restated_days = restatement.note(connection, run_id, months=months)
-            counts = [_write(connection, table, sent=sent[table.name], months=months) for table in tables]
-            _note(connection, source, run_id=run_id, counts=counts)
+        with _way(method, connection, warehouse, run_id) as way:
+            sent = [_stage(connection, way, source, table, months=months) for table in tables]
+            with connection:
+                (facts,) = (staged for staged, _ in sent if staged.table.name == FACT)
+                upsert.find_replaced(connection, facts, months=months)
+                restated_days = restatement.note(connection, run_id, facts)
+                counts = [_write(connection, staged, sent=rows, months=months) for staged, rows in sent]
+                _note(connection, source, run_id=run_id, counts=counts)
     seconds = round(time.monotonic() - started, 3)
     return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)
 
@@ -113,7 +113,21 @@ class _Source:
                 hint="every table of the star needs one",
             )
 
-    def changed(self, table: StarTable) -> DataFrame:
+    def parts(self, table: StarTable, months: Collection[str], *, rows: int | None) -> list[DataFrame]:
+        """What the pending runs changed; of the fact in `months` alone, months together up to so many `rows`."""
+        from pyspark.sql.functions import col
+
+        changed = self._changed(table)
+        if table.name != FACT:
+            return [changed.select(*table.columns)]
+        within = changed.where(col("business_month").isin(*months))
+        if rows is None:
+            return [within.select(*table.columns)]
+        found = within.groupBy("business_month").count().orderBy("business_month").collect()
+        together = _together([(row[0], row[1]) for row in found], rows)
+        return [within.where(col("business_month").isin(*part)).select(*table.columns) for part in together]
+
+    def _changed(self, table: StarTable) -> DataFrame:
         from pyspark.sql.functions import col
 
         version = self.versions[table.name]
@@ -126,15 +140,13 @@ class _Source:
             )
         return rows.where(col("changed_run_id").isin(*self.pending_run_ids))
 
-    def read(self, table: StarTable, *, month: str | None = None) -> pa.Table:
+    @contextmanager
+    def reading(self, table: StarTable) -> Iterator[None]:
+        """Around work with the rows of `table`: that the engine fails in it is an EngineError."""
         from pyspark.errors import PySparkException
-        from pyspark.sql.functions import col
 
         try:
-            rows = self.changed(table)
-            if month is not None:
-                rows = rows.where(col("business_month") == month)
-            return rows.select(*table.columns).toArrow()
+            yield
         except PySparkException as error:
             raise EngineError(
                 f"Delta table star/{table.name}, version {self.versions[table.name]}, cannot be read: {error}",
@@ -142,28 +154,65 @@ class _Source:
             ) from error
 
 
-def _stage_all(
-    connection: Connection, source: _Source, tables: Sequence[StarTable], *, months: Sequence[str]
-) -> dict[str, int]:
-    """Rows sent to the staging table of each table."""
-    sent: dict[str, int] = {}
-    for table in tables:
-        staged = upsert.create_staging(connection, table)
-        sent[table.name] = 0
-        parts: Sequence[str | None] = sorted(set(months)) if table.name == FACT else [None]
-        for month in parts if source.pending_run_ids else ():
-            sent[table.name] += copy(connection, source.read(table, month=month), staged)
-        upsert.index_staging(connection, table)
-    return sent
+def _together(months: Iterable[tuple[str, int]], rows: int) -> list[list[str]]:
+    """The months in order, neighbours together as long as their rows are no more than `rows`."""
+    parts: list[list[str]] = []
+    left = 0
+    for month, number in months:
+        if number > left:
+            parts.append([])
+            left = rows
+        parts[-1].append(month)
+        left -= number
+    return parts
 
 
-def _write(connection: Connection, table: StarTable, *, sent: int, months: Sequence[str]) -> TableCounts:
-    upsert.refuse_duplicates(connection, table)
-    if table.name == FACT:
-        written = upsert.upsert_fact(connection, table, months=months)
+class _Way(Protocol):
+    """How rows come into a staging table; gives it, and their number. `rows_at_once`: in parts of about so many."""
+
+    @property
+    def rows_at_once(self) -> int | None: ...
+
+    def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]: ...
+
+
+@contextmanager
+def _way(method: Method, connection: Connection, warehouse: Warehouse, run_id: str) -> Iterator[_Way]:
+    if method == "copy":
+        yield _Copying(connection)
+        return
+    with jdbc.sending(connection, warehouse, run_id) as sending:
+        yield sending
+
+
+@dataclass(frozen=True)
+class _Copying:
+    connection: Connection
+    rows_at_once: int | None = _ROWS_AT_ONCE
+
+    def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]:
+        staged = temporary(self.connection, table)
+        return staged, sum(copy(self.connection, rows.toArrow(), staged.place) for rows in parts)
+
+
+def _stage(
+    connection: Connection, way: _Way, source: _Source, table: StarTable, *, months: Sequence[str]
+) -> tuple[Staged, int]:
+    """The table's staging table with what is to be sent, and the number of its rows."""
+    with source.reading(table):
+        parts = source.parts(table, months, rows=way.rows_at_once) if source.pending_run_ids else []
+        staged, rows = way.stage(table, parts)
+    prepare(connection, staged)
+    return staged, rows
+
+
+def _write(connection: Connection, staged: Staged, *, sent: int, months: Sequence[str]) -> TableCounts:
+    staged.refuse_duplicates(connection)
+    if staged.table.name == FACT:
+        written = upsert.upsert_fact(connection, staged, months=months)
     else:
-        written = upsert.upsert(connection, table)
-    return TableCounts(table.name, sent, written.inserted, written.updated)
+        written = upsert.upsert(connection, staged)
+    return TableCounts(staged.table.name, sent, written.inserted, written.updated)
 
 
 def _note(connection: Connection, source: _Source, *, run_id: str, counts: Sequence[TableCounts]) -> None:

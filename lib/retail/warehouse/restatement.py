@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from retail.settings import home
-from retail.warehouse import partitions
 from retail.warehouse.connection import Warehouse
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+    from retail.warehouse.staged import Staged
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class Restatement:
     named: Sequence[str]
 
 
-def note(connection: Connection, run_id: str, *, months: Sequence[str]) -> int:
-    """Record what the staged facts will change, in `months` (`YYYY-MM`); the number of retailers' days restated.
+def note(connection: Connection, run_id: str, staged: Staged) -> int:
+    """Record what the `staged` facts will change, and keep each day's sums; the number of retailers' days restated.
 
-    Within the publishing transaction, before the staged facts are written.
+    Within the publishing transaction, behind `upsert.find_replaced` and before the staged facts are written.
     """
-    names = {"run_id": sql.Literal(run_id), "within_months": partitions.within(months)}
+    names = {"run_id": sql.Literal(run_id), "staged": staged.place}
     with connection.cursor() as cursor:
         for file in ("changes", "restatement", "restated_transaction"):
             cursor.execute(sql.SQL(_read(file)).format(**names))
@@ -53,7 +54,8 @@ def note(connection: Connection, run_id: str, *, months: Sequence[str]) -> int:
             "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.restating) AS day"
         )
         (days,) = cursor.fetchone() or (0,)
-        cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.replaced")
+        cursor.execute("DROP VIEW pg_temp.line")
+        cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.day_change")
     return int(days)
 
 
