@@ -18,7 +18,7 @@ from psycopg2.extras import execute_values
 from retail import delta
 from retail.errors import EngineError, WarehouseError
 from retail.storage import Storage
-from retail.warehouse import jdbc, restatement, upsert
+from retail.warehouse import jdbc, restatement, statistics, upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
@@ -92,6 +92,7 @@ def publish(
                 restated_days = restatement.note(connection, run_id, facts)
                 counts = [_write(connection, staged, sent=rows, months=months) for staged, rows in sent]
                 _note(connection, source, run_id=run_id, counts=counts)
+        statistics.renew(connection, {each.table: each.inserted + each.updated for each in counts})
     seconds = round(time.monotonic() - started, 3)
     return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)
 

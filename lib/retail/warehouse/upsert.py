@@ -70,12 +70,16 @@ def _bring_in(connection: Connection, staged: Staged, *, there: int) -> Written:
 
 
 def _fill(connection: Connection, staged: Staged, month: partitions.Partition) -> int:
-    """Make a new partition of the staged rows of its month, and take them out of staging; their number."""
+    """Make a new partition of the staged rows of its month, and take them out of staging; their number.
+
+    What is asked for together lies together: a day of a retailer, and in it the lines of a transaction.
+    """
     partitions.create(connection, month)
     rows = staged.run(
         connection,
         "WITH new AS (DELETE FROM {staged} WHERE business_date >= {first} AND business_date < {end} RETURNING *)"
-        " INSERT INTO {partition} ({columns}) SELECT {columns} FROM new",
+        " INSERT INTO {partition} ({columns}) SELECT {columns} FROM new"
+        " ORDER BY business_date, retailer_id, transaction_id",
         partition=sql.Identifier("star", month.name),
         first=sql.Literal(month.first),
         end=sql.Literal(month.end),
