@@ -102,15 +102,10 @@ def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Va
 
 
 def _batch(name: str, frame: DataFrame) -> Any:
-    return _batch_definition(name).get_batch({"dataframe": frame})
-
-
-@cache
-def _batch_definition(name: str) -> Any:
-    """Once a process: Great Expectations writes all it knows as YAML at each step of making one."""
     _, context = _great_expectations()
     source = context.data_sources.add_or_update_spark(name=name, persist=False)
-    return source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+    return batch.get_batch({"dataframe": frame})
 
 
 def _named(name: str, batch: Any, failed: Any, named_by: Sequence[str], frame: DataFrame) -> str:
@@ -154,8 +149,7 @@ def stop_on_critical(validations: list[Validation]) -> None:
 
 def warm_up() -> None:
     """Load Great Expectations, which takes seconds; a run does it while it waits for the retailers."""
-    for name in _names():
-        _batch_definition(name)
+    _great_expectations()
 
 
 @cache
