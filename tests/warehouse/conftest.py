@@ -64,6 +64,12 @@ def database(server: Warehouse, *, template: str) -> Warehouse:
 
 
 @pytest.fixture
+def empty(server: Warehouse) -> Warehouse:
+    """A database without anything."""
+    return database(server, template="template1")
+
+
+@pytest.fixture
 def query(warehouse: Warehouse) -> Query:
     """Run a statement in the test's database, and commit it; its rows."""
 
