@@ -142,7 +142,7 @@ def refresh_step(job: Job) -> Record:
     return {
         "views": {view.view: view.rows for view in refreshed.views},
         "counts": as_json(count for count in refreshed.totals if count.group in judged),
-        "summary": f"{renewed} of {len(refreshed.views)} views had anything new, "
+        "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
         f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
     }
 
