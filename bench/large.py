@@ -22,7 +22,7 @@ from bench.large_lake import copy_of
 COPIES: Final = 9
 
 TRANSFORM: Final = ("stage", "merge")
-QUALITY: Final = ("gate", "suites", "gaps", "profile", "totals")
+QUALITY: Final = ("gate", "check", "totals")
 PEAK: Final = "peak, MiB"
 
 

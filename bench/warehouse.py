@@ -35,6 +35,8 @@ STEPS: Final = {
     "check": checking.check_step,
     "refresh": steps.refresh_step,
 }
+TRANSFORM: Final = ("stage", "merge", "publish")
+QUALITY: Final = ("gate", "check")
 ALONE: Final = "server alone"
 
 
@@ -128,6 +130,9 @@ def _table(measured: dict[str, dict[str, float]]) -> str:
     for load in ("next days", "corrections"):
         share = measured[load]["publish"] / first["publish"]
         out.append(f"publish of {load}: {share:.1%} of the first")
+    for load, seconds in measured.items():
+        share = sum(seconds[name] for name in QUALITY) / sum(seconds[name] for name in TRANSFORM)
+        out.append(f"quality of {load}: {share:.2f} of the transform")
     return "\n".join(out)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from retail import engine
 from retail.engine import open_session, without_session
 from retail.errors import EngineError
+from retail.settings import SparkSettings
 from tests.conftest import needs_java, settings_for
 
 
@@ -58,6 +60,23 @@ def test_what_others_set_while_a_session_is_open_stays(
         assert "SPARK_CONNECT_MODE_ENABLED" in os.environ
         assert "SPARK_CONNECT_MODE_ENABLED" not in without_session(os.environ)
     assert os.environ.pop("RETAIL_TEST_NOTE") == "kept"
+
+
+def test_a_pom_that_maven_left_without_its_jar_does_not_keep_the_jars_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = []
+
+    def resolve(folder: Path, scratch: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        homes.append(environment.get("SPARK_SUBMIT_OPTS"))
+        assert not (folder / "cache").exists(), "Ivy keeps where it found a pom, and would look there again"
+        (folder / "cache").mkdir()
+        return subprocess.CompletedProcess([], 0 if len(homes) > 1 else 1, stderr="download failed")
+
+    monkeypatch.setattr(engine, "_resolve", resolve)
+    assert engine.jars(SparkSettings(jars_folder=str(tmp_path))) == []
+    assert homes[0] is None
+    assert str(homes[1]).startswith("-Duser.home=")
 
 
 @pytest.mark.slow

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -30,33 +33,55 @@ log = structlog.get_logger()
 _SHOWN_GAPS = 1_000
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What was found in the lake. `months`: those of the fact that were judged, None for all."""
+
+    months: Sequence[str] | None
+    validations: Sequence[suites.Validation]
+    silent: Sequence[gaps.Gap]
+    drifts: Sequence[drift.Drift]
+
+
 def check_step(job: Job) -> Record:
     """Expectations over the star, and PostgreSQL = Delta in rows and money.
 
     The fact is judged in the months that runs have merged into since the last check, its keys in the rows they changed.
     """
-    runs = runs_to_judge(job)
-    months = None if runs is None else months_of(job, runs)
-    validations = expectations(job, months, runs)
-    counts = _tie_out(job)
-    silent = silent_stores(job)
-    drifts = profiled(job)
-    judged = sum(validation.judged for validation in validations)
-    warnings = [str(failure) for validation in validations for failure in validation.failures]
-    warnings += gaps.warnings(silent) + _never_brought_in(job)
-    warnings += map(str, drifts)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        tied_out = pool.submit(copy_context().run, _tie_out, job)
+        found = judge_lake(job)
+        counts = tied_out.result()
+    judged = sum(validation.judged for validation in found.validations)
+    warnings = [str(failure) for validation in found.validations for failure in validation.failures]
+    warnings += gaps.warnings(found.silent) + _never_brought_in(job)
+    warnings += map(str, found.drifts)
     days = {count.business_date for count in counts}
     return {
-        "months": months,
+        "months": found.months,
         "warnings": warnings,
-        "gaps": [gap.to_json() for gap in silent[:_SHOWN_GAPS]],
-        "gaps_in_all": len(silent),
+        "gaps": [gap.to_json() for gap in found.silent[:_SHOWN_GAPS]],
+        "gaps_in_all": len(found.silent),
         "counts": as_json(counts),
         "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
     }
 
 
-def runs_to_judge(job: Job) -> list[str] | None:
+def judge_lake(job: Job) -> Findings:
+    """Expectations, gaps and profile side by side: the first keep Python busy, the others wait for the engine.
+
+    Raises GateError where a critical expectation does not hold.
+    """
+    runs = _runs_to_judge(job)
+    months = None if runs is None else _months_of(job, runs)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        silent = pool.submit(copy_context().run, _silent_stores, job)
+        drifts = pool.submit(copy_context().run, _profiled, job)
+        validations = _expectations(job, months, runs)
+        return Findings(months, validations, silent.result(), drifts.result())
+
+
+def _runs_to_judge(job: Job) -> list[str] | None:
     """This run, and those before it back to the last that was checked.
 
     None is all that there are: for a check that stands alone, outside a run that merged.
@@ -74,7 +99,7 @@ def runs_to_judge(job: Job) -> list[str] | None:
     return runs
 
 
-def months_of(job: Job, runs: list[str]) -> list[str]:
+def _months_of(job: Job, runs: list[str]) -> list[str]:
     """Months (`YYYY-MM`) that these runs merged into."""
     return sorted({month for run_id in runs for month in months_of_run(job.context, run_id)})
 
@@ -98,7 +123,7 @@ def judged(
     return found | {fact_sales.TABLE.name: of_fact, "fact_keys": with_orphans(changed, keys)}
 
 
-def expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
+def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
     """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
     tables = {
         table.name: delta.read(job.resources.session, job.resources.storage, table.path)
@@ -131,7 +156,7 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
     return daily.compare(daily.totals(needed), units, least_rows=least)
 
 
-def silent_stores(job: Job) -> list[gaps.Gap]:
+def _silent_stores(job: Job) -> list[gaps.Gap]:
     """Stores, and retailers, that were silent on the run's days."""
     units = job.units_to_process()
     settings = job.resources.settings.quality
@@ -165,7 +190,7 @@ def _never_brought_in(job: Job) -> list[str]:
     return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
 
 
-def profiled(job: Job) -> list[drift.Drift]:
+def _profiled(job: Job) -> list[drift.Drift]:
     """The profile of what the run brought and of the dimensions, kept, and how it differs from the runs before."""
     resources, run_id = job.resources, job.run.run_id
     read = partial(delta.read, resources.session, resources.storage)

@@ -77,7 +77,8 @@ def schema_of(warehouse: Warehouse) -> str:
     pending = [migration.name for migration in state.migrations]
     pending += [file.name for file in state.definitions if not state.migrations]
     if not pending:
-        return f"schema version {state.version}, nothing pending"
+        without = "" if state.has_roles else "; without the roles of sql/roles.sql, which are optional"
+        return f"schema version {state.version}, nothing pending{without}"
     names = f"{', '.join(pending[:3])}{f' and {len(pending) - 3} more' if len(pending) > 3 else ''}"
     return f"schema version {state.version}; pending, and applied by the next publish: {names}"
 

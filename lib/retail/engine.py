@@ -200,42 +200,40 @@ def _jar(package: str) -> str:
 
 def _resolve_jars(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        program = Path(scratch) / "resolve.py"
-        program.write_text(
-            "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n"
-        )
-        command = [
-            sys.executable,
-            "-m",
-            "pyspark.find_spark_home",
-        ]
-        spark_home = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
-        result = subprocess.run(  # noqa: S603
-            [
-                str(Path(spark_home) / "bin" / "spark-submit"),
-                "--master",
-                "local[1]",
-                "--conf",
-                f"spark.jars.ivy={folder}",
-                "--conf",
-                "spark.ui.enabled=false",
-                "--packages",
-                ",".join(PACKAGES),
-                "--exclude-packages",
-                "software.amazon.awssdk:bundle",
-                str(program),
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={**without_session(os.environ), "PYSPARK_PYTHON": sys.executable},
-        )
+        result = _resolve(folder, Path(scratch), {})
+        if result.returncode != 0:
+            # Maven may have left a pom without its jar in the home's .m2: Ivy takes it from nowhere else then, ever.
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            result = _resolve(folder, Path(scratch), {"SPARK_SUBMIT_OPTS": f"-Duser.home={scratch}"})
     if result.returncode != 0:
         raise EngineError(
             f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
             hint="see that Java 17 is there and Maven Central can be reached; then run the same command again",
         )
     (folder / "complete").touch()
+
+
+def _resolve(folder: Path, scratch: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    program = scratch / "resolve.py"
+    program.write_text("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n")
+    find_home = [sys.executable, "-m", "pyspark.find_spark_home"]
+    spark_home = subprocess.run(find_home, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    command = [
+        str(Path(spark_home) / "bin" / "spark-submit"),
+        *("--master", "local[1]"),
+        *("--conf", f"spark.jars.ivy={folder}"),
+        *("--conf", "spark.ui.enabled=false"),
+        *("--packages", ",".join(PACKAGES)),
+        *("--exclude-packages", "software.amazon.awssdk:bundle"),
+        str(program),
+    ]
+    return subprocess.run(  # noqa: S603
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**without_session(os.environ), "PYSPARK_PYTHON": sys.executable, **environment},
+    )
 
 
 def _without_stack(error: str) -> str:

@@ -23,6 +23,7 @@ from retail.records import raw_key
 from retail.resources import Resources
 from retail.settings import home
 from retail.star import fact_sales, quarantine
+from retail.star.refused import Refused
 from retail.storage import Storage
 
 Row = dict[str, Any]
@@ -84,7 +85,7 @@ class Found:
 
     lines: Sequence[Explained]
     more: int
-    refused: Sequence[Row]
+    refused: Sequence[Refused]
 
 
 def explain(resources: Resources, name: str) -> Found:
@@ -104,7 +105,7 @@ def explain(resources: Resources, name: str) -> Found:
             (row, in_delta.pop(row["sales_key"], None)) for row in in_postgresql
         ]
         found += [(None, row) for row in in_delta.values()]
-        refused = _in_quarantine(storage, name)
+        refused = list(quarantine.each_line(storage, transaction_id=name))
         if not found and not refused:
             raise RetailError(
                 f"no line with sales_key or transaction_id {name} is in PostgreSQL, in Delta or in quarantine",
@@ -169,12 +170,6 @@ def _in_delta(search: _Search, name: str, key: int | None, in_postgresql: Sequen
 def _by_key(search: _Search, chosen: ds.Expression) -> dict[int, Row]:
     rows = delta.rows(search.storage, fact_sales.TABLE.path, where=chosen, at=search.delta_version)
     return {row["sales_key"]: row for row in rows}
-
-
-def _in_quarantine(storage: Storage, name: str) -> list[Row]:
-    if delta.version(storage, quarantine.PATH) is None:
-        return []
-    return [*delta.rows(storage, quarantine.PATH, where=ds.field("transaction_id") == name)]
 
 
 def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None) -> Explained:

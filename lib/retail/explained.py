@@ -12,6 +12,7 @@ from rich.console import Console
 
 from retail.explain import Explained, Found, Row
 from retail.star import fact_sales
+from retail.star.refused import in_one_line
 
 SHOWN_JSON_LINES: Final = 60
 
@@ -31,10 +32,12 @@ def show(out: Console, found: Found) -> None:
         out.print(f"… and {found.more} more lines of it; name one by its sales_key\n")
     for row in found.refused:
         out.print(
-            f"in quarantine, {row['from_retailer']} {row['logical_date']}: {row['reasons']}; {row['source_ref']}",
+            f"in quarantine, {row.retailer_id} {row.logical_date}: {row.reasons}; {row.source_ref}",
             markup=False,
             soft_wrap=True,
         )
+        if row.accepted is not None:
+            out.print(f"  accepted for good {in_one_line(row.accepted)}", markup=False, soft_wrap=True)
 
 
 def _places(each: Explained) -> Iterator[tuple[str, str]]:

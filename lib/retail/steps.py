@@ -137,13 +137,14 @@ def refresh_step(job: Job) -> Record:
     def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
         return job.run.run_id, tie_out.of_run([*counted, *shown])
 
-    refreshed = refresh(job.resources.warehouse, ledger=ledger)
+    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.anew)
+    renewed = sum(view.seconds is not None for view in refreshed.views)
     judged = {count.group for count in counted if count.hop == "postgresql"}
     return {
         "views": {view.view: view.rows for view in refreshed.views},
         "counts": as_json(count for count in refreshed.totals if count.group in judged),
-        "summary": f"{len(refreshed.views)} views, {sum(view.rows for view in refreshed.views):,} rows; "
-        "views = PostgreSQL",
+        "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
+        f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
     }
 
 

@@ -1,6 +1,6 @@
 -- The relations named in {names}, and every view that hangs on them, directly or through others: what is below first.
 WITH RECURSIVE hanging AS (
-    SELECT pg_catalog.to_regclass(name) AS oid, 0 AS depth
+    SELECT pg_catalog.to_regclass(name)::oid AS oid, 0 AS depth
     FROM unnest({names}::text[]) AS name
     UNION
     SELECT pg_rewrite.ev_class, hanging.depth + 1
@@ -8,14 +8,13 @@ WITH RECURSIVE hanging AS (
     INNER JOIN pg_depend ON pg_depend.refclassid = 'pg_class'::regclass AND pg_depend.refobjid = hanging.oid
     INNER JOIN pg_rewrite ON pg_depend.classid = 'pg_rewrite'::regclass AND pg_depend.objid = pg_rewrite.oid
     WHERE pg_rewrite.ev_class <> hanging.oid
-)
+) CYCLE oid SET is_round USING path -- rules can go round; dropping such views is refused then
 
 SELECT
     pg_class.oid,
     CASE pg_class.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS kind,
     pg_class.oid::regclass::text AS name,
     pg_get_viewdef(pg_class.oid) AS query,
-    array_to_string(pg_class.reloptions, ', ') AS options,
     pg_class.relispopulated AS populated
 FROM hanging
 INNER JOIN pg_class ON hanging.oid = pg_class.oid

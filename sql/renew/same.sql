@@ -1,7 +1,7 @@
--- Whether the view {view} has the query and the options of {draft}, and each of its indexes; one put on by hand may be more.
+-- Whether the view {view} has the query of {draft}, and each of its options and indexes; those put on by hand may be more.
 SELECT
     pg_get_viewdef(view.oid) = pg_get_viewdef(draft.oid)
-    AND view.reloptions IS NOT DISTINCT FROM draft.reloptions
+    AND coalesce(view.reloptions, '{{}}') @> coalesce(draft.reloptions, '{{}}')
     AND NOT EXISTS (
         SELECT replace(pg_get_indexdef(indexrelid), {suffix}, '') FROM pg_index WHERE indrelid = draft.oid
         EXCEPT

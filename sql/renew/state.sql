@@ -1,8 +1,13 @@
--- What this database has had: numbers, names and checksums of migrations; files and checksums of definitions; and whether
--- the roles' default privileges are missing of a login that makes tables here.
+-- What this database has had: numbers, names and checksums of migrations; files and checksums of definitions; whether
+-- the roles of roles.sql are there; whether this login would make them; and whether their default privileges are missing
+-- of a login that makes tables here.
 SELECT
     (SELECT json_agg(json_build_array(number, name, checksum) ORDER BY number) FROM ops.migration) AS migrations,
     (SELECT json_object_agg(file, checksum) FROM ops.definition) AS definitions,
+    (
+        SELECT count(*) = 3 FROM pg_roles WHERE rolname IN ('retail_owner', 'retail_loader', 'retail_reader')
+    ) AS has_roles,
+    (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) AS may_make_roles,
     has_schema_privilege('star', 'CREATE') AND NOT EXISTS (
         SELECT FROM pg_default_acl
         WHERE defaclrole = current_user::regrole AND defaclnamespace = 'star'::regnamespace

@@ -20,8 +20,10 @@ from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import QualitySettings, Settings
 from tests.conftest import settings_for
+from tests.oracle.figures import Figures
 from tests.oracle.histories import Description, History, Run, Unit
-from tests.oracle.model import KEYS, Figures, Model, Outcome
+from tests.oracle.model import Model, Outcome
+from tests.oracle.rows import KEYS
 
 _STEPS = {"stage": steps.stage_step, "gate": steps.gate_step, "merge": steps.merge_step}
 _IDENTITIES = (tie_out.STAGED, tie_out.MERGED, tie_out.DELTA)

@@ -112,10 +112,9 @@ def test_what_an_unknown_run_restated_is_refused(resources: Resources) -> None:
 def test_the_check_warns_of_what_never_came_and_counts_every_gap(
     resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("expectations", "_tie_out", "profiled"):
-        monkeypatch.setattr(checking, name, lambda *_: [])
+    monkeypatch.setattr(checking, "_tie_out", lambda _: [])
     silent = [Gap("retailer_1", "2017-01-02", f"s{n}", None, 28, 28) for n in range(1_200)]
-    monkeypatch.setattr(checking, "silent_stores", lambda _: silent)
+    monkeypatch.setattr(checking, "judge_lake", lambda _: checking.Findings([], [], silent, []))
     resources.ledger.begin("run-2", [("retailer_1", DAYS[1])], tasks=["check"], engine="sail")
     resources.ledger.mark_done([(each, DAYS[0]) for each in RETAILERS], "run-1")
     record = checking.check_step(Job(resources, resources.ledger.run("run-2"), Silence()))

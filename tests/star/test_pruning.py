@@ -133,16 +133,15 @@ def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
     job = Job(lake.resources, ledger.run("run-2"), Silence())
     delete_files(job.context, *OTHER_MONTHS)
 
-    runs = checking.runs_to_judge(job)
-    assert runs == ["run-2"]
-    validations = checking.expectations(job, checking.months_of(job, runs), runs)
-    silent = checking.silent_stores(job)
-    checking.profiled(job)
+    found = checking.judge_lake(job)
 
+    assert found.months == ["2017-06"]
     # What cannot be read is, to Great Expectations, an expectation that fails.
-    assert [failure for validation in validations for failure in validation.failures] == []
-    assert {"fact_sales", "fact_keys", "daily_sales"} <= {validation.suite for validation in validations}
-    assert silent == []
+    assert [failure for validation in found.validations for failure in validation.failures] == []
+    assert {"fact_sales", "fact_keys", "daily_sales"} <= {
+        validation.suite for validation in found.validations
+    }
+    assert found.silent == []
     [kept] = profile.read(session, lake.resources.storage, ["run-2"])
     assert {each.row_count for each in kept if each.table_name == "fact_sales"} == {1}
 

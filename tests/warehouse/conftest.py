@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 from psycopg2.extras import execute_values
 
+from retail.settings import home
 from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
 from tests.warehouse import servers
@@ -25,6 +27,11 @@ collect_ignore = [] if servers.major() == servers.EMBEDDED else ["test_embedded.
 
 Query = Callable[..., list[tuple[Any, ...]]]
 Sold = Callable[..., None]
+Edit = Callable[[str, str, str], None]
+Write = Callable[[str, str], None]
+
+VIEW = "mv_daily_sales"
+MORE = "round(day.sales_amount / nullif(day.transactions, 0), 4) AS average_basket"
 
 
 @contextmanager
@@ -54,6 +61,12 @@ def database(server: Warehouse, *, template: str) -> Warehouse:
     with replace(server, database="postgres").connect("make a database") as connection:
         connection.cursor().execute(f"CREATE DATABASE {fresh.database} TEMPLATE {template}")
     return fresh
+
+
+@pytest.fixture
+def empty(server: Warehouse) -> Warehouse:
+    """A database without anything."""
+    return database(server, template="template1")
 
 
 @pytest.fixture
@@ -97,3 +110,44 @@ def lake(tmp_path: Path) -> Lake:
     for table, rows in DIMENSIONS.items():
         lake.write(table, *rows)
     return lake
+
+
+@pytest.fixture
+def sql_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of `sql/`, which is the one that is applied."""
+    copytree(home() / "sql", tmp_path / "sql")
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    return tmp_path / "sql"
+
+
+@pytest.fixture
+def write(sql_folder: Path) -> Write:
+    """Writes a file of the copy of `sql/`."""
+
+    def change(path: str, text: str) -> None:
+        (sql_folder / path).write_text(text, encoding="utf-8")
+
+    return change
+
+
+@pytest.fixture
+def edit(sql_folder: Path) -> Edit:
+    """Replaces a piece of a file of the copy of `sql/`."""
+
+    def change(path: str, old: str, new: str) -> None:
+        text = (sql_folder / path).read_text(encoding="utf-8")
+        assert old in text
+        (sql_folder / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+@pytest.fixture
+def more(edit: Edit) -> None:
+    """The view of days gets a column in its middle, with a comment."""
+    edit(f"views/{VIEW}.sql", MORE, f"42 AS answer,\n    {MORE}")
+    edit(
+        f"views/{VIEW}.sql",
+        "COMMENT ON COLUMN",
+        f"COMMENT ON COLUMN marts.{VIEW}.answer IS 'To all';\nCOMMENT ON COLUMN",
+    )

@@ -6,10 +6,13 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from rich.console import Console
 
 from retail.explain import SHOWN_LINES, Found, explain
@@ -18,6 +21,8 @@ from retail.extract import payloads
 from retail.records import raw_key
 from retail.resources import Resources
 from retail.secrets import Secrets
+from retail.star import accepted, quarantine
+from retail.star.refused import acceptance
 from retail.storage import Storage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.views import refresh
@@ -140,6 +145,38 @@ def test_a_raw_line_that_is_no_object_is_passed_over(resources: Resources, lake:
     (found,) = explain(resources, "t1").lines
     assert found.raw is not None
     assert found.raw.number == 2
+
+
+def refuse(lake: Lake, reasons: str, *transactions: str) -> None:
+    """Put a line of each transaction, worth 5.00 USD, into quarantine in the place of what lies there."""
+    rows = [
+        {
+            "logical_date": DAY, "from_retailer": "retailer_1", "transaction_id": name, "currency": "USD",
+            "total_amount": Decimal("5.0000"), "reasons": reasons, "severity": "error", "warnings": "",
+            "source_ref": "p#/1", "value": name, "run_id": "run_1",
+        }
+        for name in transactions
+    ]  # fmt: skip
+    write_deltalake(lake.storage.engine_path("quarantine"), pa.Table.from_pylist(rows), mode="overwrite")
+
+
+def test_a_refused_line_that_was_accepted_is_told_with_when_with_what_and_why(
+    resources: Resources, lake: Lake
+) -> None:
+    refuse(lake, "bad quantity", "t1", "t2", "t3")
+    made = acceptance(
+        [each for each in quarantine.each_line(lake.storage) if each.value != "t3"],
+        because="test sales [4711]",
+        at=datetime(2017, 1, 9, 8, 14, tzinfo=UTC),
+    )
+    accepted.accept(lake.storage, made)
+    refused = "in quarantine, retailer_1 2017-01-05: bad quantity; p#/1\n"
+    said = "  accepted for good 2017-01-09 08:14 UTC: 2 rows, 10.00 USD, because: test sales [4711]\n"
+    assert told(explain(resources, "t1")) == refused + said
+    assert told(explain(resources, "t3")) == refused
+
+    refuse(lake, "bad total_amount", "t1")  # which is not what it was accepted for
+    assert "accepted" not in told(explain(resources, "t1"))
 
 
 @pytest.mark.parametrize("day", ["2017-13-01", "----------"])

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
@@ -20,48 +12,14 @@ from retail.settings import home
 from retail.warehouse import migrations, schema
 from retail.warehouse.connection import Warehouse
 from tests.warehouse.catalogue import STRUCTURE, catalogue_of, differences
-from tests.warehouse.conftest import Query, Sold, database
+from tests.warehouse.conftest import Query, Sold, Write, database
 from tests.warehouse.literals import line, make_partitions
+from tests.warehouse.versions import MIGRATIONS, RECORD, apply, bring_to, rows
 
 pytestmark = pytest.mark.postgres
 
-MIGRATIONS = sorted((home() / "sql" / "migrations").glob("*.sql"))
-RECORDED_SINCE = 5
 BEFORE_MIGRATIONS = Path(__file__).with_name("data") / "before_migrations.sql"
 FACTS = "SELECT sales_key, total_amount FROM star.fact_sales ORDER BY sales_key"
-RECORD = "SELECT number, name, applied_by FROM ops.migration ORDER BY number"
-
-Write = Callable[[str, str], None]
-
-
-@pytest.fixture
-def empty(server: Warehouse) -> Warehouse:
-    """A database without anything."""
-    return database(server, template="template1")
-
-
-@pytest.fixture
-def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Writes a file of a copy of `sql/`, which is the one that is applied."""
-    copytree(home() / "sql", tmp_path / "sql")
-    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
-
-    def write(path: str, text: str) -> None:
-        (tmp_path / "sql" / path).write_text(text, encoding="utf-8")
-
-    return write
-
-
-def apply(warehouse: Warehouse, *files: Path) -> None:
-    with warehouse.connect("test") as connection, connection, connection.cursor() as cursor:
-        for file in files:
-            cursor.execute(file.read_text(encoding="utf-8"))
-
-
-def rows(warehouse: Warehouse, statement: str) -> list[tuple[object, ...]]:
-    with warehouse.connect("test") as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else []
 
 
 def fill(warehouse: Warehouse) -> None:
@@ -85,15 +43,6 @@ def fill(warehouse: Warehouse) -> None:
         INSERT INTO marts.freshness VALUES ('mv_daily_sales', now(), 'run_1', 2);
         """,
     )
-
-
-def bring_to(warehouse: Warehouse, version: int) -> None:
-    """Make of an empty database what an earlier version of the schema was."""
-    apply(warehouse, *MIGRATIONS[:version])
-    if version >= RECORDED_SINCE:
-        with warehouse.connect("test") as connection:
-            known = migrations.known(home() / "sql" / "migrations")[:version]
-            migrations.record(connection, known)
 
 
 def prepared(server: Warehouse) -> Warehouse:
@@ -159,11 +108,11 @@ def test_a_database_from_before_migrations_is_taken_over_with_its_rows_and_views
 
 
 def test_a_migration_is_applied_once_and_recorded_with_who_applied_it(
-    warehouse: Warehouse, query: Query, sold: Sold, ours: Write
+    warehouse: Warehouse, query: Query, sold: Sold, write: Write
 ) -> None:
     sold(line(1, "2017-01-05", "9.99"))
     new = f"{len(MIGRATIONS) + 1:04}_area.sql"
-    ours(f"migrations/{new}", "ALTER TABLE star.dim_store ADD COLUMN area numeric NOT NULL DEFAULT 0;")
+    write(f"migrations/{new}", "ALTER TABLE star.dim_store ADD COLUMN area numeric NOT NULL DEFAULT 0;")
     assert [each.name for each in schema.state(warehouse).migrations] == [new]
     schema.prepare(warehouse)
     schema.prepare(warehouse)
@@ -173,16 +122,16 @@ def test_a_migration_is_applied_once_and_recorded_with_who_applied_it(
 
 
 def test_doctor_tells_the_version_and_what_is_pending(
-    server: Warehouse, empty: Warehouse, warehouse: Warehouse, ours: Write, query: Query
+    server: Warehouse, empty: Warehouse, warehouse: Warehouse, write: Write, query: Query
 ) -> None:
     newest = len(MIGRATIONS)
     assert doctor.schema_of(warehouse) == f"schema version {newest}, nothing pending"
     told = doctor.schema_of(empty)
     assert told.startswith("schema version 0; pending, and applied by the next publish: 0001_star.sql, 0002_")
     assert told.endswith(f" and {newest - 3} more")
-    ours("views/mv_daily_sales.sql", "SELECT 1;")
+    write("views/mv_daily_sales.sql", "SELECT 1;")
     assert doctor.schema_of(warehouse).endswith("by the next publish: mv_daily_sales.sql")
-    ours(f"migrations/{newest + 1:04}_area.sql", "SELECT 1;")
+    write(f"migrations/{newest + 1:04}_area.sql", "SELECT 1;")
     assert doctor.schema_of(warehouse).endswith(f"by the next publish: {newest + 1:04}_area.sql")
     query("INSERT INTO ops.migration VALUES (900, '0900_later.sql', 'x', now(), '9.9')")
     with pytest.raises(WarehouseError, match="version 900"):
@@ -190,9 +139,9 @@ def test_doctor_tells_the_version_and_what_is_pending(
 
 
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
-    warehouse: Warehouse, query: Query, ours: Write
+    warehouse: Warehouse, query: Query, write: Write
 ) -> None:
-    ours(f"migrations/{MIGRATIONS[1].name}", "-- another\n" + MIGRATIONS[1].read_text())
+    write(f"migrations/{MIGRATIONS[1].name}", "-- another\n" + MIGRATIONS[1].read_text())
     with pytest.raises(
         WarehouseError, match=f"{MIGRATIONS[1].name} is not what this database had"
     ) as refused:
@@ -201,7 +150,7 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
     assert f"{len(MIGRATIONS) + 1:04}_title.sql" in refused.value.hint
 
 
-def test_line_ends_of_windows_are_no_edit(warehouse: Warehouse, tmp_path: Path, ours: Write) -> None:
+def test_line_ends_of_windows_are_no_edit(warehouse: Warehouse, tmp_path: Path, write: Write) -> None:
     file = tmp_path / "sql" / "migrations" / MIGRATIONS[1].name
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert schema.state(warehouse).is_newest
@@ -220,20 +169,20 @@ def test_a_database_that_a_newer_version_made_is_refused_and_left_alone(
 
 @pytest.mark.parametrize("name", ["0099_far.sql", "6_short.sql", "0006-Dash.sql", "0005_twice.sql"])
 def test_numbers_with_a_gap_or_twice_are_refused_before_anything_is_asked(
-    warehouse: Warehouse, ours: Write, name: str
+    warehouse: Warehouse, write: Write, name: str
 ) -> None:
-    ours(f"migrations/{name}", "SELECT 1;")
+    write(f"migrations/{name}", "SELECT 1;")
     with pytest.raises(WarehouseError, match="is not migration") as refused:
         schema.prepare(warehouse)
     assert "without a gap" in refused.value.hint
 
 
 def test_a_migration_that_fails_leaves_nothing_of_those_before_it(
-    warehouse: Warehouse, query: Query, ours: Write
+    warehouse: Warehouse, query: Query, write: Write
 ) -> None:
     first, second = (f"{len(MIGRATIONS) + n:04}_more.sql" for n in (1, 2))
-    ours(f"migrations/{first}", "CREATE TABLE star.dim_more (more_key bigint PRIMARY KEY);")
-    ours(f"migrations/{second}", "ALTER TABLE star.dim_store ADD COLUMN area integer; SELECT nonsense;")
+    write(f"migrations/{first}", "CREATE TABLE star.dim_more (more_key bigint PRIMARY KEY);")
+    write(f"migrations/{second}", "ALTER TABLE star.dim_store ADD COLUMN area integer; SELECT nonsense;")
     before = catalogue_of(warehouse)
     with pytest.raises(WarehouseError, match='cannot prepare the schema: column "nonsense"'):
         schema.prepare(warehouse)
@@ -242,93 +191,12 @@ def test_a_migration_that_fails_leaves_nothing_of_those_before_it(
 
 
 def test_a_table_that_the_declaration_has_and_no_migration_makes_is_seen(
-    server: Warehouse, empty: Warehouse, ours: Write
+    server: Warehouse, empty: Warehouse, write: Write
 ) -> None:
-    ours("star/99_more.sql", "CREATE TABLE IF NOT EXISTS star.dim_more (more_key bigint PRIMARY KEY);")
+    write("star/99_more.sql", "CREATE TABLE IF NOT EXISTS star.dim_more (more_key bigint PRIMARY KEY);")
     declared = database(server, template="template1")
     apply(empty, *MIGRATIONS)
     apply(declared, *schema.star_files())
     assert set(differences(catalogue_of(empty, STRUCTURE), catalogue_of(declared, STRUCTURE))) == set(
         STRUCTURE
     )
-
-
-PREPARING = """
-import sys
-from retail.secrets import Secret
-from retail.warehouse.connection import Warehouse
-from retail.warehouse.schema import prepare
-host, port, name, user, sslmode = sys.argv[1:]
-prepare(Warehouse(host, int(port), name, user, Secret(sys.stdin.readline()), sslmode))
-"""
-
-
-def preparing(warehouse: Warehouse) -> subprocess.Popen[str]:
-    """Another process that prepares the same database."""
-    assert warehouse.password is not None
-    where = (warehouse.host, str(warehouse.port), warehouse.database, warehouse.user, warehouse.sslmode)
-    process = subprocess.Popen(
-        [sys.executable, "-c", PREPARING, *where],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(warehouse.password.reveal())
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-@pytest.mark.parametrize("version", [0, 3])
-def test_processes_that_prepare_at_once_migrate_once(
-    server: Warehouse, empty: Warehouse, version: int
-) -> None:
-    bring_to(empty, version)
-    started = [preparing(empty) for _ in range(4)]
-    said = [process.communicate(timeout=120)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0, 0], said
-    assert len(rows(empty, RECORD)) == len(MIGRATIONS)
-    expected = database(server, template="template1")
-    schema.prepare(expected)
-    assert differences(catalogue_of(empty), catalogue_of(expected)) == {}
-
-
-def test_a_process_killed_in_the_middle_leaves_the_database_as_it_was(
-    warehouse: Warehouse, query: Query, ours: Write
-) -> None:
-    new = f"migrations/{len(MIGRATIONS) + 1:04}_slow.sql"
-    ours(new, "ALTER TABLE star.dim_store ADD COLUMN area integer; SELECT pg_sleep(300);")
-    before = catalogue_of(warehouse)
-    process = preparing(warehouse)
-    sleeping = (
-        "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    )
-    give_up = time.monotonic() + 60
-    while not (found := query(sleeping)) and time.monotonic() < give_up:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    # The server sees that its client is gone when it has something to say: as after a cut cable, an operator ends it.
-    query("SELECT pg_terminate_backend(%s, 60000)", found[0][0])
-    assert differences(catalogue_of(warehouse), before) == {}
-
-    ours(new, "ALTER TABLE star.dim_store ADD COLUMN area integer;")
-    schema.prepare(warehouse)
-    assert query("SELECT count(area) FROM star.dim_store") == [(0,)]
-
-
-def test_where_nothing_is_pending_a_look_is_all_it_costs(warehouse: Warehouse, query: Query) -> None:
-    locked = replace(warehouse)
-    with warehouse.connect("test") as connection, connection, connection.cursor() as cursor:
-        # Whoever wanted to write would wait: nothing does.
-        cursor.execute(
-            "LOCK TABLE ops.migration, ops.definition, star.fact_sales, star.dim_date IN SHARE MODE"
-        )
-        took = []
-        for _ in range(5):
-            started = time.perf_counter()
-            schema.prepare(locked)
-            took.append(time.perf_counter() - started)
-    assert min(took) < 0.05

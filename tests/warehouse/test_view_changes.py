@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
@@ -16,47 +14,17 @@ from retail.warehouse import renewal, schema
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.views import refresh
 from tests.warehouse.catalogue import catalogue_of, differences
-from tests.warehouse.conftest import Query, Sold
+from tests.warehouse.conftest import MORE, VIEW, Edit, Query, Sold
 from tests.warehouse.literals import line
 
 pytestmark = pytest.mark.postgres
 
-Edit = Callable[[str, str, str], None]
-
-VIEW = "mv_daily_sales"
-MORE = "round(day.sales_amount / nullif(day.transactions, 0), 4) AS average_basket"
 GRANTS = (
     "SELECT c.oid::regclass::text, a.attname::text, acl.grantee, acl.privilege_type, acl.is_grantable"
     " FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attacl IS NOT NULL"
     " CROSS JOIN LATERAL aclexplode(coalesce(a.attacl, c.relacl, acldefault('r', c.relowner))) AS acl"
     " WHERE c.relnamespace::regnamespace::text IN ('marts', 'bi') AND c.relkind IN ('v', 'm') ORDER BY 1, 2, 3, 4"
 )
-
-
-@pytest.fixture
-def edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Edit:
-    """Replaces a piece of a file of a copy of `sql/`, which is the one that is applied."""
-    copytree(home() / "sql", tmp_path / "sql")
-    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
-
-    def change(path: str, old: str, new: str) -> None:
-        file = tmp_path / "sql" / path
-        text = file.read_text(encoding="utf-8")
-        assert old in text
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-    return change
-
-
-@pytest.fixture
-def more(edit: Edit) -> None:
-    """The view of days gets a column in its middle, with a comment."""
-    edit(f"views/{VIEW}.sql", MORE, f"42 AS answer,\n    {MORE}")
-    edit(
-        f"views/{VIEW}.sql",
-        "COMMENT ON COLUMN",
-        f"COMMENT ON COLUMN marts.{VIEW}.answer IS 'To all';\nCOMMENT ON COLUMN",
-    )
 
 
 @pytest.fixture

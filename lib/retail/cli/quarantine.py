@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import wraps
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.star import accepted as accepting
 from retail.star.quarantine import accepted_groups, each_line, groups, rows
-from retail.star.refused import Group, Refused, Selection, acceptance, in_words
+from retail.star.refused import Group, Refused, Selection, acceptance, in_one_line, in_words, when
 
 _NOTHING: Final = "Nothing is in quarantine there."
 
@@ -76,7 +75,7 @@ def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> Non
             _show_groups(out, those_accepted)
             for each in accepting.load(resources.storage).acceptances:
                 if any(selection.has(*unit) for unit in each.lines):
-                    out.print(_why(each), markup=False)
+                    out.print(in_one_line(each), markup=False)
             return
         _show_groups(out, groups(resources.storage, selection))
         if those_accepted:
@@ -134,7 +133,7 @@ def accept(
             return
         made = acceptance(found, because=because.strip(), at=datetime.now(UTC))
         accepting.accept(resources.storage, made)
-        terminal.console().print(f"accepted for good {_why(made)}", markup=False)
+        terminal.console().print(f"accepted for good {in_one_line(made)}", markup=False)
 
 
 @quarantine.command()
@@ -250,17 +249,8 @@ def _show_line(out: Console, line: Refused, lake: str) -> None:
         out.print(f"  place in it:  {place or '-'}", markup=False, soft_wrap=True)
     out.print(f"  staged by:    run {line.run_id}", markup=False)
     if line.accepted is not None:
-        out.print(f"  accepted:     {_when(line.accepted)}, because: {line.accepted.because}", markup=False)
+        out.print(f"  accepted:     {when(line.accepted)}, because: {line.accepted.because}", markup=False)
     out.print(f"{_pretty(line.value)}\n", markup=False, soft_wrap=True)
-
-
-def _why(made: accepting.Acceptance) -> str:
-    money = "".join(f", {Decimal(amount):,.2f} {currency}" for currency, amount in sorted(made.money.items()))
-    return f"{_when(made)}: {made.rows:,} rows{money}, because: {made.because}"
-
-
-def _when(made: accepting.Acceptance) -> str:
-    return f"{datetime.fromisoformat(made.at):%Y-%m-%d %H:%M} UTC"
 
 
 def _pretty(value: str) -> str:

@@ -46,6 +46,16 @@ def ingest(settings: Settings, /, *, run_id: str | None, no_wait: bool, plan: bo
         _pipeline(settings, ("ingest",), run_id=run_id, patient=not no_wait, **dates)
 
 
+@click.command()
+@dates
+@_RUN_ID
+@click.option("--again", is_flag=True, help="All six views, though nothing that they read has changed.")
+@with_settings
+def refresh(settings: Settings, /, *, run_id: str | None, again: bool, **dates: Any) -> None:
+    """Step 8: refresh the materialized views that have anything new."""
+    _pipeline(settings, ("refresh",), run_id=run_id, again=again, **dates)
+
+
 def _task(name: str, text: str) -> click.Command:
     @click.command(name, help=text)
     @dates
@@ -93,5 +103,5 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     ),
     _task("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL."),
     _task("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL."),
-    _task("refresh", "Step 8: refresh the six materialized views."),
+    refresh,
 )

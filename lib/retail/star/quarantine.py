@@ -148,12 +148,15 @@ def each_line(
     *,
     named: Sequence[str] = (),
     reason: str | None = None,
+    transaction_id: str | None = None,
 ) -> Iterator[Refused]:
-    """Every refused line; those whose `row` begins with one of `named`, and that were refused for `reason`, if told."""
+    """Every refused line; those whose `row` begins with one of `named`, that were refused for `reason`, and that are of
+    the transaction, if told.
+    """
     beginnings = tuple(map(str.lower, named)) or ("",)
     is_accepted = accepted.load(storage).named()
     columns = ("warnings", "source_ref", "value", "run_id", "currency", "total_amount")
-    for line in _read(storage, selection, columns):
+    for line in _read(storage, selection, columns, transaction_id=transaction_id):
         row = _name(line)
         if row.startswith(beginnings) and _is_for(reason, line["reasons"]):
             acceptance = is_accepted.get(_accepted_as(line, row))
@@ -228,17 +231,18 @@ def _read(
     *,
     run_id: str | None = None,
     units: Iterable[tuple[str, date]] | None = None,
+    transaction_id: str | None = None,
     at: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
 
-    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`: those of that
-    run or those retailers' days only.
+    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`,
+    `transaction_id`: those of that run, those retailers' days or that transaction only.
     """
     if delta.version(storage, PATH) is None:
         return
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
-    where = _condition(selection, run_id, units)
+    where = _condition(selection, run_id, units, transaction_id)
     for line in delta.rows(storage, PATH, where=where, columns=wanted, at=at):
         line["retailer_id"] = line.pop("from_retailer")
         line["severity"] = line.get("severity") or "error"  # as it was before severities
@@ -248,13 +252,18 @@ def _read(
 
 
 def _condition(
-    selection: Selection, run_id: str | None = None, units: Iterable[tuple[str, date]] | None = None
+    selection: Selection,
+    run_id: str | None,
+    units: Iterable[tuple[str, date]] | None,
+    transaction_id: str | None,
 ) -> Any:
     from pyarrow import dataset
 
     chosen = dataset.field("reasons").is_valid()
     if run_id is not None:
         chosen = chosen & (dataset.field("run_id") == run_id)
+    if transaction_id is not None:
+        chosen = chosen & (dataset.field("transaction_id") == transaction_id)
     if selection.retailers:
         chosen = chosen & dataset.field("from_retailer").isin(list(selection.retailers))
     if selection.since is not None:

@@ -89,6 +89,17 @@ def acceptance(lines: Iterable[Refused], *, because: str, at: datetime) -> Accep
     )
 
 
+def in_one_line(made: Acceptance) -> str:
+    """When it was accepted, what it came to then, and why."""
+    money = "".join(f", {Decimal(amount):,.2f} {currency}" for currency, amount in sorted(made.money.items()))
+    return f"{when(made)}: {made.rows:,} rows{money}, because: {made.because}"
+
+
+def when(made: Acceptance) -> str:
+    """Such as `2017-01-09 14:30 UTC`."""
+    return f"{datetime.fromisoformat(made.at):%Y-%m-%d %H:%M} UTC"
+
+
 def totals(figures: Iterable[Group | HopCount]) -> tuple[int, dict[str, Decimal]]:
     """Rows in all, and money by currency where it is known."""
     rows, money = 0, dict[str, Decimal]()

@@ -1,7 +1,18 @@
-"""Views made anew where their file changed, in one transaction: grants, indexes, owner and what hangs on them are kept.
+"""Views made anew where their file changed, in one transaction, with what others have put on them.
 
-PostgreSQL cannot replace a materialized view, and dropping one takes its grants with it. So all that is there is
-noted as statements, the views and their dependants are dropped, and made again from the file, or from the note.
+PostgreSQL cannot replace a materialized view, and dropping one takes with it all that was put on it. So that is noted
+as statements, the views and the views that hang on them are dropped, and made again from the file, or from the note.
+
+What is kept is what `sql/renew/kept` asks for, a file each: owner; indexes with their parameters, tablespace, targets
+of statistics, CLUSTER mark and comment; storage parameters and options; tablespace, access method, replica identity,
+DEPENDS ON EXTENSION; of columns the target and options of statistics, storage, compression and defaults; extended
+statistics; triggers and rules of plain views; grants; comments; security labels. Of a view of ours the comments are
+its file's, and the file's parameters and indexes win over others of the same name. A view's query cannot be kept where
+what it reads is gone; then nothing is changed.
+
+What is not: who gave a grant (it is the owner's now), rights that an owner took from itself, what ANALYZE knew of the
+rows (autovacuum makes it again), and the numbers (oid) of views and columns. What a view of ours loses with a column
+or for its type, a security label whose provider is not loaded, and what `sql/renew/lost.sql` finds is logged by name.
 """
 
 from __future__ import annotations
@@ -10,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 import structlog
@@ -22,19 +33,26 @@ from retail.settings import home
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+# Files of `sql/renew/kept` that are no statements like the others.
+_OPTION: Final = "30_option"
+_COMMENT: Final = "90_comment"
+_LABEL: Final = "91_label"
+
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A view as it is: its query, and statements for what it has beside it, each with what it is for."""
+    """A view as it is: its query, and `beside` it by name of the file in `sql/renew/kept` the statements that give it
+    what else it has; `lost` is what none can give.
+    """
 
     kind: str
     name: str
     query: str
-    options: str | None
     populated: bool
     beside: tuple[tuple[str, str], ...]
+    lost: tuple[str, ...]
 
 
 def are_in_step(connection: Connection) -> bool:
@@ -54,11 +72,11 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
             kind,
             name,
             query,
-            options,
             populated,
-            tuple(_rows(connection, _read("kept"), oid=sql.Literal(oid))),
+            tuple(_beside(connection, oid)),
+            tuple(lost for (lost,) in _rows(connection, _read("lost"), oid=sql.Literal(oid))),
         )
-        for oid, kind, name, query, options, populated in _rows(
+        for oid, kind, name, query, populated in _rows(
             connection, _read("dependants"), names=sql.Literal([_name(file) for file in files])
         )
     ]
@@ -76,7 +94,7 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
 
 
 def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]) -> None:
-    """Make the views of `files` as the files say, and what hung on them as it was; each has its grants again.
+    """Make the views of `files` as the files say, and what hung on them as it was; each with what was put on it.
 
     Raises WarehouseError where a view that hung on one cannot be made again; TieOutError where a view does not show
     the star's sums.
@@ -96,6 +114,9 @@ def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]
             f"UPDATE marts.freshness SET refreshed_at = now(), rows = (SELECT count(*) FROM {name})"
             f" WHERE 'marts.' || view = '{name}'",
         )
+    for each in kept:
+        for what in each.lost:
+            _log.warning("lost of a view made anew", view=each.name, lost=what)
     _log.info("views made anew", views=names, dependants=[e.name for e in kept if e.name not in names])
 
 
@@ -123,33 +144,59 @@ def _name(file: Path) -> str:
     return f"marts.{file.stem}"
 
 
+def _beside(connection: Connection, oid: int) -> Iterator[tuple[str, str]]:
+    for file in sorted((home() / "sql" / "renew" / "kept").glob("*.sql")):
+        for (statement,) in _rows(connection, file.read_text(encoding="utf-8"), oid=sql.Literal(oid)):
+            yield file.stem, statement
+
+
 def _give(connection: Connection, kept: Kept) -> None:
     """Give a view of ours, new from its file, what the old one had; what is lost with a column is told."""
+    ((oid,),) = _rows(connection, "SELECT {name}::regclass::oid", name=sql.Literal(kept.name))
+    of_file = [statement for what, statement in _beside(connection, oid) if what == _OPTION]
     for what, statement in kept.beside:
-        if what == "comment":
+        if what == _COMMENT:  # the file has them
             continue
         try:
-            with _savepoint(connection):
-                _run(connection, statement)
-        except psycopg2.errors.UndefinedColumn:
-            _log.warning("lost with its column", view=kept.name, statement=statement)
+            _give_or_tell(connection, kept.name, statement)
+        except psycopg2.errors.InsufficientPrivilege as error:
+            raise WarehouseError(
+                f"{kept.name} is made anew, and cannot get again what it had ({statement}):"
+                f" {error.diag.message_primary}",
+                hint="nothing was changed; run the same command once as an administrator"
+                " (RETAIL_WAREHOUSE__USER), or take that from the view",
+            ) from error
+    for statement in of_file:
+        _run(connection, statement)
+
+
+def _give_or_tell(connection: Connection, name: str, statement: str) -> None:
+    """Run it; where it has lost its object, such as a column that is gone, the statement is told instead."""
+    try:
+        with _savepoint(connection):
+            _run(connection, statement)
+    except psycopg2.errors.InsufficientPrivilege:
+        raise
+    except (psycopg2.ProgrammingError, psycopg2.NotSupportedError, psycopg2.DataError) as error:
+        _log.warning(
+            "lost of a view made anew", view=name, lost=statement, because=error.diag.message_primary
+        )
 
 
 def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
     """Make somebody's view as it was. Its query runs in a refresh: with its owner's rights, not ours."""
-    options = f" WITH ({kept.options})" if kept.options else ""
     query = kept.query.rstrip().removesuffix(";")
     has_rows = kept.kind == "MATERIALIZED VIEW"
-    owner, *rest = (statement for _, statement in sorted(kept.beside, key=lambda each: each[0] != "owner"))
+    (_, owner), *rest = kept.beside
     try:
-        _run(
-            connection,
-            f"CREATE {kept.kind} {kept.name}{options} AS {query}{' WITH NO DATA' if has_rows else ''}",
-        )
+        _run(connection, f"CREATE {kept.kind} {kept.name} AS {query}{' WITH NO DATA' if has_rows else ''}")
         _run(connection, owner)
         _forget_default_grants(connection, kept.name)
-        for statement in rest:
-            _run(connection, statement)
+        for what, statement in rest:
+            if what == _LABEL:
+                _give_or_tell(connection, kept.name, statement)
+            else:
+                _run(connection, statement)
         if has_rows and kept.populated:
             _run(connection, f"REFRESH MATERIALIZED VIEW {kept.name}")
     except psycopg2.Error as error:

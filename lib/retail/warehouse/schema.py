@@ -38,9 +38,14 @@ class StarTable:
 
 @dataclass(frozen=True)
 class State:
-    """The schema of a database: its `version`, 0 where nothing was recorded yet, and what `prepare` would apply."""
+    """The schema of a database: its `version`, 0 where nothing was recorded yet, and what `prepare` would apply.
+
+    `has_roles`: whether the roles of `sql/roles.sql` are there. A database that one login uses does without them, and
+    the file is not among what is to be applied, unless this login may make them.
+    """
 
     version: int
+    has_roles: bool
     migrations: tuple[Migration, ...]
     definitions: tuple[Path, ...]
 
@@ -77,18 +82,20 @@ def state_of(connection: Connection) -> State:
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('ops.migration') IS NOT NULL")
         if cursor.fetchone() != (True,):
-            return State(0, tuple(ours), tuple(files))
+            return State(0, _roles_are_there(connection), tuple(ours), tuple(files))
         cursor.execute((_folder() / "renew" / "state.sql").read_text(encoding="utf-8"))
-        had, checksums, lacks_default_privileges = cursor.fetchone() or (None, None, False)
+        had, checksums, has_roles, may_make_roles, lacks_default_privileges = cursor.fetchone() or (None,) * 5
     applied = [Migration(*row) for row in had or ()]
     pending = migrations.pending(ours, applied)
+    if not (has_roles or may_make_roles):
+        files.remove(_roles())
     changed = tuple(
         file
         for file in files
         if (checksums or {}).get(_key(file)) != migrations.checksum(file)
         or (file == _roles() and lacks_default_privileges)
     )
-    return State(applied[-1].number if applied else 0, tuple(pending), changed)
+    return State(applied[-1].number if applied else 0, bool(has_roles), tuple(pending), changed)
 
 
 def _bring(connection: Connection, state: State) -> None:

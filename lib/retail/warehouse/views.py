@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor, execute_values
 
@@ -21,14 +22,16 @@ from retail.warehouse.schema import view_files
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+_log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True)
 class ViewRefresh:
-    """One view: its rows now, and how long its refresh took."""
+    """One view: its rows now, and how long its refresh took; None where it showed the star as it is already."""
 
     view: str
     rows: int
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,31 @@ class Refreshed:
 Ledger = Callable[[list[HopCount]], tuple[str, list[HopCount]]]
 
 
-def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None) -> Refreshed:
-    """Refresh all views in one transaction, over one snapshot of the star. Readers wait for nothing, and see
-    all six change at once, and what `ledger` gives in marts.tie_out with them.
+def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None, every_view: bool = False) -> Refreshed:
+    """Refresh the views in one transaction, over one snapshot of the star: those that a publish since their last
+    refresh may have changed, or `every_view`. Readers wait for nothing, and see all of them change at once, and what
+    `ledger` gives in marts.tie_out with them.
 
     Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were.
     Raises WarehouseError.
     """
+    names = [file.stem for file in view_files()]
     with warehouse.connect("refresh the views") as connection, taking_turns(connection), connection:
         _hold_snapshot(connection)
-        views = tuple(_refresh(connection, file.stem) for file in view_files())
-        _tie_out(connection)
+        stale = names if every_view else _stale(connection)
+        seconds = {name: _refresh(connection, name) for name in names if name in stale}
+        _tie_out(connection, seconds)
         shown = totals.view_totals(connection)
         if ledger is not None:
             totals.keep(connection, *ledger(shown))
+        views = tuple(ViewRefresh(name, _rows(connection, name), seconds.get(name)) for name in names)
         return _note(connection, views, shown)
+
+
+def _stale(connection: Connection) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_read("stale"))
+        return {view for (view,) in cursor}
 
 
 def _hold_snapshot(connection: Connection) -> None:
@@ -70,20 +83,32 @@ def _hold_snapshot(connection: Connection) -> None:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
-def _refresh(connection: Connection, view: str) -> ViewRefresh:
+def _refresh(connection: Connection, view: str) -> float:
+    """Seconds that it took."""
     started = time.monotonic()
-    name = sql.Identifier("marts", view)
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("REFRESH MATERIALIZED VIEW CONCURRENTLY {}").format(name))
-        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(name))
+        cursor.execute(
+            sql.SQL("REFRESH MATERIALIZED VIEW CONCURRENTLY {}").format(sql.Identifier("marts", view))
+        )
+    return round(time.monotonic() - started, 3)
+
+
+def _rows(connection: Connection, view: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier("marts", view)))
         (rows,) = cursor.fetchone() or (0,)
-    return ViewRefresh(view, rows, round(time.monotonic() - started, 3))
+        return int(rows)
 
 
-def _tie_out(connection: Connection) -> None:
-    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute((home() / "sql" / "views" / "tie_out.sql").read_text(encoding="utf-8"))
-        wrong = cursor.fetchall()
+def _tie_out(connection: Connection, seconds: dict[str, float]) -> None:
+    """Hold the views against the star. One that was left as it was, and differs, is refreshed first: somebody has
+    changed the star beside the ledger."""
+    wrong = _figures(connection)
+    left = sorted({str(figure["view"]) for figure in wrong} - seconds.keys())
+    if left:
+        _log.warning("the star was changed by no publish; its views are refreshed", views=left)
+        seconds |= {view: _refresh(connection, view) for view in left}
+        wrong = _figures(connection)
     if wrong:
         lines = "\n".join(f"  - {_disagreement(figure)}" for figure in wrong[:10])
         more = f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else ""
@@ -91,6 +116,13 @@ def _tie_out(connection: Connection) -> None:
             f"{len(wrong)} figure(s) of the materialized views are not those of the star:\n{lines}{more}",
             hint="the views still show what they showed before; compare sql/views with docs/DATA_MODEL.md",
         )
+
+
+def _figures(connection: Connection) -> list[Mapping[str, object]]:
+    """Those in which a view disagrees with the star."""
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(_read("tie_out"))
+        return list(cursor)
 
 
 def _disagreement(figure: Mapping[str, object]) -> str:
@@ -113,3 +145,7 @@ def _note(connection: Connection, views: tuple[ViewRefresh, ...], shown: list[Ho
             [(view.view, refreshed_at, run_id, view.rows) for view in views],
         )
     return Refreshed(refreshed_at, run_id, views, tuple(shown))
+
+
+def _read(name: str) -> str:
+    return (home() / "sql" / "views" / f"{name}.sql").read_text(encoding="utf-8")

@@ -1,0 +1,60 @@
+"""One login of its own, no administrator: the roles of `sql/roles.sql` are nowhere, and nothing asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from retail import doctor
+from retail.secrets import Secret
+from retail.settings import home
+from retail.warehouse import schema
+from retail.warehouse.connection import Warehouse
+from tests.warehouse import servers
+from tests.warehouse.conftest import Write, temporary_folder
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def administrator() -> Iterator[Warehouse]:
+    """A server of its own, for roles are those of all its databases; its database `ours` belongs to the login `one`."""
+    with temporary_folder() as folder, servers.started(servers.programs(servers.major()), folder) as server:
+        with server.connect("make a login") as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE ROLE one LOGIN PASSWORD 'x'")
+            cursor.execute("CREATE DATABASE ours OWNER one")
+        yield replace(server, database="ours")
+
+
+def test_a_database_without_the_roles_is_whole_until_they_are_made(
+    administrator: Warehouse, write: Write
+) -> None:
+    one = replace(administrator, user="one", password=Secret("x"))
+    with structlog.testing.capture_logs() as logged:
+        schema.prepare(one)
+    assert [each for each in logged if "role retail_owner is missing" in each.get("notice", "")]
+
+    assert schema.state(one).is_newest
+    assert doctor.schema_of(one).endswith(
+        ", nothing pending; without the roles of sql/roles.sql, which are optional"
+    )
+    write("roles.sql", (home() / "sql" / "roles.sql").read_text(encoding="utf-8") + "-- changed\n")
+    with structlog.testing.capture_logs() as logged:
+        schema.prepare(one)
+    assert logged == []
+    assert schema.state(one).is_newest
+    assert [file.name for file in schema.state(administrator).definitions] == [
+        "roles.sql"
+    ]  # who may make them
+
+    with administrator.connect("make the roles") as connection, connection.cursor() as cursor:
+        cursor.execute((home() / "sql" / "roles.sql").read_text(encoding="utf-8"))
+    assert doctor.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
+    schema.prepare(one)
+    assert doctor.schema_of(one).endswith(", nothing pending")
+
+    write("roles.sql", "-- changed again\n")
+    assert doctor.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
