@@ -52,6 +52,30 @@ def test_days_in_another_order_and_task_by_task_give_the_same_star(
     assert "Nothing new to do: all 6 retailer-days" in told.stdout
 
 
+def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Installation) -> None:
+    made = install("taken_back")
+    for day in DAYS:
+        ended = made.retail("run", "--date", str(day))
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        if day == DAYS[0]:
+            before = warehouse_of(made)
+    assert warehouse_of(made) == warehouse_of(two_days)
+
+    told = made.retail("publish", "--rollback")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert ", published 2" in told.stdout
+    assert warehouse_of(made) == before
+    ahead = made.retail("check", "--date", str(DAYS[1]))
+    assert ahead.returncode == 4, "Delta holds what PostgreSQL does not show any more"
+
+    for task in ("transform", "check", "refresh"):
+        ended = made.retail(task, "--date", str(DAYS[1]), "--run-id", "again")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert warehouse_of(made) == warehouse_of(two_days)
+    refused = made.retail("publish")
+    assert refused.returncode == 2
+
+
 def test_one_retailer_down_stops_no_other_and_the_next_run_catches_it_up(
     install: Install, two_days: Installation, truth: Callable[[list[date]], Figures]
 ) -> None:

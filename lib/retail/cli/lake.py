@@ -1,4 +1,4 @@
-"""Commands for the lake's tables: keep them small and quick, and see what they hold."""
+"""Commands for what is there: keep the lake's tables small and quick, see what they hold, take a publish back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from retail.maintain import NotMaintainedError
 from retail.maintain import maintain as maintain_lake
 from retail.maintain import show as show_maintained
 from retail.resources import Resources
+from retail.rollback import roll_back
+from retail.rollback import show as show_rolled_back
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.shown_profile import show_profile
@@ -45,4 +47,17 @@ def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> 
         show_profile(resources, terminal.console(), table, run_id)
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (maintain, profile)
+@click.command()
+@click.option(
+    "--rollback", is_flag=True, help="Bring PostgreSQL and its views back to the publish before the newest."
+)
+@with_settings
+def publish(settings: Settings, /, *, rollback: bool) -> None:
+    """Take the newest publish back. To publish is a part of `retail transform` and `retail run`."""
+    if not rollback:
+        raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
+    with Resources(settings, Secrets()) as resources:
+        show_rolled_back(terminal.console(), roll_back(resources))
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (maintain, profile, publish)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from psycopg2.extras import execute_values
 
-from retail import delta
-from retail.errors import EngineError, WarehouseError
 from retail.storage import Storage
 from retail.warehouse import jdbc, restatement, statistics, upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
+from retail.warehouse.source import Source, reading
 from retail.warehouse.staged import Staged, prepare, temporary
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def publish(
     All or nothing. Raises WarehouseError; EngineError where a Delta table cannot be read.
     """
     started = time.monotonic()
-    source = _Source(session, storage, tuple(dict.fromkeys(pending_run_ids)), dict(delta_versions))
+    source = Source(session, storage, tuple(dict.fromkeys(pending_run_ids)), dict(delta_versions))
     with warehouse.connect(f"publish run {run_id}") as connection, taking_turns(connection):
         tables = star_tables(connection)
         source.check(tables)
@@ -95,77 +94,6 @@ def publish(
         statistics.renew(connection, {each.table: each.inserted + each.updated for each in counts})
     seconds = round(time.monotonic() - started, 3)
     return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """The Delta star, at fixed versions, reduced to what the pending runs changed."""
-
-    session: SparkSession
-    storage: Storage
-    pending_run_ids: tuple[str, ...]
-    versions: dict[str, int]
-
-    def check(self, tables: Sequence[StarTable]) -> None:
-        unknown = [table.name for table in tables if table.name not in self.versions]
-        if unknown:
-            raise WarehouseError(
-                f"no Delta version is given for {', '.join(unknown)}",
-                hint="every table of the star needs one",
-            )
-
-    def parts(self, table: StarTable, months: Collection[str], *, rows: int | None) -> list[DataFrame]:
-        """What the pending runs changed; of the fact in `months` alone, months together up to so many `rows`."""
-        from pyspark.sql.functions import col
-
-        changed = self._changed(table)
-        if table.name != FACT:
-            return [changed.select(*table.columns)]
-        within = changed.where(col("business_month").isin(*months))
-        if rows is None:
-            return [within.select(*table.columns)]
-        found = within.groupBy("business_month").count().orderBy("business_month").collect()
-        together = _together([(row[0], row[1]) for row in found], rows)
-        return [within.where(col("business_month").isin(*part)).select(*table.columns) for part in together]
-
-    def _changed(self, table: StarTable) -> DataFrame:
-        from pyspark.sql.functions import col
-
-        version = self.versions[table.name]
-        rows = delta.read(self.session, self.storage, f"star/{table.name}", at=version)
-        lacking = [column for column in table.columns if column not in rows.columns]
-        if lacking:
-            raise WarehouseError(
-                f"star.{table.name} has columns that its Delta table lacks: {', '.join(lacking)}",
-                hint=f"make sql/star and lib/retail/star/{table.name}.py agree",
-            )
-        return rows.where(col("changed_run_id").isin(*self.pending_run_ids))
-
-    @contextmanager
-    def reading(self, table: StarTable) -> Iterator[None]:
-        """Around work with the rows of `table`: that the engine fails in it is an EngineError."""
-        from pyspark.errors import PySparkException
-
-        try:
-            yield
-        except PySparkException as error:
-            raise EngineError(
-                f"Delta table star/{table.name}, version {self.versions[table.name]}, cannot be read: {error}",
-                hint="see that the lake is there; nothing was published, so run the same command again",
-            ) from error
-
-
-def _together(months: Iterable[tuple[str, int]], rows: int) -> list[list[str]]:
-    """The months in order, neighbours together as long as their rows are no more than `rows`."""
-    parts: list[list[str]] = []
-    left = 0
-    for month, number in months:
-        if number > left:
-            parts.append([])
-            left = rows
-        parts[-1].append(month)
-        left -= number
-    return parts
 
 
 class _Way(Protocol):
@@ -197,10 +125,10 @@ class _Copying:
 
 
 def _stage(
-    connection: Connection, way: _Way, source: _Source, table: StarTable, *, months: Sequence[str]
+    connection: Connection, way: _Way, source: Source, table: StarTable, *, months: Sequence[str]
 ) -> tuple[Staged, int]:
     """The table's staging table with what is to be sent, and the number of its rows."""
-    with source.reading(table):
+    with reading(source, table):
         parts = source.parts(table, months, rows=way.rows_at_once) if source.pending_run_ids else []
         staged, rows = way.stage(table, parts)
     prepare(connection, staged)
@@ -216,7 +144,7 @@ def _write(connection: Connection, staged: Staged, *, sent: int, months: Sequenc
     return TableCounts(staged.table.name, sent, written.inserted, written.updated)
 
 
-def _note(connection: Connection, source: _Source, *, run_id: str, counts: Sequence[TableCounts]) -> None:
+def _note(connection: Connection, source: Source, *, run_id: str, counts: Sequence[TableCounts]) -> None:
     tables = {count.table: asdict(count) for count in counts}
     rows = [
         (pending, run_id, json.dumps(tables), json.dumps(source.versions, sort_keys=True))

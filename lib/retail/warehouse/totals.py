@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 def star_totals(warehouse: Warehouse) -> list[HopCount]:
     """What star.fact_sales holds, as hop `postgresql`, in order. Raises WarehouseError."""
-    with warehouse.connect("sum up the star") as connection, connection.cursor() as cursor:
+    with warehouse.connect("sum up the star") as connection:
+        return of_star(connection)
+
+
+def of_star(connection: Connection) -> list[HopCount]:
+    """The same over a connection, within its transaction."""
+    with connection.cursor() as cursor:
         cursor.execute(
             "SELECT retailer_id, business_date, currency, count(*), sum(total_amount) FROM star.fact_sales"
             " GROUP BY retailer_id, business_date, currency"

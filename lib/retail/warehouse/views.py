@@ -59,17 +59,22 @@ def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None, every_view: b
     Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were.
     Raises WarehouseError.
     """
-    names = [file.stem for file in view_files()]
     with warehouse.connect("refresh the views") as connection, taking_turns(connection), connection:
-        _hold_snapshot(connection)
-        stale = names if every_view else _stale(connection)
-        seconds = {name: _refresh(connection, name) for name in names if name in stale}
-        _tie_out(connection, seconds)
-        shown = totals.view_totals(connection)
-        if ledger is not None:
-            totals.keep(connection, *ledger(shown))
-        views = tuple(ViewRefresh(name, _rows(connection, name), seconds.get(name)) for name in names)
-        return _note(connection, views, shown)
+        hold_snapshot(connection)
+        return renew(connection, ledger=ledger, every_view=every_view)
+
+
+def renew(connection: Connection, *, ledger: Ledger | None = None, every_view: bool = False) -> Refreshed:
+    """The same within the caller's transaction, which took its turn and holds a snapshot."""
+    names = [file.stem for file in view_files()]
+    stale = names if every_view else _stale(connection)
+    seconds = {name: _refresh(connection, name) for name in names if name in stale}
+    _tie_out(connection, seconds)
+    shown = totals.view_totals(connection)
+    if ledger is not None:
+        totals.keep(connection, *ledger(shown))
+    views = tuple(ViewRefresh(name, _rows(connection, name), seconds.get(name)) for name in names)
+    return _note(connection, views, shown)
 
 
 def _stale(connection: Connection) -> set[str]:
@@ -78,7 +83,8 @@ def _stale(connection: Connection) -> set[str]:
         return {view for (view,) in cursor}
 
 
-def _hold_snapshot(connection: Connection) -> None:
+def hold_snapshot(connection: Connection) -> None:
+    """Let the transaction that begins see one state of the star."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 

@@ -1,0 +1,201 @@
+"""PostgreSQL as the publish before the newest one left it, views included, in one transaction.
+
+The rows that the newest publish brought are known by their `changed_run_id`. What they were before is in Delta, at the
+version that the publish before it read: they get that again, and those that were not there yet go. The runs taken
+back leave `ops.publish`, so that the next publish brings them again, with what was mended since.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+from retail import delta
+from retail.errors import WarehouseError
+from retail.records import HopCount
+from retail.settings import home
+from retail.storage import Storage
+from retail.warehouse import restatement, totals, upsert, views
+from retail.warehouse.connection import Warehouse, taking_turns
+from retail.warehouse.copy import copy
+from retail.warehouse.schema import FACT, StarTable, star_tables
+from retail.warehouse.source import Source, reading
+from retail.warehouse.staged import Staged, prepare, temporary
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Publish:
+    """What one transaction published: the runs whose changes it brought, and the version of each Delta table."""
+
+    run_ids: tuple[str, ...]
+    published_by: str
+    published_at: datetime
+    delta_versions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TableBack:
+    """Rows of one table that got back what they were, and rows that went."""
+
+    table: str
+    restored: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """`taken_back` was published last; `shown` is what PostgreSQL and its views show since."""
+
+    run_id: str
+    taken_back: Publish
+    shown: Publish
+    tables: tuple[TableBack, ...]
+    restated_days: int
+    seconds: float
+
+
+# Holds PostgreSQL's sums, as it is about to be, against Delta's at that version of the fact; raises where they differ.
+Judge = Callable[[int, list[HopCount]], None]
+
+
+def roll_back(
+    session: SparkSession, storage: Storage, warehouse: Warehouse, *, run_id: str, judge: Judge
+) -> RolledBack:
+    """Take the newest publish back. What that changes of published figures is told in `marts.restatement`.
+
+    All or nothing. Raises WarehouseError, also where there is no publish before the newest; EngineError where Delta's
+    older version cannot be read any more; and what `judge` raises.
+    """
+    started = time.monotonic()
+    with warehouse.connect("roll the publish back") as connection, taking_turns(connection):
+        last, before = _last_two(connection)
+        source = _Earlier(session, storage, last.run_ids, last.delta_versions, before.delta_versions)
+        tables = star_tables(connection)
+        source.check(tables)
+        staged = {table.name: _stage(connection, source, table) for table in tables}
+        with connection:
+            views.hold_snapshot(connection)
+            restated_days, back = _bring_back(connection, run_id, staged, last.run_ids)
+            judge(before.delta_versions[FACT], totals.of_star(connection))
+            _note(connection, run_id, last, before, back)
+            views.renew(connection)
+    seconds = round(time.monotonic() - started, 3)
+    return RolledBack(run_id, last, before, tuple(back), restated_days, seconds)
+
+
+@dataclass(frozen=True)
+class _Earlier(Source):
+    """What the rows that some runs changed were at the versions `earlier`, as far as they were there."""
+
+    earlier: Mapping[str, int]
+
+    def changed(self, table: StarTable) -> DataFrame:
+        from pyspark.sql.functions import lit
+
+        keys = super().changed(table).select(*table.key[:1])
+        rows = delta.read(self.session, self.storage, f"star/{table.name}", at=self.earlier[table.name])
+        for column in table.columns:
+            if column not in rows.columns:  # one that came later
+                rows = rows.withColumn(column, lit(None))
+        return rows.join(keys, table.key[0], "left_semi")
+
+    def months(self, fact: StarTable) -> list[str]:
+        found = self.changed(fact).select("business_month").distinct().collect()
+        return sorted(month for (month,) in found)
+
+
+def _last_two(connection: Connection) -> tuple[Publish, Publish]:
+    with connection.cursor() as cursor:
+        cursor.execute(_read("last_two"))
+        found = [Publish(tuple(runs), by, at, versions) for runs, by, at, versions in cursor]
+    if len(found) < 2:
+        raise WarehouseError(
+            "nothing was published before the newest publish" if found else "nothing was published yet",
+            hint="there is no earlier state to go back to; nothing was changed",
+        )
+    return found[0], found[1]
+
+
+def _stage(connection: Connection, source: _Earlier, table: StarTable) -> tuple[Staged, list[str]]:
+    """What the table's rows were, staged; of the fact the months (`YYYY-MM`) in which they were."""
+    staged = temporary(connection, table)
+    with reading(source, table):
+        months = source.months(table) if table.name == FACT else []
+        for part in source.parts(table, months, rows=200_000):
+            copy(connection, part.toArrow(), staged.place)
+    prepare(connection, staged)
+    return staged, months
+
+
+def _bring_back(
+    connection: Connection,
+    run_id: str,
+    staged: Mapping[str, tuple[Staged, list[str]]],
+    runs: Sequence[str],
+) -> tuple[int, list[TableBack]]:
+    """Retailers' days whose published figures change, and what was done to each table."""
+    facts, months = staged[FACT]
+    names = {"runs": sql.Literal(list(runs))}
+    upsert.find_replaced(connection, facts, months=sorted({*months, *_months_of(connection, runs)}))
+    removed = facts.run(connection, _read("withdrawn_facts"), **names)
+    restated_days = restatement.note(connection, run_id, facts)
+    dimensions = [each for each, _ in staged.values() if each.table.name != FACT]
+    restored = {each.table.name: upsert.upsert(connection, each).updated for each in dimensions}
+    # Rows that leave for good count as moved there.
+    updated = upsert.upsert_fact(connection, facts, months=months).updated - removed
+    gone = {each.table.name: _remove(connection, each, names) for each in dimensions}
+    back = [TableBack(name, restored[name], gone[name]) for name in restored]
+    return restated_days, [*back, TableBack(FACT, updated, removed)]
+
+
+def _remove(connection: Connection, staged: Staged, names: Mapping[str, sql.Composable]) -> int:
+    """Delete a dimension's rows that were not there before; no fact leads to them any more."""
+    return staged.run(
+        connection,
+        "DELETE FROM {star} AS there WHERE changed_run_id = ANY({runs})"
+        " AND NOT EXISTS (SELECT FROM {staged} AS earlier WHERE earlier.{first_key} = there.{first_key})",
+        **names,
+    )
+
+
+def _months_of(connection: Connection, runs: Sequence[str]) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT to_char(business_date, 'YYYY-MM') FROM star.fact_sales WHERE changed_run_id = ANY(%s)",
+            (list(runs),),
+        )
+        return sorted(month for (month,) in cursor)
+
+
+def _note(
+    connection: Connection, run_id: str, last: Publish, before: Publish, back: Sequence[TableBack]
+) -> None:
+    tables = {each.table: {"restored": each.restored, "removed": each.removed} for each in back}
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ops.publish WHERE run_id = ANY(%s)", (list(last.run_ids),))
+        cursor.execute(
+            "INSERT INTO ops.rollback (run_id, taken_back, published_by, published_at, shown_run_id, tables)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (
+                run_id,
+                list(last.run_ids),
+                last.published_by,
+                last.published_at,
+                before.run_ids[-1],
+                json.dumps(tables),
+            ),
+        )
+
+
+def _read(name: str) -> str:
+    return (home() / "sql" / "rollback" / f"{name}.sql").read_text(encoding="utf-8")

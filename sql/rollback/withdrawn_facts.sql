@@ -1,0 +1,17 @@
+-- Facts that the publish brought and that were not there before: they leave, as a row does that has moved to another day.
+INSERT INTO pg_temp.replaced
+SELECT
+    sales_key,
+    retailer_id,
+    business_date,
+    currency,
+    transaction_id,
+    quantity,
+    discount_amount,
+    total_amount,
+    tax_amount,
+    true AS moved
+FROM star.fact_sales AS there
+WHERE
+    changed_run_id = ANY({runs})
+    AND NOT EXISTS (SELECT FROM {staged} AS earlier WHERE earlier.sales_key = there.sales_key);

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from retail.errors import TieOutError, WarehouseError
+from retail.records import HopCount
+from retail.warehouse.connection import Warehouse
+from retail.warehouse.publish import publish
+from retail.warehouse.rollback import RolledBack, TableBack, roll_back
+from retail.warehouse.views import refresh
+from tests.warehouse import literals
+from tests.warehouse.conftest import Query
+from tests.warehouse.literals import DIMENSIONS, Lake, line
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.parametrize("engine", ["sail"], indirect=True, scope="session"),
+]
+
+MONTHS = ("2017-01", "2017-02", "2017-03")
+TABLES = (
+    *(f"star.{name}" for name in sorted(DIMENSIONS)),
+    "star.fact_sales",
+    "ops.published_day",
+    "marts.mv_customer_value",
+    "marts.mv_daily_sales",
+    "marts.mv_monthly_sales",
+    "marts.mv_product_performance",
+    "marts.mv_retailer_comparison",
+    "marts.mv_store_performance",
+)
+State = dict[str, list[tuple[Any, ...]]]
+
+
+class Bench:
+    """A lake that is published run by run, and what PostgreSQL shows of it."""
+
+    def __init__(self, session: SparkSession, lake: Lake, warehouse: Warehouse, query: Query) -> None:
+        self.session, self.lake, self.warehouse, self.query = session, lake, warehouse, query
+        self.judged: list[int] = []
+
+    def publish(self, *run_ids: str) -> None:
+        publish(
+            self.session, self.lake.storage, self.warehouse, run_id=run_ids[-1], pending_run_ids=run_ids,
+            months=MONTHS, delta_versions=self.lake.versions,
+        )  # fmt: skip
+        refresh(self.warehouse)
+
+    def roll_back(self, run_id: str = "back") -> RolledBack:
+        return roll_back(self.session, self.lake.storage, self.warehouse, run_id=run_id, judge=self._judge)
+
+    def state(self) -> State:
+        return {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in TABLES}
+
+    def _judge(self, version: int, counts: list[HopCount]) -> None:
+        assert {count.hop for count in counts} == {"postgresql"}
+        self.judged.append(version)
+
+
+@pytest.fixture
+def bench(session: SparkSession, lake: Lake, warehouse: Warehouse, query: Query) -> Bench:
+    return Bench(session, lake, warehouse, query)
+
+
+def first_run(lake: Lake) -> None:
+    lake.write(
+        "fact_sales",
+        line(1, "2017-01-05", "5"),
+        line(2, "2017-01-06", "6", customer_key=1),
+        line(3, "2017-02-01", "7"),
+        line(4, "2017-02-01", "8"),
+    )
+
+
+def second_run(lake: Lake) -> None:
+    """Corrects one, moves one into a month of its own, and one out of its month, brings two, and another product."""
+    changed = {"changed_run_id": "run_2", "updated_at": datetime(2017, 3, 1, tzinfo=UTC)}
+    lake.write(
+        "dim_product", {"product_key": 99, "retailer_id": "retailer_1", "product_id": "new", **changed}
+    )
+    lake.replace(
+        "dim_store", "store_key = 1",
+        {"store_key": 1, "retailer_id": "retailer_1", "store_id": "s1", "store_name": "Renamed", **changed},
+    )  # fmt: skip
+    lake.replace(
+        "fact_sales",
+        "sales_key IN (1, 2, 3)",
+        line(1, "2017-01-05", "50", **changed),
+        line(2, "2017-03-01", "6", customer_key=1, **changed),
+        line(3, "2017-01-06", "7", **changed),
+        line(5, "2017-02-01", "9", product_key=99, **changed),
+        line(6, "2017-03-01", "10", **changed),
+    )
+
+
+def test_all_is_again_as_the_publish_before_left_it_and_can_be_published_again(
+    bench: Bench, lake: Lake, query: Query
+) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    before, version = bench.state(), lake.versions["fact_sales"]
+    second_run(lake)
+    bench.publish("run_2")
+    after = bench.state()
+    assert after["star.fact_sales"] != before["star.fact_sales"]
+
+    done = bench.roll_back()
+    assert bench.state() == before
+    assert bench.judged == [version]
+    assert (done.taken_back.run_ids, done.shown.run_ids) == (("run_2",), ("run_1",))
+    assert [each for each in done.tables if each.restored or each.removed] == [
+        TableBack("dim_product", 0, 1),
+        TableBack("dim_store", 1, 0),
+        TableBack("fact_sales", 3, 2),
+    ]
+    assert query("SELECT run_id FROM ops.publish") == [("run_1",)]
+    assert query("SELECT DISTINCT run_id FROM marts.freshness") == [("run_1",)]
+    assert query("SELECT run_id, taken_back, published_by, shown_run_id FROM ops.rollback") == [
+        ("back", ["run_2"], "run_2", "run_1")
+    ]
+
+    bench.publish("run_2")
+    assert bench.state() == after
+
+
+def test_what_it_changes_of_published_figures_is_told(bench: Bench, lake: Lake, query: Query) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+    assert bench.roll_back().restated_days == 4
+    told = query(
+        "SELECT business_date::text, before, after FROM marts.restatement"
+        " WHERE run_id = 'back' AND figure = 'net_amount' ORDER BY 1"
+    )
+    assert told == [
+        ("2017-01-05", Decimal(50), Decimal(5)),
+        ("2017-01-06", Decimal(7), Decimal(6)),
+        ("2017-02-01", Decimal(17), Decimal(15)),
+        ("2017-03-01", Decimal(16), Decimal(0)),
+    ]
+
+
+def test_runs_that_were_published_together_are_taken_back_together_and_then_the_ones_before(
+    bench: Bench, lake: Lake, query: Query
+) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    before = bench.state()
+    lake.write("fact_sales", line(7, "2017-01-07", "1", changed_run_id="run_2"))
+    bench.publish("run_2")
+    between = bench.state()
+    lake.write("fact_sales", line(8, "2017-01-08", "1", changed_run_id="run_3"))
+    lake.write("fact_sales", line(9, "2017-01-09", "1", changed_run_id="run_4"))
+    bench.publish("run_3", "run_4")
+
+    assert bench.roll_back("back_1").taken_back.run_ids == ("run_3", "run_4")
+    assert bench.state() == between
+    bench.roll_back("back_2")
+    assert bench.state() == before
+    assert query("SELECT taken_back FROM ops.rollback ORDER BY rollback_id") == [
+        (["run_3", "run_4"],),
+        (["run_2"],),
+    ]
+
+
+def test_there_must_be_a_publish_before_the_newest(bench: Bench, lake: Lake) -> None:
+    with pytest.raises(WarehouseError, match="nothing was published yet"):
+        bench.roll_back()
+    first_run(lake)
+    bench.publish("run_1")
+    with pytest.raises(WarehouseError, match="nothing was published before the newest publish"):
+        bench.roll_back()
+
+
+def test_what_does_not_tie_out_changes_nothing(
+    bench: Bench, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+    after = bench.state()
+
+    def refuse(version: int, counts: list[HopCount]) -> None:
+        raise TieOutError("not the same", hint="nothing was changed")
+
+    monkeypatch.setattr(bench, "_judge", refuse)
+    with pytest.raises(TieOutError):
+        bench.roll_back()
+    assert bench.state() == after
+
+
+def test_a_column_that_came_with_the_publish_is_empty_again(
+    bench: Bench, lake: Lake, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    before = bench.state()
+    query("ALTER TABLE star.dim_store ADD COLUMN later text")
+    table = deltalake.DeltaTable(lake.storage.engine_path("star/dim_store"))
+    table.alter.add_columns(deltalake.Field("later", "string"))  # type: ignore[arg-type]
+    lake.versions["dim_store"] += 1
+    monkeypatch.setitem(
+        literals.SCHEMAS, "dim_store", {**literals.SCHEMAS["dim_store"], "later": pa.string()}
+    )
+    second_run(lake)
+    bench.publish("run_2")
+    query("UPDATE star.dim_store SET later = 'filled' WHERE changed_run_id = 'run_2'")
+    bench.roll_back()
+    assert query("SELECT DISTINCT later FROM star.dim_store") == [(None,)]
+    query("ALTER TABLE star.dim_store DROP COLUMN later")
+    assert bench.state() == before
