@@ -30,7 +30,7 @@ def athena(settings: Settings) -> list[str]:
             hint="name the bucket: RETAIL_LAKE__URL=s3://your-bucket/retail retail sql --print athena",
         )
     values = {
-        "lake": f"s3://{place}".replace("'", "''"),
+        "lake": f"s3://{place}".replace("'", r"\'"),  # as Hive escapes, in whose words Athena's DDL is
         "retailers": ",".join(settings.retailers),
         "first_year": f"{settings.start_date:%Y}",
     }

@@ -19,11 +19,7 @@ _OF_THIS_SESSION: Final = re.compile(r"CREATE (?:OR REPLACE )?TEMP(?:ORARY)? VIE
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The statements that end in `;`, without it, and what stands behind the last of them.
-
-    >>> split("SELECT ';'; -- the; second\\nSELECT 2")
-    (["SELECT ';'"], '-- the; second\\nSELECT 2')
-    """
+    """The statements that end in `;`, without it, and what stands behind the last of them."""
     found, start = [], 0
     for piece in _QUOTED_OR_END.finditer(text):
         if piece[0] == ";":
@@ -40,11 +36,7 @@ def is_empty(text: str) -> bool:
 
 
 def only_reads(statement: str) -> bool:
-    """Changes nothing that outlives the session, by its words: a guard against accidents.
-
-    >>> only_reads("SELECT 'DELETE'"), only_reads("WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a")
-    (True, False)
-    """
+    """Changes nothing that outlives the session, by its words: a guard against accidents."""
     words = re.findall(r"\w+", _ASIDE.sub(" ", statement).upper())
     if not words or not _WRITING.isdisjoint(words):
         return False

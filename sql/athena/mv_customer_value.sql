@@ -1,3 +1,5 @@
+-- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
+-- those of its finer side, by new ones as many as are left of 38 digits.
 -- Scores are fifths, as in sql/views/mv_customer_value.sql: equal customers always get equal scores.
 CREATE OR REPLACE VIEW mv_customer_value AS
 WITH line AS (
@@ -54,7 +56,9 @@ SELECT
     date_diff('day', scored.last_purchase, newest.as_of) AS recency_days,
     scored.frequency,
     scored.monetary,
-    round(scored.sales_amount / nullif(scored.frequency, 0), 4) AS average_basket,
+    CAST(
+        round(CAST(scored.sales_amount AS decimal(32, 14)) / nullif(scored.frequency, 0), 4) AS decimal(38, 4)
+    ) AS average_basket,
     scored.first_purchase,
     scored.last_purchase,
     scored.recency_score,

@@ -1,3 +1,5 @@
+-- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
+-- those of its finer side, by new ones as many as are left of 38 digits.
 CREATE OR REPLACE VIEW mv_daily_sales AS
 WITH line AS (
     SELECT
@@ -42,6 +44,8 @@ SELECT
     per_day.returns_amount,
     per_day.net_amount,
     per_day.tax_amount,
-    round(per_day.sales_amount / nullif(per_day.transactions, 0), 4) AS average_basket
+    CAST(
+        round(CAST(per_day.sales_amount AS decimal(32, 14)) / nullif(per_day.transactions, 0), 4) AS decimal(38, 4)
+    ) AS average_basket
 FROM per_day
 LEFT JOIN dim_retailer ON dim_retailer.retailer_id = per_day.retailer_id;

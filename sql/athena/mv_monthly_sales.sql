@@ -1,4 +1,5 @@
--- A quotient has the decimal places of the finer side: with the CAST enough of them that it is rounded once.
+-- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
+-- those of its finer side, by new ones as many as are left of 38 digits.
 CREATE OR REPLACE VIEW mv_monthly_sales AS
 WITH line AS (
     SELECT
@@ -37,7 +38,10 @@ SELECT
     this.net_amount - previous.net_amount AS growth_amount,
     CASE
         WHEN previous.net_amount > 0
-            THEN round(CAST(100 * (this.net_amount - previous.net_amount) AS decimal(38, 14)) / previous.net_amount, 2)
+            THEN CAST(round(
+                CAST(100 * (this.net_amount - previous.net_amount) AS decimal(32, 14))
+                / CAST(previous.net_amount AS decimal(20, 4)), 2
+            ) AS decimal(38, 2))
     END AS growth_percent
 FROM per_month AS this
 LEFT JOIN per_month AS previous

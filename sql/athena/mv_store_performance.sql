@@ -1,3 +1,5 @@
+-- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
+-- those of its finer side, by new ones as many as are left of 38 digits.
 CREATE OR REPLACE VIEW mv_store_performance AS
 WITH line AS (
     SELECT
@@ -38,7 +40,9 @@ SELECT
     store.sales_amount,
     store.returns_amount,
     store.net_amount,
-    round(store.sales_amount / nullif(store.transactions, 0), 4) AS average_basket,
+    CAST(
+        round(CAST(store.sales_amount AS decimal(32, 14)) / nullif(store.transactions, 0), 4) AS decimal(38, 4)
+    ) AS average_basket,
     store.customers,
     CASE
         WHEN store.store_key <> -1

@@ -20,6 +20,7 @@ _SEED = 8
 def lines(retailer: str) -> list[SalesRecord]:
     """The retailer's lines: some at random, always the same, and those with a quotient of their own."""
     found = [*_anything(retailer), *_half_a_cent_of_a_percent(retailer), *_half_a_basket(retailer)]
+    found += _almost_half_a_basket(retailer)
     return [*found, *_only_brought_back(retailer), _cancelled(retailer)]
 
 
@@ -58,6 +59,12 @@ def _half_a_basket(retailer: str) -> Iterator[SalesRecord]:
     """EUR: 0.0001 over two transactions is 0.00005, of which four places are 0.0001."""
     yield _line(retailer, "eur1", date(2017, 1, 20), amount=1, currency="EUR")
     yield _line(retailer, "eur2", date(2017, 1, 20), amount=0, currency="EUR")
+
+
+def _almost_half_a_basket(retailer: str) -> Iterator[SalesRecord]:
+    """JPY: 0.0050 over 101 transactions is 0.0000495…: six places of it would make 0.0001 of four."""
+    for number in range(101):
+        yield _line(retailer, f"jpy{number}", date(2017, 1, 20), amount=int(number < 50), currency="JPY")
 
 
 def _only_brought_back(retailer: str) -> Iterator[SalesRecord]:
