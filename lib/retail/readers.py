@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from retail import delta, statements
-from retail.errors import ConfigurationError, StorageError
+from retail.errors import ConfigurationError, EngineError, StorageError
 from retail.settings import Settings, home
 from retail.storage import Storage
 
@@ -54,9 +54,15 @@ def spark(settings: Settings, storage: Storage) -> list[str]:
 
 
 def register(session: SparkSession, settings: Settings, storage: Storage) -> None:
-    """Make the views of `spark` in the session. Raises StorageError."""
+    """Make the views of `spark` in the session. Raises StorageError, EngineError."""
     for statement in spark(settings, storage):
-        session.sql(statement)
+        try:
+            session.sql(statement)
+        except Exception as error:  # what an engine raises of a table that it cannot read
+            raise EngineError(
+                f"the engine could not make a view of {storage.url}: {str(error).strip()[:500]}\n{statement}",
+                hint="`retail status` and `retail check` tell more of the lake",
+            ) from error
 
 
 def _raw(settings: Settings, storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
