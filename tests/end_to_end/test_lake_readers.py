@@ -11,7 +11,7 @@ import pty
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
@@ -24,57 +24,26 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from sqlglot import exp
 
-from retail import pipeline, readers
-from retail.demo import demo_environment
+from retail import readers
 from retail.engine import jars, without_session
-from retail.records import raw_key
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import SparkSettings, home
 from retail.star import TABLES
-from retail.terminal import PlainReport, console
 from tests.conftest import JARS, needs_java
-from tests.end_to_end import hard_figures
+from tests.end_to_end.conftest import VIEWS, Shown
 from tests.end_to_end.installation import Installation
 
 # One worker for all: its installation is made once.
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.xdist_group("spark")]
 
-VIEWS = sorted(path.stem for path in (home() / "sql" / "views").glob("mv_*.sql"))
-
-Shown = tuple[list[str], Counter[tuple[Any, ...]]]  # columns, and rows without an order
 Figures = dict[tuple[str, str, str], tuple[int, Decimal]]  # (retailer, business date, currency) → rows, money
 
 
 @pytest.fixture(scope="module")
-def made(install: Callable[[str], Installation]) -> Installation:
-    """A lake and a warehouse after a run of the hard figures."""
-    found = install("lake_readers")
-    with Resources(found.settings, Secrets(demo_environment())) as work:
-        for retailer in hard_figures.RETAILERS:
-            lines = "".join(f"{line.to_line()}\n" for line in hard_figures.lines(retailer))
-            work.storage.write(raw_key(retailer, hard_figures.DAY), lines.encode())
-        units = [(retailer, hard_figures.DAY) for retailer in hard_figures.RETAILERS]
-        tasks = ("transform", "check", "refresh")
-        assert pipeline.run(work, units, PlainReport(console()), tasks=tasks).outcome == "success"
-    return found
-
-
-@pytest.fixture(scope="module")
-def shown(made: Installation) -> dict[str, Shown]:
-    """What each of PostgreSQL's views shows."""
-    found = {}
-    with made.postgresql() as cursor:
-        for view in VIEWS:
-            cursor.execute(f"SELECT * FROM marts.{view}")
-            found[view] = ([column.name for column in cursor.description or ()], Counter(cursor.fetchall()))
-    return found
-
-
-@pytest.fixture(scope="module")
-def figures(made: Installation) -> Figures:
+def figures(hard_lake: Installation) -> Figures:
     """What PostgreSQL's star says."""
-    with made.postgresql() as cursor:
+    with hard_lake.postgresql() as cursor:
         cursor.execute(
             "SELECT retailer_id, business_date::text, currency, count(*), sum(total_amount)"
             " FROM star.fact_sales GROUP BY 1, 2, 3"
@@ -99,11 +68,11 @@ def test_the_figures_are_hard(shown: dict[str, Shown]) -> None:
 
 
 @pytest.fixture(scope="module")
-def duck(made: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
+def duck(hard_lake: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB with the Delta tables, as the deltalake package hands them over, and a division as Trino's."""
     with duckdb.connect() as connection:
         for table in TABLES:
-            dataset = DeltaTable(str(made.folder / "lake" / table.path)).to_pyarrow_dataset()
+            dataset = DeltaTable(str(hard_lake.folder / "lake" / table.path)).to_pyarrow_dataset()
             connection.register(table.name, dataset)
         connection.create_function("divided", divided, ["DECIMAL(38,14)", "DECIMAL(38,4)"], "DECIMAL(38,14)")  # type: ignore[list-item,arg-type]
         yield connection
@@ -139,10 +108,10 @@ def test_athena_s_views_show_what_postgresql_s_show(
 
 
 @pytest.fixture(scope="module")
-def asked(session: SparkSession, made: Installation) -> SparkSession:
+def asked(session: SparkSession, hard_lake: Installation) -> SparkSession:
     """A session of either engine that the lake was registered in."""
-    with Resources(made.settings, Secrets({})) as work:
-        readers.register(session, made.settings, work.storage)
+    with Resources(hard_lake.settings, Secrets({})) as work:
+        readers.register(session, hard_lake.settings, work.storage)
     return session
 
 
@@ -169,15 +138,15 @@ def test_duckdb_reads_the_fact(duck: duckdb.DuckDBPyConnection, figures: Figures
     assert figures_of(found.fetchall()) == figures
 
 
-def test_polars_reads_the_fact(made: Installation, figures: Figures) -> None:
-    fact = polars.scan_delta(str(made.folder / "lake" / "star" / "fact_sales"))
+def test_polars_reads_the_fact(hard_lake: Installation, figures: Figures) -> None:
+    fact = polars.scan_delta(str(hard_lake.folder / "lake" / "star" / "fact_sales"))
     groups = fact.group_by("retailer_id", "business_date", "currency")
     found = groups.agg(polars.len(), polars.col("total_amount").sum()).collect()
     assert figures_of(found.rows()) == figures
 
 
-def test_pandas_reads_the_fact(made: Installation, figures: Figures) -> None:
-    fact = DeltaTable(str(made.folder / "lake" / "star" / "fact_sales")).to_pandas()
+def test_pandas_reads_the_fact(hard_lake: Installation, figures: Figures) -> None:
+    fact = DeltaTable(str(hard_lake.folder / "lake" / "star" / "fact_sales")).to_pandas()
     groups = fact.groupby(["retailer_id", "business_date", "currency"])["total_amount"]
     found = groups.agg(["count", "sum"]).reset_index()
     assert figures_of(list(found.itertuples(index=False, name=None))) == figures
@@ -207,13 +176,13 @@ print(json.dumps([rows, [str(value) for value in basket[0]]]))
 
 @pytest.mark.spark
 def test_a_spark_that_knows_nothing_of_us_reads_the_fact_and_the_views(
-    made: Installation, figures: Figures, shown: dict[str, Shown]
+    hard_lake: Installation, figures: Figures, shown: dict[str, Shown]
 ) -> None:
     needs_java()
-    printed = made.retail("sql", "--print", "spark")
+    printed = hard_lake.retail("sql", "--print", "spark")
     assert printed.returncode == 0, printed.stderr
     delta_jars = ",".join(map(str, jars(SparkSettings(jars_folder=str(JARS)))))
-    fact = str(made.folder / "lake" / "star" / "fact_sales")
+    fact = str(hard_lake.folder / "lake" / "star" / "fact_sales")
     ended = subprocess.run(
         [sys.executable, "-c", A_STRANGER, delta_jars, fact],
         input=printed.stdout, env=without_session(os.environ), capture_output=True, text=True,
@@ -227,10 +196,10 @@ def test_a_spark_that_knows_nothing_of_us_reads_the_fact_and_the_views(
 
 
 def test_a_statement_is_answered_to_the_last_digit_and_a_file_until_one_fails(
-    made: Installation, tmp_path: Path
+    hard_lake: Installation, tmp_path: Path
 ) -> None:
     query = "SELECT average_basket, customer_id AS c, NULL AS c FROM mv_customer_value WHERE currency = 'EUR'"
-    answered = made.retail("sql", f"{query} AND retailer_id = 'retailer_1'")
+    answered = hard_lake.retail("sql", f"{query} AND retailer_id = 'retailer_1'")
     assert answered.returncode == 0, answered.stderr
     lines = [line.split() for line in answered.stdout.splitlines()]
     assert lines == [["average_basket", "c", "c"], ["0.0001", f"{0:064x}", "–"], ["(1", "row)"]]
@@ -240,7 +209,7 @@ def test_a_statement_is_answered_to_the_last_digit_and_a_file_until_one_fails(
         "SELECT timestamp '2017-03-12 02:30:00' AS t, '[a]' AS s; SELECT x FROM fact_sales; SELECT 3"
     )
     with file.open() as given:
-        command = [sys.executable, "-m", "retail.cli", "--conf", str(made.conf), "sql", "--csv"]
+        command = [sys.executable, "-m", "retail.cli", "--conf", str(hard_lake.conf), "sql", "--csv"]
         environment = {**without_session(os.environ), "TZ": "America/New_York"}
         failed = subprocess.run(command, stdin=given, env=environment, capture_output=True, text=True)
     assert failed.stdout == "t,s\n2017-03-12 02:30:00,[a]\n"
@@ -249,8 +218,8 @@ def test_a_statement_is_answered_to_the_last_digit_and_a_file_until_one_fails(
     assert "Traceback" not in failed.stderr
 
 
-def test_the_prompt_goes_on_after_an_error_and_over_lines_and_writes_nothing(made: Installation) -> None:
-    before = DeltaTable(str(made.folder / "lake" / "star" / "fact_sales")).version()
+def test_the_prompt_goes_on_after_an_error_and_over_lines_and_writes_nothing(hard_lake: Installation) -> None:
+    before = DeltaTable(str(hard_lake.folder / "lake" / "star" / "fact_sales")).version()
     typed = r"""\d
 SELECT nonsense;
 DELETE FROM fact_sales;
@@ -261,7 +230,7 @@ SELECT count(*) AS n, -- over
 """
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
-    command = [sys.executable, "-m", "retail.cli", "--conf", str(made.conf), "sql"]
+    command = [sys.executable, "-m", "retail.cli", "--conf", str(hard_lake.conf), "sql"]
     environment = without_session(os.environ)
     ended = subprocess.run(
         command, stdin=theirs, env=environment, capture_output=True, text=True, timeout=300
@@ -274,4 +243,4 @@ SELECT count(*) AS n, -- over
     assert "SELECT nonsense: " in ended.stdout
     assert "store_region" in ended.stdout
     assert any(line.split() == ["687", "lines;"] for line in ended.stdout.splitlines())
-    assert DeltaTable(str(made.folder / "lake" / "star" / "fact_sales")).version() == before
+    assert DeltaTable(str(hard_lake.folder / "lake" / "star" / "fact_sales")).version() == before
