@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · check · soak · bench · bench-large · data-model · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · check · soak · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
