@@ -69,6 +69,7 @@ bench: setup
 	@python -m bench.ingest
 	@python -m bench
 	@python -m bench.warehouse
+	@python -m bench.views
 
 data-model: setup
 	@python docs/data_model.py

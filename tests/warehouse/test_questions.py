@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 
 import pytest
 
@@ -56,22 +57,27 @@ def sales() -> list[Row]:
     return rows
 
 
-@pytest.fixture
-def shop(sold: Sold, warehouse: Warehouse, query: Query) -> None:
-    sold(*sales())
-    query("UPDATE star.dim_product SET product_name = 'Product ' || product_id, category = 'c' || product_key % 3")
-    query("UPDATE star.dim_store SET store_name = 'Store ' || store_id, store_country = 'US'")
-    query("UPDATE star.dim_store SET store_region = CASE WHEN store_key < 3 THEN 'OH' ELSE 'KY' END")
-    refresh(warehouse)
-
-
 @pytest.mark.postgres
-@pytest.mark.usefixtures("shop")
-def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(query: Query) -> None:
-    for each in QUESTIONS:
-        answer = query(statement(each.of_view))
-        assert answer, f"{each.name}: nothing answers it, so nothing is compared"
-        assert answer == query(statement(each.of_star)), each.name
+def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(
+    query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    lines, answered = sales(), set()
+    for month in (1, 4):  # days without a gap first: only there a day has one a week before
+        sold(*(row for row in lines if row["business_date"] < date(2017, month + 1, 1)))  # type: ignore[operator]
+        query(
+            "UPDATE star.dim_product SET product_name = product_id || '!', category = 'c' || product_key % 3"
+        )
+        query("UPDATE star.dim_store SET store_name = store_id || '!', store_country = 'US'")
+        query("UPDATE star.dim_store SET store_region = CASE WHEN store_key < 3 THEN 'OH' ELSE 'KY' END")
+        refresh(warehouse)
+        for each in QUESTIONS:
+            answer = query(statement(each.of_view))
+            assert answer == query(statement(each.of_star)), each.name
+            if answer and all(
+                any(value is not None for value in column) for column in zip(*answer, strict=True)
+            ):
+                answered.add(each)
+    assert [each.name for each in QUESTIONS if each not in answered] == []
 
 
 def test_every_view_answers_three_questions_or_more() -> None:

@@ -28,7 +28,7 @@ class Question:
 
 
 def questions() -> Iterator[Question]:
-    """All of them, view by view, in the order of their numbers. Raises WarehouseError where the views' files are not."""
+    """All of them, view by view, in the order of their numbers. Raises WarehouseError where there is no view."""
     for view in view_files():
         for file in sorted((home() / "sql" / "questions" / view.stem).glob("*.sql")):
             if not file.stem.endswith(OF_THE_STAR):

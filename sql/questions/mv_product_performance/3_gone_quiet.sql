@@ -1,4 +1,4 @@
--- Which products that sold in ten transactions or more have not sold for sixty days, the dearest first?
+-- Which products that sold in ten transactions or more have not sold for sixty days, those that brought most first?
 SELECT
     retailer_id,
     currency,
