@@ -72,7 +72,7 @@ bench: setup
 	@python -m bench.views
 
 data-model: setup
-	@python docs/data_model.py
+	@python docs/generate.py
 
 bench-large: setup
 	@python -m bench.large
