@@ -16,44 +16,57 @@ from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import Row, line
 
 QUESTIONS = list(questions())
-DAYS = [*(f"2017-01-{day:02}" for day in range(1, 32)), "2017-02-01", "2017-03-01", "2017-04-01"]
+JANUARY = [f"2017-01-{day:02}" for day in range(1, 32)]
+DAYS = ["2016-12-31", *JANUARY, "2017-02-01", "2017-02-05", "2017-03-01", "2017-04-01"]
 
 
 def sales() -> list[Row]:
-    """Two lines a transaction, five transactions a day: products, customers and stores in turns, some unknown, with a
-    customer in two currencies, a cancelled line, returns a day later, refunds, and orders that go on the next day.
-    What product 1 to 3, store 1 and customer 1 to 5 have, they have in January alone.
+    """Five orders a day of two lines each, products, customers and stores in turns, and what tells definitions apart.
+
+    Products 1 to 3 and what is unknown, store 1 and customers 1 to 5 sell in January for the last time; a later sale of
+    some was cancelled.
     """
-    rows: list[Row] = []
-    for number in range(2 * 5 * len(DAYS)):
-        order = number // 2
-        day, late = DAYS[order // 5], order // 5 > 30
-        many: Row = {
-            "transaction_id": f"t{order}",
-            "line_id": str(number % 2),
-            "product_key": (4 + number % 6 if late else 1 + number % 9),
-            "customer_key": -1 if order % 7 == 0 else 6 + order % 5 if late else 1 + order % 10,
-            "store_key": -1 if order % 11 == 0 else 2 + order % 2 if late else 1 + order % 3,
-            "quantity": 1 + number % 3,
-            "discount_amount": f"{number % 4}.25",
-            "tax_amount": "0.5",
-            "currency": "EUR" if order % 4 == 3 else "USD",
-        }
-        if order % 5 == 4:
-            many |= {"retailer_id": "retailer_2", "retailer_key": 2, "product_key": -1, "store_key": -1}
-        total = f"{3 + number * number % 41}.{number % 100:02}"
-        if number % 13 == 5:
-            many |= {"status": "cancelled", "quantity": 0, "discount_amount": 0, "tax_amount": 0}
-            total = "0"
-        if number % 17 == 3 and order // 5 + 1 < len(DAYS):
-            day = DAYS[order // 5 + 1]
-        rows.append(line(1000 + number, day, total, **many))
-        back = {"line_id": f"{number % 2}r", "discount_amount": 0, "tax_amount": 0}
-        if number % 6 == 1:
-            later = DAYS[min(order // 5 + 1, len(DAYS) - 1)]
-            goods = {"record_type": "return", "quantity": -1}
-            money = {"record_type": "refund", "quantity": 0}
-            rows.append(line(5000 + number, later, "-2.5", **many | back | (goods if order % 2 else money)))
+    rows = [row for order in range(5 * len(DAYS)) for line_id in (0, 1) for row in order_line(order, line_id)]
+    gone = {"product_key": 1, "store_key": 1, "customer_key": 2, "status": "cancelled", "quantity": 0}
+    only_back = {"record_type": "return", "quantity": -1, "retailer_id": "retailer_2", "retailer_key": 2}
+    return [
+        *rows,
+        line(9001, "2017-04-01", "0", **gone),
+        line(9002, "2017-04-01", "0", **gone, currency="EUR"),
+        line(9003, "2017-01-05", "-1", **only_back, customer_key=1),
+    ]
+
+
+def order_line(order: int, line_id: int) -> list[Row]:
+    """A line, and what came back of it: some are cancelled, or are sold the day after the order's other line."""
+    day, number = order // 5, 2 * order + line_id
+    next_day = min(day + 1, len(DAYS) - 1)
+    late = DAYS[day] > JANUARY[-1]
+    product = 4 + number % 6 if late else 1 + number % 9 if number % 9 != 7 else -1
+    customer = 6 + order % 5 if late else 1 + order % 10
+    store = 2 + order % 2 if late else 1 + order % 3
+    of_both = {
+        "transaction_id": f"t{order}",
+        "product_key": product,
+        "customer_key": customer if order % 7 else -1,
+        "store_key": store if order % 11 else -1,
+        "currency": "EUR" if order % 4 == 3 else "USD",
+    }
+    if order % 5 == 4:
+        of_both |= {"retailer_id": "retailer_2", "retailer_key": 2, "product_key": -1, "store_key": -1}
+    money = {"quantity": 1 + number % 3, "discount_amount": f"{number % 4}.25", "tax_amount": "0.5"}
+    total = f"{3 + number * number % 41}.{number % 100:02}"
+    if order % 9 == 4 or number % 13 == 5:
+        money, total = {"status": "cancelled", "quantity": 0}, "0"
+    sold_on = DAYS[next_day if number % 17 == 3 else day]
+    rows = [line(1000 + number, sold_on, total, line_id=str(line_id), **of_both, **money)]
+    if number % 6 == 1:
+        kind = (
+            {"record_type": "return", "quantity": -1}
+            if order % 2
+            else {"record_type": "refund", "quantity": 0}
+        )
+        rows.append(line(5000 + number, DAYS[next_day], "-2.5", line_id=f"{line_id}r", **of_both, **kind))
     return rows
 
 
@@ -62,7 +75,14 @@ def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(
     query: Query, sold: Sold, warehouse: Warehouse
 ) -> None:
     lines, answered = sales(), set()
-    for month in (1, 4):  # days without a gap first: only there a day has one a week before
+    for day in ("2016-12-31", "2017-02-05"):
+        query(
+            "INSERT INTO star.dim_date (date_key, calendar_date, changed_run_id)"
+            " VALUES (to_char(%s::date, 'YYYYMMDD')::int, %s, 'run_1')",
+            day,
+            day,
+        )
+    for month in (2, 4):  # before the gaps, and with them: a day has one a week before, a month one before
         sold(*(row for row in lines if row["business_date"] < date(2017, month + 1, 1)))  # type: ignore[operator]
         query(
             "UPDATE star.dim_product SET product_name = product_id || '!', category = 'c' || product_key % 3"

@@ -1,11 +1,11 @@
 -- Which stores have not sold for 28 days before their retailer's newest sale, and what had they brought net?
 SELECT
-    retailer_id,
-    currency,
-    store_id,
-    store_name,
-    last_sale,
-    net_amount
+    store.retailer_id,
+    store.currency,
+    store.store_id,
+    store.store_name,
+    store.last_sale,
+    store.net_amount
 FROM marts.mv_store_performance AS store
 INNER JOIN (
     SELECT
@@ -13,6 +13,6 @@ INNER JOIN (
         max(last_sale) AS newest_date
     FROM marts.mv_store_performance
     GROUP BY retailer_id
-) AS newest USING (retailer_id)
+) AS newest ON newest.retailer_id = store.retailer_id
 WHERE store.store_key <> -1 AND store.last_sale <= newest.newest_date - 28
-ORDER BY net_amount DESC, retailer_id, currency, store_id;
+ORDER BY store.net_amount DESC, store.retailer_id, store.currency, store.store_id;
