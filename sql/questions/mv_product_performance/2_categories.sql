@@ -3,7 +3,7 @@ SELECT
     retailer_id,
     currency,
     category,
-    count(*) AS products,
+    count(*) FILTER (WHERE product_key <> -1) AS products,
     sum(sales_amount) AS sales_amount,
     sum(returns_amount) AS returns_amount,
     sum(net_amount) AS net_amount,

@@ -3,7 +3,7 @@ WITH category AS (
         fact.retailer_id,
         fact.currency,
         dim_product.category,
-        count(DISTINCT fact.product_key) AS products,
+        count(DISTINCT fact.product_key) FILTER (WHERE fact.product_key <> -1) AS products,
         coalesce(
             sum(fact.total_amount) FILTER (WHERE fact.record_type = 'sale' AND fact.status = 'completed'), 0
         ) AS sales_amount,
