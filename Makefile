@@ -76,9 +76,10 @@ bench: setup
 	@python -m bench.ingest
 	@python -m bench
 	@python -m bench.warehouse
+	@python -m bench.views
 
 data-model: setup
-	@python docs/data_model.py
+	@python docs/generate.py
 
 bench-large: setup
 	@python -m bench.large
