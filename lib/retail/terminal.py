@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from retail.pipeline import Result
 from retail.planning import Planned
@@ -37,6 +38,11 @@ def console() -> Console:
     """Standard output; plain and 120 wide where it is no terminal."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=120)
+
+
+def uncut() -> Console:
+    """As `console`, with lines that go on over the terminal's edge instead of being cut."""
+    return Console(highlight=False, width=100_000)
 
 
 class PlainReport:
@@ -110,15 +116,17 @@ def tie_out_table(counts: Sequence[HopCount]) -> Table:
     return table
 
 
-def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Rows of a view, numbers to the right."""
+def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool = False) -> Table:
+    """Rows of a view, numbers to the right; money to the cent for the eye, or `exact`."""
     rows = list(rows)
+    shown = exactly if exact else _shown
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(columns):
         number = any(isinstance(row[position], (int, float, Decimal)) for row in rows)
-        table.add_column(name, justify="right" if number else "left", no_wrap=True, overflow="ellipsis")
+        justify: JustifyMethod = "right" if number else "left"
+        table.add_column(Text(name), justify=justify, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row))
+        table.add_row(*(Text(shown(value)) for value in row))
     return table
 
 
@@ -135,6 +143,13 @@ def _shown(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:,.2f}"
     return str(value)
+
+
+def exactly(value: object) -> str:
+    """Every digit, and none that begins an exponent."""
+    if value is None:
+        return "–"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> None:

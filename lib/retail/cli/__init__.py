@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from retail import logs
-from retail.cli import data_docs, inspect, lake, local, quarantine, tasks
+from retail.cli import data_docs, inspect, lake, local, quarantine, sql, tasks
 from retail.cli.options import Failing
 from retail.settings import load_settings
 
@@ -30,6 +30,7 @@ for _command in (
     *quarantine.COMMANDS,
     *data_docs.COMMANDS,
     *lake.COMMANDS,
+    *sql.COMMANDS,
     *local.COMMANDS,
 ):
     main.add_command(_command)

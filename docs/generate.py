@@ -1,0 +1,43 @@
+"""Writes what DATA_MODEL.md and MATERIALIZED_VIEWS.md have from the code: make data-model. --check only compares."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import data_model
+import materialized_views
+
+DOCUMENTS = {"DATA_MODEL.md": data_model.pieces, "MATERIALIZED_VIEWS.md": materialized_views.pieces}
+BEGIN, END = "<!-- from the code{}: make data-model -->", "<!-- end of what is from the code -->"
+
+_PIECE = re.compile(rf"{BEGIN.format('(?:, ([a-z_]+))?')}\n.*?{END}", re.DOTALL)
+
+
+def with_pieces(text: str, pieces: dict[str, str]) -> str:
+    """The document with each piece between its two marks. Raises SystemExit where marks and pieces differ."""
+    marked = _PIECE.findall(text)
+    if sorted(marked) != sorted(pieces):
+        raise SystemExit(f"the marks are of {sorted(marked)}, the pieces are {sorted(pieces)}")
+    return _PIECE.sub(lambda found: _piece(found[1] or "", pieces), text)
+
+
+def _piece(name: str, pieces: dict[str, str]) -> str:
+    begin = BEGIN.format(f", {name}" if name else "")
+    return f"{begin}\n\n{pieces[name]}\n\n{END}"
+
+
+def main() -> None:
+    for name, pieces in DOCUMENTS.items():
+        document = Path(__file__).with_name(name)
+        text = document.read_text(encoding="utf-8")
+        made = with_pieces(text, pieces())
+        if "--check" not in sys.argv:
+            document.write_text(made, encoding="utf-8")
+        elif made != text:
+            sys.exit(f"docs/{name} is not what the code says; `make data-model` writes it anew")
+
+
+if __name__ == "__main__":
+    main()

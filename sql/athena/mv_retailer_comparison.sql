@@ -1,0 +1,70 @@
+-- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
+-- those of its finer side, by new ones as many as are left of 38 digits.
+CREATE OR REPLACE VIEW mv_retailer_comparison AS
+WITH line AS (
+    SELECT
+        *,
+        CAST(date_trunc('month', business_date) AS date) AS month_start,
+        record_type = 'sale' AND status = 'completed' AS is_sale
+    FROM fact_sales
+),
+
+per_month AS (
+    SELECT
+        month_start,
+        retailer_id,
+        currency,
+        count(DISTINCT transaction_id) FILTER (WHERE is_sale) AS transactions,
+        coalesce(sum(total_amount) FILTER (WHERE is_sale), 0) AS sales_amount,
+        sum(total_amount) AS net_amount,
+        count(DISTINCT customer_key) FILTER (WHERE is_sale AND customer_key <> -1) AS active_customers,
+        count(DISTINCT store_key) FILTER (WHERE is_sale AND store_key <> -1) AS active_stores
+    FROM line
+    GROUP BY month_start, retailer_id, currency
+),
+
+market AS (
+    SELECT
+        month_start,
+        currency,
+        sum(net_amount) AS net_amount
+    FROM per_month
+    GROUP BY month_start, currency
+)
+
+SELECT
+    this.month_start,
+    this.retailer_id,
+    dim_retailer.retailer_name,
+    this.currency,
+    this.transactions,
+    this.sales_amount,
+    this.net_amount,
+    CASE
+        WHEN market.net_amount > 0
+            THEN CAST(round(
+                CAST(100 * this.net_amount AS decimal(32, 14)) / CAST(market.net_amount AS decimal(20, 4)), 2
+            ) AS decimal(38, 2))
+    END AS share_percent,
+    this.net_amount - previous.net_amount AS growth_amount,
+    CASE
+        WHEN previous.net_amount > 0
+            THEN CAST(round(
+                CAST(100 * (this.net_amount - previous.net_amount) AS decimal(32, 14))
+                / CAST(previous.net_amount AS decimal(20, 4)), 2
+            ) AS decimal(38, 2))
+    END AS growth_percent,
+    CAST(
+        round(CAST(this.sales_amount AS decimal(32, 14)) / nullif(this.transactions, 0), 4) AS decimal(38, 4)
+    ) AS average_basket,
+    this.active_customers,
+    this.active_stores
+FROM per_month AS this
+INNER JOIN market
+    ON market.month_start = this.month_start AND market.currency = this.currency
+LEFT JOIN per_month AS previous
+    ON
+        previous.retailer_id = this.retailer_id
+        AND previous.currency = this.currency
+        AND previous.month_start = date_add('month', -1, this.month_start)
+LEFT JOIN dim_retailer ON dim_retailer.retailer_id = this.retailer_id;

@@ -1,0 +1,52 @@
+-- The raw files as they were landed, all text: cast what you count, CAST(total_amount AS decimal(18, 4)).
+-- The partitions are computed from these properties, not looked up: no crawler, no MSCK REPAIR, a new day is there at once.
+-- A date is a logical date: the day on which the retailer changed the record.
+CREATE EXTERNAL TABLE IF NOT EXISTS raw_sales (
+    retailer_id string,
+    transaction_id string,
+    line_id string,
+    record_type string,
+    status string,
+    sold_at string,
+    updated_at string,
+    business_date string,
+    product_id string,
+    product_name string,
+    brand string,
+    category string,
+    gtin string,
+    customer_id string,
+    store_id string,
+    store_name string,
+    store_city string,
+    store_region string,
+    store_country string,
+    quantity string,
+    unit_price string,
+    discount_amount string,
+    tax_amount string,
+    total_amount string,
+    currency string,
+    mapping_version string,
+    source_ref string
+)
+PARTITIONED BY (retailer string, year string, month string, day string)
+ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'
+LOCATION ':lake/raw/'
+TBLPROPERTIES (
+    'projection.enabled' = 'true',
+    'projection.retailer.type' = 'enum',
+    'projection.retailer.values' = ':retailers',
+    'projection.year.type' = 'date',
+    'projection.year.format' = 'yyyy',
+    'projection.year.range' = ':first_year,NOW',
+    'projection.year.interval' = '1',
+    'projection.year.interval.unit' = 'YEARS',
+    'projection.month.type' = 'integer',
+    'projection.month.range' = '1,12',
+    'projection.month.digits' = '2',
+    'projection.day.type' = 'integer',
+    'projection.day.range' = '1,31',
+    'projection.day.digits' = '2',
+    'storage.location.template' = ':lake/raw/${retailer}/year=${year}/month=${month}/day=${day}/'
+);

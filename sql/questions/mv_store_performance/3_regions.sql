@@ -1,0 +1,13 @@
+-- What do the stores of each country and region bring net, together and a store?
+SELECT
+    retailer_id,
+    currency,
+    store_country,
+    store_region,
+    count(*) AS stores,
+    sum(net_amount) AS net_amount,
+    round(sum(net_amount) / count(*), 2) AS net_a_store
+FROM marts.mv_store_performance
+WHERE store_key <> -1
+GROUP BY retailer_id, currency, store_country, store_region
+ORDER BY retailer_id, currency, net_amount DESC, store_country, store_region;

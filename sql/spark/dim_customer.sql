@@ -1,0 +1,2 @@
+CREATE OR REPLACE TEMPORARY VIEW dim_customer AS
+SELECT * FROM delta.`:lake/star/dim_customer`;

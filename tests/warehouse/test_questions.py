@@ -1,0 +1,119 @@
+"""Each question of docs/MATERIALIZED_VIEWS.md has the same answer, asked of its view and asked of the star."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from retail.settings import home
+from retail.warehouse.connection import Warehouse
+from retail.warehouse.questions import Question, questions, statement
+from retail.warehouse.schema import view_files
+from retail.warehouse.views import refresh
+from tests.warehouse.conftest import Query, Sold
+from tests.warehouse.literals import Row, line
+
+QUESTIONS = list(questions())
+JANUARY = [f"2017-01-{day:02}" for day in range(1, 32)]
+DAYS = ["2016-12-31", *JANUARY, "2017-02-01", "2017-02-05", "2017-03-01", "2017-04-01"]
+
+
+def sales() -> list[Row]:
+    """Five orders a day of two lines each, products, customers and stores in turns, and what tells definitions apart.
+
+    Products 1 to 3 and what is unknown, store 1 and customers 1 to 5 sell in January for the last time; a later sale of
+    some was cancelled.
+    """
+    rows = [row for order in range(5 * len(DAYS)) for line_id in (0, 1) for row in order_line(order, line_id)]
+    gone = {"product_key": 1, "store_key": 1, "customer_key": 2, "status": "cancelled", "quantity": 0}
+    only_back = {"record_type": "return", "quantity": -1, "retailer_id": "retailer_2", "retailer_key": 2}
+    return [
+        *rows,
+        line(9001, "2017-04-01", "0", **gone),
+        line(9002, "2017-04-01", "0", **gone, currency="EUR"),
+        line(9003, "2017-01-05", "-1", **only_back, customer_key=1),
+    ]
+
+
+def order_line(order: int, line_id: int) -> list[Row]:
+    """A line, and what came back of it: some are cancelled, or are sold the day after the order's other line."""
+    day, number = order // 5, 2 * order + line_id
+    next_day = min(day + 1, len(DAYS) - 1)
+    late = DAYS[day] > JANUARY[-1]
+    product = 4 + number % 6 if late else 1 + number % 9 if number % 9 != 7 else -1
+    customer = 6 + order % 5 if late else 1 + order % 10
+    store = 2 + order % 2 if late else 1 + order % 3
+    of_both = {
+        "transaction_id": f"t{order}",
+        "product_key": product,
+        "customer_key": customer if order % 7 else -1,
+        "store_key": store if order % 11 else -1,
+        "currency": "EUR" if order % 4 == 3 else "USD",
+    }
+    if order % 5 == 4:
+        of_both |= {"retailer_id": "retailer_2", "retailer_key": 2, "product_key": -1, "store_key": -1}
+    money = {"quantity": 1 + number % 3, "discount_amount": f"{number % 4}.25", "tax_amount": "0.5"}
+    total = f"{3 + number * number % 41}.{number % 100:02}"
+    if order % 9 == 4 or number % 13 == 5:
+        money, total = {"status": "cancelled", "quantity": 0}, "0"
+    sold_on = DAYS[next_day if number % 17 == 3 else day]
+    rows = [line(1000 + number, sold_on, total, line_id=str(line_id), **of_both, **money)]
+    if number % 6 == 1:
+        kind = (
+            {"record_type": "return", "quantity": -1}
+            if order % 2
+            else {"record_type": "refund", "quantity": 0}
+        )
+        rows.append(line(5000 + number, DAYS[next_day], "-2.5", line_id=f"{line_id}r", **of_both, **kind))
+    return rows
+
+
+@pytest.mark.postgres
+def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(
+    query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    lines, answered = sales(), set()
+    for day in ("2016-12-31", "2017-02-05"):
+        query(
+            "INSERT INTO star.dim_date (date_key, calendar_date, changed_run_id)"
+            " VALUES (to_char(%s::date, 'YYYYMMDD')::int, %s, 'run_1')",
+            day,
+            day,
+        )
+    for month in (2, 4):  # before the gaps, and with them: a day has one a week before, a month one before
+        sold(*(row for row in lines if row["business_date"] < date(2017, month + 1, 1)))  # type: ignore[operator]
+        query(
+            "UPDATE star.dim_product SET product_name = product_id || '!', category = 'c' || product_key % 3"
+        )
+        query("UPDATE star.dim_store SET store_name = store_id || '!', store_country = 'US'")
+        query("UPDATE star.dim_store SET store_region = CASE WHEN store_key < 3 THEN 'OH' ELSE 'KY' END")
+        refresh(warehouse)
+        for each in QUESTIONS:
+            answer = query(statement(each.of_view))
+            assert answer == query(statement(each.of_star)), each.name
+            if answer and all(
+                any(value is not None for value in column) for column in zip(*answer, strict=True)
+            ):
+                answered.add(each)
+    assert [each.name for each in QUESTIONS if each not in answered] == []
+
+
+def test_every_view_answers_three_questions_or_more() -> None:
+    asked = Counter(each.view for each in QUESTIONS)
+    assert [file.stem for file in view_files() if asked[file.stem] < 3] == []
+
+
+def test_no_file_of_a_question_lies_where_nobody_looks() -> None:
+    known = {file for each in QUESTIONS for file in (each.of_view, each.of_star)}
+    assert set((home() / "sql" / "questions").rglob("*.*")) == known
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.name)
+def test_one_form_reads_its_view_and_the_other_the_star_alone(question: Question) -> None:
+    of_view, of_star = statement(question.of_view), statement(question.of_star)
+    assert f"marts.{question.view}" in of_view
+    assert "star." not in of_view
+    assert "marts." not in of_star
+    assert question.words.endswith("?")
