@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from retail.engine import open_session, without_session
+from retail.engine import jars, open_session, without_session
 from retail.errors import EngineError
+from retail.settings import SyncSettings
 from tests.conftest import needs_java, settings_for
 
 
@@ -58,6 +59,17 @@ def test_what_others_set_while_a_session_is_open_stays(
         assert "SPARK_CONNECT_MODE_ENABLED" in os.environ
         assert "SPARK_CONNECT_MODE_ENABLED" not in without_session(os.environ)
     assert os.environ.pop("RETAIL_TEST_NOTE") == "kept"
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_spark_gets_the_driver_of_postgresql_where_the_method_asks_for_it_only(tmp_path: Path) -> None:
+    needs_java()
+    by_copy = settings_for("spark", tmp_path)
+    by_jdbc = by_copy.model_copy(update={"sync": SyncSettings(method="jdbc")})
+    (driver,) = set(jars(by_jdbc)) - set(jars(by_copy))
+    assert driver.name == "org.postgresql_postgresql-42.7.14.jar"
+    assert len(jars(by_copy)) > 10
 
 
 @pytest.mark.slow
