@@ -113,8 +113,14 @@ def test_broken_expectations_and_missing_secrets_are_told_together_before_any_wo
     (tmp_path / "conf/expectations/dim_store.json").write_text("{")
     (tmp_path / "conf/expectations/row_rules.toml").write_text("[[rule]")
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    monkeypatch.setenv("RETAIL_SYNC__METHOD", "jdbc")
     result = retail("run", "--date", "2017-01-01")
     assert result.exit_code == 2
-    for said in ("RETAIL_CUSTOMER_PEPPER is not set", "dim_store.json is not", "row_rules.toml is not TOML"):
+    for said in (
+        "RETAIL_CUSTOMER_PEPPER is not set",
+        "dim_store.json is not",
+        "row_rules.toml is not TOML",
+        'engine is "sail", which has no JDBC',
+    ):
         assert said in result.output
     assert not (tmp_path / "lake").exists()

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from retail import engine
-from retail.engine import open_session, without_session
+from retail.engine import jars, open_session, without_session
 from retail.errors import EngineError
-from retail.settings import SparkSettings
+from retail.settings import SparkSettings, SyncSettings
 from tests.conftest import needs_java, settings_for
 
 
@@ -73,10 +73,24 @@ def test_a_pom_that_maven_left_without_its_jar_does_not_keep_the_jars_away(
         (folder / "cache").mkdir()
         return subprocess.CompletedProcess([], 0 if len(homes) > 1 else 1, stderr="download failed")
 
+    settings = settings_for("spark", tmp_path).model_copy(
+        update={"spark": SparkSettings(jars_folder=str(tmp_path / "jars"))}
+    )
     monkeypatch.setattr(engine, "_resolve", resolve)
-    assert engine.jars(SparkSettings(jars_folder=str(tmp_path))) == []
+    assert jars(settings) == []
     assert homes[0] is None
     assert str(homes[1]).startswith("-Duser.home=")
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_spark_gets_the_driver_of_postgresql_where_the_method_asks_for_it_only(tmp_path: Path) -> None:
+    needs_java()
+    by_copy = settings_for("spark", tmp_path)
+    by_jdbc = by_copy.model_copy(update={"sync": SyncSettings(method="jdbc")})
+    (driver,) = set(jars(by_jdbc)) - set(jars(by_copy))
+    assert driver.name == "org.postgresql_postgresql-42.7.14.jar"
+    assert len(jars(by_copy)) > 10
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from retail.engine import without_session
-from retail.secrets import Secret
 from retail.settings import home
 from retail.warehouse.connection import Warehouse
 from tests.conftest import JARS, needs_java
@@ -117,9 +116,8 @@ def test_the_password_is_in_no_log_plan_error_or_command_line(
     assert done.returncode == 0, told[-3000:]
     assert "refused" in done.stdout
     assert "java" in done.stdout
-    assert "SaveIntoDataSourceCommand" in told or "JDBC" in told.upper()
     logged = "".join(file.read_text() for file in (spark / "events").rglob("*") if file.is_file())
     assert "staged_" in logged, "the plans are not in the event log"
-    assert Secret(PASSWORD).reveal() not in told
+    assert PASSWORD not in told
     assert PASSWORD not in logged
     query(f"DROP OWNED BY {user}; DROP ROLE {user}")

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from retail.warehouse.connection import Warehouse
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import DIMENSIONS, Lake, line
-from tests.warehouse.test_publish import Publisher
+from tests.warehouse.test_publish import Publisher, counts
 
 pytestmark = [
     pytest.mark.postgres,
@@ -49,6 +49,19 @@ def test_a_new_month_lies_by_day_retailer_and_transaction(
     assert query(
         "SELECT correlation FROM pg_stats WHERE tablename = 'fact_sales_2017_01' AND attname = 'business_date'"
     ) == [(1.0,)]
+
+
+def test_a_correction_finds_room_beside_the_row_that_it_corrects(
+    publishing: Publisher, lake: Lake, query: Query
+) -> None:
+    lake.write("fact_sales", *(line(key, "2017-01-05", "1") for key in range(300)))
+    publishing("run_1")
+    page = "SELECT (ctid::text::point)[0]::int FROM star.fact_sales WHERE sales_key = 7"
+    before = query(page)
+    assert query("SELECT count(DISTINCT (ctid::text::point)[0]) > 3 FROM star.fact_sales") == [(True,)]
+    lake.replace("fact_sales", "sales_key = 7", line(7, "2017-01-05", "2", changed_run_id="run_2"))
+    assert counts(publishing("run_2")) == (1, 0, 1)
+    assert query(page) == before
 
 
 def test_a_large_load_is_analyzed_the_fact_as_a_whole_too_and_a_small_one_is_not(

@@ -4,7 +4,7 @@ A task sees no other connection's temporary tables, so these are plain ones, in 
 unlogged, named anew for each publish, and dropped with it. What a killed publish leaves is dropped by the next.
 
 A task that is tried again may have come to its commit before. Each row carries a number that every try gives it
-alike, and what came twice is taken out by it (docs/decisions/0016-jdbc.md).
+alike, and what came twice is taken out by it (docs/decisions/0017-jdbc.md).
 """
 
 from __future__ import annotations
