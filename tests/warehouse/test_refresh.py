@@ -154,7 +154,14 @@ def test_a_star_that_was_changed_beside_the_ledger_comes_into_the_views_all_the_
     note_publish(query, "run_1", fact_sales=1)
     refresh(warehouse)
     query("UPDATE star.fact_sales SET total_amount = 2")
+    kept = "SELECT net_amount FROM ops.published_day ORDER BY 1"
+    day = "('retailer_1', '2017-01-05', 'USD', 1, 1, 0"
+    query(f"INSERT INTO ops.published_day VALUES {day}, 1, 0)")
     assert renewed(warehouse) == set(VIEWS)
+    assert query(kept) == [], "that sum is of before"
+    query(f"INSERT INTO ops.published_day VALUES {day}, 2, 0)")
+    refresh(warehouse)
+    assert query(kept) == [(2,)]
     assert {net for (net,) in query(EVERY_NET)} == {Decimal(2)}
 
 

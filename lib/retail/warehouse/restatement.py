@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import structlog
 from psycopg2 import sql
 
 from retail.settings import home
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from retail.warehouse.staged import Staged
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ def note(connection: Connection, run_id: str, staged: Staged) -> int:
         cursor.execute("DROP VIEW pg_temp.line")
         cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.day_change")
     return int(days)
+
+
+def forget_wrong_days(connection: Connection) -> None:
+    """Drop kept sums that are not the star's, once the view of days is proven to show the star."""
+    with connection.cursor() as cursor:
+        cursor.execute(_read("forget_days"))
+        if cursor.rowcount:
+            _log.warning(
+                "the star was changed by no publish; its days are summed up anew", days=cursor.rowcount
+            )
 
 
 def restatements(warehouse: Warehouse, run_id: str | None = None) -> list[Restatement]:

@@ -15,7 +15,7 @@ from psycopg2.extras import RealDictCursor, execute_values
 from retail.errors import TieOutError
 from retail.records import HopCount
 from retail.settings import home
-from retail.warehouse import totals
+from retail.warehouse import restatement, totals
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.schema import view_files
 
@@ -70,6 +70,7 @@ def renew(connection: Connection, *, ledger: Ledger | None = None, every_view: b
     stale = names if every_view else _stale(connection)
     seconds = {name: _refresh(connection, name) for name in names if name in stale}
     _tie_out(connection, seconds)
+    restatement.forget_wrong_days(connection)
     shown = totals.view_totals(connection)
     if ledger is not None:
         totals.keep(connection, *ledger(shown))
