@@ -63,8 +63,8 @@ test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
 
 check: setup
-	@ruff check lib tests jobs bench docs
-	@ruff format --check lib tests jobs bench docs
+	@ruff check lib tests jobs bench docs notebooks
+	@ruff format --check lib tests jobs bench docs notebooks
 	@mypy
 	@lint-imports
 
@@ -90,7 +90,7 @@ picture: setup
 lock:
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	    --no-annotate --no-header --extra simulator --extra bench --extra dev pyproject.toml --output-file requirements.lock
+	    --no-annotate --no-header --extra simulator --extra bench --extra notebooks --extra dev pyproject.toml --output-file requirements.lock
 
 clean:
 	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache
