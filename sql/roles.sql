@@ -50,8 +50,8 @@ BEGIN
     GRANT INSERT, UPDATE ON marts.freshness TO retail_loader;
     GRANT INSERT, UPDATE, DELETE ON marts.restatement, marts.restated_transaction, marts.tie_out TO retail_loader;
     IF current_setting('server_version_num')::integer >= 170000 THEN
-        -- Before 17 only the owner may refresh a materialized view.
-        GRANT MAINTAIN ON ALL TABLES IN SCHEMA marts TO retail_loader;
+        -- Before 17 only the owner may refresh a materialized view, or analyze a table.
+        GRANT MAINTAIN ON ALL TABLES IN SCHEMA star, marts TO retail_loader;
     END IF;
 
     -- What was applied to this database is noted by those who may change the schema. One of before that note has none.
@@ -69,7 +69,7 @@ BEGIN
         ALTER DEFAULT PRIVILEGES IN SCHEMA star, marts GRANT SELECT ON TABLES TO retail_reader, retail_loader;
         ALTER DEFAULT PRIVILEGES IN SCHEMA star, ops GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO retail_loader;
         IF current_setting('server_version_num')::integer >= 170000 THEN
-            ALTER DEFAULT PRIVILEGES IN SCHEMA marts GRANT MAINTAIN ON TABLES TO retail_loader;
+            ALTER DEFAULT PRIVILEGES IN SCHEMA star, marts GRANT MAINTAIN ON TABLES TO retail_loader;
         END IF;
     END IF;
 

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.console import Console
 
+from retail.pipeline import STEPS
 from retail.quality import tie_out
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs import lease
 from retail.star import fact_sales, merge
 from retail.warehouse import rollback
-from retail.warehouse.rollback import RolledBack
+from retail.warehouse.rollback import Publish, RolledBack
 from retail.warehouse.schema import prepare
+
+# What of a run is undone by taking its publish back.
+_STEPS: Final = STEPS[STEPS.index("publish") :]
 
 
 def roll_back(resources: Resources) -> RolledBack:
     """Take the newest publish back, while no run works. What PostgreSQL then holds is tied out with Delta as it was.
 
-    Raises LeaseHeldError where a run works, WarehouseError, EngineError, TieOutError; then nothing was changed.
+    The ledger forgets that the runs taken back were published, so that their days are brought in again. It does before
+    PostgreSQL commits: forgotten in vain, a run only publishes what is there already.
+    Raises LeaseHeldError where a run works, WarehouseError, EngineError, TieOutError; PostgreSQL is then as it was.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
     context = resources.context(run_id)
 
-    def judge(version: int, in_postgresql: list[HopCount]) -> None:
+    def judge(last: Publish, before: Publish, in_postgresql: list[HopCount]) -> None:
+        version = before.delta_versions[fact_sales.TABLE.name]
         lake = merge.totals(context, fact_sales.TABLE, None, at=version)
         tie_out.require(
             [tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)]
         )
+        for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
+            resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
 
     with lease.hold(resources.storage, run_id):
         prepare(resources.warehouse)
@@ -47,8 +57,13 @@ def show(out: Console, done: RolledBack) -> None:
             out.print(f"{each.table:<13} {each.restored:,} rows as they were, {each.removed:,} rows gone")
     out.print(
         f"{done.restated_days:,} published days restated (retail status --restated --run {done.run_id});"
-        " PostgreSQL = Delta of then, views = PostgreSQL"
+        " PostgreSQL = Delta of then"
     )
     out.print(
-        "next: mend the cause, then `retail transform --date …`; the next run publishes these runs again"
+        "views = PostgreSQL"
+        if done.views_renewed
+        else "the views showed nothing of what was taken back yet, and are as they were"
+    )
+    out.print(
+        "next: mend the cause, then `retail run` for the same dates publishes, checks and shows them again"
     )

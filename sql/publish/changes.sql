@@ -106,7 +106,7 @@ HAVING
     OR sum(line.net_amount) <> 0
     OR sum(line.tax_amount) <> 0;
 
--- The sums as they will be.
+-- The sums as they will be. A day that is emptied stays, with zeros: what comes to it again restates it.
 INSERT INTO ops.published_day AS kept (
     retailer_id, business_date, currency, rows, units, discount_amount, net_amount, tax_amount
 )
@@ -130,11 +130,3 @@ SET
 WHERE
     (excluded.rows, excluded.units, excluded.discount_amount, excluded.net_amount, excluded.tax_amount)
     IS DISTINCT FROM (0, 0, 0, 0, 0);
-
-DELETE FROM ops.published_day AS kept
-USING pg_temp.day_change
-WHERE
-    kept.retailer_id = day_change.retailer_id
-    AND kept.business_date = day_change.business_date
-    AND kept.currency = day_change.currency
-    AND kept.rows = 0;

@@ -1,11 +1,18 @@
--- Kept sums of days that the star, and so the view of days, does not show: somebody changed it by hand. They are summed up anew when needed.
+-- Kept sums of days that the star, and so the view of days, does not show: somebody changed it by hand. They are summed up anew
+-- when needed. A day that was emptied has zeros, and no row in the view.
 DELETE FROM ops.published_day AS kept
-WHERE NOT EXISTS (
-    SELECT FROM marts.mv_daily_sales AS shown
-    WHERE
-        shown.retailer_id = kept.retailer_id
-        AND shown.business_date = kept.business_date
-        AND shown.currency = kept.currency
-        AND shown.fact_rows = kept.rows
-        AND shown.net_amount = kept.net_amount
-);
+USING (
+    SELECT
+        known.retailer_id,
+        known.business_date,
+        known.currency,
+        coalesce(shown.fact_rows, 0) AS rows,
+        coalesce(shown.net_amount, 0) AS net_amount
+    FROM ops.published_day AS known
+    LEFT JOIN marts.mv_daily_sales AS shown USING (retailer_id, business_date, currency)
+) AS shown
+WHERE
+    kept.retailer_id = shown.retailer_id
+    AND kept.business_date = shown.business_date
+    AND kept.currency = shown.currency
+    AND (kept.rows <> shown.rows OR kept.net_amount <> shown.net_amount);

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from retail.errors import TieOutError, WarehouseError
+from retail.errors import EngineError, TieOutError, WarehouseError
 from retail.records import HopCount
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import publish
-from retail.warehouse.rollback import RolledBack, TableBack, roll_back
+from retail.warehouse.rollback import Publish, RolledBack, TableBack, roll_back
 from retail.warehouse.views import refresh
 from tests.warehouse import literals
 from tests.warehouse.conftest import Query
@@ -46,22 +46,27 @@ class Bench:
         self.session, self.lake, self.warehouse, self.query = session, lake, warehouse, query
         self.judged: list[int] = []
 
-    def publish(self, *run_ids: str) -> None:
+    def publish(self, *run_ids: str, refreshed: bool = True) -> None:
         publish(
             self.session, self.lake.storage, self.warehouse, run_id=run_ids[-1], pending_run_ids=run_ids,
             months=MONTHS, delta_versions=self.lake.versions,
         )  # fmt: skip
-        refresh(self.warehouse)
+        if refreshed:
+            refresh(self.warehouse)
 
     def roll_back(self, run_id: str = "back") -> RolledBack:
         return roll_back(self.session, self.lake.storage, self.warehouse, run_id=run_id, judge=self._judge)
 
     def state(self) -> State:
-        return {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in TABLES}
+        found = {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in TABLES}
+        # A day that was emptied stays known as one that was published.
+        found["ops.published_day"] = [row for row in found["ops.published_day"] if row[3] != 0]
+        return found
 
-    def _judge(self, version: int, counts: list[HopCount]) -> None:
+    def _judge(self, last: Publish, before: Publish, counts: list[HopCount]) -> None:
+        assert last.published_at > before.published_at
         assert {count.hop for count in counts} == {"postgresql"}
-        self.judged.append(version)
+        self.judged.append(before.delta_versions["fact_sales"])
 
 
 @pytest.fixture
@@ -148,6 +153,64 @@ def test_what_it_changes_of_published_figures_is_told(bench: Bench, lake: Lake, 
     ]
 
 
+def test_published_again_it_tells_what_it_changes_anew_and_once(
+    bench: Bench, lake: Lake, query: Query
+) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+    query(
+        "INSERT INTO marts.tie_out VALUES ('run_2', 'views', NULL, 'retailer_1', '2017-01-05', 'USD', 1, 50)"
+    )
+    bench.roll_back()
+    of_run_2 = "SELECT count(*) FROM marts.{} WHERE run_id = 'run_2'"
+    for table in ("restatement", "restated_transaction", "tie_out"):
+        assert query(of_run_2.format(table)) == [(0,)]
+    bench.publish("run_2")
+    told = query(
+        "SELECT business_date::text, after - before, (SELECT sum(net_amount) FROM marts.restated_transaction AS by"
+        " WHERE by.run_id = told.run_id AND by.business_date = told.business_date)"
+        " FROM marts.restatement AS told WHERE run_id = 'run_2' AND figure = 'net_amount' ORDER BY 1"
+    )
+    assert told == [
+        ("2017-01-05", 45, 45),
+        ("2017-01-06", 1, 1),
+        ("2017-02-01", 2, 2),
+        ("2017-03-01", 16, 16),  # which the rollback has told as gone
+    ]
+
+
+def test_views_that_lag_behind_are_not_moved_on(bench: Bench, lake: Lake, query: Query) -> None:
+    """The second run was published and not checked: nothing of it may come into a view by taking the third back."""
+    first_run(lake)
+    bench.publish("run_1")
+    shown = {name: rows for name, rows in bench.state().items() if name.startswith("marts.")}
+    second_run(lake)
+    bench.publish("run_2", refreshed=False)
+    between = bench.state()
+    lake.write("fact_sales", line(8, "2017-01-08", "1", changed_run_id="run_3"))
+    bench.publish("run_3", refreshed=False)
+    done = bench.roll_back()
+    assert not done.views_renewed
+    assert bench.state() == between
+    assert {name: rows for name, rows in bench.state().items() if name in shown} == shown
+    assert query("SELECT DISTINCT run_id FROM marts.freshness") == [("run_1",)]
+
+
+def test_an_older_version_that_is_gone_is_told_with_what_it_means(bench: Bench, lake: Lake) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+    after = bench.state()
+    table = deltalake.DeltaTable(lake.storage.engine_path("star/dim_store"))
+    table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    with pytest.raises(EngineError, match=r"(?s)star/dim_store, version 2 or 0, .*maintain\.retention_days"):
+        bench.roll_back()
+    assert bench.state() == after
+
+
 def test_runs_that_were_published_together_are_taken_back_together_and_then_the_ones_before(
     bench: Bench, lake: Lake, query: Query
 ) -> None:
@@ -189,7 +252,7 @@ def test_what_does_not_tie_out_changes_nothing(
     bench.publish("run_2")
     after = bench.state()
 
-    def refuse(version: int, counts: list[HopCount]) -> None:
+    def refuse(last: Publish, before: Publish, counts: list[HopCount]) -> None:
         raise TieOutError("not the same", hint="nothing was changed")
 
     monkeypatch.setattr(bench, "_judge", refuse)

@@ -147,6 +147,14 @@ class Ledger:
         """The step is to be done again."""
         self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
 
+    def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
+        """The run did not come all the way after all: these steps are to be done again, its days are not done."""
+        for step in steps:
+            self.forget_step(run_id, step)
+        for retailer, day in self.run(run_id).units:
+            self._storage.delete(f"ops/done/{retailer}/{day}.json")
+        self.end(run_id, "failed", reason=reason)
+
     def end(self, run_id: str, outcome: Outcome, *, reason: str = "") -> None:
         """Record how the run ended."""
         record = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from psycopg2.extras import execute_values
 
@@ -20,7 +20,7 @@ from retail.warehouse import jdbc, restatement, statistics, upsert
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
-from retail.warehouse.source import Source, reading
+from retail.warehouse.source import ROWS_AT_ONCE, Source, reading
 from retail.warehouse.staged import Staged, prepare, temporary
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 Method = Literal["copy", "jdbc"]
-
-# To read a month costs as much as some ten thousand rows, and all that is read at once is in memory.
-_ROWS_AT_ONCE: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ def _way(method: Method, connection: Connection, warehouse: Warehouse, run_id: s
 @dataclass(frozen=True)
 class _Copying:
     connection: Connection
-    rows_at_once: int | None = _ROWS_AT_ONCE
+    rows_at_once: int | None = ROWS_AT_ONCE
 
     def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]:
         staged = temporary(self.connection, table)

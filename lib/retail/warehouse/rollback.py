@@ -2,7 +2,8 @@
 
 The rows that the newest publish brought are known by their `changed_run_id`. What they were before is in Delta, at the
 version that the publish before it read: they get that again, and those that were not there yet go. The runs taken
-back leave `ops.publish`, so that the next publish brings them again, with what was mended since.
+back leave `ops.publish`, so that the next publish brings them again, with what was mended since. Views that do not show
+them yet stay as they are: BI never sees by a rollback what no check has passed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from retail.warehouse import restatement, totals, upsert, views
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.copy import copy
 from retail.warehouse.schema import FACT, StarTable, star_tables
-from retail.warehouse.source import Source, reading
+from retail.warehouse.source import ROWS_AT_ONCE, Source, reading
 from retail.warehouse.staged import Staged, prepare, temporary
 
 if TYPE_CHECKING:
@@ -54,18 +55,22 @@ class TableBack:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """`taken_back` was published last; `shown` is what PostgreSQL and its views show since."""
+    """`taken_back` was published last; `shown` is what PostgreSQL holds since.
+
+    `views_renewed`: its views too; else they showed nothing of what was taken back, and are as they were.
+    """
 
     run_id: str
     taken_back: Publish
     shown: Publish
     tables: tuple[TableBack, ...]
     restated_days: int
+    views_renewed: bool
     seconds: float
 
 
-# Holds PostgreSQL's sums, as it is about to be, against Delta's at that version of the fact; raises where they differ.
-Judge = Callable[[int, list[HopCount]], None]
+# Called before the commit with what is taken back, what is shown then, and PostgreSQL's sums; what it raises stops all.
+Judge = Callable[[Publish, Publish, list[HopCount]], None]
 
 
 def roll_back(
@@ -85,12 +90,14 @@ def roll_back(
         staged = {table.name: _stage(connection, source, table) for table in tables}
         with connection:
             views.hold_snapshot(connection)
+            are_shown = _are_shown(connection, last)
             restated_days, back = _bring_back(connection, run_id, staged, last.run_ids)
-            judge(before.delta_versions[FACT], totals.of_star(connection))
             _note(connection, run_id, last, before, back)
-            views.renew(connection)
+            if are_shown:
+                views.renew(connection)
+            judge(last, before, totals.of_star(connection))
     seconds = round(time.monotonic() - started, 3)
-    return RolledBack(run_id, last, before, tuple(back), restated_days, seconds)
+    return RolledBack(run_id, last, before, tuple(back), restated_days, are_shown, seconds)
 
 
 @dataclass(frozen=True)
@@ -99,9 +106,18 @@ class _Earlier(Source):
 
     earlier: Mapping[str, int]
 
+    @property
+    def hint(self) -> str:
+        return "nothing was changed; a version older than maintain.retention_days is gone, and nothing leads back to it"
+
+    def version_of(self, table: StarTable) -> str:
+        return f"{super().version_of(table)} or {self.earlier.get(table.name)}"
+
     def changed(self, table: StarTable) -> DataFrame:
         from pyspark.sql.functions import lit
 
+        if table.name not in self.earlier:  # a table that came later
+            return super().changed(table).limit(0)
         keys = super().changed(table).select(*table.key[:1])
         rows = delta.read(self.session, self.storage, f"star/{table.name}", at=self.earlier[table.name])
         for column in table.columns:
@@ -131,7 +147,7 @@ def _stage(connection: Connection, source: _Earlier, table: StarTable) -> tuple[
     staged = temporary(connection, table)
     with reading(source, table):
         months = source.months(table) if table.name == FACT else []
-        for part in source.parts(table, months, rows=200_000):
+        for part in source.parts(table, months, rows=ROWS_AT_ONCE):
             copy(connection, part.toArrow(), staged.place)
     prepare(connection, staged)
     return staged, months
@@ -177,12 +193,22 @@ def _months_of(connection: Connection, runs: Sequence[str]) -> list[str]:
         return sorted(month for (month,) in cursor)
 
 
+def _are_shown(connection: Connection, publish: Publish) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL(_read("are_shown")).format(runs=sql.Literal(list(publish.run_ids))))
+        return cursor.fetchone() == (True,)
+
+
 def _note(
     connection: Connection, run_id: str, last: Publish, before: Publish, back: Sequence[TableBack]
 ) -> None:
     tables = {each.table: {"restored": each.restored, "removed": each.removed} for each in back}
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM ops.publish WHERE run_id = ANY(%s)", (list(last.run_ids),))
+        cursor.execute(
+            sql.SQL(_read("forget")).format(
+                runs=sql.Literal(list(last.run_ids)), published_by=sql.Literal(last.published_by)
+            )
+        )
         cursor.execute(
             "INSERT INTO ops.rollback (run_id, taken_back, published_by, published_at, shown_run_id, tables)"
             " VALUES (%s, %s, %s, %s, %s, %s)",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from retail import delta
+from retail import delta, engine
 from retail.errors import EngineError, WarehouseError
 from retail.storage import Storage
 from retail.warehouse.schema import FACT, StarTable
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame, SparkSession
+
+# To read a month costs as much as some ten thousand rows, and all that is read at once is in memory.
+ROWS_AT_ONCE: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,15 @@ class Source:
     storage: Storage
     pending_run_ids: tuple[str, ...]
     versions: Mapping[str, int]
+
+    @property
+    def hint(self) -> str:
+        """What to do where a table cannot be read."""
+        return "see that the lake is there; nothing was published, so run the same command again"
+
+    def version_of(self, table: StarTable) -> str:
+        """The version that is read, in words."""
+        return f"version {self.versions[table.name]}"
 
     def check(self, tables: Sequence[StarTable]) -> None:
         unknown = [table.name for table in tables if table.name not in self.versions]
@@ -66,14 +78,12 @@ class Source:
 @contextmanager
 def reading(source: Source, table: StarTable) -> Iterator[None]:
     """Around work with the rows of `table`: that the engine fails in it is an EngineError."""
-    from pyspark.errors import PySparkException
-
     try:
         yield
-    except PySparkException as error:
+    except engine.failures() as error:
         raise EngineError(
-            f"Delta table star/{table.name}, version {source.versions[table.name]}, cannot be read: {error}",
-            hint="see that the lake is there; nothing was published, so run the same command again",
+            f"Delta table star/{table.name}, {source.version_of(table)}, cannot be read: {error}",
+            hint=source.hint,
         ) from error
 
 
