@@ -28,9 +28,9 @@ from retail import readers
 from retail.engine import jars, without_session
 from retail.resources import Resources
 from retail.secrets import Secrets
-from retail.settings import SparkSettings, home
+from retail.settings import home
 from retail.star import TABLES
-from tests.conftest import JARS, needs_java
+from tests.conftest import needs_java
 from tests.end_to_end.conftest import VIEWS, Shown
 from tests.end_to_end.installation import Installation
 
@@ -181,7 +181,7 @@ def test_a_spark_that_knows_nothing_of_us_reads_the_fact_and_the_views(
     needs_java()
     printed = hard_lake.retail("sql", "--print", "spark")
     assert printed.returncode == 0, printed.stderr
-    delta_jars = ",".join(map(str, jars(SparkSettings(jars_folder=str(JARS)))))
+    delta_jars = ",".join(map(str, jars(hard_lake.settings)))
     fact = str(hard_lake.folder / "lake" / "star" / "fact_sales")
     ended = subprocess.run(
         [sys.executable, "-c", A_STRANGER, delta_jars, fact],
