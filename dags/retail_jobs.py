@@ -87,9 +87,10 @@ class Configuration:
 
 
 def run_name(run_id: str) -> str:
-    """The DAG run's id as the pipeline takes a run's name. A hash keeps two apart that would become one."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", run_id).lstrip("._-")[:80]
-    return safe if safe == run_id else f"{safe or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+    """The DAG run's id as the pipeline takes a run's name: what is readable of it, and a hash that keeps two apart."""
+    readable = re.sub(r"\+00:00$|[:-]", "", run_id).replace("__", "-")
+    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", readable).strip(".-")[:32]
+    return f"{safe or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
 
 
 class RetailJob(BaseOperator):
@@ -126,13 +127,14 @@ class RetailJob(BaseOperator):
         raise failure(f"exit code {code}: {_reason(said)}")
 
     def _lines(self, command: list[str]) -> Iterator[str]:
-        """What the job prints, as it comes. However this ends, the job is ended with it, and its children."""
-        environment = environment_of(self.configuration, self.task_id)
+        """What the job prints, as it comes, no secret in it. However this ends, the job ends with it."""
+        given = dict(of_connections(self.configuration, self.task_id))
+        hidden = sorted(secrets_in(given), key=len, reverse=True)
         self.log.info("%s", " ".join(command))
         self._process = subprocess.Popen(  # noqa: S603
             command,
             cwd=self.configuration.home,
-            env=environment,
+            env=environment_of(self.configuration, given),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -143,6 +145,8 @@ class RetailJob(BaseOperator):
         try:
             assert self._process.stdout is not None  # noqa: S101
             for line in self._process.stdout:
+                for secret in hidden:
+                    line = line.replace(secret, "***")  # noqa: PLW2901
                 yield line.rstrip("\n")
             self._process.wait()
         finally:
@@ -204,7 +208,7 @@ def _note(context: Any, *, again: bool) -> None:
         noted = subprocess.run(  # noqa: S603
             command,
             input=json.dumps(record),
-            env=environment_of(configuration, "note_failure"),
+            env=environment_of(configuration, dict(of_connections(configuration))),
             cwd=configuration.home,
             capture_output=True,
             text=True,
@@ -239,8 +243,8 @@ def _reason(said: list[str]) -> str:
     return "\n".join(found).removeprefix("retail: ") or "it said nothing"
 
 
-def environment_of(configuration: Configuration, task_id: str) -> dict[str, str]:
-    """The worker's environment without Airflow's own, and over it what the task needs of the connections."""
+def environment_of(configuration: Configuration, given: Mapping[str, str]) -> dict[str, str]:
+    """The worker's environment without Airflow's own, and over it what is given."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -249,15 +253,23 @@ def environment_of(configuration: Configuration, task_id: str) -> dict[str, str]
     }
     kept |= {"RETAIL_HOME": str(configuration.home), "RETAIL_CONF": str(configuration.conf)}
     kept |= {"RETAIL_PYTHON": str(configuration.python), "PYTHONUNBUFFERED": "1"}
-    for name, value in _of_connections(configuration, task_id):
-        mask_secret(value)
+    for name in given:
         kept.pop(f"{name}_FILE", None)
-        kept[name] = value
-    return kept
+    return kept | given
 
 
-def _of_connections(configuration: Configuration, task_id: str) -> Iterator[tuple[str, str]]:
-    """The task's secrets, and no other's: only the ingest asks retailers, and it needs no PostgreSQL."""
+def secrets_in(given: Mapping[str, str]) -> list[str]:
+    """What must not be seen. Airflow is told too, but masks only its log, not the copy on the scheduler's output."""
+    found = [value for name, value in given.items() if name not in _NO_SECRETS]
+    for secret in found:
+        mask_secret(secret)
+    return found
+
+
+def of_connections(configuration: Configuration, task_id: str | None = None) -> Iterator[tuple[str, str]]:
+    """What the task needs of the connections, by variable, and no more: only the ingest asks retailers, and it needs
+    no PostgreSQL. Without a task, the way to the lake alone.
+    """
     yield from _fields("retail_s3", _S3)
     if task_id == INGEST:
         yield from _fields("retail_customer", {"password": "RETAIL_CUSTOMER_PEPPER"})
@@ -283,6 +295,11 @@ _WAREHOUSE: Final = {
     "login": "RETAIL_WAREHOUSE__USER",
     "password": "RETAIL_WAREHOUSE_PASSWORD",
 }
+
+# Masked, a user or database called `retail` would black out half of the log.
+_NO_SECRETS: Final = frozenset(
+    variable for named in (_S3, _WAREHOUSE) for variable in named.values() if variable.startswith("RETAIL_")
+) - {_WAREHOUSE["password"]}
 
 
 def _fields(
