@@ -15,15 +15,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 # Airflow's processes have this folder on their path as the bundle's; whoever imports this file alone has not.
 sys.path.append(str(Path(__file__).parent))
-from retail_jobs import (
-    COMMANDS,
-    AllRetailersAnswered,
-    Configuration,
-    RetailJob,
-    home,
-    note_failure,
-    note_retry,
-)
+from retail_configuration import COMMANDS, Configuration, home
+from retail_jobs import AllRetailersAnswered, RetailJob, note_failure, note_retry
 
 CONFIGURATION = Configuration.read(home())
 

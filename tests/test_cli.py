@@ -38,7 +38,11 @@ def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("run",), "name the days"),
+        (("ingest",), "name the days"),
+        (("backfill",), "name the days"),
+        (("backfill", "--to", "2017-01-02"), "name the days"),
+        (("transform", "--run-id", "nightly"), "no run is called nightly: begin with `retail ingest"),
+        (("check", "--date", "2017-01-01", "--redo"), "--redo is for the run that --run-id names"),
         (("run", "--from", "2017-01-02"), "name the days"),
         (("run", "--date", "2017-01-02", "--from", "2017-01-02", "--to", "2017-01-03"), "name the days"),
         (("run", "--date", "yesterday"), "'yesterday' does not match"),

@@ -24,6 +24,7 @@ from rich.console import Console
 from retail import pipeline, terminal
 from retail.errors import ConfigurationError, RetailError
 from retail.job import counts_of
+from retail.progress import PlainReport
 from retail.resources import Resources
 from retail.runs.ledger import units_of
 from retail.secrets import Secrets
@@ -36,7 +37,7 @@ SHOWN_ROWS: Final = 3
 CLOCK_AHEAD: Final = timedelta(days=2)
 
 
-def demo(settings: Settings, days: int, out: Console, report: terminal.PlainReport) -> int:
+def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> int:
     """Run `days` days from the simulator to the views, show the result, and say where to go on.
 
     Raises ConfigurationError for a configuration of real retailers, or whose lake or server others may share.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -38,6 +38,7 @@ _SHOWN_FIELDS = 5
 def extract_step(job: Job) -> Record:
     """Step 1. The retailers are asked side by side; one that fails stops no other."""
     interrupted = threading.Event()
+    job.report.expects("extract", len(job.run.units), "retailer-days")
     with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
         asking = [pool.submit(_extract_retailer, job, each, interrupted) for each in job.run.retailers]
         try:
@@ -45,7 +46,7 @@ def extract_step(job: Job) -> Record:
         except BaseException:
             interrupted.set()  # else the pool waits for retailers that wait for their quota
             raise
-    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in each.units]
+    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in sorted(each.units)]
     failed = {
         retailer: each.failure
         for retailer, each in zip(job.run.retailers, results, strict=True)
@@ -68,6 +69,7 @@ def land_step(job: Job) -> Record:
     counts: list[HopCount] = []
     named: dict[str, Named] = {}
     units = job.units_to_process()
+    job.report.expects("land", len(units), "retailer-days")
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, job.resources.settings)
         revision = job.resources.settings.retailers[retailer_id].mapping_revision
@@ -143,31 +145,70 @@ def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) 
     return fetched
 
 
+@dataclass(frozen=True)
+class _Asking:
+    """What the threads share that ask one retailer for its days."""
+
+    job: Job
+    fields: PayloadFields
+    patience: Patience
+    interrupted: threading.Event
+    left: deque[Unit]
+    failed: threading.Event = field(default_factory=threading.Event)
+
+
 def _extract_units(
     job: Job, units: list[Unit], fetched: list[Unit], fields: PayloadFields, interrupted: threading.Event
 ) -> None:
-    """Adds to `fetched` as it goes, for what was fetched before a failure counts."""
-    retailer_id = fields.retailer_id
+    """Adds to `fetched` as it goes, for what was fetched before a failure counts.
+
+    Days that are fetched side by side share the retailer's quota; once one has failed, no other is begun.
+    """
+    patience = Patience(waits=job.manner.patient, tell=lambda wait: _tell(job, wait))
+    asking = _Asking(job, fields, patience, interrupted, deque(units))
+
+    def work() -> None:
+        try:
+            for unit in _extracted(asking):
+                fetched.append(unit)
+                job.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
+        except BaseException:
+            asking.failed.set()
+            raise
+
+    workers = min(job.manner.parallel, len(units))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        working = [pool.submit(work) for _ in range(workers)]
+    for each in working:
+        each.result()
+
+
+def _extracted(asking: _Asking) -> Iterator[Unit]:
+    """Each unit that no other thread takes, once it is fetched. A thread has a service of its own."""
+    job, retailer_id = asking.job, asking.fields.retailer_id
     service = open_service(
         retailer_id,
         job.resources.settings,
         job.resources.secrets,
-        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, interrupted)),
-        patience=Patience(waits=job.patient, tell=lambda wait: _tell(job, wait)),
+        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, asking.interrupted)),
+        patience=asking.patience,
     )
-    for unit in units:
+    while not asking.failed.is_set():
+        try:
+            unit = asking.left.popleft()
+        except IndexError:
+            return
         extract(
             service,
             job.resources.storage,
             retailer_id=retailer_id,
             window=window_of_unit(job.resources.settings, unit),
             run_id=job.run.run_id,
-            anew=job.anew,
-            look=fields.look,
-            on_page=partial(_page_kept, job, interrupted),
+            anew=job.manner.anew,
+            look=asking.fields.look,
+            on_page=partial(_page_kept, job, asking.interrupted),
         )
-        fetched.append(unit)
-        job.report.progress("extract", 1, f"{retailer_id} {unit[1]}")
+        yield unit
 
 
 def _look_up(job: Job, named: dict[str, Named]) -> list[LookedUp]:

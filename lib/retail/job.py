@@ -21,7 +21,9 @@ _COUNTING: Final = ("land", "stage", "merge", "check", "refresh")
 class Report(Protocol):
     """Where a run tells how it goes: a terminal, a log, or nowhere."""
 
-    def started(self, step: str) -> None: ...
+    def started(self, step: str, *, last_time: float | None = None) -> None: ...
+
+    def expects(self, step: str, total: int, what: str) -> None: ...
 
     def progress(self, step: str, done: int, text: str) -> None: ...
 
@@ -31,19 +33,28 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
-    """A run, with what it works with and where it tells how it goes.
+class Manner:
+    """How the steps of a run are to be done.
 
-    `anew` fetches days from their start though another run left them unfinished; without `patient` a retailer whose
-    quota is used up fails instead of being waited for. `let_pass` are lines a retailer that a replay may refuse again.
+    `anew` does what is done already once more, and fetches days from their start though another run left them
+    unfinished; without `patient` a retailer whose quota is used up fails instead of being waited for. Of each retailer
+    `parallel` days are fetched side by side. `let_pass` are lines a retailer that a replay may refuse again.
     """
+
+    anew: bool = False
+    patient: bool = True
+    parallel: int = 1
+    let_pass: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, with what it works with and where it tells how it goes."""
 
     resources: Resources
     run: Run
     report: Report
-    anew: bool = False
-    patient: bool = True
-    let_pass: Mapping[str, int] = field(default_factory=dict)
+    manner: Manner = Manner()
 
     @property
     def context(self) -> Context:

@@ -7,7 +7,7 @@ done again, so a killed run goes on where it stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -17,13 +17,13 @@ import structlog
 from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, ExtractError, QualityError, RetailError
 from retail.extract.retailers import problems
-from retail.job import Job, Record, Report
+from retail.job import Job, Manner, Record, Report
 from retail.quality import drift, suites
-from retail.quality.quarantine import NOBODY
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
-from retail.runs import lease
+from retail.runs import checkpoint, lease, resume
 from retail.runs.ledger import Ledger, Outcome, Run, Unit, new_run_id
+from retail.runs.resume import Resumed
 from retail.star import migration
 from retail.warehouse import jdbc
 
@@ -73,40 +73,44 @@ def run(
     report: Report,
     *,
     tasks: Sequence[str] = ALL_TASKS,
-    again: bool = False,
-    patient: bool = True,
+    manner: Manner = Manner(),  # noqa: B008 - frozen
     name: str | None = None,
-    let_pass: Mapping[str, int] = NOBODY,
+    redo: bool = False,
+    backfill: bool = False,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
-    With all tasks, units that have come all the way before are left out unless `again`. Unless `patient`, a retailer
-    whose quota is used up is given up instead of waited for. `let_pass` is for the gate's share. Raises
-    ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
-    an identity stopped it, and what a step raises; the ledger then says how the run ended.
+    With all tasks, units that have come all the way before are left out unless they are done anew; a `backfill` moves
+    no checkpoint. With a name, `redo` does tasks once more that have ended in that run. Raises ConfigurationError
+    before any work, LeaseHeldError where another run works, QualityError where a gate or an identity stopped it, and
+    what a step raises; the ledger then says how the run ended.
     """
-    new = new_run_id(datetime.now(UTC), name)
+    run_id = new_run_id(datetime.now(UTC), name)
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS
-    done = resources.ledger.done() if whole and not again else set()
+    done = resources.ledger.done() if whole and not manner.anew else set()
     left = [unit for unit in wanted if unit not in done]
     if not left:
+        if name is not None and resources.ledger.newest_named(name) is None:
+            # The run's later tasks find it, and that it has nothing to do.
+            resources.ledger.begin(run_id, [], tasks=tasks, engine=resources.settings.engine)
+            resources.ledger.end(run_id, "success", reason="nothing was due")
         return Result(None, "success", skipped_units=len(wanted))
-    begun = _begun(resources, left, tasks, again=again, name=name)
-    run_id = begun.run_id if begun else new
+    resumed = _resumed(resources, left, tasks, anew=manner.anew, name=name, redo=redo)
+    if resumed.run is not None:
+        run_id = resumed.run.run_id
     migration.require_known(resources.storage)
     with lease.hold(resources.storage, run_id) as held:
-        engine = resources.settings.engine
-        current = begun or resources.ledger.begin(run_id, left, tasks=tasks, engine=engine)
+        current = _begin(resources, run_id, left, tasks, resumed, backfill=backfill)
         logs.bind_run(run_id)
-        if begun and not resources.ledger.came_to_merge(run_id):
+        if resumed.run and not resources.ledger.came_to_merge(run_id):
             _judge_anew(resources.ledger, run_id)
-        job = Job(resources, current, report, anew=again, patient=patient, let_pass=let_pass)
+        job = Job(resources, current, report, manner)
         _do(job, tasks, held)
         failed = job.failed_retailers()
         if all(job.recorded(step) for step in STEPS):
-            resources.ledger.mark_done(job.units_to_process(), run_id)
+            _mark_done(job)
         outcome: Outcome = "partial" if failed else "success"
         resources.ledger.end(run_id, outcome, reason="; ".join(failed.values()))
     return Result(run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=len(wanted) - len(left))
@@ -131,15 +135,63 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
         raise ConfigurationError(found)
 
 
-def _begun(
-    resources: Resources, units: Sequence[Unit], tasks: Sequence[str], *, again: bool, name: str | None
-) -> Run | None:
+def _resumed(
+    resources: Resources,
+    units: Sequence[Unit],
+    tasks: Sequence[str],
+    *,
+    anew: bool,
+    name: str | None,
+    redo: bool,
+) -> Resumed:
     """The run to go on with: the named one, or one of the whole way that did not come to its end."""
+    ledger = resources.ledger
     if name is not None:
-        return resources.ledger.named(name, units)
-    if again or tuple(tasks) != ALL_TASKS:
-        return None
-    return resources.ledger.unfinished(units, tasks=tasks)
+        steps = [step for task in tasks for step in TASKS[task]]
+        return resume.by_name(ledger, name, units, steps=steps, all_steps=STEPS, redo=redo)
+    if anew or tuple(tasks) != ALL_TASKS:
+        return Resumed()
+    return Resumed(ledger.unfinished(units, tasks=tasks))
+
+
+def _begin(
+    resources: Resources,
+    run_id: str,
+    units: Sequence[Unit],
+    tasks: Sequence[str],
+    resumed: Resumed,
+    *,
+    backfill: bool,
+) -> Run:
+    """The run to go on with, less what is forgotten; or a new one, with what it takes over."""
+    ledger = resources.ledger
+    if resumed.run is not None:
+        for step in resumed.forgotten:
+            ledger.forget_step(run_id, step)
+        return resumed.run
+    begun = ledger.begin(run_id, units, tasks=tasks, engine=resources.settings.engine, backfill=backfill)
+    if resumed.source is not None:
+        ledger.take_over(run_id, resumed.source, resumed.taken_over)
+    return begun
+
+
+def _mark_done(job: Job) -> None:
+    """The units are done; unless in a backfill, the checkpoints move on behind them, over days done before."""
+    ledger, units = job.resources.ledger, job.units_to_process()
+    ledger.mark_done(units, job.run.run_id)
+    if job.run.backfill:
+        return
+    done = ledger.done()
+    for retailer in {retailer for retailer, _ in units}:
+        before = ledger.checkpoint(retailer)
+        after = checkpoint.moved_on(
+            before,
+            {day for each, day in done if each == retailer},
+            start_date=job.resources.settings.start_date,
+            up_to=max(day for each, day in units if each == retailer),
+        )
+        if after is not None and after != before:
+            ledger.set_checkpoint(retailer, after)
 
 
 def _judge_anew(ledger: Ledger, run_id: str) -> None:
@@ -155,7 +207,7 @@ def _require_units(job: Job, tasks: Sequence[str]) -> None:
     reasons = "; ".join(job.failed_retailers().values())
     raise ExtractError(
         f"run {job.run.run_id} fetched nothing: {reasons}",
-        hint="give a new --run-id, from `retail ingest` on, once the retailers answer",
+        hint="`retail ingest` with the same --run-id and --redo, once the retailers answer",
     )
 
 
@@ -184,13 +236,21 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
         ) from error
 
 
+def _last_time(job: Job, step: str) -> float | None:
+    """How many seconds the step took in the run before."""
+    ledger, run_id = job.resources.ledger, job.run.run_id
+    before = [each for each in ledger.run_ids() if each < run_id]
+    record = ledger.step(before[-1], step) if before else None
+    return float(record["seconds"]) if record else None
+
+
 def _do_once(job: Job, step: str) -> None:
     """Do a step and record it, or take what it recorded before."""
     recorded = job.recorded(step)
     if recorded is not None:
         job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
         return
-    job.report.started(step)
+    job.report.started(step, last_time=_last_time(job, step))
     started = time.monotonic()
     record = _STEPS[step](job)
     seconds = time.monotonic() - started

@@ -94,6 +94,16 @@ class ExtractSettings(Section):
     master_days: int = Field(default=30, ge=1)
 
 
+class RunSettings(Section):
+    """A command that is given more than `days_a_run` days brings them in by several runs, one behind the other.
+
+    Nothing is due behind `until`, whatever the clock says: for a retailer that tells of the past alone.
+    """
+
+    days_a_run: int = Field(default=31, ge=1)
+    until: date | None = None
+
+
 class QualitySettings(Section):
     """The gate stops a run in which a retailer's share of lines in quarantine is above `quarantine_share`.
 
@@ -184,6 +194,7 @@ class Settings(BaseSettings):
     start_date: date
     lake: LakeSettings
     spark: SparkSettings = SparkSettings()
+    runs: RunSettings = RunSettings()
     extract: ExtractSettings = ExtractSettings()
     quality: QualitySettings = QualitySettings()
     maintain: MaintainSettings = MaintainSettings()

@@ -1,22 +1,29 @@
-"""`retail status`: what has run, how it ended, and how far each retailer has come."""
+"""`retail status`: what has run, how it ended, how far each retailer has come, and what would run next."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from retail.pipeline import STEPS
+from retail.due import due_units
+from retail.errors import ConfigurationError
+from retail.job import counts_of, rows_at
+from retail.pipeline import ALL_TASKS, STEPS
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.checkpoint import checkpoint
+from retail.runs.ledger import Run, Unit
 
 SHOWN_RUNS = 10
 
 
-def show_status(resources: Resources, out: Console) -> None:
-    """Print the newest runs, who works now, and each retailer's checkpoint."""
+def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
+    """Print the newest runs, who works now, each retailer's checkpoint, and what would run next."""
+    now = now or datetime.now(UTC)
     ledger = resources.ledger
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
     if not run_ids:
@@ -24,34 +31,116 @@ def show_status(resources: Resources, out: Console) -> None:
             f"No run yet in {resources.storage.url}. Begin with `retail run --date …` or `retail demo`."
         )
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "engine", "days", "retailers", "steps", "ended"):
-        table.add_column(column, no_wrap=True)
+    table = _table("run", "engine", "days", "retailers", "steps", "landed", "changed", "ended")
     table.add_column("reason", no_wrap=True, overflow="ellipsis")
-    working = lease.holder(resources.storage, now=datetime.now(UTC))
+    working = lease.holder(resources.storage, now=now)
     for run_id in run_ids:
-        run = ledger.run(run_id)
-        done = [step for step in STEPS if ledger.step(run_id, step) is not None]
-        ended = ledger.ended(run_id)
-        outcome = ended["outcome"] if ended else "killed"
-        if ended is None and working is not None and working["run_id"] == run_id:
-            outcome = "running"
-        table.add_row(
-            run_id,
-            run.engine,
-            f"{run.dates[0]}…{run.dates[-1]}" if len(run.dates) > 1 else str(run.dates[0]),
-            str(len(run.retailers)),
-            f"{len(done)}/{len(STEPS)}" + (f" {done[-1]}" if done else ""),
-            outcome,
-            (ended or {}).get("reason", "").splitlines()[0] if (ended or {}).get("reason") else "",
-        )
+        table.add_row(*_row(resources, run_id, working))
     out.print(table)
     if working is not None:
         out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     out.print()
-    units = ledger.done()
+    _show_retailers(resources, out, now)
+    _show_next(resources, out, working)
+
+
+def show_run(resources: Resources, out: Console, run_id: str) -> None:
+    """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError for no run."""
+    ledger = resources.ledger
+    if run_id not in ledger.run_ids():
+        raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
+    run = ledger.run(run_id)
+    kind = "backfill" if run.backfill else " ".join(run.tasks)
+    out.print(f"run {run_id}: {kind} on {run.engine}, {_days(run.dates)}, {', '.join(run.retailers)}\n")
+    table = _table("step", "ended", "seconds")
+    table.add_column("what it did", overflow="fold")
+    for step in STEPS:
+        record = ledger.step(run_id, step)
+        if record is not None:
+            table.add_row(
+                step, record["ended_at"][:19] + "Z", f"{record['seconds']:,.2f}", Text(record["summary"])
+            )
+    out.print(table)
+    ended = ledger.ended(run_id)
+    reason = f": {ended['reason']}" if ended and ended["reason"] else ""
+    out.print(f"\nended: {ended['outcome'] if ended else 'not'}{reason}", markup=False)
+
+
+def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> list[str]:
+    ledger = resources.ledger
+    run = ledger.run(run_id)
+    done = [step for step in STEPS if ledger.step(run_id, step) is not None]
+    counts = counts_of(ledger, run_id)
+    changed = sum(rows_at(counts, hop) for hop in ("inserted", "updated_in"))
+    reason = str((ledger.ended(run_id) or {}).get("reason", "")).splitlines()
+    return [
+        run_id,
+        run.engine,
+        _days(run.dates) + (" backfill" if run.backfill else ""),
+        str(len(run.retailers)),
+        f"{len(done)}/{len(STEPS)}" + (f" {done[-1]}" if done else ""),
+        f"{rows_at(counts, 'landed'):,}" if "land" in done else "–",
+        f"{changed:,}" if "merge" in done else "–",
+        _outcome(resources, run_id, working),
+        reason[0] if reason else "",
+    ]
+
+
+def _outcome(resources: Resources, run_id: str, working: dict[str, Any] | None) -> str:
+    if working is not None and working["run_id"] == run_id:
+        return "running"
+    return resources.ledger.outcome(run_id) or "killed"
+
+
+def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
+    done = resources.ledger.done()
+    due = due_units(resources, tuple(resources.settings.retailers), now=now)
+    table = _table("retailer", "name", "checkpoint", "days done", "next run brings")
     for retailer_id, retailer in resources.settings.retailers.items():
-        last = checkpoint(retailer_id, units, start_date=resources.settings.start_date)
-        days = sum(1 for each, _ in units if each == retailer_id)
-        reached = f"complete up to {last}" if last else f"nothing from {resources.settings.start_date} on yet"
-        out.print(f"{retailer_id}  {retailer.name}: {days} days done, {reached}")
+        checkpoint = resources.ledger.checkpoint(retailer_id)
+        table.add_row(
+            retailer_id,
+            retailer.name,
+            str(checkpoint) if checkpoint else f"none, from {resources.settings.start_date}",
+            str(sum(1 for each, _ in done if each == retailer_id)),
+            _next_days([day for each, day in due if each == retailer_id]),
+        )
+    out.print(table)
+
+
+def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
+    """The command that goes on with what was left, or brings what is due."""
+    newest = resources.ledger.run(resources.ledger.run_ids()[-1])
+    left = working is None and resources.ledger.outcome(newest.run_id) in (None, "failed", "stopped")
+    if left and newest.tasks == ALL_TASKS and newest.units:
+        out.print(f"\nnext: {_command(newest)}   (goes on with run {newest.run_id})", soft_wrap=True)
+    else:
+        out.print("\nnext: retail run   (what is due; --to D ends earlier)")
+
+
+def _command(run: Run) -> str:
+    """The command by which the run is gone on with: for its units, and no others."""
+    days = run.dates
+    span = f"--date {days[0]}" if len(days) == 1 else f"--from {days[0]} --to {days[-1]}"
+    whole: set[Unit] = {(retailer, day) for retailer in run.retailers for day in days}
+    if whole != set(run.units):
+        return "retail run"
+    only = "".join(f" --only {retailer}" for retailer in run.retailers)
+    return f"retail {'backfill' if run.backfill else 'run'} {span}{only}"
+
+
+def _next_days(days: Sequence[date]) -> str:
+    return f"{_days(sorted(days))} ({len(days)} days)" if days else "nothing"
+
+
+def _days(days: Sequence[date]) -> str:
+    if not days:
+        return "no days"
+    return f"{days[0]}…{days[-1]}" if len(days) > 1 else str(days[0])
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table

@@ -65,7 +65,7 @@ def gate_step(job: Job) -> Record:
     data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
     quarantine.stop_on_critical(staged.critical, staged.counts)
     suites.stop_on_critical(validations)
-    quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.let_pass)
+    quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.manner.let_pass)
     landed = job.counts("land")
     identities = [tie_out.STAGED, tie_out.QUARANTINED]
     tie_out.require([tie_out.READ, *identities] if landed else identities, [*landed, *staged.counts])
@@ -137,7 +137,7 @@ def refresh_step(job: Job) -> Record:
     def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
         return job.run.run_id, tie_out.of_run([*counted, *shown])
 
-    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.anew)
+    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.manner.anew)
     renewed = sum(view.seconds is not None for view in refreshed.views)
     judged = {count.group for count in counted if count.hop == "postgresql"}
     return {

@@ -1,4 +1,4 @@
-"""What a person sees: progress while a run goes, and tables of what it did. The only output besides logs."""
+"""What a person sees of a run that has ended: tables of what it did."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Final
 
 from rich.console import Console, JustifyMethod
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -43,63 +42,6 @@ def console() -> Console:
 def uncut() -> Console:
     """As `console`, with lines that go on over the terminal's edge instead of being cut."""
     return Console(highlight=False, width=100_000)
-
-
-class PlainReport:
-    """One line a step, for logs and pipes."""
-
-    def __init__(self, out: Console) -> None:
-        self._out = out
-
-    def started(self, step: str) -> None:
-        """Nothing to say yet; the line comes with the step's end."""
-
-    def progress(self, step: str, done: int, text: str) -> None:
-        """Too much for a log."""
-
-    def waits(self, step: str, text: str) -> None:
-        self._out.print(f"  {step:<8} {'waits':>11}  {text}", markup=False)
-
-    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
-        time = "done before" if resumed else f"{seconds:7.2f} s"
-        self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False, soft_wrap=True)
-
-
-class LiveReport(PlainReport):
-    """The same lines, and below them the step that runs now, on a terminal."""
-
-    def __init__(self, out: Console) -> None:
-        super().__init__(out)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<8}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=out,
-            transient=True,
-        )
-        self._task: TaskID | None = None
-
-    def __enter__(self) -> LiveReport:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def started(self, step: str) -> None:
-        self._task = self._progress.add_task(step, total=None, text="")
-
-    def progress(self, step: str, done: int, text: str) -> None:  # noqa: ARG002 - the newest step is shown
-        if self._task is not None:
-            self._progress.update(self._task, advance=done, text=text)
-
-    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
-        super().ended(step, seconds, summary, resumed=resumed)
 
 
 def tie_out_table(counts: Sequence[HopCount]) -> Table:
@@ -158,6 +100,8 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         out.print(
             f"Nothing new to do: all {result.skipped_units} retailer-days have come all the way before; "
             "no row was changed. (--again fetches them anew.)"
+            if result.skipped_units
+            else "Nothing is due: every day that is over has come all the way; no row was changed."
         )
         return
     if counts:

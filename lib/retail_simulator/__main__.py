@@ -154,7 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--host", default=HOST, help=f"the address to listen at (default {HOST})")
     parser.add_argument("--tls-certificate", metavar="FILE", help="speak https, with this certificate (PEM)")
-    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's key, where it has a file of its own")
+    parser.add_argument(
+        "--tls-key", metavar="FILE", help="the certificate's key, where it has a file of its own"
+    )
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
     parser.add_argument(
         "--speed",

@@ -14,11 +14,12 @@ import duckdb
 import pytest
 
 from retail import demo, pipeline
+from retail.progress import PlainReport
 from retail.records import raw_key
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import home
-from retail.terminal import PlainReport, console
+from retail.terminal import console
 from retail.warehouse import embedded
 from tests.end_to_end import hard_figures
 from tests.end_to_end.installation import Figures, Installation

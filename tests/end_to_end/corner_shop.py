@@ -125,7 +125,9 @@ class CornerShop:
         self._name = partial(privacy.pseudonym, pepper, retailer_id)
         dialect = CornerShopDialect(key)
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = Quota(burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic)
+        self._quota = patience.bucket(
+            "orders", burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic
+        )
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:

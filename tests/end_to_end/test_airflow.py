@@ -219,6 +219,8 @@ def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tup
     scheduled.airflow.clear(FIRST, TASKS[2])
     assert scheduled.airflow.end_of(FIRST) == "success"
     after = scheduled.airflow.tasks(FIRST)
+    assert "--redo" in scheduled.airflow.log_of(FIRST, TASKS[2])
+    assert "--redo" not in scheduled.airflow.log_of(FIRST, TASKS[1]), "a retry goes on where the task stopped"
     assert after[TASKS[2]] == ("success", before[TASKS[2]][1] + 1)
     assert {task: after[task] for task in after if task != TASKS[2]} == {
         task: before[task] for task in before if task != TASKS[2]

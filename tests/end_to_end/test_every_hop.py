@@ -17,6 +17,7 @@ from retail import pipeline
 from retail.errors import ExtractError, QualityError, RetailError, TieOutError
 from retail.extract.newest import NewestLines
 from retail.job import counts_of
+from retail.progress import PlainReport
 from retail.proofs import show_tie_out
 from retail.records import raw_key
 from retail.resources import Resources
@@ -26,7 +27,7 @@ from retail.secrets import Secrets
 from retail.settings import home
 from retail.star import merge, quarantine, staging
 from retail.star.table import Table
-from retail.terminal import PlainReport, console
+from retail.terminal import console
 from retail.warehouse import publish
 from retail.warehouse.schema import prepare
 from tests.end_to_end.installation import Installation

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ConfigurationError, StorageError
-from retail.runs.checkpoint import checkpoint
 from retail.runs.ledger import Ledger, new_run_id
 from retail.storage import LocalStorage
 
@@ -77,16 +76,6 @@ def test_a_named_run_is_found_again_for_its_units_only(ledger: Ledger) -> None:
         ledger.named("nightly", UNITS[:1])
 
 
-def test_a_named_run_is_not_gone_on_with_where_another_merged_after_it(ledger: Ledger) -> None:
-    first, second = (new_run_id(datetime(2026, 11, 24, hour, tzinfo=UTC), f"at-{hour}") for hour in (2, 3))
-    ledger.begin(first, UNITS, tasks=("ingest",), engine="sail")
-    ledger.begin(second, UNITS[:1], tasks=("ingest",), engine="sail")
-    assert ledger.named("at-2", UNITS) is not None
-    ledger.end_step(second, "gate", {}, seconds=0)
-    with pytest.raises(ConfigurationError, match="run 20261124T030000Z-at-3 merged after it began"):
-        ledger.named("at-2", UNITS)
-
-
 @pytest.mark.parametrize("name", ["../x", "scheduled__2026-11-24T00:00:00+00:00", "", "a b"])
 def test_a_name_that_can_be_no_folder_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="only letters, digits"):
@@ -110,14 +99,28 @@ def test_run_ids_sort_by_time() -> None:
     assert new_run_id(early) < new_run_id(late)
 
 
-def test_the_checkpoint_is_the_end_of_the_unbroken_days() -> None:
-    days = [("r", date(2017, 1, day)) for day in (1, 2, 3, 5)]
-    start = date(2017, 1, 1)
-    assert checkpoint("r", days, start_date=start) == date(2017, 1, 3)
-    assert checkpoint("r", days[1:], start_date=start) is None
-    assert checkpoint("other", days, start_date=start) is None
-
-
 def test_done_units_are_remembered(ledger: Ledger) -> None:
     ledger.mark_done(UNITS, "run-1")
     assert ledger.done() == set(UNITS)
+
+
+def test_a_run_is_overtaken_by_a_later_merge_alone(ledger: Ledger) -> None:
+    for run_id in ("run-1", "run-2", "run-3"):
+        ledger.begin(run_id, UNITS, tasks=TASKS, engine="sail")
+    ledger.end_step("run-1", "gate", {}, seconds=0)
+    assert not ledger.overtaken("run-1")
+    ledger.end_step("run-3", "gate", {}, seconds=0)
+    assert ledger.overtaken("run-1")
+    assert not ledger.overtaken("run-3")
+
+
+def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
+    days = [("r", date(2017, 1, day)) for day in (3, 4)]
+    ledger.begin("run-1", days, tasks=TASKS, engine="sail")
+    ledger.mark_done(days, "run-1")
+    ledger.set_checkpoint("r", date(2017, 1, 6))
+    ledger.reopen("run-1", ["publish"], reason="taken back")
+    assert ledger.checkpoint("r") == date(2017, 1, 2)
+    assert ledger.done() == set()
+    ledger.reopen("run-1", ["publish"], reason="again")
+    assert ledger.checkpoint("r") == date(2017, 1, 2)

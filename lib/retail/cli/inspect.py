@@ -18,17 +18,17 @@ from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.shown_failures import show_failures
-from retail.status import show_status
+from retail.status import show_run, show_status
 
 
 @click.command()
 @click.option("--tie-out", is_flag=True, help="Rows and money of a run at each hop, and every identity.")
 @click.option("--restated", is_flag=True, help="Published figures that a run changed, and by what.")
 @click.option("--gaps", is_flag=True, help="Silent stores, and days that never came in.")
-@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
+@click.option("--run", "run_id", metavar="RUN", help="Of this run [the newest]; alone, its steps.")
 @with_settings
 def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, run_id: str | None) -> None:
-    """Runs, their steps, and how far each retailer has come; or what proves a run's figures."""
+    """Runs, how far each retailer has come, what runs next; the steps of a run; or what proves its figures."""
     out = terminal.console()
     with Resources(settings, Secrets()) as resources:
         if restated:
@@ -37,7 +37,11 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
             show_gaps(resources, out, run_id)
         if tie_out and not show_tie_out(resources, out, run_id):
             sys.exit(TieOutError.exit_code)
-        if not (tie_out or restated or gaps):
+        if tie_out or restated or gaps:
+            return
+        if run_id is not None:
+            show_run(resources, out, run_id)
+        else:
             show_status(resources, out)
             show_failures(resources, out)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec
 
 import click
 from rich.console import Console
 
-from retail import terminal
 from retail.errors import RetailError
+from retail.progress import LiveReport, PlainReport
 from retail.runs.ledger import Unit, units_of
 from retail.settings import Settings
 
@@ -59,45 +60,56 @@ def dates(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def units(
+@dataclass(frozen=True)
+class Selected:
+    """What the options of `dates` name: retailers, and their days. No `units` where no day is named but the last."""
+
+    retailers: tuple[str, ...]
+    units: list[Unit] | None
+    until: date | None
+
+    def require_units(self) -> list[Unit]:
+        """The units. Raises UsageError where no days are named."""
+        if self.units is None:
+            raise click.UsageError("name the days: --date D, or --from D --to D")
+        return self.units
+
+
+def selected(
     settings: Settings,
     *,
     on: datetime | None,
     since: datetime | None,
     until: datetime | None,
     only: tuple[str, ...],
-) -> list[Unit]:
+) -> Selected:
     """The retailers and days that the options of `dates` name. Raises UsageError."""
-    days = list(_days(settings, on, since, until))
     unknown = sorted(set(only) - set(settings.retailers))
     if unknown:
         known = ", ".join(settings.retailers)
         raise click.UsageError(f"--only {', '.join(unknown)}: the configuration has {known}")
-    return list(units_of(only or settings.retailers, days))
-
-
-def _days(
-    settings: Settings, on: datetime | None, since: datetime | None, until: datetime | None
-) -> Iterator[date]:
-    if (on is None) == (since is None and until is None) or (since is None) != (until is None):
+    retailers = only or tuple(settings.retailers)
+    last = until.date() if until else None
+    if on is None and since is None:
+        return Selected(retailers, None, last)
+    if (on is not None and (since is not None or until is not None)) or (since is not None and until is None):
         raise click.UsageError("name the days: --date D, or --from D --to D")
-    first, last = (on or since, on or until)
-    assert first is not None and last is not None  # noqa: S101
+    begin, end = (on or since, on or until)
+    assert begin is not None and end is not None  # noqa: S101
+    return Selected(retailers, list(units_of(retailers, _days(settings, begin.date(), end.date()))), None)
+
+
+def _days(settings: Settings, first: date, last: date) -> Iterator[date]:
     if first > last:
-        raise click.UsageError(f"--from {first:%Y-%m-%d} is later than --to {last:%Y-%m-%d}")
-    if first.date() < settings.start_date:
-        raise click.UsageError(
-            f"{first:%Y-%m-%d} lies before start_date {settings.start_date} of the configuration"
-        )
+        raise click.UsageError(f"--from {first} is later than --to {last}")
+    if first < settings.start_date:
+        raise click.UsageError(f"{first} lies before start_date {settings.start_date} of the configuration")
     for offset in range((last - first).days + 1):
-        yield first.date() + timedelta(days=offset)
+        yield first + timedelta(days=offset)
 
 
 @contextmanager
-def reporting(out: Console) -> Iterator[terminal.PlainReport]:
-    """Where a command tells how it goes: live on a terminal, else a line a step."""
-    if not out.is_terminal:
-        yield terminal.PlainReport(out)
-        return
-    with terminal.LiveReport(out) as report:
+def reporting(out: Console) -> Iterator[PlainReport]:
+    """Where a command tells how it goes: live on a terminal, else in lines."""
+    with LiveReport(out) if out.is_terminal else PlainReport(out) as report:
         yield report

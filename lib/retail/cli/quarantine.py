@@ -15,7 +15,7 @@ from rich.console import Console
 
 from retail import pipeline, terminal
 from retail.cli.options import DAY, reporting, with_settings
-from retail.job import counts_of
+from retail.job import Manner, counts_of
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
@@ -193,7 +193,11 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
             result = pipeline.run(
-                resources, units, report, tasks=tasks, let_pass=_refused_of_done_days(resources, before)
+                resources,
+                units,
+                report,
+                tasks=tasks,
+                manner=Manner(let_pass=_refused_of_done_days(resources, before)),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
         terminal.show_result(out, result, counts_of(resources.ledger, result.run_id))

@@ -1,4 +1,4 @@
-"""The pipeline's commands: `run`, and its tasks one by one."""
+"""The pipeline's commands: `run` and `backfill`, and the tasks of a run one by one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sys
 from typing import Any, Final
 
 import click
+from rich.console import Console
 
 from retail import pipeline, terminal
-from retail.cli.options import dates, reporting, units, with_settings
-from retail.job import counts_of
+from retail.cli.options import Selected, dates, reporting, selected, with_settings
+from retail.due import due_units, in_parts
+from retail.job import Manner, counts_of
+from retail.pipeline import Result
 from retail.planning import plan as plan_ingest
 from retail.resources import Resources
 from retail.runs.ledger import Unit
@@ -17,74 +20,157 @@ from retail.secrets import Secrets
 from retail.settings import Settings
 
 _RUN_ID = click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
+_REDO = click.option(
+    "--redo", is_flag=True, help="With --run-id: do the task once more where it has ended in that run."
+)
+_AGAIN = click.option("--again", is_flag=True, help="Fetch and merge days anew that are done already.")
 _NO_WAIT = click.option(
     "--no-wait", is_flag=True, help="Give a retailer up whose quota is used up, instead of waiting for it."
+)
+_PLAN = click.option(
+    "--plan", is_flag=True, help="Only tell what it will take: calls, minutes, quota per retailer."
 )
 
 
 @click.command()
 @dates
-@click.option("--again", is_flag=True, help="Fetch and merge days anew that are done already.")
+@_AGAIN
 @_NO_WAIT
 @with_settings
 def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> None:
-    """The whole way for one or more days: ingest, transform, check, refresh."""
-    _pipeline(settings, pipeline.ALL_TASKS, again=again, patient=not no_wait, **dates)
+    """The whole way: ingest, transform, check, refresh. Without days, from the checkpoint to yesterday.
+
+    Yesterday, and so which days are over, is by each retailer's own time zone; --to alone ends earlier.
+    """
+    chosen = selected(settings, **dates)
+    with Resources(settings, Secrets()) as resources:
+        units = chosen.units
+        if units is None:
+            units = due_units(resources, chosen.retailers, until=chosen.until)
+        sys.exit(_whole_way(resources, units, Manner(anew=again, patient=not no_wait)))
 
 
 @click.command()
 @dates
-@_RUN_ID
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 32),
+    default=4,
+    show_default=True,
+    help="So many days of each retailer are fetched side by side.",
+)
+@_AGAIN
 @_NO_WAIT
-@click.option("--plan", is_flag=True, help="Only tell what it will take: calls, minutes, quota per retailer.")
+@_PLAN
 @with_settings
-def ingest(settings: Settings, /, *, run_id: str | None, no_wait: bool, plan: bool, **dates: Any) -> None:
-    """Steps 1-2: fetch the retailers' sales and land them as raw files."""
+def backfill(
+    settings: Settings, /, *, parallel: int, again: bool, no_wait: bool, plan: bool, **dates: Any
+) -> None:
+    """The whole way for days of the past, several fetched side by side. No checkpoint is moved."""
+    units = selected(settings, **dates).require_units()
     if plan:
-        _plan(settings, units(settings, **dates))
-    else:
-        _pipeline(settings, ("ingest",), run_id=run_id, patient=not no_wait, **dates)
+        _plan(settings, units)
+    with Resources(settings, Secrets()) as resources:
+        manner = Manner(anew=again, patient=not no_wait, parallel=parallel)
+        sys.exit(_whole_way(resources, units, manner, backfill=True))
 
 
 @click.command()
 @dates
 @_RUN_ID
+@_REDO
+@_NO_WAIT
+@_PLAN
+@with_settings
+def ingest(
+    settings: Settings, /, *, run_id: str | None, redo: bool, no_wait: bool, plan: bool, **dates: Any
+) -> None:
+    """Steps 1-2: fetch the retailers' sales and land them as raw files.
+
+    Without days: those of the run called --run-id; where there is none yet, from the checkpoint to yesterday.
+    """
+    if plan:
+        _plan(settings, selected(settings, **dates).require_units())
+    _task(settings, "ingest", Manner(patient=not no_wait), run_id=run_id, redo=redo, **dates)
+
+
+@click.command()
+@dates
+@_RUN_ID
+@_REDO
 @click.option("--again", is_flag=True, help="All six views, though nothing that they read has changed.")
 @with_settings
-def refresh(settings: Settings, /, *, run_id: str | None, again: bool, **dates: Any) -> None:
+def refresh(settings: Settings, /, *, run_id: str | None, redo: bool, again: bool, **dates: Any) -> None:
     """Step 8: refresh the materialized views that have anything new."""
-    _pipeline(settings, ("refresh",), run_id=run_id, again=again, **dates)
+    _task(settings, "refresh", Manner(anew=again), run_id=run_id, redo=redo, **dates)
 
 
-def _task(name: str, text: str) -> click.Command:
+def _command(name: str, text: str) -> click.Command:
     @click.command(name, help=text)
     @dates
     @_RUN_ID
+    @_REDO
     @with_settings
-    def command(settings: Settings, /, *, run_id: str | None, **dates: Any) -> None:
-        _pipeline(settings, (name,), run_id=run_id, **dates)
+    def command(settings: Settings, /, *, run_id: str | None, redo: bool, **dates: Any) -> None:
+        _task(settings, name, Manner(), run_id=run_id, redo=redo, **dates)
 
     return command
 
 
-def _pipeline(
-    settings: Settings,
-    tasks: tuple[str, ...],
-    *,
-    again: bool = False,
-    patient: bool = True,
-    run_id: str | None = None,
-    **dates: Any,
+def _whole_way(resources: Resources, units: list[Unit], manner: Manner, *, backfill: bool = False) -> int:
+    """The exit code, once all units have gone all the way; in several runs where they are of many days.
+
+    A retailer that failed is not asked for the days of the later ones.
+    """
+    out = terminal.console()
+    failed: dict[str, str] = {}
+    parts = list(in_parts(units, resources.settings.runs.days_a_run)) or [[]]
+    for number, part in enumerate(parts, start=1):
+        if len(parts) > 1:
+            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}")
+        left = [unit for unit in part if unit[0] not in failed]
+        with reporting(out) as report:
+            result = pipeline.run(resources, left, report, manner=manner, backfill=backfill)
+        _show(out, resources, result)
+        failed |= result.failed
+    return 3 if failed else 0
+
+
+def _task(
+    settings: Settings, task: str, manner: Manner, *, run_id: str | None, redo: bool, **dates: Any
 ) -> None:
-    wanted = units(settings, **dates)
+    chosen = selected(settings, **dates)
+    if redo and run_id is None:
+        raise click.UsageError("--redo is for the run that --run-id names")
+    if run_id is None:
+        chosen.require_units()
     out = terminal.console()
     with Resources(settings, Secrets()) as resources:
+        units = chosen.units
+        if units is None:
+            assert run_id is not None  # noqa: S101 - else the days were required
+            units = _of_named(resources, task, run_id, chosen)
         with reporting(out) as report:
             result = pipeline.run(
-                resources, wanted, report, tasks=tasks, again=again, patient=patient, name=run_id
+                resources, units, report, tasks=(task,), manner=manner, name=run_id, redo=redo
             )
-        terminal.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
+        _show(out, resources, result)
     sys.exit(result.exit_code)
+
+
+def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[Unit]:
+    """The named run's units; for a fetch where there are none yet, the oldest that are due."""
+    found = resources.ledger.newest_named(name)
+    if found is not None and (found.units or task != "ingest"):
+        return list(found.units)
+    if task != "ingest":
+        raise click.UsageError(f"no run is called {name}: begin with `retail ingest --run-id {name}`")
+    units = due_units(resources, chosen.retailers, until=chosen.until)
+    return next(in_parts(units, resources.settings.runs.days_a_run), [])
+
+
+def _show(out: Console, resources: Resources, result: Result) -> None:
+    terminal.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
 
 
 def _plan(settings: Settings, wanted: list[Unit]) -> None:
@@ -96,12 +182,13 @@ def _plan(settings: Settings, wanted: list[Unit]) -> None:
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
     run,
+    backfill,
     ingest,
-    _task(
+    _command(
         "land",
         "Step 2 alone: raw files anew from what was fetched, without a call, after a mapping was mended.",
     ),
-    _task("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL."),
-    _task("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL."),
+    _command("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL."),
+    _command("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL."),
     refresh,
 )

@@ -106,7 +106,7 @@ class Amazon:
             self._options.token_url, client_id=client_id, client_secret=client_secret, refresh=refresh
         )
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = Quota(burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic)
+        self._quota = patience.bucket("orders", burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic)
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:

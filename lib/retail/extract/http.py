@@ -105,7 +105,6 @@ class HttpClient:
         if quota is None:
             return self._send(signed)
         self._await_quota(quota, cost)
-        quota.spend(cost)
         try:
             return self._send(signed, quota)
         except _LaterError as error:
@@ -116,7 +115,12 @@ class HttpClient:
             raise _LaterError(str(error), wait, throttled=True, hinted=error.wait is not None) from None
 
     def _await_quota(self, quota: Quota, cost: float) -> None:
-        seconds = self._told(quota.seconds_until(cost))
+        seconds = quota.spend(cost)
+        try:
+            self._told(seconds)
+        except QuotaError:
+            quota.give_back(cost)
+            raise
         if seconds > 0:
             self._clock.sleep(seconds)
             self._waited_for_quota += seconds

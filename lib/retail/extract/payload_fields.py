@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -88,6 +89,7 @@ class PayloadFields:
         self._seen, self._learned_by = 0, ""
         self._new: list[NewField] = []
         self._changed = False
+        self._one_at_a_time = threading.Lock()  # days of a retailer may be fetched side by side
         self._load()
         self._root = _Place("")
         for path in self._known:
@@ -95,7 +97,8 @@ class PayloadFields:
 
     def look(self, answer: JSON, logical_date: date) -> None:
         """See the fields of an answer, which came for that date."""
-        self._enter(answer, self._root, logical_date)
+        with self._one_at_a_time:
+            self._enter(answer, self._root, logical_date)
 
     def keep(self) -> list[NewField]:
         """Keep what was seen; gives all that this run is to tell, also what it kept when it was killed before."""

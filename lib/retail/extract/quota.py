@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -28,16 +29,11 @@ def _tell_nobody(wait: QuotaWait) -> None:
     del wait
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """What to do where a retailer's quota is used up: wait, and `tell` until when; or stop with a QuotaError."""
-
-    waits: bool = True
-    tell: Callable[[QuotaWait], None] = _tell_nobody
-
-
 class Quota:
-    """A token bucket: holds up to `burst` and refills by `per_second`. Full until the retailer says otherwise."""
+    """A token bucket: holds up to `burst` and refills by `per_second`. Full until the retailer says otherwise.
+
+    Safe to be shared by the threads that ask one retailer.
+    """
 
     def __init__(self, *, burst: float, per_second: float, monotonic: Callable[[], float]) -> None:
         self.burst = burst
@@ -45,14 +41,16 @@ class Quota:
         self._monotonic = monotonic
         self._level = burst
         self._at = monotonic()
+        self._lock = threading.RLock()
 
     @property
     def available(self) -> float:
         """What can be spent now."""
-        now = self._monotonic()
-        self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
-        self._at = now
-        return self._level
+        with self._lock:
+            now = self._monotonic()
+            self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
+            self._at = now
+            return self._level
 
     def seconds_until(self, cost: float = 1.0) -> float:
         """How long until `cost` can be spent; a cost above the burst is paid from a full bucket."""
@@ -63,23 +61,47 @@ class Quota:
         """How long that many calls wait in all, beginning now."""
         return max(0.0, (calls * cost - self.available) / self.per_second)
 
-    def spend(self, cost: float = 1.0) -> None:
-        """Take `cost` out; what was spent beyond the bucket is owed."""
-        self._level = self.available - cost
+    def spend(self, cost: float = 1.0) -> float:
+        """Take `cost` out, and give the seconds to wait before it may be used: what is not there yet is owed."""
+        with self._lock:
+            seconds = self.seconds_until(cost)
+            self._level = self.available - cost
+            return seconds
+
+    def give_back(self, cost: float = 1.0) -> None:
+        """What was spent is not used after all."""
+        self.learn(available=self.available + cost)
 
     def learn(
         self, *, available: float | None = None, burst: float | None = None, per_second: float | None = None
     ) -> None:
         """Take over what the retailer says of its bucket."""
-        self._level = self.available  # what refilled so far did so at the old rate
-        if burst is not None and burst > 0:
-            self.burst = burst
-        if per_second is not None and per_second > 0:
-            self.per_second = per_second
-        if available is not None:
-            self._level = min(available, self.burst)
+        with self._lock:
+            self._level = self.available  # what refilled so far did so at the old rate
+            if burst is not None and burst > 0:
+                self.burst = burst
+            if per_second is not None and per_second > 0:
+                self.per_second = per_second
+            if available is not None:
+                self._level = min(available, self.burst)
 
     def refused(self, cost: float, wait: float | None) -> None:
         """The retailer said "too many": it holds less than we thought; `wait` is its own hint, in seconds."""
         refill = cost if wait is None else min(wait, _LONGEST_HINT) * self.per_second
         self.learn(available=min(cost, self.burst) - refill)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What to do where a retailer's quota is used up: wait, and `tell` until when; or stop with a QuotaError.
+
+    Services of one retailer that are given the same Patience spend from the same buckets.
+    """
+
+    waits: bool = True
+    tell: Callable[[QuotaWait], None] = _tell_nobody
+    _buckets: dict[str, Quota] = field(default_factory=dict)
+
+    def bucket(self, name: str, *, burst: float, per_second: float, monotonic: Callable[[], float]) -> Quota:
+        """The bucket of that name, as whoever asked for it first described it."""
+        return self._buckets.setdefault(name, Quota(burst=burst, per_second=per_second, monotonic=monotonic))

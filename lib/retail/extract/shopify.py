@@ -18,7 +18,7 @@ from retail.extract import privacy, shopify_sales
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, answered_at
 from retail.extract.http import HttpClient
-from retail.extract.quota import Patience, Quota
+from retail.extract.quota import Patience
 from retail.extract.service import Estimate, Options, Page, WebAddress, follow
 from retail.extract.shopify_api import ShopifyApi
 from retail.extract.shopify_bulk import BulkReader
@@ -96,7 +96,9 @@ class Shopify:
         dialect = ShopifyDialect(access)
         self._clock = clock
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = Quota(burst=POINTS, per_second=POINTS_A_SECOND, monotonic=clock.monotonic)
+        self._quota = patience.bucket(
+            "points", burst=POINTS, per_second=POINTS_A_SECOND, monotonic=clock.monotonic
+        )
         self._api = ShopifyApi(
             retailer_id, self._base_url, self._http, self._quota, lines=self._options.lines_page_size
         )

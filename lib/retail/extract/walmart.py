@@ -133,7 +133,9 @@ class Walmart:
         )
         self._clock = clock
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = Quota(burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic)
+        self._quota = patience.bucket(
+            "orders", burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic
+        )
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:

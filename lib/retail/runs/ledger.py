@@ -4,6 +4,7 @@
     ops/runs/<run_id>/steps/<step>.json     a step that ended, with its counts and versions
     ops/runs/<run_id>/ended.json            how the run ended
     ops/done/<retailer_id>/<date>.json      the run that brought this retailer's day all the way to the views
+    ops/checkpoints/<retailer_id>.json      the date up to which scheduled runs have brought all of them
 
 A step that ended is not done again. A killed run has no `ended.json`, and is gone on with.
 """
@@ -15,7 +16,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
@@ -42,13 +43,14 @@ def new_run_id(now: datetime, name: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is for, and the tasks that the command which began it was given."""
+    """What a run is for, and the tasks that the command which began it was given. A backfill moves no checkpoint."""
 
     run_id: str
     units: tuple[Unit, ...]
     tasks: tuple[str, ...]
     engine: str
     started_at: str
+    backfill: bool = False
 
     @property
     def retailers(self) -> list[str]:
@@ -66,9 +68,17 @@ class Ledger:
         self._storage = storage
         self._now = now
 
-    def begin(self, run_id: str, units: Iterable[Unit], *, tasks: Iterable[str], engine: str) -> Run:
+    def begin(
+        self,
+        run_id: str,
+        units: Iterable[Unit],
+        *,
+        tasks: Iterable[str],
+        engine: str,
+        backfill: bool = False,
+    ) -> Run:
         """Record a new run."""
-        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, self._now().isoformat())
+        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, self._now().isoformat(), backfill)
         self._write(
             f"ops/runs/{run_id}/run.json",
             {
@@ -77,6 +87,7 @@ class Ledger:
                 "tasks": list(run.tasks),
                 "engine": engine,
                 "started_at": run.started_at,
+                "backfill": backfill,
             },
         )
         return run
@@ -85,7 +96,14 @@ class Ledger:
         """The run's record. Raises ObjectNotFoundError."""
         values = self._read(f"ops/runs/{run_id}/run.json")
         units = tuple((retailer, date.fromisoformat(day)) for retailer, day in values["units"])
-        return Run(run_id, units, tuple(values["tasks"]), values["engine"], values["started_at"])
+        return Run(
+            run_id,
+            units,
+            tuple(values["tasks"]),
+            values["engine"],
+            values["started_at"],
+            values.get("backfill", False),
+        )
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first."""
@@ -111,28 +129,25 @@ class Ledger:
         """Whether the run passed the gate, and so may have changed the star."""
         return self.step(run_id, "gate") is not None
 
-    def named(self, name: str, units: Iterable[Unit]) -> Run | None:
-        """The run with this name, for its next task; None where there is none yet.
+    def overtaken(self, run_id: str) -> bool:
+        """Whether another run has merged since it began, and so changed the tables that its plans were made for."""
+        return any(self.came_to_merge(other) for other in self.run_ids() if other > run_id)
 
-        Raises ConfigurationError where it is for other units, or where another has merged since: that one has
-        changed the tables that the run's plans were made for.
-        """
-        run_ids = self.run_ids()
-        found = [run_id for run_id in run_ids if run_id.partition("-")[2] == name]
-        if not found:
-            return None
-        run = self.run(found[-1])
-        if run.units != tuple(sorted(units)):
-            days = ", ".join(map(str, run.dates))
-            problem = (
-                f"--run-id {name} is the run of {', '.join(run.retailers)} for {days}, and of nothing else"
-            )
-        else:
-            later = [other for other in run_ids if other > run.run_id and self.came_to_merge(other)]
-            if not later:
-                return run
-            problem = f"--run-id {name}: run {later[-1]} merged after it began, so it can't be gone on with"
-        raise ConfigurationError([problem], hint="give a new --run-id")
+    def newest_named(self, name: str) -> Run | None:
+        """The newest run of this name; None where there is none yet."""
+        found = [run_id for run_id in self.run_ids() if run_id.partition("-")[2] == name]
+        return self.run(found[-1]) if found else None
+
+    def named(self, name: str, units: Iterable[Unit]) -> Run | None:
+        """As `newest_named`. Raises ConfigurationError where that is for other units."""
+        run = self.newest_named(name)
+        if run is None or run.units == tuple(sorted(units)):
+            return run
+        days = ", ".join(map(str, run.dates))
+        raise ConfigurationError(
+            [f"--run-id {name} is the run of {', '.join(run.retailers)} for {days}, and of nothing else"],
+            hint="give a new --run-id, or leave the days out",
+        )
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
         """What the step recorded when it ended, or None where it has not."""
@@ -147,11 +162,21 @@ class Ledger:
         """The step is to be done again."""
         self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
 
+    def take_over(self, run_id: str, source: str, steps: Iterable[str]) -> None:
+        """What another run did before is this run's too."""
+        for step in steps:
+            record = self.step(source, step)
+            if record is not None:
+                self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
+
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
-        """The run did not come all the way after all: these steps are to be done again, its days are not done."""
+        """The run did not come all the way after all: these steps are to be done again, its days are due."""
         for step in steps:
             self.forget_step(run_id, step)
         for retailer, day in self.run(run_id).units:
+            checkpoint = self.checkpoint(retailer)
+            if checkpoint is not None and checkpoint >= day:
+                self.set_checkpoint(retailer, day - timedelta(days=1))
             self._storage.delete(f"ops/done/{retailer}/{day}.json")
         self.end(run_id, "failed", reason=reason)
 
@@ -178,6 +203,15 @@ class Ledger:
         """Every retailer's day that has come all the way."""
         keys = (key.removesuffix(".json").split("/") for key in self._storage.list("ops/done/"))
         return {(key[2], date.fromisoformat(key[3])) for key in keys}
+
+    def checkpoint(self, retailer: str) -> date | None:
+        """The date up to which scheduled runs have brought all of the retailer's days; None before the first."""
+        values = self._read_or_none(f"ops/checkpoints/{retailer}.json")
+        return date.fromisoformat(values["date"]) if values else None
+
+    def set_checkpoint(self, retailer: str, day: date) -> None:
+        """Record how far the retailer has come."""
+        self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())

@@ -1,0 +1,46 @@
+"""What a scheduled run is to bring in: each retailer's days from its checkpoint to yesterday."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, date, datetime
+
+from retail.resources import Resources
+from retail.runs import checkpoint
+from retail.runs.checkpoint import Stand
+from retail.runs.ledger import Unit
+
+
+def due_units(
+    resources: Resources,
+    retailers: Collection[str],
+    *,
+    until: date | None = None,
+    now: datetime | None = None,
+) -> list[Unit]:
+    """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock."""
+    settings, ledger = resources.settings, resources.ledger
+    ends = [day for day in (until, settings.runs.until) if day is not None]
+    stands = {
+        retailer: Stand(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))
+        for retailer in retailers
+    }
+    return checkpoint.due(
+        stands,
+        ledger.done(),
+        start_date=settings.start_date,
+        now=now or datetime.now(UTC),
+        until=min(ends, default=None),
+    )
+
+
+def in_parts(units: Sequence[Unit], days_a_run: int) -> Iterator[list[Unit]]:
+    """The units in the order of their days, at most `days_a_run` days together.
+
+    >>> list(in_parts([("a", date(2017, 1, 2)), ("a", date(2017, 1, 1)), ("b", date(2017, 1, 2))], 1))
+    [[('a', datetime.date(2017, 1, 1))], [('a', datetime.date(2017, 1, 2)), ('b', datetime.date(2017, 1, 2))]]
+    """
+    days = sorted({day for _, day in units})
+    for start in range(0, len(days), days_a_run):
+        part = set(days[start : start + days_a_run])
+        yield sorted(unit for unit in units if unit[1] in part)
