@@ -6,6 +6,7 @@ Airflow has an environment of its own, without the pipeline's packages; nothing 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -72,9 +73,9 @@ class RetailJob(BaseOperator):
         if code == 0:
             return {"exit_code": 0}
         if code == PARTIAL and self.task_id == INGEST:
-            missing = "\n".join(line for line in said if " FAILED, the others went on" in line)
+            missing = _missing(said)
             self.log.warning("Partial: the tasks behind go on for the other retailers.\n%s", missing)
-            return {"exit_code": code, "missing": missing or "\n".join(said[-5:])}
+            return {"exit_code": code, "missing": missing}
         failure = AirflowFailException if code in _IN_VAIN else AirflowException
         raise failure(f"exit code {code}: {_reason(said)}")
 
@@ -181,6 +182,15 @@ def _next_command(dag_id: str, task_id: str, name: str, *, again: bool) -> str:
     if task_id not in COMMANDS:
         return f"airflow dags trigger {dag_id}"
     return f"retail {COMMANDS[task_id]} --run-id {name}; or, in Airflow, clear the task {task_id}"
+
+
+def _missing(said: list[str]) -> str:
+    """Which retailers a partial run says are missing, and why; its last lines where it says nothing of the kind."""
+    found = [number for number, line in enumerate(said) if " FAILED, the others went on" in line]
+    lines = itertools.takewhile(
+        lambda line: not line.startswith("`retail run`"), said[found[0] :] if found else ()
+    )
+    return "\n".join(line for line in lines if line) or "\n".join(said[-5:])
 
 
 def _reason(said: list[str]) -> str:
