@@ -15,9 +15,9 @@ RUN pip install --no-cache-dir uv==0.13.9
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN uv venv .venv && uv pip install --no-cache --constraint requirements.lock --requirement pyproject.toml --extra simulator
 COPY . .
-RUN uv pip install --no-cache --no-deps --editable .
-# What spark-submit.sh would resolve at its first start.
-RUN RETAIL_CONF=conf/compose.toml .venv/bin/python -c "from retail.engine import jars; from retail.settings import load_settings; jars(load_settings())"
+# The jars are what spark-submit.sh would resolve at its first start.
+RUN uv pip install --no-cache --no-deps --editable . \
+    && RETAIL_CONF=conf/compose.toml .venv/bin/python -c "from retail.engine import jars; from retail.settings import load_settings; jars(load_settings())"
 
 FROM java AS build-airflow
 RUN pip install --no-cache-dir uv==0.13.9

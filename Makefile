@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-airflow · check · soak · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · test-airflow · check · soak · secrets · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ VERSITYGW := v1.8.0
 OTHER_POSTGRESQLS := 14 15
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino demo test test-fast check soak bench data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino demo test test-fast check soak secrets bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -84,6 +84,10 @@ check: setup
 # Random histories of the star against its model, with new seeds for as long as told.
 soak: setup
 	@python -m tests.oracle.soak --seconds $(SECONDS)
+
+# The secrets of docker-compose.yml, as files below var/secrets.
+secrets:
+	@docker/make_secrets.sh var/secrets
 
 bench: setup
 	@python -m bench.ingest

@@ -9,7 +9,8 @@ chmod 700 "$folder"
 cd "$folder"
 
 random() { openssl rand -hex 24; }
-keep() { [ -s "$1" ] || cat >"$1"; }
+# Without a line's end: Airflow's …_CMD would take it for a part of the secret.
+keep() { [ -s "$1" ] || tr -d '\n' >"$1"; }
 
 for name in postgresql_password warehouse_password airflow_database_password airflow_jwt_secret airflow_api_secret \
     customer_pepper s3_access_key s3_secret_key retailer_1_refresh_token; do

@@ -117,14 +117,8 @@ class Outside:
             environment |= {"RETAIL_HOME": "/opt/retail", "PYTHONDONTWRITEBYTECODE": "1"}
         if service["image"].startswith(_OURS[1]):
             environment["AIRFLOW_HOME"] = "/var/lib/airflow"
-        inside = [
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            'mount --bind "$0" /run/secrets && exec "$@"',
-            str(secrets),
-        ]
+        hostname = service.get("hostname", name)
+        inside = ["unshare", "--mount", "--uts", "sh", "-c", _INSIDE, str(secrets), hostname]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [*inside, *command], env=environment, cwd="/var/lib/retail", stdin=subprocess.DEVNULL,
