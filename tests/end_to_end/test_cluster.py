@@ -15,7 +15,7 @@ from tests.cluster import Cluster, running_cluster, until
 from tests.end_to_end.installation import Installation, warehouse_of
 from tests.s3 import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3, pytest.mark.spark]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3, pytest.mark.spark]
 
 JOB = str(home() / "jobs" / "run_pipeline.py")
 FIRST, SECOND = ("--date", "2017-01-01"), ("--date", "2017-01-02")
@@ -26,6 +26,7 @@ def on_s3(lake: LakeSettings) -> dict[str, str]:
         "RETAIL_LAKE__URL": lake.url,
         "RETAIL_LAKE__S3_ENDPOINT": str(lake.s3_endpoint),
         "RETAIL_LAKE__S3_PATH_STYLE": "true",
+        "SPARK_LOCAL_IP": "127.0.0.1",
     }
 
 
@@ -71,6 +72,6 @@ def _kill_an_executor(
         gated = [run for run in running if f"lake/ops/runs/{run}/steps/gate.json" in keys]
         return next(iter(cluster.executors()), None) if gated else None
 
-    victim = until(merging, "an executor that merges", seconds=300)
+    victim = until(merging, "an executor that merges", seconds=900)
     os.kill(victim, signal.SIGKILL)
     killed.append(victim)
