@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-airflow · check · soak · secrets · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · test-airflow · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ VERSITYGW := v1.8.0
 OTHER_POSTGRESQLS := 14 15
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino demo test test-fast check soak secrets bench data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino demo test test-fast test-cluster check soak secrets bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -65,7 +65,7 @@ demo: setup
 	@retail demo
 
 test: setup airflow s3-server node-tools postgresql-14 check
-	@pytest tests -n 2 --dist loadgroup
+	@pytest tests -n 2 --dist loadgroup -m "not cluster"
 	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
 	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
 
@@ -74,6 +74,10 @@ test-airflow: setup airflow
 
 test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
+
+# spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
+test-cluster: setup s3-server
+	@pytest tests -m cluster
 
 check: setup
 	@ruff check lib tests jobs dags bench docs notebooks

@@ -143,6 +143,7 @@ def replace(
         writer = writer.option("replaceWhere", where)
     else:
         writer = writer.option("overwriteSchema", "true")
+    storage.require_writer()
     writer.save(storage.engine_path(key))
 
 
@@ -159,6 +160,7 @@ def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
         return
     fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
     hint = "see that the lake is there and may be written; then run the same command again"
+    storage.require_writer()
     with failing(storage, key, f"be given {', '.join(columns)}", hint):
         table(storage, key).alter.add_columns(fields)
 

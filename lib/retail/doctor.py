@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 
+from retail.bucket import examine_bucket
 from retail.engine import open_session
 from retail.errors import RetailError
 from retail.extract.retailers import problems
@@ -36,6 +37,8 @@ def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
 def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "configuration and secrets", lambda: _configuration(settings, secrets)
     yield "storage", lambda: _storage(settings)
+    if settings.lake.url.startswith(("s3://", "s3a://")):
+        yield "bucket", lambda: examine_bucket(settings.lake)
     yield f"engine {settings.engine}", lambda: _engine(settings)
     yield "PostgreSQL", lambda: _warehouse(settings, secrets)
     yield "Java, for the Spark engine", lambda: _java(needed=settings.engine == "spark")

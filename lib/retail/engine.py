@@ -108,6 +108,10 @@ def _sail_variables(lake: LakeSettings) -> dict[str, str]:
         variables["AWS_ENDPOINT"] = lake.s3_endpoint
         variables["AWS_ALLOW_HTTP"] = str(lake.s3_endpoint.startswith("http://")).lower()
         variables["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = str(not lake.s3_path_style).lower()
+    if lake.s3_encryption != "bucket":
+        variables["AWS_SERVER_SIDE_ENCRYPTION"] = lake.s3_encryption
+    if lake.s3_kms_key:
+        variables["AWS_SSE_KMS_KEY_ID"] = lake.s3_kms_key
     return variables
 
 
@@ -156,6 +160,11 @@ def spark_options(settings: Settings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
+    if settings.lake.s3_encryption != "bucket":
+        names = {"AES256": "AES256", "aws:kms": "SSE-KMS"}
+        options["spark.hadoop.fs.s3a.encryption.algorithm"] = names[settings.lake.s3_encryption]
+    if settings.lake.s3_kms_key:
+        options["spark.hadoop.fs.s3a.encryption.key"] = settings.lake.s3_kms_key
     if settings.lake.s3_endpoint:
         options["spark.hadoop.fs.s3a.endpoint"] = settings.lake.s3_endpoint
         options["spark.hadoop.fs.s3a.path.style.access"] = str(settings.lake.s3_path_style).lower()
@@ -163,6 +172,10 @@ def spark_options(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(secure).lower()
     if settings.lake.url.startswith(("s3://", "s3a://")):
         options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
+        # The chain that everyone else follows: variables, profile, web identity, the container's or machine's role.
+        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = (
+            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+        )
     return options
 
 

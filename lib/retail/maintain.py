@@ -22,6 +22,7 @@ from rich.table import Table
 from retail import delta
 from retail.errors import StorageError
 from retail.runs import lease, rewrites
+from retail.runs.guarded import GuardedStorage
 from retail.settings import MaintainSettings
 from retail.storage import Storage, Stored
 
@@ -83,6 +84,8 @@ def maintain(
     cutoff = began - timedelta(days=settings.retention_days)
     done, failed = [], dict[str, StorageError]()
     with _lease(storage, began, dry_run=dry_run) as held:
+        if held is not None:
+            storage = GuardedStorage(storage, held.require)
         for table, stored in tables_of(storage).items():
             if held is not None:
                 held.check()
@@ -159,6 +162,7 @@ def _rewrite(
         if opened.metadata().configuration.get(name) != value
     }
     hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
+    storage.require_writer()
     with delta.failing(storage, table, "be compacted", hint):
         with rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
             # The log is cleaned below, when every promised version is known to be readable.

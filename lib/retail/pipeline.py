@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -101,7 +101,8 @@ def run(
     if resumed.run is not None:
         run_id = resumed.run.run_id
     migration.require_known(resources.storage)
-    with lease.hold(resources.storage, run_id) as held:
+    lifetime = timedelta(seconds=resources.settings.runs.lease_seconds)
+    with lease.hold(resources.storage, run_id, lifetime=lifetime) as held, resources.writing_as(held):
         current = _begin(resources, run_id, left, tasks, resumed, backfill=backfill)
         logs.bind_run(run_id)
         if resumed.run and not resources.ledger.came_to_merge(run_id):

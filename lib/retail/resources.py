@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from retail.engine import open_session
 from retail.runs.context import Context
+from retail.runs.guarded import GuardedStorage
+from retail.runs.lease import Lease
 from retail.runs.ledger import Ledger
 from retail.secrets import Secrets
 from retail.settings import Settings
@@ -42,6 +45,18 @@ class Resources:
     @cached_property
     def warehouse(self) -> Warehouse:
         return self._open.enter_context(open_warehouse(self.settings.warehouse, self.secrets))
+
+    @contextmanager
+    def writing_as(self, held: Lease) -> Iterator[None]:
+        """Whoever writes to the lake within the block does so as the holder of the lease."""
+        plain = self.storage
+        self.storage = GuardedStorage(plain, held.require)
+        self.ledger = Ledger(self.storage)
+        try:
+            yield
+        finally:
+            self.storage = plain
+            self.ledger = Ledger(plain)
 
     def context(self, run_id: str) -> Context:
         """The context of a run's steps in the engine."""

@@ -40,7 +40,7 @@ def roll_back(resources: Resources) -> RolledBack:
         for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
             resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
 
-    with lease.hold(resources.storage, run_id):
+    with lease.hold(resources.storage, run_id) as held, resources.writing_as(held):
         prepare(resources.warehouse)
         return rollback.roll_back(
             resources.session, resources.storage, resources.warehouse, run_id=run_id, judge=judge

@@ -10,11 +10,11 @@ import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -46,12 +46,18 @@ class Section(BaseModel):
 
 
 class LakeSettings(Section):
-    """Where payloads, raw files, Delta tables and the run ledger live: a folder, or `s3://bucket/prefix`."""
+    """Where payloads, raw files, Delta tables and the run ledger live: a folder, or `s3://bucket/prefix`.
+
+    `s3_encryption` is asked for with every object, `aws:kms` with the key `s3_kms_key` or else the account's own; by
+    default the bucket's own setting holds.
+    """
 
     url: str
     s3_endpoint: str | None = None
     s3_region: str = "us-east-1"
     s3_path_style: bool = False
+    s3_encryption: Literal["bucket", "AES256", "aws:kms"] = "bucket"
+    s3_kms_key: str | None = None
 
     @field_validator("url")
     @classmethod
@@ -67,6 +73,12 @@ class LakeSettings(Section):
         if value is not None and not (value.startswith(("http://", "https://")) and urlsplit(value).hostname):
             raise ValueError("must be an address such as https://s3.example.com or http://10.0.0.5:9000")
         return value
+
+    @model_validator(mode="after")
+    def _has_a_key_only_for_kms(self) -> Self:
+        if self.s3_kms_key is not None and self.s3_encryption != "aws:kms":
+            raise ValueError('s3_kms_key is for s3_encryption = "aws:kms"')
+        return self
 
 
 class SparkSettings(Section):
@@ -97,11 +109,13 @@ class ExtractSettings(Section):
 class RunSettings(Section):
     """A command that is given more than `days_a_run` days brings them in by several runs, one behind the other.
 
-    Nothing is due behind `until`, whatever the clock says: for a retailer that tells of the past alone.
+    Nothing is due behind `until`, whatever the clock says: for a retailer that tells of the past alone. A run that was
+    silent for `lease_seconds` may be taken over by another.
     """
 
     days_a_run: int = Field(default=31, ge=1)
     until: date | None = None
+    lease_seconds: int = Field(default=90, ge=5)
 
 
 class QualitySettings(Section):

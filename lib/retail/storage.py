@@ -13,13 +13,20 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Literal, Protocol, TypedDict
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+class _Encryption(TypedDict, total=False):
+    """What a write asks S3 to encrypt with; nothing where the bucket's own setting is to hold."""
+
+    ServerSideEncryption: Literal["AES256", "aws:kms"]
+    SSEKMSKeyId: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,9 @@ class Storage(Protocol):
     """What the rooms need of the lake; `url` is how a person would name it."""
 
     url: str
+
+    def require_writer(self) -> None:
+        """Asked before what writes past this seam, as an engine does. Raises LeaseHeldError where it must not."""
 
     def read(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectNotFoundError."""
@@ -80,6 +90,9 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().resolve()
         self.url = str(self._root)
+
+    def require_writer(self) -> None:
+        """Who holds no lease is not kept from writing."""
 
     def read(self, key: str) -> bytes:
         try:
@@ -172,16 +185,17 @@ class S3Storage:
 
         self._settings = settings
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
-        self._bucket = bucket
+        self.bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
         config = Config(
             retries={"mode": "standard", "max_attempts": 5},
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
+        self._encryption = _encryption(settings)
         try:
             self._session = boto3.Session()
-            self._client: S3Client = self._session.client(
+            self.client: S3Client = self._session.client(
                 "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
             )
         except (BotoCoreError, ValueError) as error:
@@ -190,11 +204,14 @@ class S3Storage:
                 hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
             ) from error
 
+    def require_writer(self) -> None:
+        """Who holds no lease is not kept from writing."""
+
     def read(self, key: str) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
+            return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
@@ -206,7 +223,7 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data)
+            self.client.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=data, **self._encryption)
         except (BotoCoreError, ClientError) as error:
             raise self._failure("write", key, error) from error
 
@@ -216,7 +233,7 @@ class S3Storage:
 
         try:
             # In parts where it is large; the object is there when the last of them is.
-            self._client.upload_fileobj(file, self._bucket, self._prefix + key)
+            self.client.upload_fileobj(file, self.bucket, self._prefix + key, ExtraArgs={**self._encryption})
         except (Boto3Error, BotoCoreError, ClientError) as error:
             raise self._failure("write", key, error) from error
 
@@ -224,7 +241,13 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
+            self.client.put_object(
+                Bucket=self.bucket,
+                Key=self._prefix + key,
+                Body=data,
+                IfNoneMatch="*",
+                **self._encryption,
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
                 return False
@@ -237,7 +260,7 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+            self.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
         except (BotoCoreError, ClientError) as error:
             raise self._failure("delete", key, error) from error
 
@@ -248,8 +271,8 @@ class S3Storage:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._prefix + prefix
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._prefix + prefix
             )
             for page in pages:
                 for item in page.get("Contents", []):
@@ -258,10 +281,10 @@ class S3Storage:
             raise self._failure("list", prefix, error) from error
 
     def engine_path(self, key: str) -> str:
-        return f"s3a://{self._bucket}/{self._prefix}{key}"
+        return f"s3a://{self.bucket}/{self._prefix}{key}"
 
     def delta_url(self, key: str) -> str:
-        return f"s3://{self._bucket}/{self._prefix}{key}"
+        return f"s3://{self.bucket}/{self._prefix}{key}"
 
     def delta_options(self) -> dict[str, str]:
         options = {
@@ -272,6 +295,10 @@ class S3Storage:
         if self._settings.s3_endpoint:
             options["aws_endpoint"] = self._settings.s3_endpoint
             options["aws_allow_http"] = str(self._settings.s3_endpoint.startswith("http://")).lower()
+        if self._settings.s3_encryption != "bucket":
+            options["aws_server_side_encryption"] = self._settings.s3_encryption
+        if self._settings.s3_kms_key:
+            options["aws_sse_kms_key_id"] = self._settings.s3_kms_key
         found = self._session.get_credentials()  # deltalake by itself knows no profiles
         if found is not None:
             frozen = found.get_frozen_credentials()
@@ -286,3 +313,12 @@ class S3Storage:
             f"cannot {verb} {self.url}/{key}: {error}",
             hint="see that the bucket, its region and the credentials are right (`retail doctor`), then run again",
         )
+
+
+def _encryption(settings: LakeSettings) -> _Encryption:
+    asked = _Encryption()
+    if settings.s3_encryption != "bucket":
+        asked["ServerSideEncryption"] = settings.s3_encryption
+    if settings.s3_kms_key is not None:
+        asked["SSEKMSKeyId"] = settings.s3_kms_key
+    return asked

@@ -1,6 +1,6 @@
 """Runs the services of docker-compose.yml without Docker, each command as it stands there.
 
-    unshare --mount --net python -m tests.compose.outside FOLDER SERVICE …
+    unshare --mount --net --pid --fork --kill-child --mount-proc python -m tests.compose.outside FOLDER SERVICE …
 
 In namespaces of its own this process lays out what a container would find: the checkout at /opt/retail, a service's
 secrets, and no others, in /run/secrets, the services' names in /etc/hosts. So neither command, port, path nor

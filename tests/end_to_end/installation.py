@@ -90,9 +90,11 @@ class Installation:
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, *arguments], environment)
 
-    def spark_submit(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(home() / "spark-submit.sh"), "--master", "local[2]", *arguments]
-        return self._run(command, {"RETAIL_PYTHON": sys.executable})
+    def spark_submit(
+        self, *arguments: str, master: str = "local[2]", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        command = [str(home() / "spark-submit.sh"), "--master", master, *arguments]
+        return self._run(command, {"RETAIL_PYTHON": sys.executable, **environment})
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         variables = without_session(os.environ | demo_environment())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.conftest import needs_java
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Installation
 from tests.s3 import S3Server
+from tests.s3_between import listened_to, profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3]
 
@@ -19,19 +21,25 @@ DAY = date(2017, 1, 1)
 
 @pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
 def test_a_day_from_the_retailers_to_the_views(
-    engine: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth
+    engine: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth, tmp_path: Path
 ) -> None:
+    """By a profile's credentials, every object encrypted with a key that is asked for."""
     if engine == "spark":
         needs_java()
     made, lake = install(f"on_s3_{engine}"), s3_server.new_lake()
-    variables = {
-        "RETAIL_ENGINE": engine,
-        "RETAIL_LAKE__URL": lake.url,
-        "RETAIL_LAKE__S3_ENDPOINT": str(lake.s3_endpoint),
-        "RETAIL_LAKE__S3_PATH_STYLE": "true",
-        "RETAIL_EXTRACT__MASTER_CALLS": "8",
-    }
-    first = made.retail("run", "--date", str(DAY), **variables)
+    with listened_to(s3_server.endpoint) as wire:
+        variables = {
+            "RETAIL_ENGINE": engine,
+            "RETAIL_LAKE__URL": lake.url,
+            "RETAIL_LAKE__S3_ENDPOINT": wire.endpoint,
+            "RETAIL_LAKE__S3_PATH_STYLE": "true",
+            "RETAIL_LAKE__S3_ENCRYPTION": "aws:kms",
+            "RETAIL_LAKE__S3_KMS_KEY": "alias/retail",
+            "RETAIL_EXTRACT__MASTER_CALLS": "8",
+            **profile(tmp_path),
+        }
+        first = made.retail("run", "--date", str(DAY), **variables)
+        again = made.retail("run", "--date", str(DAY), **variables)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "tie-out: every identity holds" in first.stdout
     assert made.postgresql_figures() == truth([DAY])
@@ -45,5 +53,13 @@ def test_a_day_from_the_retailers_to_the_views(
     assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "quality", "ops"}
     assert not (made.folder / "lake").exists()
 
-    again = made.retail("run", "--date", str(DAY), **variables)
     assert "Nothing new to do" in again.stdout
+    written = wire.writes()
+    assert len({path.split("/")[3] for path, _ in written} & rooms) == len(rooms)
+    bare = [
+        path
+        for path, headers in written
+        if headers.get("x-amz-server-side-encryption") != "aws:kms"
+        or headers.get("x-amz-server-side-encryption-aws-kms-key-id") != "alias/retail"
+    ]
+    assert bare == []

@@ -8,14 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from retail.errors import LeaseHeldError
 from retail.runs import lease
+from retail.runs.guarded import GuardedStorage
 from retail.storage import LocalStorage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -111,3 +113,56 @@ def test_of_many_that_start_at_once_one_gets_the_lease(tmp_path: Path) -> None:
         held = [each for each in pool.map(try_to_hold, range(8)) if each is not None]
     assert len(held) == 1
     held[0].__exit__(None, None, None)
+
+
+def test_who_was_silent_too_long_writes_nothing_more(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with ExitStack() as stack:
+        silent = stack.enter_context(_silent(storage))
+        guarded = GuardedStorage(storage, silent.require)
+        guarded.write("before", b"1")
+        later = datetime.now(UTC) + timedelta(seconds=60)
+        stack.enter_context(lease.hold(storage, "next", now=at(later)))
+        silent._silent_since -= 6  # as after a stop of six seconds
+        for write in (
+            lambda: guarded.write("after", b"1"),
+            lambda: guarded.write_from("after", BytesIO(b"1")),
+            lambda: guarded.create("after", b"1"),
+            lambda: guarded.delete("before"),
+            guarded.require_writer,
+        ):
+            with pytest.raises(LeaseHeldError, match="silent lost its lease"):
+                write()
+    assert [key for key in storage.list("") if not key.startswith("ops/")] == ["before"]
+
+
+def test_who_was_silent_and_was_not_missed_goes_on(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with _silent(storage) as silent:
+        silent._silent_since -= 6
+        silent.require()
+        with pytest.raises(LeaseHeldError, match="run silent"), lease.hold(storage, "next"):
+            pass
+
+
+def test_who_takes_over_gives_way_to_a_holder_that_extends_at_that_moment(tmp_path: Path) -> None:
+    class Meeting(LocalStorage):
+        """The holder extends between the look at its lease and the taking over."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            if key.endswith("2.json"):
+                record = json.loads(self.read("ops/lease/00000001.json"))
+                extended = {**record, "expires_at": (NOON + timedelta(hours=1)).isoformat()}
+                self.write("ops/lease/00000001.json", json.dumps(extended).encode())
+            return super().create(key, data)
+
+    storage = Meeting(tmp_path)
+    with lease.hold(storage, "first", now=at(NOON)):
+        later = at(NOON + lease.LIFETIME)
+        with pytest.raises(LeaseHeldError, match="run first"), lease.hold(storage, "second", now=later):
+            pass
+        assert [*storage.list("ops/lease/")] == ["ops/lease/00000001.json"]
+
+
+def _silent(storage: LocalStorage) -> AbstractContextManager[lease.Lease]:
+    return lease.hold(storage, "silent", lifetime=timedelta(seconds=5))

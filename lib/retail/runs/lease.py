@@ -3,6 +3,9 @@
 Each holder creates the next object of `ops/lease/`, put-if-absent, so of two only one gets it. A holder extends
 its own object while it works. A lease that has expired, was released, or whose process is gone from this machine
 is taken over by creating the next object; its old holder sees that at its next extension and stops.
+
+Of two that meet at the expiry, one that extends and one that takes over, at most one goes on: each writes first, and
+then looks whether the other has written.
 """
 
 from __future__ import annotations
@@ -11,28 +14,33 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from retail.errors import LeaseHeldError, RetailError
+from retail.errors import LeaseHeldError, ObjectNotFoundError, RetailError
 from retail.storage import Storage
 
 LIFETIME: Final = timedelta(seconds=90)
-EXTEND_EVERY: Final = timedelta(seconds=20)
+_EXTENSIONS_A_LIFETIME: Final = 4.5
 _FOLDER: Final = "ops/lease/"
 
 
 class Lease:
-    """A held lease: `check` before anything that must not be done by two."""
+    """A held lease: `check` before anything that must not be done by two, `require` before every write."""
 
-    def __init__(self, storage: Storage, number: int, run_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, storage: Storage, number: int, run_id: str, now: Callable[[], datetime], lifetime: timedelta
+    ) -> None:
         self._storage = storage
         self._number = number
         self._run_id = run_id
         self._now = now
+        self._lifetime = lifetime
+        self._silent_since = _uptime()
         self._stop = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -47,6 +55,14 @@ class Lease:
                 hint="another run took over after this one was silent too long; run again when it has ended",
             )
 
+    def require(self) -> None:
+        """Raises LeaseHeldError where another run has taken over. Costs nothing while the lease was extended lately.
+
+        A process that was stopped, or cut off, for longer than a lease lives finds that out here before it writes.
+        """
+        if self._lost or _uptime() - self._silent_since >= self._lifetime.total_seconds() / 2:
+            self._extend()
+
     def release(self) -> None:
         """Give the lease back; the next run need not wait for the expiry."""
         self._stop.set()
@@ -55,24 +71,34 @@ class Lease:
             self._write(released=True)
 
     def _keep(self) -> None:
-        while not self._stop.wait(EXTEND_EVERY.total_seconds()):
+        while not self._stop.wait(self._lifetime.total_seconds() / _EXTENSIONS_A_LIFETIME):
             try:
-                self.check()
-                self._write(released=False)
+                self._extend()
             except LeaseHeldError:
                 self._lost = True
                 return
             except RetailError:
                 continue  # a passing storage fault; `check` will tell if it lasted too long
 
+    def _extend(self) -> None:
+        self.check()
+        self._write(released=False)
+        self.check()
+
     def _write(self, *, released: bool) -> None:
-        record = _record(self._run_id, self._now(), released=released)
+        begun = _uptime()
+        record = _record(self._run_id, self._now(), self._lifetime, released=released)
         self._storage.write(_key(self._number), record)
+        self._silent_since = begun
 
 
 @contextmanager
 def hold(
-    storage: Storage, run_id: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    storage: Storage,
+    run_id: str,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    lifetime: timedelta = LIFETIME,
 ) -> Iterator[Lease]:
     """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, where it is taken."""
     newest = _newest(storage)
@@ -81,15 +107,28 @@ def hold(
         number, holder = newest[0] + 1, newest[1]
         if _is_live(holder, now()):
             raise _held(storage, holder)
-    if not storage.create(_key(number), _record(run_id, now(), released=False)):
+    if not storage.create(_key(number), _record(run_id, now(), lifetime, released=False)):
         raise _held(storage, json.loads(storage.read(_key(number))))
+    if newest is not None:
+        _give_way(storage, newest, number, now())
     for old in range(max(1, number - 5), number):
         storage.delete(_key(old))
-    lease = Lease(storage, number, run_id, now)
+    lease = Lease(storage, number, run_id, now, lifetime)
     try:
         yield lease
     finally:
         lease.release()
+
+
+def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]], number: int, now: datetime) -> None:
+    """Raises LeaseHeldError where the holder that was `seen` expired has extended its lease meanwhile."""
+    try:
+        before = json.loads(storage.read(_key(seen[0])))
+    except ObjectNotFoundError:
+        return
+    if before["expires_at"] != seen[1]["expires_at"] and _is_live(before, now):
+        storage.delete(_key(number))
+        raise _held(storage, before)
 
 
 def holder(storage: Storage, *, now: datetime) -> dict[str, Any] | None:
@@ -109,14 +148,14 @@ def _newest(storage: Storage) -> tuple[int, dict[str, Any]] | None:
     return int(keys[-1].removeprefix(_FOLDER).removesuffix(".json")), json.loads(storage.read(keys[-1]))
 
 
-def _record(run_id: str, now: datetime, *, released: bool) -> bytes:
+def _record(run_id: str, now: datetime, lifetime: timedelta, *, released: bool) -> bytes:
     values = {
         "run_id": run_id,
         "host": socket.gethostname(),
         "machine": _machine(),
         "pid": os.getpid(),
         "process_started": _process_started(os.getpid()),
-        "expires_at": (now + LIFETIME).isoformat(),
+        "expires_at": (now + lifetime).isoformat(),
         "released": released,
     }
     return json.dumps(values).encode()
@@ -127,6 +166,11 @@ def _is_live(holder: dict[str, Any], now: datetime) -> bool:
         return False
     here = holder["host"] == socket.gethostname() and holder.get("machine") == _machine()
     return not (here and _process_started(holder["pid"]) != holder["process_started"])
+
+
+def _uptime() -> float:
+    """Seconds that no change of the clock moves, and that go on while the machine sleeps, where the system has them."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _machine() -> str:

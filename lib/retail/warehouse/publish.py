@@ -88,6 +88,7 @@ def publish(
                 restated_days = restatement.note(connection, run_id, facts)
                 counts = [_write(connection, staged, sent=rows, months=months) for staged, rows in sent]
                 _note(connection, source, run_id=run_id, counts=counts)
+                storage.require_writer()
         statistics.renew(connection, {each.table: each.inserted + each.updated for each in counts})
     seconds = round(time.monotonic() - started, 3)
     return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)

@@ -1,0 +1,147 @@
+"""What a scheduler does: from the checkpoint to a day, a backfill beside it, tasks by name, one of them cleared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+import requests
+import structlog
+from click.testing import CliRunner
+
+from retail import demo
+from retail.cli import main
+from retail.resources import Resources
+from retail.secrets import Secrets
+from tests.end_to_end.conftest import CLOCK
+from tests.end_to_end.installation import Installation, star_of, warehouse_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+Install = Callable[..., Installation]
+RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
+
+
+def told(installation: Installation, *arguments: str, code: int = 0, **environment: str) -> str:
+    """What the command says, given in this process: there are many of them here."""
+    variables = {"RETAIL_CONF": str(installation.conf), "RETAIL_EXTRACT__TRIES": "1", **environment}
+    result = CliRunner(env=demo.demo_environment() | variables).invoke(main, arguments)
+    structlog.reset_defaults()
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())
+
+
+def checkpoints(installation: Installation) -> list[date | None]:
+    with Resources(installation.settings, Secrets({})) as resources:
+        return [resources.ledger.checkpoint(retailer) for retailer in RETAILERS]
+
+
+def day(number: int) -> date:
+    return date(2017, 1, number)
+
+
+@pytest.fixture(scope="module")
+def straight(install: Install) -> Installation:
+    """Four days, one run."""
+    made = install("straight")
+    told(made, "run", "--from", "2017-01-01", "--to", "2017-01-04")
+    return made
+
+
+def test_from_the_checkpoint_to_a_day_with_a_backfill_before(
+    install: Install, straight: Installation
+) -> None:
+    made = install("scheduled")
+    told(made, "backfill", "--from", "2017-01-02", "--to", "2017-01-03", "--parallel", "2")
+    assert checkpoints(made) == [None] * 3
+    status = told(made, "status")
+    assert "2017-01-02…2017-01-03 backfill" in status
+    assert "retailer_1 Amazon US none, from 2017-01-01 2 2017-01-01" in status
+    assert "3 retailer-days fetched" in told(made, "run", "--to", "2017-01-01")
+    assert checkpoints(made) == [day(1)] * 3
+    assert "Nothing is due" in told(made, "run", "--to", "2017-01-03")
+    assert "3 retailer-days fetched" in told(made, "run", "--to", "2017-01-04")
+    assert checkpoints(made) == [day(4)] * 3
+    assert star_of(made) == star_of(straight)
+    assert warehouse_of(made) == warehouse_of(straight)
+
+
+def test_many_days_come_by_several_runs(install: Install, straight: Installation) -> None:
+    made = install("in_parts")
+    said = told(made, "run", "--to", "2017-01-04", RETAIL_RUNS__DAYS_A_RUN="2")
+    assert "part 1 of 2: 2017-01-01 to 2017-01-02" in said
+    assert "part 2 of 2: 2017-01-03 to 2017-01-04" in said
+    assert said.count("every identity holds") == 2
+    assert star_of(made) == star_of(straight)
+
+
+def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("caught_up", address)
+        _fail_once(address, "retailer_2")
+        said = told(made, "run", "--to", "2017-01-02", code=3)
+        assert "retailer_2 FAILED, the others went on: 2017-01-01 to 2017-01-02 are missing" in said
+        assert checkpoints(made) == [day(2), None, day(2)]
+        assert "retailer_2 Walmart US none, from 2017-01-01 0 2017-01-01" in told(made, "status")
+        assert "2 retailer-days fetched" in told(made, "run", "--to", "2017-01-02")
+        assert checkpoints(made) == [day(2)] * 3
+
+
+def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
+    install: Install, straight: Installation
+) -> None:
+    made = install("by_name")
+    said = told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-04", "--only", "retailer_1")
+    assert "4 retailer-days fetched" in said
+    for task in ("transform", "check", "refresh"):
+        told(made, task, "--run-id", "night-1", "--redo")
+    assert checkpoints(made) == [day(4), None, None]
+    before = warehouse_of(made)
+    for task in ("check", "refresh", "transform"):  # each cleared by itself
+        assert "done before" not in told(made, task, "--run-id", "night-1", "--redo")
+    assert "done before" in told(made, "transform", "--run-id", "night-1")
+    for task in ("check", "refresh"):
+        told(made, task, "--run-id", "night-1", "--redo")
+    assert "every identity holds" in told(made, "refresh", "--run-id", "night-1")
+    assert warehouse_of(made) == before
+    told(made, "ingest", "--run-id", "night-2", "--to", "2017-01-04", "--only", "retailer_1")
+    for task in ("transform", "check", "refresh"):
+        assert "Nothing is due" in told(made, task, "--run-id", "night-2", "--redo")
+    star = {table: _of(rows, "retailer_1") for table, rows in star_of(straight).items()}
+    assert _of(star_of(made)["star/fact_sales"], "retailer_1") == star["star/fact_sales"]
+
+
+def test_a_fetch_that_failed_goes_on_in_its_run_once_it_is_redone(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("redone", address)
+        _fail_once(address, "retailer_2")
+        told(made, "ingest", "--run-id", "night", "--to", "2017-01-01", code=3)
+        pages = _payloads(made)
+        told(made, "ingest", "--run-id", "night", "--redo")
+        for task in ("transform", "check", "refresh"):
+            told(made, task, "--run-id", "night", "--redo")
+        assert checkpoints(made) == [day(1)] * 3
+        assert len(_runs(made)) == 1
+        again = [page for page in _payloads(made) if "retailer_2" not in str(page)]
+        assert again == pages  # what had answered was not asked again
+
+
+def _fail_once(address: str, retailer: str) -> None:
+    fault = {"retailer": retailer, "kind": "500"}
+    requests.post(f"{address}/simulator/faults", json=fault, timeout=10).raise_for_status()
+
+
+def _payloads(installation: Installation) -> list[Path]:
+    return sorted((installation.folder / "lake/payloads").rglob("*.json.gz"))
+
+
+def _runs(installation: Installation) -> list[object]:
+    runs = sorted((installation.folder / "lake/ops/runs").glob("*/run.json"))
+    return [json.loads(each.read_text(encoding="utf-8"))["run_id"] for each in runs]
+
+
+def _of(rows: list[tuple[object, ...]], retailer: str) -> list[tuple[object, ...]]:
+    return [row for row in rows if retailer in row]

@@ -1,0 +1,86 @@
+"""What stands between a client and the S3 server in tests: a wire that is listened to, and a profile of credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_WRITE = re.compile(rb"(PUT|POST) (/\S+) HTTP/1\.1\r\n((?:[^\r\n]+\r\n)+)\r\n")
+
+
+@dataclass
+class Wire:
+    """A port that leads to the server; `writes` are the heads of requests that came over it and write."""
+
+    endpoint: str
+    _heard: list[bytearray] = field(default_factory=list)
+
+    def writes(self) -> list[tuple[str, dict[str, str]]]:
+        """Each request that puts an object or begins one of many parts: its path and its headers in lower case."""
+        found = []
+        for stream in self._heard:
+            for method, path, head in _WRITE.findall(bytes(stream)):
+                begins_parts = method == b"POST" and re.search(rb"\?uploads", path)
+                if begins_parts or (method == b"PUT" and b"partNumber=" not in path):
+                    lines = (
+                        line.split(": ", 1) for line in head.decode("latin-1").splitlines() if ": " in line
+                    )
+                    found.append((path.decode(), {name.lower(): value for name, value in lines}))
+        return found
+
+
+@contextmanager
+def listened_to(endpoint: str) -> Iterator[Wire]:
+    """A wire to the server at `endpoint` while the block lasts."""
+    host, port = endpoint.removeprefix("http://").split(":")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        wire = Wire(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+        def accept() -> None:
+            with suppress(OSError):  # the server is closed with the block
+                while True:
+                    client, _ = server.accept()
+                    behind = socket.create_connection((host, int(port)))
+                    heard = bytearray()
+                    wire._heard.append(heard)
+                    for source, target, kept in ((client, behind, heard), (behind, client, None)):
+                        threading.Thread(target=_carry, args=(source, target, kept), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield wire
+
+
+def _carry(source: socket.socket, target: socket.socket, heard: bytearray | None) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            if heard is not None:
+                heard.extend(data)
+            target.sendall(data)
+    for each in (source, target):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+
+
+def profile(folder: Path) -> dict[str, str]:
+    """Variables by which a process has no key of its own, and finds one in a profile.
+
+    A role's would come by the same chain, with a token; versitygw refuses every token.
+    """
+    file = folder / "credentials"
+    file.write_text(
+        "[lake]\n"
+        f"aws_access_key_id = {os.environ['AWS_ACCESS_KEY_ID']}\n"
+        f"aws_secret_access_key = {os.environ['AWS_SECRET_ACCESS_KEY']}\n"
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": "",
+        "AWS_SECRET_ACCESS_KEY": "",
+        "AWS_SHARED_CREDENTIALS_FILE": str(file),
+        "AWS_PROFILE": "lake",
+    }
