@@ -24,7 +24,7 @@ openssl rand -base64 32 | tr '+/' '-_' | keep airflow_fernet_key
 printf '{"operator": "%s"}\n' "$(random)" | keep airflow_users.json
 printf 'postgresql+psycopg2://airflow:%s@postgresql:5432/airflow\n' "$(cat airflow_database_password)" | keep airflow_database
 if [ ! -s simulator_certificate.pem ]; then
-    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=simulator -addext subjectAltName=DNS:simulator \
+    openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=simulator -addext subjectAltName=DNS:simulator,DNS:localhost \
         -keyout simulator_key.pem -out simulator_certificate.pem 2>/dev/null
 fi
 

@@ -24,6 +24,7 @@ from typing import Any, Final
 import yaml
 
 from retail.settings import home
+from retail.warehouse.account import account_for
 from retail.warehouse.cluster import binaries
 
 Service = dict[str, Any]
@@ -135,7 +136,8 @@ class Outside:
     def _before_postgresql(self) -> None:
         """What the image's entry point does: a cluster, and the script of docker-entrypoint-initdb.d on it."""
         service = self.services["postgresql"]
-        service["command"] = ["sh", "-c", _POSTGRESQL, str(self.folder / "postgresql")]
+        service["command"] = ["sh", "-c", _POSTGRESQL, "/var/lib/postgresql"]
+        account_for(Path("/var/lib/postgresql")).let_pass(binaries() / "postgres")
         service["environment"]["SCRIPT"] = str(home() / "docker" / "postgresql.sh")
 
 

@@ -42,7 +42,17 @@ FIRST = "manual__2017-01-02T10:00:00+00:00"
 # A careless job that prints its environment before it does its work.
 CARELESS = """#!/bin/sh
 env
+case "$1" in */jobs/*) [ -e {folder}/hang ] && exec {python} {folder}/hang;; esac
 exec {python} "$@"
+"""
+# A job that hangs, with a child that hangs too.
+HANGING = """
+import os, pathlib, subprocess
+child = subprocess.Popen(["sleep", "900"])
+here = pathlib.Path(__file__).parent
+(here / "writing").write_text(f"{os.getpid()} {child.pid}")
+(here / "writing").rename(here / "processes")
+child.wait()
 """
 CONFIGURATION = """
 time_zone = "America/Los_Angeles"
@@ -64,6 +74,10 @@ class Scheduled:
     def status(self) -> str:
         return self.pipeline.retail("status").stdout
 
+    @property
+    def folder(self) -> Path:
+        return self.pipeline.folder.parent
+
     def obstacle(self) -> Path:
         """A file where the staged table's folder belongs: transform fails, and nothing else."""
         return self.pipeline.folder / "lake" / "staged"
@@ -83,7 +97,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
                 text.replace("embedded = true", "").replace("master_calls = 0", "master_calls = 0\ntries = 1")
             )
             python = folder / "python"
-            python.write_text(CARELESS.format(python=sys.executable))
+            python.write_text(CARELESS.format(python=sys.executable, folder=folder))
             python.chmod(0o755)
             (folder / "airflow.toml").write_text(CONFIGURATION.format(conf=conf, python=python))
             database = {
@@ -225,6 +239,27 @@ def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tup
     assert {task: after[task] for task in after if task != TASKS[2]} == {
         task: before[task] for task in before if task != TASKS[2]
     }
+
+
+def test_a_task_that_is_marked_as_failed_by_hand_ends_its_job_and_the_job_s_children(
+    scheduled: Scheduled, first_run: tuple[str, str]
+) -> None:
+    (scheduled.folder / "hang").write_text(HANGING)
+    scheduled.airflow.trigger("marked", to=str(DAYS[0]))
+    processes = scheduled.folder / "processes"
+    wait_until(processes.exists, "the job that hangs")
+    (scheduled.folder / "hang").unlink()
+    scheduled.airflow.mark("marked", TASKS[0], "failed")
+    wait_until(lambda: not any(map(is_alive, processes.read_text().split())), "the end of the job")
+    assert scheduled.airflow.end_of("marked") == "failed"
+
+
+def is_alive(process: str) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_partial_run_goes_on_for_the_others_and_is_red_until_the_next_run_makes_it_good(
