@@ -78,6 +78,13 @@ class Scheduled:
     def folder(self) -> Path:
         return self.pipeline.folder.parent
 
+    def records(self, step: str) -> dict[Path, str]:
+        """What the runs of the ledger recorded of the step."""
+        return {
+            path: path.read_text(encoding="utf-8")
+            for path in (self.pipeline.folder / "lake" / "ops" / "runs").glob(f"*/steps/{step}.json")
+        }
+
     def obstacle(self) -> Path:
         """A file where the staged table's folder belongs: transform fails, and nothing else."""
         return self.pipeline.folder / "lake" / "staged"
@@ -230,9 +237,13 @@ def test_a_task_is_given_its_own_secrets_only_and_none_of_airflow_s(
 
 def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tuple[str, str]) -> None:
     before = scheduled.airflow.tasks(FIRST)
+    checked, published = scheduled.records("check"), scheduled.records("publish")
     scheduled.airflow.clear(FIRST, TASKS[2])
     assert scheduled.airflow.end_of(FIRST) == "success"
     after = scheduled.airflow.tasks(FIRST)
+    assert scheduled.records("check").keys() == checked.keys()
+    assert scheduled.records("check") != checked, "done again, though it had ended"
+    assert scheduled.records("publish") == published
     assert "--redo" in scheduled.airflow.log_of(FIRST, TASKS[2])
     assert "--redo" not in scheduled.airflow.log_of(FIRST, TASKS[1]), "a retry goes on where the task stopped"
     assert after[TASKS[2]] == ("success", before[TASKS[2]][1] + 1)
