@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 
@@ -21,6 +22,9 @@ from retail.warehouse import embedded
 from tests.end_to_end.installation import Installation
 from tests.superset import served
 from tests.superset.served import Superset
+from tests.warehouse import servers
+from tests.warehouse.conftest import temporary_folder
+from tests.warehouse.tls import Authority, with_tls
 
 pytestmark = [
     pytest.mark.slow,
@@ -195,3 +199,20 @@ def test_superset_lists_the_views_without_custom_sql(superset: Superset) -> None
     )
     views = {path.stem for path in (home() / "sql" / "views").glob("mv_*.sql")}
     assert views < {table["value"] for table in listed["result"]}
+
+
+def test_superset_holds_the_server_to_its_certificate(superset: Superset) -> None:
+    with temporary_folder() as folder:
+        ours, other = Authority(folder, "ours"), Authority(folder, "other")
+        files = ours.issue(folder, host="localhost")
+        with servers.started(with_tls(), folder / "server", options={"ssl": "on"}, files=files) as server:
+
+            def connects(trusted: Authority) -> Any:
+                login = f"{server.user}:{quote(servers.PASSWORD)}"
+                uri = f"postgresql+psycopg2://{login}@localhost:{server.port}/postgres"
+                uri += f"?sslmode=verify-full&sslrootcert={quote(str(trusted.file))}"
+                return superset.ask("POST", "database/test_connection/", json={"sqlalchemy_uri": uri})
+
+            assert connects(ours) == {"message": "OK"}
+            with pytest.raises(AssertionError, match="certificate verify failed"):
+                connects(other)
