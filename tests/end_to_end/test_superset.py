@@ -56,10 +56,10 @@ ASKED: Final = {
         FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 50 AND currency = %s""",
     "Stores that bring most": """
-        SELECT coalesce(store_name, store_id), retailer_name, net_amount
+        SELECT coalesce(store_name, store_id) || ', ' || retailer_name, net_amount
         FROM marts.mv_store_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 5 AND currency = %s""",
-    "Customers by how lately and how often they bought": """
+    "How lately and how often customers buy": """
         SELECT recency_score, frequency_score, count(*)
         FROM marts.mv_customer_value WHERE currency = %s GROUP BY 1, 2""",
 }
