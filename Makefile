@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-superset · test-cluster · check · soak · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak bench data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -28,6 +28,16 @@ var/bin/versitygw:
 	@if command -v go >/dev/null; then echo "Building versitygw $(VERSITYGW) …"; \
 	    GOBIN=$(CURDIR)/var/bin go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW); \
 	    else echo "no Go here: the tests marked s3 will be skipped"; fi
+
+# Airflow for the tests of the DAG, in an environment of its own: its packages and ours want different versions of the same.
+airflow: var/airflow/.complete
+
+var/airflow/.complete: tests/airflow/requirements.txt | $(VENV)/.complete
+	@echo "Installing Airflow into var/airflow …"
+	@$(PYTHON) -m venv --clear --without-pip var/airflow/.venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python var/airflow/.venv/bin/python --require-hashes -r $<
+	@touch $@
 
 # A validating proxy and a client of Walmart for the tests, where Node is at hand.
 node-tools: var/node/.complete
@@ -68,10 +78,13 @@ superset-zip:
 demo: setup
 	@retail demo
 
-test: setup s3-server node-tools postgresql-14 check
+test: setup airflow s3-server node-tools postgresql-14 check
 	@pytest tests -n 2 --dist loadgroup -m "not cluster"
 	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
 	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
+
+test-airflow: setup airflow
+	@RETAIL_REQUIRE_AIRFLOW=1 pytest tests/end_to_end/test_airflow.py
 
 test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
@@ -84,14 +97,18 @@ test-superset: setup superset
 	@pytest tests/end_to_end/test_superset.py
 
 check: setup
-	@ruff check lib tests jobs bench bi docs notebooks
-	@ruff format --check lib tests jobs bench bi docs notebooks
+	@ruff check lib tests jobs dags bench bi docs notebooks
+	@ruff format --check lib tests jobs dags bench bi docs notebooks
 	@mypy
 	@lint-imports
 
 # Random histories of the star against its model, with new seeds for as long as told.
 soak: setup
 	@python -m tests.oracle.soak --seconds $(SECONDS)
+
+# The secrets of docker-compose.yml, as files below var/secrets.
+secrets:
+	@docker/make_secrets.sh var/secrets
 
 bench: setup
 	@python -m bench.ingest
@@ -114,6 +131,8 @@ lock:
 	    --no-annotate --no-header --extra simulator --extra bench --extra notebooks --extra dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header tests/superset/requirements.in --output-file tests/superset/requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-annotate --no-header tests/airflow/requirements.in --output-file tests/airflow/requirements.txt
 
 clean:
 	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache

@@ -65,9 +65,8 @@ class S3Server:
         return key, secret
 
 
-@contextmanager
-def running_s3(folder: Path) -> Iterator[S3Server]:
-    """Start the server and wait until it answers. Skips, or fails in CI, where versitygw is not installed."""
+def needs_versitygw() -> str:
+    """The program. Skips, or fails in CI, where it is not installed."""
     program = shutil.which("versitygw", path=f"{home() / 'var' / 'bin'}{os.pathsep}{os.environ['PATH']}")
     if program is None:
         if os.environ.get("RETAIL_REQUIRE_S3"):
@@ -75,6 +74,13 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
                 "RETAIL_REQUIRE_S3 is set, and versitygw is not there; `make s3-server` builds it with Go"
             )
         pytest.skip("the S3 server versitygw is not there; `make s3-server` builds it with Go")
+    return program
+
+
+@contextmanager
+def running_s3(folder: Path) -> Iterator[S3Server]:
+    """Start the server and wait until it answers. Skips, or fails in CI, where it is not installed."""
+    program = needs_versitygw()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -30,11 +30,14 @@ HOST = "127.0.0.1"
 class Server(uvicorn.Server):
     """Tells on stdout, in one line of JSON, where it listens."""
 
+    scheme = "http"
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve, then say so."""
         await super().startup(sockets=sockets)
         for listening in sockets or []:
-            sys.stdout.write(json.dumps({"listening": f"http://{HOST}:{listening.getsockname()[1]}"}) + "\n")
+            host, port = listening.getsockname()
+            sys.stdout.write(json.dumps({"listening": f"{self.scheme}://{host}:{port}"}) + "\n")
         sys.stdout.flush()
 
     def stop_when_stdin_ends(self) -> None:
@@ -80,10 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, options.port))
+            listening.bind((options.host, options.port))
         except OSError as error:
-            return _cannot_start(f"port {options.port}: {error.strerror}")
-        _serve(app, listening, until_stdin_ends=options.exit_with_parent)
+            return _cannot_start(f"{options.host}, port {options.port}: {error.strerror}")
+        try:
+            _serve(app, listening, options)
+        except OSError as error:  # ssl's errors are of this kind
+            return _cannot_start(f"--tls-certificate {options.tls_certificate}: {error}")
     return 0
 
 
@@ -92,7 +98,7 @@ def _cannot_start(why: str) -> int:
     return 2
 
 
-def _serve(app: Starlette, listening: socket.socket, *, until_stdin_ends: bool) -> None:
+def _serve(app: Starlette, listening: socket.socket, options: argparse.Namespace) -> None:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -100,13 +106,16 @@ def _serve(app: Starlette, listening: socket.socket, *, until_stdin_ends: bool) 
         server_header=False,
         date_header=False,  # the application says the simulated time
         timeout_graceful_shutdown=2,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
     )
     server = Server(config)
+    server.scheme = "https" if options.tls_certificate else "http"
     app.state.hang_up = server.hang_up
     # uvicorn stops on these signals and then raises them again; without a handler that would end in -15.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    if until_stdin_ends:
+    if options.exit_with_parent:
         threading.Thread(target=server.stop_when_stdin_ends, daemon=True).start()
     server.run(sockets=[listening])
 
@@ -142,7 +151,12 @@ def _speed(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__, formatter_class=keep_lines)
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--host", default=HOST, help=f"the address to listen at (default {HOST})")
+    parser.add_argument("--tls-certificate", metavar="FILE", help="speak https, with this certificate (PEM)")
+    parser.add_argument(
+        "--tls-key", metavar="FILE", help="the certificate's key, where it has a file of its own"
+    )
     parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
     parser.add_argument(
         "--speed",

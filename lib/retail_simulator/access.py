@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, auto
 from hmac import compare_digest
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from retail_simulator.clock import SimulatedClock
+
+
+def _secret(variable: str, environment: Mapping[str, str]) -> str:
+    path = environment.get(f"{variable}_FILE")
+    return Path(path).read_text(encoding="utf-8").strip() if path else environment.get(variable, "")
 
 
 class CredentialsMissingError(Exception):
@@ -18,7 +24,8 @@ class CredentialsMissingError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What a client must present. Each field is read from the variable RETAIL_<FIELD>."""
+    """What a client must present. Each field is read from the variable RETAIL_<FIELD>, or from the file that
+    RETAIL_<FIELD>_FILE names."""
 
     retailer_1_client_id: str
     retailer_1_client_secret: str
@@ -32,10 +39,11 @@ class Credentials:
     def read(cls, environment: Mapping[str, str]) -> "Credentials":
         """The credentials in `environment`."""
         names = {field.name: f"RETAIL_{field.name.upper()}" for field in fields(cls)}
-        missing = [variable for variable in names.values() if not environment.get(variable)]
+        found = {variable: _secret(variable, environment) for variable in names.values()}
+        missing = [variable for variable, value in found.items() if not value]
         if missing:
             raise CredentialsMissingError(f"missing in the environment: {', '.join(missing)}")
-        return cls(**{field: environment[variable] for field, variable in names.items()})
+        return cls(**{field: found[variable] for field, variable in names.items()})
 
 
 class TokenState(Enum):

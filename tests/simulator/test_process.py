@@ -1,10 +1,15 @@
 """The simulator as a process: how it starts, stops, and tells the truth about itself."""
 
 import signal
+import subprocess
 
 import pytest
+import requests
+from tests.simulator.conftest import CREDENTIALS
 
 import retail_simulator.__main__ as command
+from retail.settings import home
+from retail_simulator.access import Credentials
 from retail_simulator.sales import SalesMissingError
 
 CLOCK = ("--clock", "2017-03-20T00:00:00Z")
@@ -60,6 +65,28 @@ def test_all_missing_credentials_are_named_at_once(run, credentials):
     assert "RETAIL_RETAILER_2_CLIENT_ID, RETAIL_RETAILER_2_CLIENT_SECRET" in failed.stderr
     assert "RETAILER_1" not in failed.stderr
     assert len(failed.stderr.splitlines()) == 1
+
+
+def test_it_speaks_tls_with_the_certificate_of_a_file(launch, tmp_path):
+    subprocess.run([home() / "docker" / "make_secrets.sh", tmp_path], check=True)
+    certificate = tmp_path / "simulator_certificate.pem"
+    # The certificate's names are the service's in docker-compose.yml, and this machine's.
+    running = launch(
+        *CLOCK, "--tls-certificate", str(certificate), "--tls-key", str(tmp_path / "simulator_key.pem")
+    )
+    assert running.url.startswith("https://127.0.0.1:")
+    address = running.url.replace("127.0.0.1", "localhost") + "/simulator/health"
+    running.session.trust_env = False
+    assert running.session.get(address, verify=str(certificate), timeout=20).json()["status"] == "ok"
+    with pytest.raises(requests.exceptions.SSLError):
+        running.session.get(address, timeout=20)
+
+
+def test_a_credential_may_be_in_a_file(tmp_path):
+    (tmp_path / "secret").write_text("walmart-secret\n")
+    name = "RETAIL_RETAILER_2_CLIENT_SECRET"
+    given = {**CREDENTIALS, name: "another", f"{name}_FILE": str(tmp_path / "secret")}
+    assert Credentials.read(given) == Credentials.read({**CREDENTIALS, name: "walmart-secret"})
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(run, credentials, simulator):

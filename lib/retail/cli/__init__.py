@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from retail import logs
-from retail.cli import data_docs, inspect, lake, local, quarantine, sql, tasks
+from retail.cli import data_docs, inspect, lake, local, quarantine, scheduler, sql, tasks
 from retail.cli.options import Failing
 from retail.settings import load_settings
 
@@ -32,5 +32,6 @@ for _command in (
     *lake.COMMANDS,
     *sql.COMMANDS,
     *local.COMMANDS,
+    *scheduler.COMMANDS,
 ):
     main.add_command(_command)

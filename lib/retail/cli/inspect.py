@@ -17,6 +17,7 @@ from retail.proofs import show_gaps, show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
 from retail.settings import Settings
+from retail.shown_failures import show_failures
 from retail.status import show_run, show_status
 
 
@@ -42,6 +43,7 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
             show_run(resources, out, run_id)
         else:
             show_status(resources, out)
+            show_failures(resources, out)
 
 
 @click.command()

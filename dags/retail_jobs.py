@@ -1,0 +1,200 @@
+"""What the DAG's tasks do: run one of jobs/*.py as a process of its own, and tell the lake's ledger where it fails.
+
+Airflow has an environment of its own, without the pipeline's packages; nothing of `retail` is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from retail_configuration import COMMANDS, INGEST, Configuration, home
+from retail_connections import environment_of, of_connections, secrets_in
+
+PARTIAL: Final = 3
+# A configuration or a quality gate that says no will say it again in five minutes.
+_IN_VAIN: Final = (2, 4)
+_LINES_KEPT: Final = 200
+_SECONDS_TO_END: Final = 30
+_SECONDS_TO_NOTE: Final = 300
+
+
+def run_name(run_id: str) -> str:
+    """The DAG run's id as the pipeline takes a run's name: what is readable of it, and a hash that keeps two apart."""
+    readable = re.sub(r"\+00:00$|[:-]", "", run_id).replace("__", "-")
+    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", readable).strip(".-")[:32]
+    return f"{safe or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
+
+
+def _is_cleared(ti: Any, retries: int) -> bool:
+    """Whether somebody cleared the task, so that it is to be done though it ended well; not so for a mere retry.
+
+    A clear grants the task its retries anew from the try that it is at.
+    """
+    return bool(1 < ti.try_number == (ti.max_tries or 0) - retries + 1)
+
+
+class RetailJob(BaseOperator):
+    """One of jobs/*.py for this DAG run. Its result is its exit code and, where it is partial, who is missing.
+
+    Fails without another try where the same again would come of it: a wrong configuration, a quality gate.
+    """
+
+    template_fields = ()
+
+    def __init__(self, *, configuration: Configuration, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.configuration = configuration
+        self._process: subprocess.Popen[str] | None = None
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        arguments = ["--run-id", run_name(context["dag_run"].run_id)]
+        last_day = context["params"].get("to")
+        if self.task_id == INGEST and last_day:
+            arguments += ["--to", str(last_day)]
+        if _is_cleared(context["ti"], self.retries):
+            arguments.append("--redo")
+        said: list[str] = []
+        for line in self._lines(self.configuration.command(self.task_id, arguments)):
+            self.log.info("%s", line)
+            said = [*said, line][-_LINES_KEPT:]
+        assert self._process is not None  # noqa: S101
+        code = self._process.returncode
+        if code == 0:
+            return {"exit_code": 0}
+        if code == PARTIAL and self.task_id == INGEST:
+            missing = _missing(said)
+            self.log.warning("Partial: the tasks behind go on for the other retailers.\n%s", missing)
+            return {"exit_code": code, "missing": missing}
+        failure = AirflowFailException if code in _IN_VAIN else AirflowException
+        raise failure(f"exit code {code}: {_reason(said)}")
+
+    def _lines(self, command: list[str]) -> Iterator[str]:
+        """What the job prints, as it comes, no secret in it. However this ends, the job ends with it."""
+        given = dict(of_connections(self.configuration, self.task_id))
+        hidden = sorted(secrets_in(given), key=len, reverse=True)
+        self.log.info("%s", " ".join(command))
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=self.configuration.home,
+            env=environment_of(self.configuration, given),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            assert self._process.stdout is not None  # noqa: S101
+            for line in self._process.stdout:
+                for secret in hidden:
+                    line = line.replace(secret, "***")  # noqa: PLW2901
+                yield line.rstrip("\n")
+            self._process.wait()
+        finally:
+            self.on_kill()
+
+    def on_kill(self) -> None:
+        """A task that is cleared, marked or timed out ends its job: first asked to, then made to."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        for how in (signal.SIGINT, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_SECONDS_TO_END)
+                return
+
+
+class AllRetailersAnswered(BaseOperator):
+    """Red where a retailer is missing from this run, so that a partial run does not look as if all were well."""
+
+    def execute(self, context: Any) -> None:
+        ended = context["ti"].xcom_pull(task_ids=INGEST) or {}
+        if ended.get("exit_code") == PARTIAL:
+            raise AirflowFailException(
+                f"the run is partial: {ended['missing']}\n"
+                "  next: nothing is lost, the next run fetches what is missing; "
+                "for it to be sooner, trigger the DAG once the retailer answers"
+            )
+
+
+def note_failure(context: Any) -> None:
+    """The failure callback: failure, reason and next command go into the ledger, where `retail status` shows them."""
+    _note(context, again=False)
+
+
+def note_retry(context: Any) -> None:
+    """The same for an attempt that is followed by another."""
+    _note(context, again=True)
+
+
+def _note(context: Any, *, again: bool) -> None:
+    task, ti = context["task"], context["ti"]
+    name = run_name(context["dag_run"].run_id)
+    reason, _, hint = str(context.get("exception") or "the task was ended from outside").partition(
+        "\n  next: "
+    )
+    record = {
+        "run": name,
+        "task": ti.task_id,
+        "attempt": f"{ti.try_number} of {(ti.max_tries or 0) + 1}",
+        "reason": reason,
+        "next": hint.strip() or "see the reason",
+        "command": _next_command(ti.dag_id, ti.task_id, name, again=again),
+    }
+    configuration = getattr(task, "configuration", None) or Configuration.read(home())
+    command = [str(configuration.python), "-m", "retail.cli", "note-failure"]
+    try:
+        noted = subprocess.run(  # noqa: S603
+            command,
+            input=json.dumps(record),
+            env=environment_of(configuration, dict(of_connections(configuration))),
+            cwd=configuration.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS_TO_NOTE,
+        )
+        said = noted.stderr.strip() if noted.returncode else ""
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(error)
+    task.log.error("Failed: %s\nNext: %s\n%s", record["reason"], record["command"], record["next"])
+    if said:
+        task.log.error("The failure could not be written to the ledger: %s", said)
+
+
+def _next_command(dag_id: str, task_id: str, name: str, *, again: bool) -> str:
+    if again:
+        return "none: Airflow tries the task again"
+    if task_id not in COMMANDS:
+        return f"airflow dags trigger {dag_id}"
+    return f"retail {COMMANDS[task_id]} --run-id {name}; or, in Airflow, clear the task {task_id}"
+
+
+def _missing(said: list[str]) -> str:
+    """Which retailers a partial run says are missing, and why; its last lines where it says nothing of the kind."""
+    found = [number for number, line in enumerate(said) if " FAILED, the others went on" in line]
+    lines = itertools.takewhile(
+        lambda line: not line.startswith("`retail run`"), said[found[0] :] if found else ()
+    )
+    return "\n".join(line for line in lines if line) or "\n".join(said[-5:])
+
+
+def _reason(said: list[str]) -> str:
+    """What the job said last: its error with the next step, or else its last lines."""
+    begins = [number for number, line in enumerate(said) if line.startswith("retail: ")]
+    found = said[begins[-1] :] if begins else said[-5:]
+    return "\n".join(found).removeprefix("retail: ") or "it said nothing"

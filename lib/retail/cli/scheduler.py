@@ -1,0 +1,30 @@
+"""Commands that a scheduler gives, and no person."""
+
+from __future__ import annotations
+
+from typing import IO, Final
+
+import click
+from pydantic import ValidationError
+
+from retail.cli.options import with_settings
+from retail.errors import ConfigurationError
+from retail.runs.failures import Failure, note
+from retail.settings import Settings
+from retail.storage import open_storage
+
+
+@click.command("note-failure")
+@click.argument("record", type=click.File(), default="-")
+@with_settings
+def note_failure(settings: Settings, /, record: IO[str]) -> None:
+    """Write a task's failure, given as JSON (run, task, attempt, reason, next, command), to the ledger."""
+    try:
+        failure = Failure.model_validate_json(record.read())
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigurationError(problems, hint="see `retail note-failure --help`") from None
+    note(open_storage(settings.lake), failure)
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (note_failure,)

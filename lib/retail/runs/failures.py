@@ -1,0 +1,78 @@
+"""What a scheduler tells of its failed tasks, beside the runs in the ledger: a task may fail before its run begins.
+
+ops/failures/<time>-<run>-<task>-<random>.json
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from retail.errors import StorageError
+from retail.runs.ledger import Ledger
+from retail.storage import Storage
+
+_FOLDER: Final = "ops/failures/"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+# A reason is a message and its hint, seldom more than a few lines; the scheduler's log has the rest.
+Text = Annotated[str, StringConstraints(max_length=8000)]
+
+
+class Failure(BaseModel):
+    """A failed attempt of a task: of which run (the name it was given), why, and what to do.
+
+    `attempt` is in the scheduler's words, such as "1 of 3"; `next` says what to mend, `command` what to give then.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: Name
+    task: Name
+    attempt: Text
+    reason: Text
+    next: Text
+    command: Text
+    failed_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+def note(storage: Storage, failure: Failure) -> None:
+    """Keep the failure."""
+    stamp = f"{failure.failed_at:%Y%m%dT%H%M%S.%fZ}"
+    key = f"{_FOLDER}{stamp}-{failure.run}-{failure.task}-{secrets.token_hex(3)}.json"
+    storage.write(key, failure.model_dump_json(indent=1).encode())
+
+
+def newest(storage: Storage, most: int) -> list[Failure]:
+    """The newest `most` failures, oldest first. Raises StorageError where one cannot be read."""
+    return [_read(storage, key) for key in sorted(storage.list(_FOLDER))[-most:]]
+
+
+def mended_by(ledger: Ledger, failure: Failure) -> str | None:
+    """The run that came all the way, for every retailer, after the failure; None where none has yet.
+
+    Each run goes on from the checkpoint, so it has done what the failed one left.
+    """
+    return next((run_id for run_id, ended in _whole(ledger) if ended > failure.failed_at), None)
+
+
+def _whole(ledger: Ledger) -> Iterator[tuple[str, datetime]]:
+    """Runs that came all the way for every retailer, and when they did, the newest first."""
+    for run_id in reversed(ledger.run_ids()):
+        ended = ledger.ended(run_id)
+        if ended and ended["outcome"] == "success" and ledger.step(run_id, "refresh") is not None:
+            yield run_id, datetime.fromisoformat(ended["ended_at"])
+
+
+def _read(storage: Storage, key: str) -> Failure:
+    try:
+        return Failure.model_validate_json(storage.read(key))
+    except ValidationError as error:
+        raise StorageError(
+            f"{storage.url}/{key} is no failure's record: {error.error_count()} problem(s)",
+            hint="delete this one object; it only told of a failure",
+        ) from None
