@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-airflow · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,9 +6,10 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
 OTHER_POSTGRESQLS := 14 15
+SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino demo test test-fast test-cluster check soak secrets bench data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -61,6 +62,19 @@ var/trino/.complete: tests/trino/pom.xml
 	@mkdir -p var/trino && mvn --quiet --batch-mode -Dstyle.color=never --file $< dependency:copy-dependencies \
 	    -DoutputDirectory=$(CURDIR)/var/trino && touch $@
 
+# Superset in an environment of its own, for the test of the dashboard; asked for by name only.
+superset: $(SUPERSET)/.complete
+
+$(SUPERSET)/.complete: tests/superset/requirements.txt
+	@test -x $(SUPERSET)/bin/python || $(PYTHON) -m venv $(SUPERSET)
+	@echo "Installing Superset into $(SUPERSET) (a minute or two) …"
+	@$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# The dashboard as the file that Superset imports: make superset-zip URI='postgresql+psycopg2://LOGIN@HOST:5432/retail?sslmode=verify-full'
+superset-zip:
+	@mkdir -p var && $(PYTHON) bi/superset_zip.py $(if $(URI),--uri '$(URI)') var/retail-superset.zip
+
 demo: setup
 	@retail demo
 
@@ -79,9 +93,12 @@ test-fast: setup
 test-cluster: setup s3-server
 	@pytest tests -m cluster
 
+test-superset: setup superset
+	@pytest tests/end_to_end/test_superset.py
+
 check: setup
-	@ruff check lib tests jobs dags bench docs notebooks
-	@ruff format --check lib tests jobs dags bench docs notebooks
+	@ruff check lib tests jobs dags bench bi docs notebooks
+	@ruff format --check lib tests jobs dags bench bi docs notebooks
 	@mypy
 	@lint-imports
 
@@ -112,6 +129,8 @@ lock:
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header --extra simulator --extra bench --extra notebooks --extra dev pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-annotate --no-header tests/superset/requirements.in --output-file tests/superset/requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header tests/airflow/requirements.in --output-file tests/airflow/requirements.txt
 

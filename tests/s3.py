@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -24,8 +26,9 @@ from retail.settings import LakeSettings, home
 class S3Server:
     """A running server; `new_lake` gives the settings of a lake in a bucket of its own."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, program: str) -> None:
         self.endpoint = endpoint
+        self._program = program
         self.client = boto3.client(
             "s3", endpoint_url=endpoint, region_name="us-east-1", config=Config(retries={"max_attempts": 1})
         )
@@ -34,6 +37,32 @@ class S3Server:
         bucket = f"lake-{uuid.uuid4().hex[:12]}"
         self.client.create_bucket(Bucket=bucket)
         return LakeSettings(url=f"s3://{bucket}/lake", s3_endpoint=self.endpoint, s3_path_style=True)
+
+    def new_user(self, bucket: str, statements: list[dict[str, Any]]) -> tuple[str, str]:
+        """Key and secret of a user who may do in the bucket what the policy's statements allow, and nothing else."""
+        key, secret = f"user-{uuid.uuid4().hex[:8]}", secrets.token_hex(16)
+        administrator = {
+            "ADMIN_ACCESS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
+            "ADMIN_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
+            "ADMIN_ENDPOINT_URL": self.endpoint,
+        }
+        command = [
+            self._program,
+            "admin",
+            "create-user",
+            "--access",
+            key,
+            "--secret",
+            secret,
+            "--role",
+            "user",
+        ]
+        subprocess.run(command, env=os.environ | administrator, check=True, capture_output=True)
+        allowed = [{**each, "Principal": {"AWS": [key]}} for each in statements]
+        self.client.put_bucket_policy(
+            Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": allowed})
+        )
+        return key, secret
 
 
 def needs_versitygw() -> str:
@@ -69,15 +98,18 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
         "--port",
         f"127.0.0.1:{port}",
         "--quiet",
+        "--iam-dir",
+        str(folder / "users"),
         "posix",
         "--sidecar",
         str(folder / "meta"),
         str(data),
     ]
     (folder / "meta").mkdir()
+    (folder / "users").mkdir()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        server = S3Server(f"http://127.0.0.1:{port}")
+        server = S3Server(f"http://127.0.0.1:{port}", program)
         _wait_until_it_answers(server, process)
         yield server
     finally:

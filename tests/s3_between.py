@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import threading
@@ -67,17 +66,13 @@ def _carry(source: socket.socket, target: socket.socket, heard: bytearray | None
             each.shutdown(socket.SHUT_RDWR)
 
 
-def profile(folder: Path) -> dict[str, str]:
-    """Variables by which a process has no key of its own, and finds one in a profile.
+def profile(folder: Path, key: str, secret: str) -> dict[str, str]:
+    """Variables by which a process has no key of its own, and finds this one in a profile.
 
     A role's would come by the same chain, with a token; versitygw refuses every token.
     """
     file = folder / "credentials"
-    file.write_text(
-        "[lake]\n"
-        f"aws_access_key_id = {os.environ['AWS_ACCESS_KEY_ID']}\n"
-        f"aws_secret_access_key = {os.environ['AWS_SECRET_ACCESS_KEY']}\n"
-    )
+    file.write_text(f"[lake]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
     return {
         "AWS_ACCESS_KEY_ID": "",
         "AWS_SECRET_ACCESS_KEY": "",

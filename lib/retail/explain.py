@@ -21,7 +21,7 @@ from retail.extract import payloads
 from retail.extract.answers import JSON, at
 from retail.records import raw_key
 from retail.resources import Resources
-from retail.settings import home
+from retail.settings import sql_text
 from retail.star import fact_sales, quarantine
 from retail.star.refused import Refused
 from retail.storage import Storage
@@ -130,7 +130,7 @@ class _Search:
         self.cursor.execute("SELECT to_regclass('marts.restated_transaction') IS NOT NULL AS is_there")
         if not (self.cursor.fetchone() or {"is_there": False})["is_there"]:
             return []
-        statement = (home() / "sql" / "explain" / f"{name}.sql").read_text(encoding="utf-8")
+        statement = sql_text("explain", name)
         self.cursor.execute(statement, values)
         return [dict(row) for row in self.cursor]
 

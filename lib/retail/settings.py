@@ -30,6 +30,11 @@ def home() -> Path:
     return Path(os.environ.get("RETAIL_HOME") or Path(__file__).resolve().parents[2])
 
 
+def sql_text(folder: str, name: str) -> str:
+    """The text of `sql/<folder>/<name>.sql`."""
+    return (home() / "sql" / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def web_address(value: str) -> str:
     """An address that secrets may be sent to; ValueError for any other. Ends without a slash."""
     parts = urlsplit(value)

@@ -101,6 +101,7 @@ def _line(retailer: str, transaction: str, day: date, *, amount: int, **values: 
         updated_at=f"{day}T21:00:00.000000Z",
         business_date=str(day),
         product_name=f"Name of {named['product_id']}",
+        category=f"Category {named['product_id'][-1]}" if named["product_id"] != "back" else None,
         store_name=f"Store {named['store_id']}" if named["store_id"] else None,
         total_amount=f"{sign}{abs(amount) // 10_000}.{abs(amount) % 10_000:04}",
         source_ref=f"payloads/{retailer}/hard#/{transaction}/{named['currency']}",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from retail.settings import home
 from tests.conftest import needs_java
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Installation
@@ -23,10 +27,11 @@ DAY = date(2017, 1, 1)
 def test_a_day_from_the_retailers_to_the_views(
     engine: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth, tmp_path: Path
 ) -> None:
-    """By a profile's credentials, every object encrypted with a key that is asked for."""
+    """By a profile's credentials, which may do what docs/DEPLOY.md grants; every object encrypted as is asked for."""
     if engine == "spark":
         needs_java()
     made, lake = install(f"on_s3_{engine}"), s3_server.new_lake()
+    key, secret = s3_server.new_user(lake.url.split("/")[2], _granted(lake.url))
     with listened_to(s3_server.endpoint) as wire:
         variables = {
             "RETAIL_ENGINE": engine,
@@ -36,7 +41,7 @@ def test_a_day_from_the_retailers_to_the_views(
             "RETAIL_LAKE__S3_ENCRYPTION": "aws:kms",
             "RETAIL_LAKE__S3_KMS_KEY": "alias/retail",
             "RETAIL_EXTRACT__MASTER_CALLS": "8",
-            **profile(tmp_path),
+            **profile(tmp_path, key, secret),
         }
         first = made.retail("run", "--date", str(DAY), **variables)
         again = made.retail("run", "--date", str(DAY), **variables)
@@ -63,3 +68,25 @@ def test_a_day_from_the_retailers_to_the_views(
         or headers.get("x-amz-server-side-encryption-aws-kms-key-id") != "alias/retail"
     ]
     assert bare == []
+
+
+def _granted(url: str) -> list[dict[str, Any]]:
+    """The role of docs/DEPLOY.md as statements on this lake's bucket. versitygw knows no condition, and no KMS."""
+    bucket, prefix = url.removeprefix("s3://").split("/")
+    told = re.findall(
+        r"```json\n(.*?)```", (home() / "docs/DEPLOY.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (policy,) = (json.loads(each) for each in told if '"Version"' in each)
+    granted = []
+    for statement in policy["Statement"]:
+        if statement["Sid"] in ("Objects", "List"):
+            resource = statement["Resource"].replace("your-bucket/retail", f"{bucket}/{prefix}")
+            granted.append(
+                {
+                    "Effect": "Allow",
+                    "Action": statement["Action"],
+                    "Resource": resource.replace("your-bucket", bucket),
+                }
+            )
+    assert len(granted) == 2
+    return granted

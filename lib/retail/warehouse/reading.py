@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from retail.settings import home
+from retail.settings import sql_text
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import view_files
 
@@ -15,6 +15,6 @@ def first_rows(warehouse: Warehouse, number: int) -> Iterator[Rows]:
     """Name, columns and the first rows of each view. Raises WarehouseError."""
     with warehouse.connect("read the views") as connection, connection.cursor() as cursor:
         for file in view_files():
-            query = (home() / "sql" / "demo" / file.name).read_text(encoding="utf-8")
+            query = sql_text("demo", file.stem)
             cursor.execute(query.replace(":rows", "%(rows)s"), {"rows": number})
             yield file.stem, [column.name for column in cursor.description or ()], cursor.fetchall()

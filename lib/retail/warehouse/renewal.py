@@ -28,7 +28,7 @@ import structlog
 from psycopg2 import sql
 
 from retail.errors import TieOutError, WarehouseError
-from retail.settings import home
+from retail.settings import home, sql_text
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -57,7 +57,7 @@ class Kept:
 
 def are_in_step(connection: Connection) -> bool:
     """Whether the star holds what the views show and no more: then a view made of it shows checked data only."""
-    return _rows(connection, _read("in_step")) == [(True,)]
+    return _rows(connection, sql_text("renew", "in_step")) == [(True,)]
 
 
 def changed(connection: Connection, files: Sequence[Path]) -> list[Path]:
@@ -74,10 +74,10 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
             query,
             populated,
             tuple(_beside(connection, oid)),
-            tuple(lost for (lost,) in _rows(connection, _read("lost"), oid=sql.Literal(oid))),
+            tuple(lost for (lost,) in _rows(connection, sql_text("renew", "lost"), oid=sql.Literal(oid))),
         )
         for oid, kind, name, query, populated in _rows(
-            connection, _read("dependants"), names=sql.Literal([_name(file) for file in files])
+            connection, sql_text("renew", "dependants"), names=sql.Literal([_name(file) for file in files])
         )
     ]
     for each in reversed(kept):
@@ -131,7 +131,7 @@ def _differs(connection: Connection, file: Path) -> bool:
     _run(connection, text)
     same = _rows(
         connection,
-        _read("same"),
+        sql_text("renew", "same"),
         view=sql.Literal(_name(file)),
         draft=sql.Literal(f"marts.{draft}"),
         suffix=sql.Literal("__draft"),
@@ -221,7 +221,7 @@ def _forget_default_grants(connection: Connection, name: str) -> None:
 
 
 def _require_tie_out(connection: Connection, names: Sequence[str]) -> None:
-    tie_out = (home() / "sql" / "views" / "tie_out.sql").read_text(encoding="utf-8")
+    tie_out = sql_text("views", "tie_out")
     with connection.cursor() as cursor:
         cursor.execute(tie_out)
         at = [column.name for column in cursor.description or ()].index("view")
@@ -254,7 +254,3 @@ def _savepoint(connection: Connection) -> Iterator[None]:
         _run(connection, "ROLLBACK TO SAVEPOINT one_statement")
         raise
     _run(connection, "RELEASE SAVEPOINT one_statement")
-
-
-def _read(name: str) -> str:
-    return (home() / "sql" / "renew" / f"{name}.sql").read_text(encoding="utf-8")

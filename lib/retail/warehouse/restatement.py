@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from psycopg2 import sql
 
-from retail.settings import home
+from retail.settings import sql_text
 from retail.warehouse.connection import Warehouse
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def note(connection: Connection, run_id: str, staged: Staged) -> int:
     names = {"run_id": sql.Literal(run_id), "staged": staged.place}
     with connection.cursor() as cursor:
         for file in ("changes", "restatement", "restated_transaction"):
-            cursor.execute(sql.SQL(_read(file)).format(**names))
+            cursor.execute(sql.SQL(sql_text("publish", file)).format(**names))
         cursor.execute(
             "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.restating) AS day"
         )
@@ -65,7 +65,7 @@ def note(connection: Connection, run_id: str, staged: Staged) -> int:
 def forget_wrong_days(connection: Connection) -> None:
     """Drop kept sums that are not the star's, once the view of days is proven to show the star."""
     with connection.cursor() as cursor:
-        cursor.execute(_read("forget_days"))
+        cursor.execute(sql_text("publish", "forget_days"))
         if cursor.rowcount:
             _log.warning(
                 "the star was changed by no publish; its days are summed up anew", days=cursor.rowcount
@@ -78,9 +78,5 @@ def restatements(warehouse: Warehouse, run_id: str | None = None) -> list[Restat
         cursor.execute("SELECT to_regclass('marts.restatement') IS NOT NULL")
         if cursor.fetchone() != (True,):
             return []
-        cursor.execute(_read("restated"), {"run_id": run_id})
+        cursor.execute(sql_text("publish", "restated"), {"run_id": run_id})
         return [Restatement(*row) for row in cursor]
-
-
-def _read(name: str) -> str:
-    return (home() / "sql" / "publish" / f"{name}.sql").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from psycopg2 import sql
 from retail import delta
 from retail.errors import WarehouseError
 from retail.records import HopCount
-from retail.settings import home
+from retail.settings import sql_text
 from retail.storage import Storage
 from retail.warehouse import restatement, totals, upsert, views
 from retail.warehouse.connection import Warehouse, taking_turns
@@ -132,7 +132,7 @@ class _Earlier(Source):
 
 def _last_two(connection: Connection) -> tuple[Publish, Publish]:
     with connection.cursor() as cursor:
-        cursor.execute(_read("last_two"))
+        cursor.execute(sql_text("rollback", "last_two"))
         found = [Publish(tuple(runs), by, at, versions) for runs, by, at, versions in cursor]
     if len(found) < 2:
         raise WarehouseError(
@@ -163,7 +163,7 @@ def _bring_back(
     facts, months = staged[FACT]
     names = {"runs": sql.Literal(list(runs))}
     upsert.find_replaced(connection, facts, months=sorted({*months, *_months_of(connection, runs)}))
-    removed = facts.run(connection, _read("withdrawn_facts"), **names)
+    removed = facts.run(connection, sql_text("rollback", "withdrawn_facts"), **names)
     restated_days = restatement.note(connection, run_id, facts)
     dimensions = [each for each, _ in staged.values() if each.table.name != FACT]
     restored = {each.table.name: upsert.upsert(connection, each).updated for each in dimensions}
@@ -195,7 +195,9 @@ def _months_of(connection: Connection, runs: Sequence[str]) -> list[str]:
 
 def _are_shown(connection: Connection, publish: Publish) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL(_read("are_shown")).format(runs=sql.Literal(list(publish.run_ids))))
+        cursor.execute(
+            sql.SQL(sql_text("rollback", "are_shown")).format(runs=sql.Literal(list(publish.run_ids)))
+        )
         return cursor.fetchone() == (True,)
 
 
@@ -205,7 +207,7 @@ def _note(
     tables = {each.table: {"restored": each.restored, "removed": each.removed} for each in back}
     with connection.cursor() as cursor:
         cursor.execute(
-            sql.SQL(_read("forget")).format(
+            sql.SQL(sql_text("rollback", "forget")).format(
                 runs=sql.Literal(list(last.run_ids)), published_by=sql.Literal(last.published_by)
             )
         )
@@ -221,7 +223,3 @@ def _note(
                 json.dumps(tables),
             ),
         )
-
-
-def _read(name: str) -> str:
-    return (home() / "sql" / "rollback" / f"{name}.sql").read_text(encoding="utf-8")

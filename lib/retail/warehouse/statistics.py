@@ -12,7 +12,7 @@ import psycopg2
 import structlog
 from psycopg2 import sql
 
-from retail.settings import home
+from retail.settings import sql_text
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -23,14 +23,14 @@ _SHARE: Final = 0.1
 _log = structlog.get_logger(__name__)
 
 
-def renew(connection: Connection, written: Mapping[str, int]) -> list[str]:
-    """Analyze the tables in which so many rows were `written` that their statistics tell of another table; their names.
+def renew(connection: Connection, written: Mapping[str, int]) -> None:
+    """Analyze the tables in which so many rows were `written` that their statistics tell of another table.
 
     The fact too where many small loads have come together since. A table that somebody holds is left for the next time.
     For a connection's last work: it waits no longer than 2 s for a lock from then on.
     """
     with connection.cursor() as cursor:
-        cursor.execute((home() / "sql" / "publish" / "statistics.sql").read_text(encoding="utf-8"))
+        cursor.execute(sql_text("publish", "statistics"))
         outdated = [
             table
             for table, analyzed, partitions in sorted(cursor)
@@ -42,4 +42,3 @@ def renew(connection: Connection, written: Mapping[str, int]) -> list[str]:
                 cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("star", table)))
             except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
                 _log.warning("statistics are left as they are", table=table, why=str(error).strip())
-    return outdated

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from retail.settings import home
+from retail.settings import sql_text
 from retail.warehouse import partitions
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def upsert(connection: Connection, staged: Staged) -> Written:
 def find_replaced(connection: Connection, staged: Staged, *, months: Sequence[str]) -> None:
     """Look up once, in `months` (`YYYY-MM`), which facts the staged ones take the place of: `pg_temp.replaced`."""
     there = set(months) - {month.month for month in partitions.missing(connection, months)}
-    statement = (home() / "sql" / "publish" / "replaced.sql").read_text(encoding="utf-8")
+    statement = sql_text("publish", "replaced")
     staged.run(connection, statement, within_months=partitions.within(there))
 
 

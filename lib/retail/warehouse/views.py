@@ -14,7 +14,7 @@ from psycopg2.extras import RealDictCursor, execute_values
 
 from retail.errors import TieOutError
 from retail.records import HopCount
-from retail.settings import home
+from retail.settings import sql_text
 from retail.warehouse import restatement, totals
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.schema import view_files
@@ -80,7 +80,7 @@ def renew(connection: Connection, *, ledger: Ledger | None = None, every_view: b
 
 def _stale(connection: Connection) -> set[str]:
     with connection.cursor() as cursor:
-        cursor.execute(_read("stale"))
+        cursor.execute(sql_text("views", "stale"))
         return {view for (view,) in cursor}
 
 
@@ -128,7 +128,7 @@ def _tie_out(connection: Connection, seconds: dict[str, float]) -> None:
 def _figures(connection: Connection) -> list[Mapping[str, object]]:
     """Those in which a view disagrees with the star."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(_read("tie_out"))
+        cursor.execute(sql_text("views", "tie_out"))
         return list(cursor)
 
 
@@ -152,7 +152,3 @@ def _note(connection: Connection, views: tuple[ViewRefresh, ...], shown: list[Ho
             [(view.view, refreshed_at, run_id, view.rows) for view in views],
         )
     return Refreshed(refreshed_at, run_id, views, tuple(shown))
-
-
-def _read(name: str) -> str:
-    return (home() / "sql" / "views" / f"{name}.sql").read_text(encoding="utf-8")
