@@ -90,7 +90,7 @@ test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
 
 # spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
-test-cluster: setup s3-server
+test-cluster: setup airflow s3-server
 	@pytest tests -m cluster
 
 test-superset: setup superset

@@ -31,8 +31,8 @@ _SECONDS_TO_NOTE: Final = 300
 
 def run_name(run_id: str) -> str:
     """The DAG run's id as the pipeline takes a run's name: what is readable of it, and a hash that keeps two apart."""
-    readable = re.sub(r"\+00:00$|[:-]", "", run_id).replace("__", "-")
-    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", readable).strip(".-")[:32]
+    readable = re.sub(r"(\d{4})-(\d\d)-(\d\d)T.*", r"\1\2\3", run_id)
+    safe = re.sub(r"[^A-Za-z0-9.]+", "-", readable).strip(".-")[:24]
     return f"{safe or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
 
 

@@ -58,6 +58,7 @@ class Outside:
             Path("/opt/retail", path.name).symlink_to(path)
         Path("/opt/retail/jars").symlink_to(home() / "var" / "jars")
         Path("/opt/airflow/.venv").symlink_to(home() / "var" / "airflow" / ".venv")
+        _do("mount", "-o", "remount,ro", "/opt")  # as for the image's user, who owns nothing there
 
     def start(self, name: str) -> None:
         """Start the service and wait as `docker compose up --wait` does. Raises RuntimeError with its log's end."""

@@ -202,7 +202,7 @@ def test_a_task_that_failed_is_tried_again_and_the_ledger_tells_of_it(
     assert tasks[TASKS[1]][1] > 1
     assert [tasks[task][1] for task in (TASKS[0], *TASKS[2:])] == [1, 1, 1]
     open_then = first_run[1]
-    assert "transform_s3_to_postgres, attempt 1 of 3, of manual-20170102T100000-" in open_then
+    assert "transform_s3_to_postgres, attempt 1 of 3, of manual-20170102-" in open_then
     assert "OPEN" in open_then
     assert "reason   exit code 1: " in open_then
     assert "Not a directory" in open_then

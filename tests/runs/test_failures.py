@@ -20,12 +20,12 @@ from retail.storage import LocalStorage
 
 UNITS = [("retailer_1", date(2017, 1, 5))]
 TOLD = {
-    "run": "scheduled-20170106T100000-c0ffee",
+    "run": "scheduled-20170106-c0ffee",
     "task": "transform_s3_to_postgres",
     "attempt": "3 of 3",
     "reason": "exit code 1: PostgreSQL on db does not answer\nconnection refused",
     "next": "start it",
-    "command": "retail transform --run-id scheduled-20170106T100000-c0ffee",
+    "command": "retail transform --run-id scheduled-20170106-c0ffee",
 }
 
 
@@ -79,13 +79,13 @@ def retail(folder: Path, *arguments: str, told: dict[str, str] | None = None) ->
 def test_status_shows_a_failure_its_reason_and_the_next_command_before_any_run_began(tmp_path: Path) -> None:
     assert retail(tmp_path, "note-failure", told=TOLD).exit_code == 0
     shown = retail(tmp_path, "status").output
-    assert "transform_s3_to_postgres, attempt 3 of 3, of scheduled-20170106T100000-c0ffee: OPEN" in shown
+    assert "transform_s3_to_postgres, attempt 3 of 3, of scheduled-20170106-c0ffee: OPEN" in shown
     assert (
         "    reason   exit code 1: PostgreSQL on db does not answer\n             connection refused\n"
         in shown
     )
     assert "    next     start it\n" in shown
-    assert "    command  retail transform --run-id scheduled-20170106T100000-c0ffee\n" in shown
+    assert "    command  retail transform --run-id scheduled-20170106-c0ffee\n" in shown
 
 
 def test_a_record_with_a_name_that_could_not_be_a_file_s_is_refused(tmp_path: Path) -> None:

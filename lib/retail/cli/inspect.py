@@ -42,8 +42,10 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
         if run_id is not None:
             show_run(resources, out, run_id)
         else:
-            show_status(resources, out)
-            show_failures(resources, out)
+            # A scheduler's names are long, and in a log nothing need be cut.
+            wide = out if out.is_terminal else terminal.uncut()
+            show_status(resources, wide)
+            show_failures(resources, wide)
 
 
 @click.command()
