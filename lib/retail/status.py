@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
+from retail.errors import RetailError
 from retail.pipeline import STEPS
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.checkpoint import checkpoint
+from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
 
 
 def show_status(resources: Resources, out: Console) -> None:
-    """Print the newest runs, who works now, and each retailer's checkpoint."""
+    """Print the newest runs, who works now, what PostgreSQL was taken back to, and each retailer's checkpoint."""
     ledger = resources.ledger
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
     if not run_ids:
@@ -48,6 +50,8 @@ def show_status(resources: Resources, out: Console) -> None:
     out.print(table)
     if working is not None:
         out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
+    if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
+        _tell_taken_back(resources, out)
     out.print()
     units = ledger.done()
     for retailer_id, retailer in resources.settings.retailers.items():
@@ -55,3 +59,21 @@ def show_status(resources: Resources, out: Console) -> None:
         days = sum(1 for each, _ in units if each == retailer_id)
         reached = f"complete up to {last}" if last else f"nothing from {resources.settings.start_date} on yet"
         out.print(f"{retailer_id}  {retailer.name}: {days} days done, {reached}")
+
+
+def _tell_taken_back(resources: Resources, out: Console) -> None:
+    """What BI does not see because its publish was taken back, as long as it was not published again."""
+    try:
+        found = rollback.in_effect(resources.warehouse)
+    except RetailError as error:
+        out.print(f"\nwhether PostgreSQL is taken back is not known: {error.message}", markup=False)
+        return
+    for each in found:
+        out.print(
+            f"\nPostgreSQL was taken back on {each.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {each.run_id},"
+            f" from run {', '.join(each.taken_back)} to run {each.shown_run_id}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if found:
+        out.print("BI sees that until a run publishes anew: `retail run` for the same dates", markup=False)
