@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from click.testing import CliRunner, Result
 
 from retail.cli import main
 from retail.demo import demo_environment
+from retail.runs.ledger import Ledger
 from retail.settings import home
+from retail.storage import LocalStorage
+from retail.warehouse.cluster import free_port
 from tests.test_settings import GOOD
 
 Command = Callable[..., Result]
@@ -96,6 +100,21 @@ def test_status_of_an_empty_lake_says_how_to_begin(retail: Command) -> None:
     result = retail("status")
     assert result.exit_code == 0
     assert "No run yet" in result.output
+
+
+def test_status_tells_the_runs_of_a_postgresql_that_is_taken_back_and_out_of_reach(
+    retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(LocalStorage(tmp_path / "lake"))
+    ledger.begin("run-1", [("retailer_1", date(2017, 1, 1))], tasks=("transform",), engine="sail")
+    ledger.reopen("run-1", ["publish"], reason="its publish was taken back by someone")
+    monkeypatch.setenv("RETAIL_WAREHOUSE__EMBEDDED", "false")
+    monkeypatch.setenv("RETAIL_WAREHOUSE__HOST", "127.0.0.1")
+    monkeypatch.setenv("RETAIL_WAREHOUSE__PORT", str(free_port()))
+    result = retail("status")
+    assert result.exit_code == 0, result.output
+    assert "run-1" in result.output
+    assert "whether PostgreSQL is taken back is not known" in result.output
 
 
 def test_the_demo_keeps_away_from_real_retailers_and_shared_places(

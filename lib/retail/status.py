@@ -11,18 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from retail.due import due_units
-from retail.errors import ConfigurationError
+from retail.errors import ConfigurationError, RetailError
 from retail.job import counts_of, rows_at
 from retail.pipeline import ALL_TASKS, STEPS
 from retail.resources import Resources
 from retail.runs import lease
 from retail.runs.ledger import Run, Unit
+from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
 
 
 def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
-    """Print the newest runs, who works now, each retailer's checkpoint, and what would run next."""
+    """Print the newest runs, who works now, what was taken back, each retailer's checkpoint, what would run next."""
     now = now or datetime.now(UTC)
     ledger = resources.ledger
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
@@ -39,6 +40,8 @@ def show_status(resources: Resources, out: Console, *, now: datetime | None = No
     out.print(table)
     if working is not None:
         out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
+    if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
+        _tell_taken_back(resources, out)
     out.print()
     _show_retailers(resources, out, now)
     _show_next(resources, out, working)
@@ -144,3 +147,21 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
+
+
+def _tell_taken_back(resources: Resources, out: Console) -> None:
+    """What BI does not see because its publish was taken back, as long as it was not published again."""
+    try:
+        found = rollback.in_effect(resources.warehouse)
+    except RetailError as error:
+        out.print(f"\nwhether PostgreSQL is taken back is not known: {error.message}", markup=False)
+        return
+    for each in found:
+        out.print(
+            f"\nPostgreSQL was taken back on {each.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {each.run_id},"
+            f" from run {', '.join(each.taken_back)} to run {each.shown_run_id}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if found:
+        out.print("BI sees that until a run publishes anew: `retail run` for the same dates", markup=False)

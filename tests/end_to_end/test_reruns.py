@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -70,18 +71,24 @@ def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Ins
         assert told.returncode == 0, told.stdout + told.stderr
         assert "-second, published 2" in told.stdout
         assert warehouse_of(made) == before
-        assert f"complete up to {DAYS[0]}" in made.retail("status").stdout
+        status = made.retail("status").stdout
+        assert f"complete up to {DAYS[0]}" in status
+        assert re.search(
+            r"was taken back on \S+ \S+Z by \S+-rollback, from run \S+-second to run \S+\n", status
+        ), status
 
     play()
     take_back()
     ahead = made.retail("check", "--date", str(DAYS[1]))
     assert ahead.returncode == 4, "Delta holds what PostgreSQL does not show any more"
     play()  # the same tasks of the same run, as a scheduler clears them
+    assert "taken back on" not in made.retail("status").stdout
 
     take_back()
     ended = made.retail("run", "--date", str(DAYS[1]))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert warehouse_of(made) == warehouse_of(two_days)
+    assert "taken back on" not in made.retail("status").stdout
     assert made.retail("publish").returncode == 2
 
 

@@ -13,7 +13,7 @@ from retail.errors import EngineError, TieOutError, WarehouseError
 from retail.records import HopCount
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import publish
-from retail.warehouse.rollback import Publish, RolledBack, TableBack, roll_back
+from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
 from retail.warehouse.views import refresh
 from tests.warehouse import literals
 from tests.warehouse.conftest import Query
@@ -232,6 +232,28 @@ def test_runs_that_were_published_together_are_taken_back_together_and_then_the_
         (["run_3", "run_4"],),
         (["run_2"],),
     ]
+
+
+def test_a_rollback_is_in_effect_until_its_runs_are_published_again(bench: Bench, lake: Lake) -> None:
+    def told() -> list[tuple[str, tuple[str, ...], str]]:
+        return [(each.run_id, each.taken_back, each.shown_run_id) for each in in_effect(bench.warehouse)]
+
+    first_run(lake)
+    bench.publish("run_1")
+    for number in (2, 3):
+        run_id = f"run_{number}"
+        lake.write("fact_sales", line(5 + number, "2017-01-07", "1", changed_run_id=run_id))
+        bench.publish(run_id)
+    assert told() == []
+
+    bench.roll_back("back_1")
+    bench.roll_back("back_2")
+    assert told() == [("back_1", ("run_3",), "run_2"), ("back_2", ("run_2",), "run_1")]
+
+    bench.publish("run_2", "run_3")
+    assert told() == []
+    bench.roll_back("back_3")
+    assert told() == [("back_3", ("run_2", "run_3"), "run_1")]
 
 
 def test_there_must_be_a_publish_before_the_newest(bench: Bench, lake: Lake) -> None:

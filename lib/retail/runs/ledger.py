@@ -178,11 +178,12 @@ class Ledger:
             if checkpoint is not None and checkpoint >= day:
                 self.set_checkpoint(retailer, day - timedelta(days=1))
             self._storage.delete(f"ops/done/{retailer}/{day}.json")
-        self.end(run_id, "failed", reason=reason)
+        self.end(run_id, "failed", reason=reason, reopened=True)
 
-    def end(self, run_id: str, outcome: Outcome, *, reason: str = "") -> None:
-        """Record how the run ended."""
-        record = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
+    def end(self, run_id: str, outcome: Outcome, *, reason: str = "", reopened: bool = False) -> None:
+        """Record how the run ended; `reopened` where it had come all the way before."""
+        record: dict[str, Any] = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
+        record |= {"reopened": True} if reopened else {}
         self._write(f"ops/runs/{run_id}/ended.json", record)
 
     def outcome(self, run_id: str) -> Outcome | None:
@@ -191,7 +192,7 @@ class Ledger:
         return ended["outcome"] if ended else None
 
     def ended(self, run_id: str) -> dict[str, Any] | None:
-        """The record of the run's end: outcome, reason, ended_at."""
+        """The record of the run's end: outcome, reason, ended_at, and reopened where it was."""
         return self._read_or_none(f"ops/runs/{run_id}/ended.json")
 
     def mark_done(self, units: Iterable[Unit], run_id: str) -> None:

@@ -69,6 +69,16 @@ class RolledBack:
     seconds: float
 
 
+@dataclass(frozen=True)
+class InEffect:
+    """A rollback whose runs are not published again: since then PostgreSQL shows `shown_run_id` as the newest."""
+
+    run_id: str
+    rolled_back_at: datetime
+    taken_back: tuple[str, ...]
+    shown_run_id: str
+
+
 # Called before the commit with what is taken back, what is shown then, and PostgreSQL's sums; what it raises stops all.
 Judge = Callable[[Publish, Publish, list[HopCount]], None]
 
@@ -98,6 +108,16 @@ def roll_back(
             judge(last, before, totals.of_star(connection))
     seconds = round(time.monotonic() - started, 3)
     return RolledBack(run_id, last, before, tuple(back), restated_days, are_shown, seconds)
+
+
+def in_effect(warehouse: Warehouse) -> list[InEffect]:
+    """What PostgreSQL does not show because it was taken back, the oldest rollback first. Raises WarehouseError."""
+    with warehouse.connect("read the rollbacks") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('ops.rollback') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return []
+        cursor.execute(sql_text("rollback", "in_effect"))
+        return [InEffect(run_id, at, tuple(runs), shown) for run_id, at, runs, shown in cursor]
 
 
 @dataclass(frozen=True)
