@@ -13,7 +13,8 @@ FROM java AS build
 RUN pip install --no-cache-dir uv==0.13.9
 # The dependencies first: they change seldom, and their layer is kept. The lock constrains them, with hashes.
 COPY pyproject.toml requirements.lock README.md LICENSE ./
-RUN uv venv .venv && uv pip install --no-cache --constraint requirements.lock --requirement pyproject.toml --extra simulator
+RUN uv venv --python /usr/local/bin/python3.11 .venv \
+    && uv pip install --no-cache --constraint requirements.lock --requirement pyproject.toml --extra simulator
 COPY . .
 # The jars are what spark-submit.sh would resolve at its first start.
 RUN uv pip install --no-cache --no-deps --editable . \
@@ -22,7 +23,7 @@ RUN uv pip install --no-cache --no-deps --editable . \
 FROM java AS build-airflow
 RUN pip install --no-cache-dir uv==0.13.9
 COPY tests/airflow/requirements.txt /tmp/requirements.txt
-RUN uv venv /opt/airflow/.venv \
+RUN uv venv --python /usr/local/bin/python3.11 /opt/airflow/.venv \
     && uv pip install --no-cache --python /opt/airflow/.venv/bin/python --require-hashes --requirement /tmp/requirements.txt
 
 FROM java AS pipeline
