@@ -89,7 +89,8 @@ def run(
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS
-    done = resources.ledger.done() if whole and not again else set()
+    ledger = resources.ledger
+    done = ledger.done() - ledger.without_end() if whole and not again else set()
     left = [unit for unit in wanted if unit not in done]
     if not left:
         return Result(None, "success", skipped_units=len(wanted))

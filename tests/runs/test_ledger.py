@@ -121,3 +121,13 @@ def test_the_checkpoint_is_the_end_of_the_unbroken_days() -> None:
 def test_done_units_are_remembered(ledger: Ledger) -> None:
     ledger.mark_done(UNITS, "run-1")
     assert ledger.done() == set(UNITS)
+
+
+def test_days_of_a_run_that_was_killed_between_marking_them_and_its_end_are_gone_on_with(
+    ledger: Ledger,
+) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.mark_done(UNITS, "run-1")
+    assert ledger.without_end() == set(UNITS)
+    ledger.end("run-1", "success")
+    assert ledger.without_end() == set()

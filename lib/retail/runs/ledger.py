@@ -179,6 +179,11 @@ class Ledger:
         keys = (key.removesuffix(".json").split("/") for key in self._storage.list("ops/done/"))
         return {(key[2], date.fromisoformat(key[3])) for key in keys}
 
+    def without_end(self) -> set[Unit]:
+        """What the newest run is for, where it has no end: it may have been killed between its last two words."""
+        newest = self.run_ids()[-1:]
+        return {unit for run_id in newest if self.ended(run_id) is None for unit in self.run(run_id).units}
+
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
 
