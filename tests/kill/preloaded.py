@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
-from tests.kill.striking import kill_at, wrap
+from tests.kill.striking import do_at, kill_at, wrap
 
 
 @dataclass(frozen=True)
 class Order:
-    """A command with its environment, where its output goes, and the place at which it is to end itself."""
+    """A command with its environment, where its output goes, and the place at which it is to end itself.
+
+    With `meanwhile` it runs that program there instead, and goes on. `clock` is how many seconds its clock is wrong.
+    """
 
     arguments: list[str]
     environment: dict[str, str]
     folder: str
     output: str
     place: list[str] | None
+    meanwhile: list[str] | None = None
+    clock: float = 0
 
 
 def main() -> None:
@@ -69,8 +77,13 @@ def _be(order: Order, tell: Callable[..., None]) -> None:
     from retail import pipeline
     from retail.cli import main as retail
 
-    if order.place:
+    if order.place and order.meanwhile:
+        run = partial(subprocess.run, order.meanwhile, check=True, stdin=subprocess.DEVNULL)
+        do_at(*order.place, do=run)
+    elif order.place:
         kill_at(*order.place)
+    if order.clock:
+        _set_clock(timedelta(seconds=order.clock))
 
     def telling(real: Callable[..., Any], job: Any, step: str) -> None:
         tell(begins=step)
@@ -79,6 +92,20 @@ def _be(order: Order, tell: Callable[..., None]) -> None:
 
     wrap(pipeline, "_do_once", telling)
     retail(order.arguments)
+
+
+def _set_clock(wrong_by: timedelta) -> None:
+    """For all that names or judges runs; what the retailers are asked for has no clock in it."""
+    from retail import pipeline
+    from retail.runs import lease, ledger
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + wrong_by
+
+    for module in (pipeline, lease, ledger):
+        module.datetime = Clock  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

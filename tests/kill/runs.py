@@ -48,7 +48,15 @@ class Moment:
         return f"{self.seconds:.3f} s into {self.step}"
 
 
-Strike = Place | Moment
+@dataclass(frozen=True)
+class Meanwhile:
+    """Not a kill: at that place the program runs, and then the command goes on."""
+
+    place: Place
+    program: tuple[str, ...]
+
+
+Strike = Place | Moment | Meanwhile
 
 
 @dataclass(frozen=True)
@@ -69,14 +77,22 @@ class Preloaded:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def retail(
-        self, made: Installation, *arguments: str, strike: Strike | None = None, **environment: str
+        self,
+        made: Installation,
+        *arguments: str,
+        strike: Strike | None = None,
+        clock: float = 0,
+        **environment: str,
     ) -> Ended:
         """The command `retail`, killed as told: with SIGKILL, and all of its process group."""
         output = made.conf.parent / "output.txt"
-        place = [strike.function, strike.call, strike.among] if isinstance(strike, Place) else None
+        meanwhile = list(strike.program) if isinstance(strike, Meanwhile) else None
+        place = strike.place if isinstance(strike, Meanwhile) else strike
+        at = [place.function, place.call, place.among] if isinstance(place, Place) else None
         variables = without_session(os.environ | demo_environment())
         variables |= {"RETAIL_CONF": str(made.conf), "TMPDIR": str(temporary(made)), **environment}
-        self._order(Order(list(arguments), variables, str(made.folder), str(output), place))
+        variables = {name: value for name, value in variables.items() if value}
+        self._order(Order(list(arguments), variables, str(made.folder), str(output), at, meanwhile, clock))
         seconds: dict[str, float] = {}
         began, pid = 0.0, 0
         while True:

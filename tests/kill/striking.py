@@ -1,7 +1,7 @@
 """A process that kills its whole process group, without warning, at a named place in the code.
 
-The function there is replaced by one that does its work on calls before the `call`-th, and on that call ends
-everything: before doing the work with `2`, after doing it with `2+`. `among` counts only calls with that argument.
+The function there is replaced by one that does its work on calls before the `call`-th, and on that call something
+happens: before doing the work with `2`, after doing it with `2+`. `among` counts only calls with that argument.
 """
 
 from __future__ import annotations
@@ -14,18 +14,26 @@ from typing import Any
 
 
 def kill_at(place: str, call: str, among: str | None = None) -> None:
+    do_at(place, call, among, do=lambda: os.killpg(0, signal.SIGKILL))
+
+
+def do_at(place: str, call: str, among: str | None = None, *, do: Callable[[], object]) -> None:
     owner, name = _found(place)
     left = [int(call.rstrip("+"))]
 
-    def deadly(real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def struck(real: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         left[0] -= among is None or among in args
-        if left[0] > 0 or (among is not None and among not in args):
+        if left[0] != 0 or (among is not None and among not in args):
             return real(*args, **kwargs)
+        left[0] = -1
+        if not call.endswith("+"):
+            do()
+        result = real(*args, **kwargs)
         if call.endswith("+"):
-            real(*args, **kwargs)
-        return os.killpg(0, signal.SIGKILL)
+            do()
+        return result
 
-    wrap(owner, name, deadly)
+    wrap(owner, name, struck)
 
 
 def wrap(owner: Any, name: str, around: Callable[..., Any]) -> None:
