@@ -85,7 +85,7 @@ def run(
     ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or
     an identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
-    new = new_run_id(datetime.now(UTC), name)
+    new = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS

@@ -9,7 +9,6 @@ import pytest
 
 from retail.settings import LakeSettings
 from tests.end_to_end.installation import Installation, warehouse_of
-from tests.kill.chains import FIRST
 from tests.kill.conftest import Install
 from tests.kill.runs import Ended, Meanwhile, Place, Preloaded
 from tests.kill.told import in_operations
@@ -80,12 +79,12 @@ def test_a_disturbed_way_is_retried_or_told_and_gone_on_with(
     assert warehouse_of(on_s3.made) == right
 
 
-@pytest.mark.parametrize("step", ["land", "merge"])
+# Where boto3 goes to S3, and where the engine does.
+@pytest.mark.parametrize("place", ["retail.extract.landing:land", "retail.star.merge:into"])
 def test_a_time_without_service_shorter_than_the_retries_is_sat_out(
-    step: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
+    place: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
 ) -> None:
-    short = Meanwhile(Place("retail.pipeline:_do_once", "1", step), proxy.outage(1.5))
-    ended = on_s3.run(short)
+    ended = on_s3.run(Meanwhile(Place(place), proxy.outage(0.7)))
     assert ended.returncode == 0, ended.output
     assert warehouse_of(on_s3.made) == right
 

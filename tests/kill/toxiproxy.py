@@ -44,7 +44,7 @@ class Proxy:
         off, on = (
             f'curl -sf -o /dev/null -X POST -d \'{{"enabled": {word}}}\' "$0"' for word in ("false", "true")
         )
-        later = f"; (sleep {seconds}; {on}) >&- 2>&- &" if seconds is not None else ""
+        later = f"; (sleep {seconds}; {on}) >/dev/null 2>&1 &" if seconds is not None else ""
         return ("bash", "-c", off + later, self.api)
 
 

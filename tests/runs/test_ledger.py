@@ -110,6 +110,13 @@ def test_run_ids_sort_by_time() -> None:
     assert new_run_id(early) < new_run_id(late)
 
 
+def test_run_ids_sort_by_their_beginning_though_the_clock_is_set_back() -> None:
+    ahead = new_run_id(datetime(2036, 12, 31, 23, 59, 59, tzinfo=UTC))
+    later = new_run_id(datetime(2026, 9, 30, tzinfo=UTC), "named", newest=ahead)
+    assert later == "20370101T000000Z-named"
+    assert new_run_id(datetime(2037, 1, 1, tzinfo=UTC), newest=later) > later, "of one second"
+
+
 def test_the_checkpoint_is_the_end_of_the_unbroken_days() -> None:
     days = [("r", date(2017, 1, day)) for day in (1, 2, 3, 5)]
     start = date(2017, 1, 1)
