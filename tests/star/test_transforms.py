@@ -78,7 +78,7 @@ def test_single_keys_pass_and_of_a_repeated_one_the_newest(session: SparkSession
     early, late = datetime(2017, 1, 5, 20, tzinfo=UTC), datetime(2017, 1, 5, 21, tzinfo=UTC)
     single, newest = ("r", "t1", "1", 1, early, 1, "2017-01-05"), ("r", "t2", "1", 2, late, 4, "2017-01-06")
     older, same = ("r", "t2", "1", 2, early, 8, "2017-01-07"), ("r", "t2", "1", 2, late, 4, "2017-01-05")
-    sales = session.createDataFrame([single, older, newest, same], schema)
+    sales = session.createDataFrame([single, older, same, newest], schema)
     expected = session.createDataFrame([single, newest], schema)
     found = newest_version(sales).select(*sales.columns)
     assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)
