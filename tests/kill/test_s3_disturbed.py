@@ -94,8 +94,8 @@ def test_a_longer_time_without_service_is_told_and_gone_on_with(
 ) -> None:
     for place in (
         Place("retail.extract.payloads:write", "3"),
-        Place("retail.pipeline:_do_once", "1", "land"),
-        Place("retail.runs.ledger:Ledger.end_step", "1", "merge"),
+        Place("retail.star.merge:into"),
+        Place("retail.runs.ledger:Ledger.end_step", "1", "publish"),
     ):
         failed = on_s3.run(Meanwhile(place, proxy.outage(None)))
         proxy.serve(True)
