@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from retail.pipeline import STEPS
@@ -38,18 +38,22 @@ def play(
     process: Preloaded,
     made: Installation,
     expected: Undisturbed,
-    strikes: tuple[Sequence[Strike], Sequence[Strike]],
+    *strikes: Sequence[Strike],
+    less: Collection[str] = (),
     **environment: str,
 ) -> None:
-    """Each run is killed at all its strikes, one command for each, then let end; the state must be as expected."""
-    for command, of_run, state in zip((FIRST, FOLLOWING), strikes, expected.states, strict=True):
+    """Each run is killed at all its strikes, one command for each, then let end; the state must be as expected.
+
+    The first run only, where there are no strikes for the other. `less` are tables of the state that may differ.
+    """
+    for command, of_run, state in zip((FIRST, FOLLOWING), strikes, expected.states, strict=False):
         for strike in of_run:
             killed = process.retail(made, *command, strike=strike, **environment)
             assert killed.returncode == -9, f"not killed {strike}: {killed.returncode}\n{killed.output}"
         ended = process.retail(made, *command, **environment)
         told = f"killed {', then '.join(map(str, of_run))}"
         assert ended.returncode == 0, f"{told}\n{ended.output}"
-        found = [*differences(state_of(made), state), *left_over(made)]
+        found = [*differences(state_of(made), state, less=less), *left_over(made)]
         assert not found, "\n".join([told, *found])
 
 

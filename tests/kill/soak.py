@@ -48,7 +48,7 @@ def main() -> int:
                 chosen = random.Random(seed)  # noqa: S311
                 first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
                 try:
-                    play(process, install(f"killed_{seed}"), expected, (first, following))
+                    play(process, install(f"killed_{seed}"), expected, first, following)
                 except BaseException:
                     print(f"seed {seed} fails: python -m tests.kill.soak --seed {seed}", flush=True)
                     raise

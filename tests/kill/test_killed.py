@@ -58,17 +58,17 @@ ON_SPARK = [
 
 
 def test_at_the_begin_of_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
-    play(process, install("at_begin"), expected, (at_begin(), at_begin()))
+    play(process, install("at_begin"), expected, at_begin(), at_begin())
 
 
 def test_at_the_end_of_each_step_before_it_is_recorded(
     process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
-    play(process, install("not_recorded"), expected, (done_but_not_recorded(), done_but_not_recorded()))
+    play(process, install("not_recorded"), expected, done_but_not_recorded(), done_but_not_recorded())
 
 
 def test_inside_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
-    play(process, install("inside"), expected, (INSIDE, []))
+    play(process, install("inside"), expected, INSIDE)
 
 
 def test_a_killed_extract_asks_only_for_the_pages_that_are_missing(
@@ -85,7 +85,7 @@ def test_a_killed_extract_asks_only_for_the_pages_that_are_missing(
 def test_inside_each_step_of_a_day_that_changes_the_star(
     process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
-    play(process, install("inside_following"), expected, ([], INSIDE))
+    play(process, install("inside_following"), expected, [], INSIDE)
 
 
 @pytest.mark.parametrize("number", range(2))
@@ -94,7 +94,7 @@ def test_at_random_moments_of_each_step(
 ) -> None:
     chosen = random.Random(f"{os.environ['RETAIL_TEST_SEED']} {number}")  # noqa: S311
     first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
-    play(process, install(f"random_{number}"), expected, (first, following))
+    play(process, install(f"random_{number}"), expected, first, following)
 
 
 @pytest.mark.spark
@@ -102,4 +102,5 @@ def test_at_random_moments_of_each_step(
 def test_inside_each_step_on_spark(process: Preloaded, install: Install, expected: Undisturbed) -> None:
     needs_java()
     on_spark = {"RETAIL_ENGINE": "spark", "RETAIL_SYNC__METHOD": "jdbc"}
-    play(process, install("on_spark"), expected, (ON_SPARK, []), **on_spark)
+    # The profile counts distinct values by estimates, in which the engines differ.
+    play(process, install("on_spark"), expected, ON_SPARK, less=["quality/profile"], **on_spark)
