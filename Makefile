@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
+TOXIPROXY := v2.12.0
 OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
@@ -21,8 +22,8 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-# A real S3 server for the tests, where Go is at hand.
-s3-server: var/bin/versitygw
+# A real S3 server for the tests, and a proxy that disturbs the way to it, where Go is at hand.
+s3-server: var/bin/versitygw var/bin/toxiproxy-server
 
 var/bin/versitygw:
 	@if command -v go >/dev/null; then echo "Building versitygw $(VERSITYGW) …"; \
@@ -38,6 +39,11 @@ var/airflow/.complete: tests/airflow/requirements.txt | $(VENV)/.complete
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python var/airflow/.venv/bin/python --require-hashes -r $<
 	@touch $@
+
+var/bin/toxiproxy-server:
+	@if command -v go >/dev/null; then echo "Building toxiproxy $(TOXIPROXY) …"; mkdir -p var/bin && \
+	    GOBIN=$(CURDIR)/var/bin go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY) && mv var/bin/server $@; \
+	    else echo "no Go here: the tests of a disturbed S3 will be skipped"; fi
 
 # A validating proxy and a client of Walmart for the tests, where Node is at hand.
 node-tools: var/node/.complete
@@ -102,9 +108,10 @@ check: setup
 	@mypy
 	@lint-imports
 
-# Random histories of the star against its model, with new seeds for as long as told.
+# Random histories of the star against its model, then random kills, with new seeds for as long as told, half of it each.
 soak: setup
-	@python -m tests.oracle.soak --seconds $(SECONDS)
+	@python -m tests.oracle.soak --seconds $$(($(SECONDS) / 2))
+	@python -m tests.kill.soak --seconds $$(($(SECONDS) / 2))
 
 # The secrets of docker-compose.yml, as files below var/secrets.
 secrets:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -51,6 +53,34 @@ def test_of_many_creators_one_wins(storage: Storage) -> None:
         won = list(pool.map(lambda n: storage.create("lease", str(n).encode()), range(8)))
     assert won.count(True) == 1
     assert storage.read("lease") == str(won.index(True)).encode()
+
+
+def test_what_a_killed_writer_left_half_written_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write("raw/a.json", b"whole")
+    program = (
+        "import os, signal, sys\nfrom io import BytesIO\nfrom pathlib import Path\n"
+        "from retail.storage import LocalStorage\nPath.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "LocalStorage(Path(sys.argv[1])).write('raw/b.json', b'half')\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+    (tmp_path / "raw" / ".hidden").write_bytes(b"of others")
+    assert len(list((tmp_path / "raw").iterdir())) == 3
+    storage.sweep("raw/")
+    assert {path.name for path in (tmp_path / "raw").iterdir()} == {"a.json", ".hidden"}
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_an_upload_in_parts_that_was_cut_off_is_swept_away(s3_server: S3Server) -> None:
+    lake = s3_server.new_lake()
+    bucket = lake.url.split("/")[2]
+    for key in ("lake/raw/half", "elsewhere/half"):
+        s3_server.client.create_multipart_upload(Bucket=bucket, Key=key)
+    S3Storage(lake).sweep("")
+    left = s3_server.client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    assert [each["Key"] for each in left] == ["elsewhere/half"]
 
 
 def test_list_gives_the_keys_below_a_folder_in_order(storage: Storage) -> None:

@@ -85,11 +85,12 @@ def run(
     before any work, LeaseHeldError where another run works, QualityError where a gate or an identity stopped it, and
     what a step raises; the ledger then says how the run ended.
     """
-    run_id = new_run_id(datetime.now(UTC), name)
+    ledger = resources.ledger
+    run_id = new_run_id(datetime.now(UTC), name, newest=ledger.newest())
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     whole = tuple(tasks) == ALL_TASKS
-    done = resources.ledger.done() if whole and not manner.anew else set()
+    done = ledger.done() - ledger.without_end() if whole and not manner.anew else set()
     left = [unit for unit in wanted if unit not in done]
     if not left:
         if name is not None and resources.ledger.newest_named(name) is None:

@@ -6,6 +6,7 @@ Keys are relative, with `/`. A write replaces an object whole or not at all; `cr
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +14,19 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, TYPE_CHECKING, Literal, Protocol, TypedDict
+from typing import IO, TYPE_CHECKING, Final, Literal, Protocol, TypedDict
+
+import structlog
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+_log = structlog.get_logger(__name__)
+
+_HALF_WRITTEN: Final = re.compile(r"[.].+[.][0-9a-f]{32}")
 
 
 class _Encryption(TypedDict, total=False):
@@ -66,6 +73,9 @@ class Storage(Protocol):
 
     def details(self, prefix: str) -> Iterator[Stored]:
         """As `list`, each with its size and time."""
+
+    def sweep(self, prefix: str) -> None:
+        """Remove what killed writers left half-written below `prefix`. Only for who may be sure that nobody writes."""
 
     def engine_path(self, key: str) -> str:
         """The same place as Sail and Spark name it: a file path or `s3a://…`."""
@@ -120,8 +130,12 @@ class LocalStorage:
                 path.hardlink_to(temporary)  # unlike rename, fails where the target exists
             except FileExistsError:
                 return False
+            except FileNotFoundError:  # swept away by the one who was faster
+                if path.exists():
+                    return False
+                raise
             finally:
-                temporary.unlink()
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise self._failure("create", key, error) from error
         return True
@@ -142,6 +156,14 @@ class LocalStorage:
         for key in self.list(prefix):
             found = self._path(key).stat()
             yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def sweep(self, prefix: str) -> None:
+        try:
+            for path in self._path(prefix).rglob(".*"):
+                if _HALF_WRITTEN.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure("sweep", prefix, error) from error
 
     def engine_path(self, key: str) -> str:
         return str(self._path(key))
@@ -279,6 +301,25 @@ class S3Storage:
                     yield Stored(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
         except (BotoCoreError, ClientError) as error:
             raise self._failure("list", prefix, error) from error
+
+    def sweep(self, prefix: str) -> None:
+        """Uploads in parts that were never completed: nobody sees them, but they are paid for."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    self.client.abort_multipart_upload(
+                        Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+        except (
+            BotoCoreError,
+            ClientError,
+        ) as error:  # a policy may not let us; the bucket's own rules serve too
+            _log.info("uploads that were cut off were not removed", url=self.url, error=str(error))
 
     def engine_path(self, key: str) -> str:
         return f"s3a://{self.bucket}/{self._prefix}{key}"

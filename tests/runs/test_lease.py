@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
@@ -66,6 +67,22 @@ def test_the_lease_of_a_process_that_was_killed_on_this_machine_is_free_at_once(
     assert killed.returncode == -9
     with lease.hold(LocalStorage(tmp_path), "next") as held:
         held.check()
+
+
+def test_who_takes_over_from_a_killed_one_sweeps_away_what_that_left_half_written(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    half = tmp_path / "raw" / f".sales_data.json.{uuid.uuid4().hex}"
+    half.parent.mkdir()
+    half.touch()
+    with lease.hold(storage, "released", now=at(NOON)):
+        pass
+    with lease.hold(storage, "there", now=at(NOON)):
+        assert half.exists()
+        (newest,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(newest))
+    storage.write(newest, json.dumps({**record, "host": "another", "released": False}).encode())
+    with lease.hold(storage, "next", now=at(NOON + lease.LIFETIME)):
+        assert not half.exists()
 
 
 def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ def test_run_ids_sort_by_time() -> None:
     assert new_run_id(early) < new_run_id(late)
 
 
+def test_run_ids_sort_by_their_beginning_though_the_clock_is_set_back() -> None:
+    ahead = new_run_id(datetime(2036, 12, 31, 23, 59, 59, tzinfo=UTC))
+    later = new_run_id(datetime(2026, 9, 30, tzinfo=UTC), "named", newest=ahead)
+    assert later == "20370101T000000Z-named"
+    assert new_run_id(datetime(2037, 1, 1, tzinfo=UTC), newest=later) > later, "of one second"
+
+
 def test_done_units_are_remembered(ledger: Ledger) -> None:
     ledger.mark_done(UNITS, "run-1")
     assert ledger.done() == set(UNITS)
@@ -124,3 +131,13 @@ def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
     assert ledger.done() == set()
     ledger.reopen("run-1", ["publish"], reason="again")
     assert ledger.checkpoint("r") == date(2017, 1, 2)
+
+
+def test_days_of_a_run_that_was_killed_between_marking_them_and_its_end_are_gone_on_with(
+    ledger: Ledger,
+) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.mark_done(UNITS, "run-1")
+    assert ledger.without_end() == set(UNITS)
+    ledger.end("run-1", "success")
+    assert ledger.without_end() == set()

@@ -73,13 +73,12 @@ def test_where_a_line_was_read_from_is_no_content(session: SparkSession) -> None
 def test_single_keys_pass_and_of_a_repeated_one_the_newest(session: SparkSession) -> None:
     schema = (
         "retailer_id string, transaction_id string, line_id string, sales_key long, updated_at timestamp, "
-        "content_hash long"
+        "content_hash long, source_ref string"
     )
     early, late = datetime(2017, 1, 5, 20, tzinfo=UTC), datetime(2017, 1, 5, 21, tzinfo=UTC)
-    single = ("r", "t1", "1", 1, early, 1)
-    sales = session.createDataFrame(
-        [single, ("r", "t2", "1", 2, early, 8), ("r", "t2", "1", 2, late, 4)], schema
-    )
-    expected = session.createDataFrame([single, ("r", "t2", "1", 2, late, 4)], schema)
+    single, newest = ("r", "t1", "1", 1, early, 1, "2017-01-05"), ("r", "t2", "1", 2, late, 4, "2017-01-06")
+    older, same = ("r", "t2", "1", 2, early, 8, "2017-01-07"), ("r", "t2", "1", 2, late, 4, "2017-01-05")
+    sales = session.createDataFrame([single, older, same, newest], schema)
+    expected = session.createDataFrame([single, newest], schema)
     found = newest_version(sales).select(*sales.columns)
     assert_df_equality(found, expected, ignore_row_order=True, ignore_nullable=True)

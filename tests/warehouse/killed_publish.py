@@ -1,11 +1,12 @@
 """One publish over Sail, killed without warning: python -m tests.warehouse.killed_publish PLACE CALL ARGUMENTS
 
-`ARGUMENTS` is JSON: the lake, its versions, the run, and PostgreSQL. See tests/end_to_end/killed_run.py for the rest.
+`ARGUMENTS` is JSON: the lake, its versions, the run, and PostgreSQL. See tests/kill/striking.py for the rest.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from retail.secrets import Secret
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import publish
 from tests.conftest import settings_for
-from tests.end_to_end.killed_run import kill_at
+from tests.kill.striking import kill_at
 from tests.warehouse.literals import Lake
 
 
 def main(place: str, call: str, arguments: str) -> None:
+    os.setsid()  # what is killed is the process group
     given = json.loads(arguments)
     lake = Lake(Path(given["lake"]))
     with open_session(settings_for("sail", Path(given["lake"]))) as session:

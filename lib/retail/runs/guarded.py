@@ -39,6 +39,10 @@ class GuardedStorage:
         self.require_writer()
         self._below.delete(key)
 
+    def sweep(self, prefix: str) -> None:
+        self.require_writer()
+        self._below.sweep(prefix)
+
     def list(self, prefix: str) -> Iterator[str]:
         return self._below.list(prefix)
 

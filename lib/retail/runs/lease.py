@@ -2,7 +2,8 @@
 
 Each holder creates the next object of `ops/lease/`, put-if-absent, so of two only one gets it. A holder extends
 its own object while it works. A lease that has expired, was released, or whose process is gone from this machine
-is taken over by creating the next object; its old holder sees that at its next extension and stops.
+is taken over by creating the next object; its old holder sees that at its next extension and stops. Who takes over
+from one that died sweeps away what it left half-written.
 
 Of two that meet at the expiry, one that extends and one that takes over, at most one goes on: each writes first, and
 then looks whether the other has written.
@@ -102,17 +103,19 @@ def hold(
 ) -> Iterator[Lease]:
     """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, where it is taken."""
     newest = _newest(storage)
-    number = 1
+    number, died = 1, False
     if newest is not None:
         number, holder = newest[0] + 1, newest[1]
         if _is_live(holder, now()):
             raise _held(storage, holder)
+        died = not holder["released"]
     if not storage.create(_key(number), _record(run_id, now(), lifetime, released=False)):
         raise _held(storage, json.loads(storage.read(_key(number))))
     if newest is not None:
         _give_way(storage, newest, number, now())
     for old in range(max(1, number - 5), number):
         storage.delete(_key(old))
+    storage.sweep("" if died else _FOLDER)
     lease = Lease(storage, number, run_id, now, lifetime)
     try:
         yield lease

@@ -28,8 +28,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 Outcome = Literal["success", "partial", "stopped", "failed"]
 
 
-def new_run_id(now: datetime, name: str | None = None) -> str:
-    """Sorts by time; `name`, or else a random end, keeps two runs of one second apart.
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = None) -> str:
+    """Sorts by time, and behind the `newest` run's whatever the clock says; `name`, or else a random end, tells more.
 
     Raises ConfigurationError for a name that could not be a folder's.
     """
@@ -38,7 +41,13 @@ def new_run_id(now: datetime, name: str | None = None) -> str:
             [f"--run-id {name!r}: only letters, digits, `.`, `_` and `-`, at most 100 of them"],
             hint="in Airflow {{ ts_nodash }} serves",
         )
-    return f"{now:%Y%m%dT%H%M%SZ}-{name or secrets.token_hex(3)}"
+    stamp = now.strftime(_STAMP)
+    before = newest.partition("-")[0] if newest is not None else ""
+    if stamp <= before:  # the clock was set back, or this is the same second
+        stamp = (datetime.strptime(before, _STAMP).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(
+            _STAMP
+        )
+    return f"{stamp}-{name or secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,10 @@ class Ledger:
         """All runs, oldest first."""
         keys = self._storage.list("ops/runs/")
         return sorted({key.split("/")[2] for key in keys if key.endswith("/run.json")})
+
+    def newest(self) -> str | None:
+        """The run that began last, if there is any."""
+        return max(self.run_ids(), default=None)
 
     def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str]) -> Run | None:
         """The newest run for just these units and tasks, where it was killed or failed for a passing reason.
@@ -213,6 +226,11 @@ class Ledger:
     def set_checkpoint(self, retailer: str, day: date) -> None:
         """Record how far the retailer has come."""
         self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
+
+    def without_end(self) -> set[Unit]:
+        """What the newest run is for, where it has no end: it may have been killed between its last two words."""
+        newest = self.newest()
+        return set() if newest is None or self.ended(newest) else set(self.run(newest).units)
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())

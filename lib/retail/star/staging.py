@@ -118,14 +118,15 @@ def good(lines: DataFrame) -> DataFrame:
 
 
 def newest_version(sales: DataFrame) -> DataFrame:
-    """One row per natural key, the newest version.
+    """One row per natural key, the newest version; of one that came alike on two days, that of the later day.
 
     Only keys that occur more than once are ranked: sorting every row costs three times as much.
     """
     repeated = sales.groupBy("sales_key").agg(F.count("*").alias("n")).where("n > 1").select("sales_key")
     single = sales.join(repeated, "sales_key", "left_anti")
     contested = sales.join(repeated, "sales_key", "left_semi")
-    return single.unionByName(contested.transform(newest_per("retailer_id", "transaction_id", "line_id")))
+    newest = newest_per("retailer_id", "transaction_id", "line_id", then=("source_ref",))
+    return single.unionByName(contested.transform(newest))
 
 
 def _read_raw(context: Context, units: Sequence[tuple[str, date]]) -> DataFrame:

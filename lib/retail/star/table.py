@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -100,12 +100,12 @@ def content_hash(*columns: str, mapped_by: str | None = None) -> Column:
     return F.coalesce(F.col(mapped_by), F.lit(0)).cast("bigint") * F.lit(CONTENTS) + content
 
 
-def newest_per(*keys: str) -> Transform:
-    """Keeps one row for each value of `keys`: the greatest by (updated_at, content_hash).
+def newest_per(*keys: str, then: Sequence[str] = ()) -> Transform:
+    """Keeps one row for each value of `keys`: the greatest by (updated_at, content_hash, *then).
 
     The order is total but for equal rows, so the result does not depend on the order of arrival.
     """
-    window = Window.partitionBy(*keys).orderBy(F.desc("updated_at"), F.desc("content_hash"))
+    window = Window.partitionBy(*keys).orderBy(*map(F.desc, ("updated_at", "content_hash", *then)))
 
     def keep(frame: DataFrame) -> DataFrame:
         return frame.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")

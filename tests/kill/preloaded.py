@@ -1,0 +1,112 @@
+"""The command `retail` from a process that has imported everything: a run begins in a moment, not in ten seconds.
+
+`python -m tests.kill.preloaded` reads an order a line, forks for it, and lets the child be the command, leader of a
+process group of its own. It tells, a line of JSON each, when a step begins and ends, and how the command ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
+from typing import Any
+
+from tests.kill.striking import do_at, kill_at, wrap
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command with its environment, where its output goes, and the place at which it is to end itself.
+
+    With `meanwhile` it runs that program there instead, and goes on. `clock` is how many seconds its clock is wrong.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    output: str
+    place: list[str] | None
+    meanwhile: list[str] | None = None
+    clock: float = 0
+
+
+def main() -> None:
+    told = os.dup(1)
+
+    def tell(**values: object) -> None:
+        os.write(told, (json.dumps(values) + "\n").encode())
+
+    _import_all()
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            _be(order, tell)
+        _, status = os.waitpid(pid, 0)
+        tell(returncode=os.waitstatus_to_exitcode(status))
+
+
+def _import_all() -> None:
+    import deltalake
+    import pyarrow.dataset
+    import pysail.spark
+    import pyspark.sql.connect.session
+
+    import retail.cli
+    from retail.quality import suites
+
+    del deltalake, pyarrow, pysail, pyspark, retail
+    suites.warm_up()
+
+
+def _be(order: Order, tell: Callable[..., None]) -> None:
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(order.environment)
+    os.chdir(order.folder)
+    file = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    tell(pid=os.getpid())
+
+    from retail import pipeline
+    from retail.cli import main as retail
+
+    if order.place and order.meanwhile:
+        run = partial(subprocess.run, order.meanwhile, check=True, stdin=subprocess.DEVNULL)
+        do_at(*order.place, do=run)
+    elif order.place:
+        kill_at(*order.place)
+    if order.clock:
+        _set_clock(timedelta(seconds=order.clock))
+
+    def telling(real: Callable[..., Any], job: Any, step: str) -> None:
+        tell(begins=step)
+        real(job, step)
+        tell(ends=step)
+
+    wrap(pipeline, "_do_once", telling)
+    retail(order.arguments)
+
+
+def _set_clock(wrong_by: timedelta) -> None:
+    """For all that names or judges runs; what the retailers are asked for has no clock in it."""
+    from retail import pipeline
+    from retail.runs import lease, ledger
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + wrong_by
+
+    for module in (pipeline, lease, ledger):
+        module.datetime = Clock  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

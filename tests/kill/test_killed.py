@@ -1,0 +1,106 @@
+"""Killed (SIGKILL to the whole process group) at every step, again in the resumed run, and on the day that follows.
+
+After the next success everything is as if nobody had disturbed it; see state.py for what is compared and what is not.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.conftest import needs_java
+from tests.kill.chains import FIRST, Undisturbed, at_begin, at_random, done_but_not_recorded, play
+from tests.kill.conftest import Install
+from tests.kill.runs import Place, Preloaded
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+# One after the other: each is reached by the run that goes on after the one before it.
+INSIDE = [
+    Place("retail.storage:LocalStorage.create", "1"),  # no lease, no run
+    Place("retail.runs.ledger:Ledger.begin", "1"),  # a lease, no run
+    Place("retail.extract.payloads:write", "2+"),
+    Place("retail.extract.payloads:write", "1"),
+    Place("retail.storage:LocalStorage._write_beside", "5+"),  # a half-written payload
+    Place("retail.extract.landing:_require_tie_out", "2"),
+    Place("retail.storage:LocalStorage._write_beside", "3+"),  # a half-written raw file, or the lease's
+    Place("retail.delta:replace", "1+"),
+    Place("retail.delta:replace", "2"),
+    Place("retail.quality.suites:validate", "1+"),
+    Place("retail.star.merge:into", "2"),
+    Place("retail.star.merge:into", "2+"),
+    Place("retail.star.merge:count_money", "1+"),  # the fact is planned, and the plan is not recorded
+    Place("retail.star.merge:totals", "2"),  # the fact is committed, and the step is not recorded
+    Place("retail.warehouse.copy:_Csv.read", "4"),
+    Place("retail.warehouse.publish:_note", "1"),
+    Place("retail.warehouse.publish:_note", "1+"),
+    Place("retail.steps:publish", "1+"),
+    Place("retail.quality.profile:write", "1"),
+    Place("retail.quality.profile:write", "1+"),
+    Place("retail.warehouse.views:_refresh", "3+"),
+    Place("retail.warehouse.views:_tie_out", "1"),
+    Place("retail.runs.ledger:Ledger.mark_done", "1"),
+    Place("retail.runs.ledger:Ledger.end", "1"),
+]
+
+
+ON_SPARK = [
+    Place("retail.delta:replace", "2"),
+    Place("retail.quality.suites:validate", "1+"),
+    Place("retail.star.merge:into", "2+"),
+    Place("retail.star.merge:totals", "2"),
+    Place("retail.warehouse.jdbc:Sending._forget_other_tries", "4"),  # rows lie in the staging tables
+    Place("retail.quality.profile:write", "1"),
+    Place("retail.warehouse.views:_refresh", "3+"),
+]
+
+
+def test_at_the_begin_of_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
+    play(process, install("at_begin"), expected, at_begin(), at_begin())
+
+
+def test_at_the_end_of_each_step_before_it_is_recorded(
+    process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    play(process, install("not_recorded"), expected, done_but_not_recorded(), done_but_not_recorded())
+
+
+def test_inside_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
+    play(process, install("inside"), expected, INSIDE)
+
+
+def test_a_killed_extract_asks_only_for_the_pages_that_are_missing(
+    process: Preloaded, install: Install
+) -> None:
+    made = install("between_pages")
+    process.retail(made, *FIRST, strike=Place("retail.extract.payloads:write", "3+"))
+    kept = {path: path.stat().st_mtime_ns for path in (made.folder / "lake/payloads").rglob("*.json.gz")}
+    assert kept
+    process.retail(made, *FIRST, strike=Place("retail.pipeline:_do_once", "1", "land"))
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_inside_each_step_of_a_day_that_changes_the_star(
+    process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    play(process, install("inside_following"), expected, [], INSIDE)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_at_random_moments_of_each_step(
+    number: int, process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    chosen = random.Random(f"{os.environ['RETAIL_TEST_SEED']} {number}")  # noqa: S311
+    first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
+    play(process, install(f"random_{number}"), expected, first, following)
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_inside_each_step_on_spark(process: Preloaded, install: Install, expected: Undisturbed) -> None:
+    needs_java()
+    on_spark = {"RETAIL_ENGINE": "spark", "RETAIL_SYNC__METHOD": "jdbc"}
+    # The profile counts distinct values by estimates, in which the engines differ.
+    play(process, install("on_spark"), expected, ON_SPARK, less=["quality/profile"], **on_spark)

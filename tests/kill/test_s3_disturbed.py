@@ -1,0 +1,106 @@
+"""The way to S3 is slow, resets, cuts answers off, or is gone for a while: done, or told, and then gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from retail.settings import LakeSettings
+from tests.end_to_end.installation import Installation, warehouse_of
+from tests.kill.conftest import Install
+from tests.kill.runs import Ended, Meanwhile, Place, Preloaded
+from tests.kill.told import in_operations
+from tests.kill.toxiproxy import Proxy, proxy_to
+from tests.s3 import S3Server
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3, pytest.mark.xdist_group("s3")]
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_server: S3Server) -> Iterator[Proxy]:
+    with proxy_to(s3_server.endpoint) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def right(process: Preloaded, install: Install) -> dict[str, list[tuple[object, ...]]]:
+    """PostgreSQL after the day, from a lake in a folder."""
+    made = install("s3_undisturbed")
+    assert process.retail(made, *DAY).returncode == 0
+    return warehouse_of(made)
+
+
+DAY = ("run", "--date", "2017-01-01")
+
+
+class OnS3:
+    """An installation with its lake behind the proxy."""
+
+    def __init__(self, process: Preloaded, made: Installation, lake: LakeSettings, proxy: Proxy) -> None:
+        self._process, self.made = process, made
+        self._variables = {
+            "RETAIL_LAKE__URL": lake.url,
+            "RETAIL_LAKE__S3_ENDPOINT": proxy.endpoint,
+            "RETAIL_LAKE__S3_PATH_STYLE": "true",
+        }
+
+    def run(self, strike: Meanwhile | None = None) -> Ended:
+        return self._process.retail(self.made, *DAY, strike=strike, **self._variables)
+
+
+@pytest.fixture
+def on_s3(
+    process: Preloaded, install: Install, s3_server: S3Server, proxy: Proxy, request: pytest.FixtureRequest
+) -> OnS3:
+    name = "".join(c if c.isalnum() else "_" for c in request.node.name)[-40:]
+    return OnS3(process, install(name), s3_server.new_lake(), proxy)
+
+
+TOXICS: dict[str, Callable[[Proxy], AbstractContextManager[None]]] = {
+    "slow": lambda proxy: proxy.poisoned("latency", latency=20, jitter=15),
+    "reset": lambda proxy: proxy.poisoned("reset_peer", toxicity=0.1, timeout=0),
+    "cut off": lambda proxy: proxy.poisoned("limit_data", toxicity=0.2, bytes=20_000),
+}
+
+
+@pytest.mark.parametrize("toxic", TOXICS)
+def test_a_disturbed_way_is_retried_or_told_and_gone_on_with(
+    toxic: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
+) -> None:
+    with TOXICS[toxic](proxy):
+        ended = on_s3.run()
+    if ended.returncode != 0:
+        assert toxic != "slow" and ended.returncode == 1, ended.output
+        assert "  next: " in ended.output
+        ended = on_s3.run()
+    assert ended.returncode == 0, ended.output
+    assert warehouse_of(on_s3.made) == right
+
+
+# Where boto3 goes to S3, and where the engine does.
+@pytest.mark.parametrize("place", ["retail.extract.landing:land", "retail.star.merge:into"])
+def test_a_time_without_service_shorter_than_the_retries_is_sat_out(
+    place: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
+) -> None:
+    ended = on_s3.run(Meanwhile(Place(place), proxy.outage(0.7)))
+    assert ended.returncode == 0, ended.output
+    assert warehouse_of(on_s3.made) == right
+
+
+def test_a_longer_time_without_service_is_told_and_gone_on_with(
+    on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
+) -> None:
+    for place in (
+        Place("retail.extract.payloads:write", "3"),
+        Place("retail.star.merge:into"),
+        Place("retail.runs.ledger:Ledger.end_step", "1", "publish"),
+    ):
+        failed = on_s3.run(Meanwhile(place, proxy.outage(None)))
+        proxy.serve(True)
+        assert failed.returncode == 1, failed.output
+        in_operations("cannot write s3://…: Could not connect to the endpoint URL", failed.output)
+    ended = on_s3.run()
+    assert ended.returncode == 0, ended.output
+    assert warehouse_of(on_s3.made) == right
