@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ObjectNotFoundError, StorageError
+from retail.s3 import S3Storage
 from retail.settings import LakeSettings
-from retail.storage import LocalStorage, S3Storage, Storage, open_storage
+from retail.storage import LocalStorage, Storage, open_storage
 from tests.s3 import S3Server
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from retail.errors import StorageError
+from retail.s3 import S3Storage
 from retail.settings import LakeSettings
-from retail.storage import S3Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -14,26 +14,12 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, TYPE_CHECKING, Final, Literal, Protocol, TypedDict
-
-import structlog
+from typing import IO, Final, Protocol
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-_log = structlog.get_logger(__name__)
-
 _HALF_WRITTEN: Final = re.compile(r"[.].+[.][0-9a-f]{32}")
-
-
-class _Encryption(TypedDict, total=False):
-    """What a write asks S3 to encrypt with; nothing where the bucket's own setting is to hold."""
-
-    ServerSideEncryption: Literal["AES256", "aws:kms"]
-    SSEKMSKeyId: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +76,8 @@ class Storage(Protocol):
 def open_storage(settings: LakeSettings) -> Storage:
     """The storage that `lake.url` names. Raises StorageError where it cannot be reached."""
     if settings.url.startswith(("s3://", "s3a://")):
+        from retail.s3 import S3Storage  # boto3 takes its time to load
+
         return S3Storage(settings)
     return LocalStorage(Path(settings.url))
 
@@ -195,171 +183,3 @@ class LocalStorage:
             f"cannot {verb} {self.url}/{key}: {error.strerror or error}",
             hint="see that the folder of lake.url is there, yours, and not full; then run the same command again",
         )
-
-
-class S3Storage:
-    """An S3 bucket, by boto3. Credentials come from the default chain: environment, profile or role."""
-
-    def __init__(self, settings: LakeSettings) -> None:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-
-        self._settings = settings
-        bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
-        self.bucket = bucket
-        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
-        config = Config(
-            retries={"mode": "standard", "max_attempts": 5},
-            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
-        )
-        self._encryption = _encryption(settings)
-        try:
-            self._session = boto3.Session()
-            self.client: S3Client = self._session.client(
-                "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
-            )
-        except (BotoCoreError, ValueError) as error:
-            raise StorageError(
-                f"cannot open {self.url}: {error}",
-                hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
-            ) from error
-
-    def require_writer(self) -> None:
-        """Who holds no lease is not kept from writing."""
-
-    def read(self, key: str) -> bytes:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
-            raise self._failure("read", key, error) from error
-        except BotoCoreError as error:
-            raise self._failure("read", key, error) from error
-
-    def write(self, key: str, data: bytes) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=data, **self._encryption)
-        except (BotoCoreError, ClientError) as error:
-            raise self._failure("write", key, error) from error
-
-    def write_from(self, key: str, file: IO[bytes]) -> None:
-        from boto3.exceptions import Boto3Error
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            # In parts where it is large; the object is there when the last of them is.
-            self.client.upload_fileobj(file, self.bucket, self._prefix + key, ExtraArgs={**self._encryption})
-        except (Boto3Error, BotoCoreError, ClientError) as error:
-            raise self._failure("write", key, error) from error
-
-    def create(self, key: str, data: bytes) -> bool:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.put_object(
-                Bucket=self.bucket,
-                Key=self._prefix + key,
-                Body=data,
-                IfNoneMatch="*",
-                **self._encryption,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
-                return False
-            raise self._failure("create", key, error) from error
-        except BotoCoreError as error:
-            raise self._failure("create", key, error) from error
-        return True
-
-    def delete(self, key: str) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
-        except (BotoCoreError, ClientError) as error:
-            raise self._failure("delete", key, error) from error
-
-    def list(self, prefix: str) -> Iterator[str]:
-        return (each.key for each in self.details(prefix))
-
-    def details(self, prefix: str) -> Iterator[Stored]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._prefix + prefix
-            )
-            for page in pages:
-                for item in page.get("Contents", []):
-                    yield Stored(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
-        except (BotoCoreError, ClientError) as error:
-            raise self._failure("list", prefix, error) from error
-
-    def sweep(self, prefix: str) -> None:
-        """Uploads in parts that were never completed: nobody sees them, but they are paid for."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            pages = self.client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=self._prefix + prefix
-            )
-            for page in pages:
-                for upload in page.get("Uploads", []):
-                    self.client.abort_multipart_upload(
-                        Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-        except (
-            BotoCoreError,
-            ClientError,
-        ) as error:  # a policy may not let us; the bucket's own rules serve too
-            _log.info("uploads that were cut off were not removed", url=self.url, error=str(error))
-
-    def engine_path(self, key: str) -> str:
-        return f"s3a://{self.bucket}/{self._prefix}{key}"
-
-    def delta_url(self, key: str) -> str:
-        return f"s3://{self.bucket}/{self._prefix}{key}"
-
-    def delta_options(self) -> dict[str, str]:
-        options = {
-            "aws_region": self._settings.s3_region,
-            "aws_virtual_hosted_style_request": str(not self._settings.s3_path_style).lower(),
-            "aws_conditional_put": "etag",
-        }
-        if self._settings.s3_endpoint:
-            options["aws_endpoint"] = self._settings.s3_endpoint
-            options["aws_allow_http"] = str(self._settings.s3_endpoint.startswith("http://")).lower()
-        if self._settings.s3_encryption != "bucket":
-            options["aws_server_side_encryption"] = self._settings.s3_encryption
-        if self._settings.s3_kms_key:
-            options["aws_sse_kms_key_id"] = self._settings.s3_kms_key
-        found = self._session.get_credentials()  # deltalake by itself knows no profiles
-        if found is not None:
-            frozen = found.get_frozen_credentials()
-            options["aws_access_key_id"] = str(frozen.access_key)
-            options["aws_secret_access_key"] = str(frozen.secret_key)
-            if frozen.token:
-                options["aws_session_token"] = frozen.token
-        return options
-
-    def _failure(self, verb: str, key: str, error: Exception) -> StorageError:
-        return StorageError(
-            f"cannot {verb} {self.url}/{key}: {error}",
-            hint="see that the bucket, its region and the credentials are right (`retail doctor`), then run again",
-        )
-
-
-def _encryption(settings: LakeSettings) -> _Encryption:
-    asked = _Encryption()
-    if settings.s3_encryption != "bucket":
-        asked["ServerSideEncryption"] = settings.s3_encryption
-    if settings.s3_kms_key is not None:
-        asked["SSEKMSKeyId"] = settings.s3_kms_key
-    return asked

@@ -14,7 +14,7 @@ import pytest
 
 from retail.demo import demo_environment
 from retail.engine import without_session
-from retail.storage import S3Storage
+from retail.s3 import S3Storage
 from tests.cluster import until
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Installation

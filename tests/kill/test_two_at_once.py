@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from retail.storage import S3Storage, Storage
+from retail.s3 import S3Storage
+from retail.storage import Storage
 from tests.end_to_end.installation import Installation
 from tests.kill.conftest import Install
 from tests.kill.runs import Meanwhile, Place, Preloaded
