@@ -104,6 +104,14 @@ def failing(
         ) from None
 
 
+@contextmanager
+def as_writer(storage: Storage) -> Iterator[None]:
+    """Around a commit to a Delta table: only for the holder of the lease, who still is it behind the commit."""
+    storage.require_writer()
+    yield
+    storage.require_writer()
+
+
 def forget_last_checkpoint(storage: Storage, key: str) -> None:
     """Remove the hint which checkpoint is the newest, that a reader of the log may do without.
 
@@ -143,8 +151,8 @@ def replace(
         writer = writer.option("replaceWhere", where)
     else:
         writer = writer.option("overwriteSchema", "true")
-    storage.require_writer()
-    writer.save(storage.engine_path(key))
+    with as_writer(storage):
+        writer.save(storage.engine_path(key))
 
 
 def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
@@ -160,8 +168,7 @@ def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
         return
     fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
     hint = "see that the lake is there and may be written; then run the same command again"
-    storage.require_writer()
-    with failing(storage, key, f"be given {', '.join(columns)}", hint):
+    with as_writer(storage), failing(storage, key, f"be given {', '.join(columns)}", hint):
         table(storage, key).alter.add_columns(fields)
 
 

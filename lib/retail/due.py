@@ -34,6 +34,16 @@ def due_units(
     )
 
 
+def oldest(units: Sequence[Unit], days: int) -> list[Unit]:
+    """The oldest `days` days of each retailer: one that is far behind holds no other up.
+
+    >>> oldest([("a", date(2017, 1, 1)), ("a", date(2017, 1, 2)), ("b", date(2017, 1, 2))], 1)
+    [('a', datetime.date(2017, 1, 1)), ('b', datetime.date(2017, 1, 2))]
+    """
+    of = {retailer: sorted(day for each, day in units if each == retailer) for retailer, _ in units}
+    return sorted((retailer, day) for retailer, all_days in of.items() for day in all_days[:days])
+
+
 def in_parts(units: Sequence[Unit], days_a_run: int) -> Iterator[list[Unit]]:
     """The units in the order of their days, at most `days_a_run` days together.
 

@@ -137,11 +137,11 @@ def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) 
             fetched.new_fields = fields.keep()
     except RetailError as error:
         log.error("retailer failed", retailer=retailer_id, error=str(error))
-        fetched.failure = f"{_missing(units, fetched.units)}: {error}"
+        fetched.failure = f"{_missing(units, fetched.units)}{error}"
     except Exception as error:  # a fault in one service must not stop the other retailers
         log.exception("retailer failed", retailer=retailer_id)
         name = type(error).__name__
-        fetched.failure = f"{_missing(units, fetched.units)}: {retailer_id}: unexpected {name}; see the log"
+        fetched.failure = f"{_missing(units, fetched.units)}{retailer_id}: unexpected {name}; see the log"
     return fetched
 
 
@@ -256,9 +256,18 @@ def _described(looked_up: list[LookedUp]) -> str:
 
 
 def _missing(units: list[Unit], fetched: list[Unit]) -> str:
-    """The logical dates that a retailer did not come to the end of."""
-    days = [day for retailer, day in units if (retailer, day) not in fetched]
-    return f"{days[0]} is missing" if len(days) == 1 else f"{days[0]} to {days[-1]} are missing"
+    """The logical dates that a retailer did not come to the end of, for the begin of a message."""
+    days = sorted({day for _, day in units} - {day for _, day in fetched})
+    if not days:
+        return ""
+    if len(days) == 1:
+        return f"{days[0]} is missing: "
+    unbroken = (days[-1] - days[0]).days == len(days) - 1
+    return (
+        f"{days[0]} to {days[-1]} are missing: "
+        if unbroken
+        else f"{len(days)} days from {days[0]} to {days[-1]} are missing: "
+    )
 
 
 def _page_kept(job: Job, interrupted: threading.Event, page: PageWritten) -> None:

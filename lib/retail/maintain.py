@@ -74,6 +74,7 @@ def maintain(
     *,
     dry_run: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    lease_lifetime: timedelta = lease.LIFETIME,
 ) -> list[Maintained]:
     """Compact, checkpoint and clean every Delta table of the lake. A dry run works beside any other.
 
@@ -83,7 +84,7 @@ def maintain(
     began = now()
     cutoff = began - timedelta(days=settings.retention_days)
     done, failed = [], dict[str, StorageError]()
-    with _lease(storage, began, dry_run=dry_run) as held:
+    with _lease(storage, began, lease_lifetime, dry_run=dry_run) as held:
         if held is not None:
             storage = GuardedStorage(storage, held.require)
         for table, stored in tables_of(storage).items():
@@ -102,8 +103,12 @@ def maintain(
     return done
 
 
-def _lease(storage: Storage, began: datetime, *, dry_run: bool) -> AbstractContextManager[lease.Lease | None]:
-    return nullcontext() if dry_run else lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain")
+def _lease(
+    storage: Storage, began: datetime, lifetime: timedelta, *, dry_run: bool
+) -> AbstractContextManager[lease.Lease | None]:
+    if dry_run:
+        return nullcontext()
+    return lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain", lifetime=lifetime)
 
 
 def tables_of(storage: Storage) -> dict[str, list[Stored]]:
@@ -162,8 +167,7 @@ def _rewrite(
         if opened.metadata().configuration.get(name) != value
     }
     hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
-    storage.require_writer()
-    with delta.failing(storage, table, "be compacted", hint):
+    with delta.as_writer(storage), delta.failing(storage, table, "be compacted", hint):
         with rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
             # The log is cleaned below, when every promised version is known to be readable.
             hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from retail import checking, ingest, logs, steps
-from retail.errors import ConfigurationError, ExtractError, QualityError, RetailError
+from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Manner, Record, Report
 from retail.quality import drift, suites
@@ -85,37 +85,59 @@ def run(
     before any work, LeaseHeldError where another run works, QualityError where a gate or an identity stopped it, and
     what a step raises; the ledger then says how the run ended.
     """
-    ledger = resources.ledger
-    run_id = new_run_id(datetime.now(UTC), name, newest=ledger.newest())
+    run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
-    whole = tuple(tasks) == ALL_TASKS
-    done = ledger.done() - ledger.without_end() if whole and not manner.anew else set()
-    left = [unit for unit in wanted if unit not in done]
-    if not left:
-        if name is not None and resources.ledger.newest_named(name) is None:
-            # The run's later tasks find it, and that it has nothing to do.
-            resources.ledger.begin(run_id, [], tasks=tasks, engine=resources.settings.engine)
-            resources.ledger.end(run_id, "success", reason="nothing was due")
+    asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
+    if not _left(resources.ledger, asked):
+        _note_nothing_due(resources, run_id, asked)
         return Result(None, "success", skipped_units=len(wanted))
-    resumed = _resumed(resources, left, tasks, anew=manner.anew, name=name, redo=redo)
-    if resumed.run is not None:
-        run_id = resumed.run.run_id
     migration.require_known(resources.storage)
-    lifetime = timedelta(seconds=resources.settings.runs.lease_seconds)
-    with lease.hold(resources.storage, run_id, lifetime=lifetime) as held, resources.writing_as(held):
-        current = _begin(resources, run_id, left, tasks, resumed, backfill=backfill)
-        logs.bind_run(run_id)
-        if resumed.run and not resources.ledger.came_to_merge(run_id):
-            _judge_anew(resources.ledger, run_id)
+    with resources.lease(run_id) as held:
+        # Only now nobody else can end what is left, or merge before it.
+        left = _left(resources.ledger, asked)
+        resumed = _resumed(resources.ledger, left, asked)
+        current = _begin(resources, run_id, left, asked, resumed, backfill=backfill)
+        held.works_on(current.run_id)
+        logs.bind_run(current.run_id)
+        if resumed.run and not resources.ledger.came_to_merge(current.run_id):
+            _judge_anew(resources.ledger, current.run_id)
         job = Job(resources, current, report, manner)
         _do(job, tasks, held)
         failed = job.failed_retailers()
         if all(job.recorded(step) for step in STEPS):
-            _mark_done(job)
+            _mark_done(job, backfill=backfill)
         outcome: Outcome = "partial" if failed else "success"
-        resources.ledger.end(run_id, outcome, reason="; ".join(failed.values()))
-    return Result(run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=len(wanted) - len(left))
+        resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
+    skipped = len(wanted) - len(left)
+    return Result(current.run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=skipped)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a command is to do, as it was given."""
+
+    units: list[Unit]
+    tasks: tuple[str, ...]
+    anew: bool
+    name: str | None
+    redo: bool
+
+
+def _left(ledger: Ledger, asked: _Asked) -> list[Unit]:
+    """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
+    if asked.tasks != ALL_TASKS or asked.anew:
+        return asked.units
+    done = ledger.done() - ledger.without_end()
+    return [unit for unit in asked.units if unit not in done]
+
+
+def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
+    """A named run's later tasks are to find it, and that it has nothing to do. Its own objects need no lease."""
+    if asked.name is None or resources.ledger.newest_named(asked.name) is not None:
+        return
+    resources.ledger.end(run_id, "success", reason="nothing was due")
+    resources.ledger.begin(run_id, [], tasks=asked.tasks, engine=resources.settings.engine)
 
 
 def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: Sequence[str]) -> None:
@@ -137,51 +159,64 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
         raise ConfigurationError(found)
 
 
-def _resumed(
-    resources: Resources,
-    units: Sequence[Unit],
-    tasks: Sequence[str],
-    *,
-    anew: bool,
-    name: str | None,
-    redo: bool,
-) -> Resumed:
+def _resumed(ledger: Ledger, units: Sequence[Unit], asked: _Asked) -> Resumed:
     """The run to go on with: the named one, or one of the whole way that did not come to its end."""
-    ledger = resources.ledger
-    if name is not None:
-        steps = [step for task in tasks for step in TASKS[task]]
-        return resume.by_name(ledger, name, units, steps=steps, all_steps=STEPS, redo=redo)
-    if anew or tuple(tasks) != ALL_TASKS:
+    if asked.name is not None:
+        steps = [step for task in asked.tasks for step in TASKS[task]]
+        return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
+    if asked.anew or asked.tasks != ALL_TASKS:
         return Resumed()
-    return Resumed(ledger.unfinished(units, tasks=tasks))
+    return Resumed(ledger.unfinished(units, tasks=asked.tasks))
 
 
 def _begin(
     resources: Resources,
     run_id: str,
     units: Sequence[Unit],
-    tasks: Sequence[str],
+    asked: _Asked,
     resumed: Resumed,
     *,
     backfill: bool,
 ) -> Run:
-    """The run to go on with, less what is forgotten; or a new one, with what it takes over."""
+    """The run to go on with, less what is to be done again; or a new one, with what it takes over."""
     ledger = resources.ledger
     if resumed.run is not None:
-        for step in resumed.forgotten:
-            ledger.forget_step(run_id, step)
+        _require_earlier_tasks(ledger, resumed.run, asked.tasks)
+        if resumed.again is not None:
+            ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
         return resumed.run
-    begun = ledger.begin(run_id, units, tasks=tasks, engine=resources.settings.engine, backfill=backfill)
     if resumed.source is not None:
         ledger.take_over(run_id, resumed.source, resumed.taken_over)
-    return begun
+    return ledger.begin(run_id, units, tasks=asked.tasks, engine=resources.settings.engine, backfill=backfill)
 
 
-def _mark_done(job: Job) -> None:
-    """The units are done; unless in a backfill, the checkpoints move on behind them, over days done before."""
+def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> None:
+    """Raises ConfigurationError where a task of the run that comes before these has not ended.
+
+    A run that began with a later task, as one for raw files that lie there, never had the ones before.
+    """
+    extract = ledger.step(run.run_id, "extract")
+    if extract is not None and not extract["extracted"] and tasks[0] != "ingest":
+        reasons = "; ".join(extract["failed"].values())
+        raise ConfigurationError(
+            [f"run {run.run_id} fetched nothing: {reasons}"],
+            hint="`retail ingest` with the same --run-id, once the retailers answer",
+        )
+    first, asked = (STEPS.index(TASKS[each[0]][0]) for each in (run.tasks, tasks))
+    missing = [step for step in STEPS[first:asked] if ledger.step(run.run_id, step) is None]
+    if missing:
+        task = next(task for task in ALL_TASKS if missing[0] in TASKS[task])
+        raise ConfigurationError(
+            [f"`{tasks[0]}` of run {run.run_id} has to wait: its `{task}` has not ended"],
+            hint=f"`retail {task}` with the same --run-id first; `retail status` tells why it did not end",
+        )
+
+
+def _mark_done(job: Job, *, backfill: bool) -> None:
+    """The units are done; unless by a backfill, the checkpoints move on behind them, over days done before."""
     ledger, units = job.resources.ledger, job.units_to_process()
     ledger.mark_done(units, job.run.run_id)
-    if job.run.backfill:
+    if backfill:
         return
     done = ledger.done()
     for retailer in {retailer for retailer, _ in units}:
@@ -202,22 +237,10 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
         ledger.forget_step(run_id, "stage")
 
 
-def _require_units(job: Job, tasks: Sequence[str]) -> None:
-    """Raises ExtractError where an earlier task of the run fetched nothing, so that there is nothing to go on with."""
-    if "ingest" in tasks or job.units_to_process():
-        return
-    reasons = "; ".join(job.failed_retailers().values())
-    raise ExtractError(
-        f"run {job.run.run_id} fetched nothing: {reasons}",
-        hint="`retail ingest` with the same --run-id and --redo, once the retailers answer",
-    )
-
-
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
     """The tasks' steps in order."""
     ledger, run_id = job.resources.ledger, job.run.run_id
     try:
-        _require_units(job, tasks)
         for step in (step for task in tasks for step in TASKS[task]):
             held.check()
             _do_once(job, step)
@@ -252,6 +275,7 @@ def _do_once(job: Job, step: str) -> None:
     if recorded is not None:
         job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
         return
+    job.resources.ledger.forget_from(job.run.run_id, step, STEPS)
     job.report.started(step, last_time=_last_time(job, step))
     started = time.monotonic()
     record = _STEPS[step](job)

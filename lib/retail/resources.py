@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from retail.engine import open_session
+from retail.runs import lease
 from retail.runs.context import Context
 from retail.runs.guarded import GuardedStorage
 from retail.runs.lease import Lease
@@ -47,16 +49,21 @@ class Resources:
         return self._open.enter_context(open_warehouse(self.settings.warehouse, self.secrets))
 
     @contextmanager
-    def writing_as(self, held: Lease) -> Iterator[None]:
-        """Whoever writes to the lake within the block does so as the holder of the lease."""
+    def lease(self, run_id: str) -> Iterator[Lease]:
+        """The lake's lease for a block, in which whoever writes to the lake does so as its holder.
+
+        Raises LeaseHeldError where another run works.
+        """
         plain = self.storage
-        self.storage = GuardedStorage(plain, held.require)
-        self.ledger = Ledger(self.storage)
-        try:
-            yield
-        finally:
-            self.storage = plain
-            self.ledger = Ledger(plain)
+        lifetime = timedelta(seconds=self.settings.runs.lease_seconds)
+        with lease.hold(plain, run_id, lifetime=lifetime) as held:
+            self.storage = GuardedStorage(plain, held.require)
+            self.ledger = Ledger(self.storage)
+            try:
+                yield held
+            finally:
+                self.storage = plain
+                self.ledger = Ledger(plain)
 
     def context(self, run_id: str) -> Context:
         """The context of a run's steps in the engine."""

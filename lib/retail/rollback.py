@@ -11,7 +11,6 @@ from retail.pipeline import STEPS
 from retail.quality import tie_out
 from retail.records import HopCount
 from retail.resources import Resources
-from retail.runs import lease
 from retail.star import fact_sales, merge
 from retail.warehouse import rollback
 from retail.warehouse.rollback import Publish, RolledBack
@@ -40,7 +39,7 @@ def roll_back(resources: Resources) -> RolledBack:
         for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
             resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
 
-    with lease.hold(resources.storage, run_id) as held, resources.writing_as(held):
+    with resources.lease(run_id):
         prepare(resources.warehouse)
         return rollback.roll_back(
             resources.session, resources.storage, resources.warehouse, run_id=run_id, judge=judge

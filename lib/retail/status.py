@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -33,11 +33,14 @@ def show_status(resources: Resources, out: Console, *, now: datetime | None = No
         )
         return
     table = _table("run", "engine", "days", "retailers", "steps", "landed", "changed", "ended")
-    table.add_column("reason", no_wrap=True, overflow="ellipsis")
     working = lease.holder(resources.storage, now=now)
     for run_id in run_ids:
         table.add_row(*_row(resources, run_id, working))
     out.print(table)
+    for run_id in run_ids:
+        reason = str((ledger.ended(run_id) or {}).get("reason", "")).splitlines()
+        if reason:
+            out.print(f"  {run_id}: {reason[0]}", markup=False, soft_wrap=True)
     if working is not None:
         out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
@@ -75,7 +78,6 @@ def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> l
     done = [step for step in STEPS if ledger.step(run_id, step) is not None]
     counts = counts_of(ledger, run_id)
     changed = sum(rows_at(counts, hop) for hop in ("inserted", "updated_in"))
-    reason = str((ledger.ended(run_id) or {}).get("reason", "")).splitlines()
     return [
         run_id,
         run.engine,
@@ -85,7 +87,6 @@ def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> l
         f"{rows_at(counts, 'landed'):,}" if "land" in done else "–",
         f"{changed:,}" if "merge" in done else "–",
         _outcome(resources, run_id, working),
-        reason[0] if reason else "",
     ]
 
 
@@ -113,23 +114,27 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
 
 def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
     """The command that goes on with what was left, or brings what is due."""
-    newest = resources.ledger.run(resources.ledger.run_ids()[-1])
-    left = working is None and resources.ledger.outcome(newest.run_id) in (None, "failed", "stopped")
-    if left and newest.tasks == ALL_TASKS and newest.units:
-        out.print(f"\nnext: {_command(newest)}   (goes on with run {newest.run_id})", soft_wrap=True)
-    else:
+    ledger = resources.ledger
+    newest = ledger.run(ledger.run_ids()[-1])
+    outcome = ledger.outcome(newest.run_id)
+    left = working is None and outcome in (None, "failed", "stopped") and newest.tasks == ALL_TASKS
+    command = _command(newest, ledger.done()) if left and newest.units else None
+    if command is None:
         out.print("\nnext: retail run   (what is due; --to D ends earlier)")
+        return
+    how = "judges its days anew" if outcome == "stopped" else f"goes on with run {newest.run_id}"
+    out.print(f"\nnext: {command}   ({how})", soft_wrap=True)
 
 
-def _command(run: Run) -> str:
-    """The command by which the run is gone on with: for its units, and no others."""
+def _command(run: Run, done: set[Unit]) -> str | None:
+    """The command for just the run's units, those between that are done left out; None where there is none."""
     days = run.dates
-    span = f"--date {days[0]}" if len(days) == 1 else f"--from {days[0]} --to {days[-1]}"
-    whole: set[Unit] = {(retailer, day) for retailer in run.retailers for day in days}
-    if whole != set(run.units):
-        return "retail run"
+    span = [days[0] + timedelta(days=number) for number in range((days[-1] - days[0]).days + 1)]
+    if not {(retailer, day) for retailer in run.retailers for day in span} - set(run.units) <= done:
+        return None
+    named = f"--date {days[0]}" if len(span) == 1 else f"--from {days[0]} --to {days[-1]}"
     only = "".join(f" --only {retailer}" for retailer in run.retailers)
-    return f"retail {'backfill' if run.backfill else 'run'} {span}{only}"
+    return f"retail {'backfill' if run.backfill else 'run'} {named}{only}"
 
 
 def _next_days(days: Sequence[date]) -> str:

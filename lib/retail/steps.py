@@ -135,6 +135,7 @@ def refresh_step(job: Job) -> Record:
     counted = counts_of(job.resources.ledger, job.run.run_id)
 
     def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
+        job.resources.storage.require_writer()
         return job.run.run_id, tie_out.of_run([*counted, *shown])
 
     refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.manner.anew)

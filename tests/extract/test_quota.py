@@ -42,3 +42,13 @@ def test_services_with_one_patience_spend_from_one_bucket() -> None:
     assert first is second
     assert (first.spend(), second.spend(), other.spend()) == (0, 1, 0)
     assert Patience().bucket("orders", burst=1, per_second=1, monotonic=lambda: 0.0) is not first
+
+
+def test_what_a_retailer_tells_does_not_forget_those_that_wait() -> None:
+    bucket = quota(burst=20, per_second=1)
+    for _ in range(15):
+        bucket.spend()  # five wait behind the first ten to be sent
+    for _ in range(10):
+        bucket.sent()
+    bucket.learn(available=2)  # the retailer knows of the ten alone
+    assert bucket.spend() == 4

@@ -72,6 +72,7 @@ def test_on_two_machines_that_share_s3(process: Preloaded, install: Install, s3_
         "RETAIL_LAKE__URL": lake.url,
         "RETAIL_LAKE__S3_ENDPOINT": str(lake.s3_endpoint),
         "RETAIL_LAKE__S3_PATH_STYLE": "true",
+        "RETAIL_RUNS__LEASE_SECONDS": "10",
     }
     with working(process, made, **shared):
         second = made.python("-c", ELSEWHERE, "run", "--date", "2017-01-02", **shared)
@@ -97,7 +98,7 @@ pipeline._do_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _expire(storage: Storage) -> None:
-    """As ninety seconds without a word do."""
+    """As a lease's life without a word does."""
     newest = max(storage.list("ops/lease/"))
     record = json.loads(storage.read(newest))
     storage.write(newest, json.dumps({**record, "expires_at": "2020-01-01T00:00:00+00:00"}).encode())

@@ -49,22 +49,40 @@ def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("outcome", "steps", "minutes", "mends"),
     [
-        ("success", ("refresh",), 1, True),
-        ("success", ("refresh",), -1, False),
-        ("partial", ("refresh",), 1, False),
+        ("success", ("extract", "refresh"), 1, True),
+        ("success", ("extract", "refresh"), -1, False),
+        ("partial", ("extract", "refresh"), 1, False),
         ("success", ("extract",), 1, False),
+        ("success", ("refresh",), 1, False),  # a lone refresh fetches nothing
     ],
 )
-def test_only_a_later_run_that_came_all_the_way_for_every_retailer_makes_a_failure_good(
+def test_a_failure_before_any_run_began_is_made_good_by_a_later_run_of_the_whole_way(
     tmp_path: Path, outcome: str, steps: tuple[str, ...], minutes: int, mends: bool
 ) -> None:
-    storage = LocalStorage(tmp_path)
-    ledger = Ledger(storage, now=lambda: failure(10).failed_at + timedelta(minutes=minutes))
+    ledger = ledger_at(tmp_path, minutes)
     ledger.begin("run-1", UNITS, tasks=("ingest",), engine="sail")
     for step in steps:
         ledger.end_step("run-1", step, {}, seconds=1)
     ledger.end("run-1", outcome)  # type: ignore[arg-type]
     assert mended_by(ledger, failure(10)) == ("run-1" if mends else None)
+
+
+@pytest.mark.parametrize(("done", "mends"), [(UNITS, True), ([], False)])
+def test_a_failure_of_a_run_is_made_good_once_all_its_days_are_done(
+    tmp_path: Path, done: list[tuple[str, date]], mends: bool
+) -> None:
+    ledger = ledger_at(tmp_path, 1)
+    failed, later = f"20170106T100000Z-{TOLD['run']}", "20170106T120000Z-later"
+    ledger.begin(failed, UNITS, tasks=("ingest",), engine="sail")
+    ledger.begin(later, UNITS, tasks=("ingest",), engine="sail")
+    ledger.mark_done(done, later)
+    ledger.end(later, "success")
+    assert mended_by(ledger, failure(10)) == (later if mends else None)
+
+
+def ledger_at(folder: Path, minutes: int) -> Ledger:
+    """A ledger whose clock stands so many minutes behind the failure."""
+    return Ledger(LocalStorage(folder), now=lambda: failure(10).failed_at + timedelta(minutes=minutes))
 
 
 def retail(folder: Path, *arguments: str, told: dict[str, str] | None = None) -> Result:

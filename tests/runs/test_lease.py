@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from retail.errors import LeaseHeldError
+from retail.errors import LeaseHeldError, StorageError
 from retail.runs import lease
 from retail.runs.guarded import GuardedStorage
 from retail.storage import LocalStorage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def at_once(seconds: float) -> None:
+    """Nobody waits in these tests."""
+    del seconds
 
 
 def at(moment: datetime) -> Callable[[], datetime]:
@@ -50,7 +55,7 @@ def test_an_expired_lease_is_taken_over_and_its_old_holder_notices(tmp_path: Pat
     storage = LocalStorage(tmp_path)
     with lease.hold(storage, "silent", now=at(NOON)) as silent:
         later = NOON + lease.LIFETIME + timedelta(seconds=1)
-        with lease.hold(storage, "next", now=at(later)) as held:
+        with lease.hold(storage, "next", now=at(later), wait=at_once) as held:
             held.check()
             with pytest.raises(LeaseHeldError, match="silent lost its lease"):
                 silent.check()
@@ -81,7 +86,7 @@ def test_who_takes_over_from_a_killed_one_sweeps_away_what_that_left_half_writte
         (newest,) = storage.list("ops/lease/")
         record = json.loads(storage.read(newest))
     storage.write(newest, json.dumps({**record, "host": "another", "released": False}).encode())
-    with lease.hold(storage, "next", now=at(NOON + lease.LIFETIME)):
+    with lease.hold(storage, "next", now=at(NOON + lease.LIFETIME), wait=at_once):
         assert not half.exists()
 
 
@@ -93,7 +98,7 @@ def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path
     storage.write(key, json.dumps({**record, "host": "another", "released": False}).encode())
     with pytest.raises(LeaseHeldError, match="on another"), lease.hold(storage, "here", now=at(NOON)):
         pass
-    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME)) as held:
+    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME), wait=at_once) as held:
         held.check()
 
 
@@ -111,7 +116,7 @@ def test_of_another_container_of_this_host_only_the_expiry_counts(tmp_path: Path
     storage.write(key, json.dumps(record).encode())
     with pytest.raises(LeaseHeldError, match="run there"), lease.hold(storage, "here", now=at(NOON)):
         pass
-    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME)) as held:
+    with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME), wait=at_once) as held:
         held.check()
 
 
@@ -139,7 +144,7 @@ def test_who_was_silent_too_long_writes_nothing_more(tmp_path: Path) -> None:
         guarded = GuardedStorage(storage, silent.require)
         guarded.write("before", b"1")
         later = datetime.now(UTC) + timedelta(seconds=60)
-        stack.enter_context(lease.hold(storage, "next", now=at(later)))
+        stack.enter_context(lease.hold(storage, "next", now=at(later), wait=at_once))
         silent._silent_since -= 6  # as after a stop of six seconds
         for write in (
             lambda: guarded.write("after", b"1"),
@@ -176,10 +181,62 @@ def test_who_takes_over_gives_way_to_a_holder_that_extends_at_that_moment(tmp_pa
     storage = Meeting(tmp_path)
     with lease.hold(storage, "first", now=at(NOON)):
         later = at(NOON + lease.LIFETIME)
-        with pytest.raises(LeaseHeldError, match="run first"), lease.hold(storage, "second", now=later):
+        with (
+            pytest.raises(LeaseHeldError, match="run first"),
+            lease.hold(storage, "second", now=later, wait=at_once),
+        ):
             pass
         assert [*storage.list("ops/lease/")] == ["ops/lease/00000001.json"]
 
 
 def _silent(storage: LocalStorage) -> AbstractContextManager[lease.Lease]:
     return lease.hold(storage, "silent", lifetime=timedelta(seconds=5))
+
+
+def test_a_lease_that_looks_expired_is_watched_before_it_is_taken_over(tmp_path: Path) -> None:
+    """A clock that is two minutes ahead takes nothing away from a run that is alive."""
+    storage = LocalStorage(tmp_path)
+    ahead = at(datetime.now(UTC) + timedelta(minutes=2))
+    with lease.hold(storage, "alive") as alive:
+        watched: list[float] = []
+
+        def extended(seconds: float) -> None:
+            watched.append(seconds)
+            alive._extend()
+
+        with pytest.raises(LeaseHeldError, match="run alive"):
+            lease.hold(storage, "ahead", now=ahead, wait=extended).__enter__()
+        assert watched == [lease.LIFETIME.total_seconds() / 2]
+        alive.check()
+
+
+def test_an_extension_that_could_not_be_looked_at_again_does_not_count(tmp_path: Path) -> None:
+    class CutOff(LocalStorage):
+        lists = 0
+
+        def list(self, prefix: str) -> Iterator[str]:
+            CutOff.lists += 1
+            if CutOff.lists > 100:
+                raise StorageError("cut off", hint="")
+            return super().list(prefix)
+
+        def write(self, key: str, data: bytes) -> None:
+            super().write(key, data)
+            CutOff.lists = 1000
+
+    storage = CutOff(tmp_path)
+    with pytest.raises(StorageError), lease.hold(storage, "run") as held:
+        before = held._silent_since
+        with pytest.raises(StorageError):
+            held._extend()
+        assert held._silent_since == before
+        held.check()
+
+
+def test_the_lease_names_the_run_that_its_holder_goes_on_with(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "new") as held:
+        held.works_on("old")
+        found = lease.holder(storage, now=datetime.now(UTC))
+        assert found is not None
+        assert found["run_id"] == "old"

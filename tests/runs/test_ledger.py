@@ -141,3 +141,18 @@ def test_days_of_a_run_that_was_killed_between_marking_them_and_its_end_are_gone
     assert ledger.without_end() == set(UNITS)
     ledger.end("run-1", "success")
     assert ledger.without_end() == set()
+
+
+def test_a_step_is_forgotten_with_all_that_come_behind_it_the_last_first(tmp_path: Path) -> None:
+    class Watched(LocalStorage):
+        def delete(self, key: str) -> None:
+            deleted.append(key.rpartition("/")[2])
+            super().delete(key)
+
+    deleted: list[str] = []
+    ledger = Ledger(Watched(tmp_path))
+    for step in ("extract", "land", "merge-plan-fact_sales", "refresh"):
+        ledger.end_step("run-1", step, {}, seconds=0)
+    ledger.forget_from("run-1", "land", ("extract", "land", "stage", "refresh"))
+    assert deleted == ["refresh.json", "land.json"]
+    assert ledger.step("run-1", "extract") is not None

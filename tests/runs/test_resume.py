@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ConfigurationError
-from retail.pipeline import STEPS, TASKS
+from retail.pipeline import TASKS
 from retail.runs.ledger import Ledger, new_run_id
 from retail.runs.resume import Resumed, by_name
 from retail.storage import LocalStorage
@@ -29,11 +29,11 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def end(ledger: Ledger, *tasks: str, run_id: str = NIGHTLY) -> None:
     for step in (step for task in tasks for step in TASKS[task]):
-        ledger.end_step(run_id, step, {"by": run_id}, seconds=0)
+        ledger.end_step(run_id, step, {"by": run_id, "extracted": [["retailer_1", "2017-01-05"]]}, seconds=0)
 
 
 def resumed(ledger: Ledger, task: str, *, redo: bool = False, name: str = "nightly") -> Resumed:
-    return by_name(ledger, name, UNITS, steps=TASKS[task], all_steps=STEPS, redo=redo)
+    return by_name(ledger, name, UNITS, steps=TASKS[task], redo=redo)
 
 
 def overtake(ledger: Ledger) -> None:
@@ -47,16 +47,28 @@ def test_a_name_that_no_run_has_begins_one(ledger: Ledger) -> None:
 
 def test_other_units_are_another_run(ledger: Ledger) -> None:
     with pytest.raises(ConfigurationError, match="of retailer_1, retailer_2 for 2017-01-05, and of nothing"):
-        by_name(ledger, "nightly", UNITS[:1], steps=TASKS["ingest"], all_steps=STEPS, redo=False)
+        by_name(ledger, "nightly", UNITS[:1], steps=TASKS["ingest"], redo=False)
 
 
-@pytest.mark.parametrize("redo", [False, True])
 @pytest.mark.parametrize("task", ["ingest", "transform", "check", "refresh"])
-def test_a_task_that_did_not_end_goes_on(ledger: Ledger, task: str, redo: bool) -> None:
+def test_a_task_that_did_not_end_goes_on_where_it_stopped(ledger: Ledger, task: str) -> None:
     end(ledger, *list(TASKS)[1 : list(TASKS).index(task)])
-    ledger.end_step(NIGHTLY, TASKS[task][0], {}, seconds=0) if len(TASKS[task]) > 1 else None
-    found = resumed(ledger, task, redo=redo)
-    assert found == Resumed(ledger.run(NIGHTLY))
+    if len(TASKS[task]) > 1:
+        ledger.end_step(NIGHTLY, TASKS[task][0], {"extracted": [["retailer_1", "2017-01-05"]]}, seconds=0)
+    assert resumed(ledger, task) == Resumed(ledger.run(NIGHTLY))
+
+
+def test_a_merge_that_began_goes_on_though_it_is_to_be_redone(ledger: Ledger) -> None:
+    end(ledger, "ingest")
+    for step in ("stage", "gate"):
+        ledger.end_step(NIGHTLY, step, {}, seconds=0)
+    assert resumed(ledger, "transform", redo=True) == Resumed(ledger.run(NIGHTLY))
+
+
+def test_a_fetch_that_no_retailer_answered_has_not_ended(ledger: Ledger) -> None:
+    ledger.end_step(NIGHTLY, "extract", {"extracted": []}, seconds=0)
+    for redo in (False, True):
+        assert resumed(ledger, "ingest", redo=redo) == Resumed(ledger.run(NIGHTLY), again="extract")
 
 
 @pytest.mark.parametrize("task", ["ingest", "transform", "check", "refresh"])
@@ -67,7 +79,7 @@ def test_a_task_that_ended_is_left_alone_unless_it_is_to_be_redone(ledger: Ledge
 
 def test_a_fetch_before_the_merge_is_redone_where_it_was(ledger: Ledger) -> None:
     end(ledger, "ingest")
-    assert resumed(ledger, "ingest", redo=True) == Resumed(ledger.run(NIGHTLY), forgotten=STEPS)
+    assert resumed(ledger, "ingest", redo=True) == Resumed(ledger.run(NIGHTLY), again="extract")
 
 
 def test_a_fetch_behind_the_merge_is_a_new_run(ledger: Ledger) -> None:
@@ -87,12 +99,19 @@ def test_a_merge_is_redone_in_a_new_run_that_knows_what_was_fetched(ledger: Ledg
     assert ledger.step(LATER, "stage") is None
 
 
-@pytest.mark.parametrize(("task", "forgotten"), [("check", ("check", "refresh")), ("refresh", ("refresh",))])
-def test_check_and_refresh_are_redone_where_they_were(
-    ledger: Ledger, task: str, forgotten: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("task", ["check", "refresh"])
+def test_check_and_refresh_are_redone_where_they_were(ledger: Ledger, task: str) -> None:
     end(ledger, "ingest", "transform", "check", "refresh")
-    assert resumed(ledger, task, redo=True) == Resumed(ledger.run(NIGHTLY), forgotten=forgotten)
+    assert resumed(ledger, task, redo=True) == Resumed(ledger.run(NIGHTLY), again=task)
+
+
+def test_a_whole_id_names_its_run_too(ledger: Ledger) -> None:
+    assert resumed(ledger, "ingest", name=NIGHTLY).run == ledger.run(NIGHTLY)
+
+
+def test_a_run_for_nothing_is_none_to_go_on_with(ledger: Ledger) -> None:
+    ledger.begin(LATER, [], tasks=("ingest",), engine="sail")
+    assert resumed(ledger, "ingest", name="later") == Resumed()
 
 
 def test_a_merge_that_another_has_overtaken_is_a_new_run(ledger: Ledger) -> None:

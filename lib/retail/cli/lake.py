@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import click
@@ -30,7 +31,12 @@ def maintain(settings: Settings, /, *, dry_run: bool) -> None:
     """
     with Resources(settings, Secrets()) as resources:
         try:
-            done = maintain_lake(resources.storage, settings.maintain, dry_run=dry_run)
+            done = maintain_lake(
+                resources.storage,
+                settings.maintain,
+                dry_run=dry_run,
+                lease_lifetime=timedelta(seconds=settings.runs.lease_seconds),
+            )
         except NotMaintainedError as error:
             show_maintained(terminal.console(), error.done, settings.maintain, dry_run=dry_run)
             raise

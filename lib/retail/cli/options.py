@@ -62,9 +62,13 @@ def dates(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Selected:
-    """What the options of `dates` name: retailers, and their days. No `units` where no day is named but the last."""
+    """What the options of `dates` name: retailers, and their days. No `units` where no day is named but the last.
+
+    `only` are the retailers that were named, none where all are meant.
+    """
 
     retailers: tuple[str, ...]
+    only: tuple[str, ...]
     units: list[Unit] | None
     until: date | None
 
@@ -91,12 +95,14 @@ def selected(
     retailers = only or tuple(settings.retailers)
     last = until.date() if until else None
     if on is None and since is None:
-        return Selected(retailers, None, last)
+        return Selected(retailers, only, None, last)
     if (on is not None and (since is not None or until is not None)) or (since is not None and until is None):
         raise click.UsageError("name the days: --date D, or --from D --to D")
     begin, end = (on or since, on or until)
     assert begin is not None and end is not None  # noqa: S101
-    return Selected(retailers, list(units_of(retailers, _days(settings, begin.date(), end.date()))), None)
+    return Selected(
+        retailers, only, list(units_of(retailers, _days(settings, begin.date(), end.date()))), None
+    )
 
 
 def _days(settings: Settings, first: date, last: date) -> Iterator[date]:

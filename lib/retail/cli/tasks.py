@@ -10,7 +10,7 @@ from rich.console import Console
 
 from retail import pipeline, terminal
 from retail.cli.options import Selected, dates, reporting, selected, with_settings
-from retail.due import due_units, in_parts
+from retail.due import due_units, in_parts, oldest
 from retail.job import Manner, counts_of
 from retail.pipeline import Result
 from retail.planning import plan as plan_ingest
@@ -162,11 +162,15 @@ def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> l
     """The named run's units; for a fetch where there are none yet, the oldest that are due."""
     found = resources.ledger.newest_named(name)
     if found is not None and (found.units or task != "ingest"):
+        if found.units and chosen.only and set(chosen.only) != set(found.retailers):
+            raise click.UsageError(
+                f"--only {', '.join(chosen.only)}: run {found.run_id} is that of {', '.join(found.retailers)}"
+            )
         return list(found.units)
     if task != "ingest":
         raise click.UsageError(f"no run is called {name}: begin with `retail ingest --run-id {name}`")
     units = due_units(resources, chosen.retailers, until=chosen.until)
-    return next(in_parts(units, resources.settings.runs.days_a_run), [])
+    return oldest(units, resources.settings.runs.days_a_run)
 
 
 def _show(out: Console, resources: Resources, result: Result) -> None:

@@ -105,6 +105,7 @@ class HttpClient:
         if quota is None:
             return self._send(signed)
         self._await_quota(quota, cost)
+        quota.sent(cost)
         try:
             return self._send(signed, quota)
         except _LaterError as error:

@@ -41,6 +41,7 @@ class Quota:
         self._monotonic = monotonic
         self._level = burst
         self._at = monotonic()
+        self._owed = 0.0  # spent, and not sent yet: the retailer knows nothing of it
         self._lock = threading.RLock()
 
     @property
@@ -66,11 +67,19 @@ class Quota:
         with self._lock:
             seconds = self.seconds_until(cost)
             self._level = self.available - cost
+            self._owed += cost
             return seconds
+
+    def sent(self, cost: float = 1.0) -> None:
+        """What was spent goes to the retailer now, who counts it from here on."""
+        with self._lock:
+            self._owed -= cost
 
     def give_back(self, cost: float = 1.0) -> None:
         """What was spent is not used after all."""
-        self.learn(available=self.available + cost)
+        with self._lock:
+            self._level = min(self.burst, self.available + cost)
+            self._owed -= cost
 
     def learn(
         self, *, available: float | None = None, burst: float | None = None, per_second: float | None = None
@@ -83,7 +92,7 @@ class Quota:
             if per_second is not None and per_second > 0:
                 self.per_second = per_second
             if available is not None:
-                self._level = min(available, self.burst)
+                self._level = min(available, self.burst) - self._owed
 
     def refused(self, cost: float, wait: float | None) -> None:
         """The retailer said "too many": it holds less than we thought; `wait` is its own hint, in seconds."""

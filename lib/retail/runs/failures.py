@@ -6,7 +6,6 @@ ops/failures/<time>-<run>-<task>-<random>.json
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -53,19 +52,27 @@ def newest(storage: Storage, most: int) -> list[Failure]:
 
 
 def mended_by(ledger: Ledger, failure: Failure) -> str | None:
-    """The run that came all the way, for every retailer, after the failure; None where none has yet.
+    """The run that brought all that the failed one was for, after the failure; None where none has yet.
 
-    Each run goes on from the checkpoint, so it has done what the failed one left.
+    Where the failure came before its run began, that is the next that goes from the checkpoints to the views for
+    every retailer.
     """
-    return next((run_id for run_id, ended in _whole(ledger) if ended > failure.failed_at), None)
-
-
-def _whole(ledger: Ledger) -> Iterator[tuple[str, datetime]]:
-    """Runs that came all the way for every retailer, and when they did, the newest first."""
+    failed = ledger.newest_named(failure.run)
     for run_id in reversed(ledger.run_ids()):
         ended = ledger.ended(run_id)
-        if ended and ended["outcome"] == "success" and ledger.step(run_id, "refresh") is not None:
-            yield run_id, datetime.fromisoformat(ended["ended_at"])
+        if ended is None or datetime.fromisoformat(ended["ended_at"]) <= failure.failed_at:
+            continue
+        if failed is not None and failed.units:
+            if set(failed.units) <= ledger.done() and set(ledger.run(run_id).units) & set(failed.units):
+                return run_id
+        elif ended["outcome"] == "success" and _came_all_the_way(ledger, run_id):
+            return run_id
+    return None
+
+
+def _came_all_the_way(ledger: Ledger, run_id: str) -> bool:
+    fetched = ledger.step(run_id, "extract") is not None and not ledger.run(run_id).backfill
+    return fetched and ledger.step(run_id, "refresh") is not None
 
 
 def _read(storage: Storage, key: str) -> Failure:

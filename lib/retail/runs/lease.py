@@ -5,8 +5,9 @@ its own object while it works. A lease that has expired, was released, or whose 
 is taken over by creating the next object; its old holder sees that at its next extension and stops. Who takes over
 from one that died sweeps away what it left half-written.
 
-Of two that meet at the expiry, one that extends and one that takes over, at most one goes on: each writes first, and
-then looks whether the other has written.
+A lease that looks expired is watched for half its life before it is taken over: a holder that is alive extends it
+meanwhile, however wrong a clock is. Of two that meet then, one that extends and one that takes over, at most one goes
+on: each writes first, and then looks whether the other has written.
 """
 
 from __future__ import annotations
@@ -34,14 +35,21 @@ class Lease:
     """A held lease: `check` before anything that must not be done by two, `require` before every write."""
 
     def __init__(
-        self, storage: Storage, number: int, run_id: str, now: Callable[[], datetime], lifetime: timedelta
+        self,
+        storage: Storage,
+        number: int,
+        run_id: str,
+        now: Callable[[], datetime],
+        lifetime: timedelta,
+        *,
+        silent_since: float,
     ) -> None:
         self._storage = storage
         self._number = number
         self._run_id = run_id
         self._now = now
         self._lifetime = lifetime
-        self._silent_since = _uptime()
+        self._silent_since = silent_since
         self._stop = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -50,7 +58,8 @@ class Lease:
     def check(self) -> None:
         """Raises LeaseHeldError where another run has taken over."""
         newest = _newest(self._storage)
-        if self._lost or newest is None or newest[0] != self._number:
+        self._lost = self._lost or newest is None or newest[0] != self._number
+        if self._lost:
             raise LeaseHeldError(
                 f"run {self._run_id} lost its lease on {self._storage.url} while it worked",
                 hint="another run took over after this one was silent too long; run again when it has ended",
@@ -62,6 +71,12 @@ class Lease:
         A process that was stopped, or cut off, for longer than a lease lives finds that out here before it writes.
         """
         if self._lost or _uptime() - self._silent_since >= self._lifetime.total_seconds() / 2:
+            self._extend()
+
+    def works_on(self, run_id: str) -> None:
+        """The holder goes on with this run, which the lease names from now on."""
+        if run_id != self._run_id:
+            self._run_id = run_id
             self._extend()
 
     def release(self) -> None:
@@ -76,21 +91,20 @@ class Lease:
             try:
                 self._extend()
             except LeaseHeldError:
-                self._lost = True
                 return
             except RetailError:
                 continue  # a passing storage fault; `check` will tell if it lasted too long
 
     def _extend(self) -> None:
+        begun = _uptime()
         self.check()
         self._write(released=False)
         self.check()
+        self._silent_since = begun
 
     def _write(self, *, released: bool) -> None:
-        begun = _uptime()
         record = _record(self._run_id, self._now(), self._lifetime, released=released)
         self._storage.write(_key(self._number), record)
-        self._silent_since = begun
 
 
 @contextmanager
@@ -100,6 +114,7 @@ def hold(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     lifetime: timedelta = LIFETIME,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[Lease]:
     """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, where it is taken."""
     newest = _newest(storage)
@@ -108,29 +123,35 @@ def hold(
         number, holder = newest[0] + 1, newest[1]
         if _is_live(holder, now()):
             raise _held(storage, holder)
+        if not holder["released"] and not _is_gone(holder):
+            wait(lifetime.total_seconds() / 2)
+            _give_way(storage, newest)
         died = not holder["released"]
+    begun = _uptime()
     if not storage.create(_key(number), _record(run_id, now(), lifetime, released=False)):
         raise _held(storage, json.loads(storage.read(_key(number))))
     if newest is not None:
-        _give_way(storage, newest, number, now())
+        _give_way(storage, newest, created=number)
     for old in range(max(1, number - 5), number):
         storage.delete(_key(old))
     storage.sweep("" if died else _FOLDER)
-    lease = Lease(storage, number, run_id, now, lifetime)
+    lease = Lease(storage, number, run_id, now, lifetime, silent_since=begun)
     try:
+        lease.require()
         yield lease
     finally:
         lease.release()
 
 
-def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]], number: int, now: datetime) -> None:
-    """Raises LeaseHeldError where the holder that was `seen` expired has extended its lease meanwhile."""
+def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]], *, created: int | None = None) -> None:
+    """Raises LeaseHeldError where the holder that was `seen` has extended its lease since; `created` is taken back."""
     try:
         before = json.loads(storage.read(_key(seen[0])))
     except ObjectNotFoundError:
         return
-    if before["expires_at"] != seen[1]["expires_at"] and _is_live(before, now):
-        storage.delete(_key(number))
+    if before["expires_at"] != seen[1]["expires_at"] and not before["released"]:
+        if created is not None:
+            storage.delete(_key(created))
         raise _held(storage, before)
 
 
@@ -167,8 +188,13 @@ def _record(run_id: str, now: datetime, lifetime: timedelta, *, released: bool) 
 def _is_live(holder: dict[str, Any], now: datetime) -> bool:
     if holder["released"] or datetime.fromisoformat(holder["expires_at"]) <= now:
         return False
+    return not _is_gone(holder)
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    """Whether its process ran on this machine and is no more; elsewhere nobody can tell."""
     here = holder["host"] == socket.gethostname() and holder.get("machine") == _machine()
-    return not (here and _process_started(holder["pid"]) != holder["process_started"])
+    return here and _process_started(holder["pid"]) != holder["process_started"]
 
 
 def _uptime() -> float:

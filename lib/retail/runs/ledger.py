@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -147,14 +147,16 @@ class Ledger:
         return any(self.came_to_merge(other) for other in self.run_ids() if other > run_id)
 
     def newest_named(self, name: str) -> Run | None:
-        """The newest run of this name; None where there is none yet."""
-        found = [run_id for run_id in self.run_ids() if run_id.partition("-")[2] == name]
+        """The newest run of this name, or the one of this id; None where there is none yet."""
+        found = [run_id for run_id in self.run_ids() if name in (run_id, run_id.partition("-")[2])]
         return self.run(found[-1]) if found else None
 
     def named(self, name: str, units: Iterable[Unit]) -> Run | None:
-        """As `newest_named`. Raises ConfigurationError where that is for other units."""
+        """As `newest_named`, of runs for something. Raises ConfigurationError where that is for other units."""
         run = self.newest_named(name)
-        if run is None or run.units == tuple(sorted(units)):
+        if run is None or not run.units:
+            return None
+        if run.units == tuple(sorted(units)):
             return run
         days = ", ".join(map(str, run.dates))
         raise ConfigurationError(
@@ -174,6 +176,13 @@ class Ledger:
     def forget_step(self, run_id: str, step: str) -> None:
         """The step is to be done again."""
         self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
+
+    def forget_from(self, run_id: str, step: str, order: Sequence[str]) -> None:
+        """The step and all that come behind it are to be done again, the last of them forgotten first."""
+        recorded = {key.rpartition("/")[2] for key in self._storage.list(f"ops/runs/{run_id}/steps/")}
+        for each in reversed(order[order.index(step) :]):
+            if f"{each}.json" in recorded:
+                self.forget_step(run_id, each)
 
     def take_over(self, run_id: str, source: str, steps: Iterable[str]) -> None:
         """What another run did before is this run's too."""

@@ -16,46 +16,40 @@ _BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
 class Resumed:
     """Where a command works: in `run`, or, where that is None, in a new one that takes over records of `source`.
 
-    `forgotten` are steps of `run` that are to be done again.
+    From the step `again` on, what `run` recorded is to be done again.
     """
 
     run: Run | None = None
-    forgotten: tuple[str, ...] = ()
+    again: str | None = None
     source: str | None = None
     taken_over: tuple[str, ...] = ()
 
 
-def by_name(
-    ledger: Ledger,
-    name: str,
-    units: Sequence[Unit],
-    *,
-    steps: Sequence[str],
-    all_steps: Sequence[str],
-    redo: bool,
-) -> Resumed:
+def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence[str], redo: bool) -> Resumed:
     """Where a task of the run called `name` works, that consists of `steps`.
 
-    Goes on where the task stopped. One that has ended is left alone, or, to `redo`, done again with all behind it.
-    A merge that is to be done again, or whose plan another run's merge has overtaken, gets a new run of that
-    name: what this one wrote bears its id and is published already. Raises ConfigurationError where the run is for
-    other units.
+    Goes on where the task stopped. One that has ended is left alone. To `redo`, it is done from its start, with all
+    behind it. A merge that is to be done again, or whose plan another run's merge has overtaken, gets a new run of
+    that name: what this one wrote bears its id and may be published already. Raises ConfigurationError where the run
+    is for other units.
     """
     run = ledger.named(name, units)
     if run is None:
         return Resumed()
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
-    if ended and not redo:
-        return Resumed(run)
-    fetches = _BEFORE_THE_MERGE.issuperset(steps)
-    overtaken = ledger.overtaken(run.run_id)
-    if fetches:
-        new = ended and ledger.came_to_merge(run.run_id)
+    if _BEFORE_THE_MERGE.issuperset(steps):
+        new, again = redo and ledger.came_to_merge(run.run_id), redo or _fetched_nothing(ledger, run)
     elif "merge" in steps:
-        new = ended or overtaken
+        new = redo if ended else ledger.overtaken(run.run_id)
+        again = redo and not ledger.came_to_merge(run.run_id)
     else:
-        new = overtaken
+        new, again = ledger.overtaken(run.run_id) and (redo or not ended), redo
     if not new:
-        return Resumed(run, forgotten=tuple(all_steps[all_steps.index(steps[0]) :]) if ended else ())
-    earlier = tuple(step for step in all_steps if step in _BEFORE_THE_MERGE) if "merge" in steps else ()
-    return Resumed(source=run.run_id, taken_over=earlier)
+        return Resumed(run, again=steps[0] if again else None)
+    return Resumed(source=run.run_id, taken_over=("extract", "land") if "merge" in steps else ())
+
+
+def _fetched_nothing(ledger: Ledger, run: Run) -> bool:
+    """Whether no retailer answered: such a fetch has not ended, whatever it recorded."""
+    extract = ledger.step(run.run_id, "extract")
+    return extract is not None and not extract.get("extracted")

@@ -114,8 +114,8 @@ def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
     rows.withColumn("changed_run_id", F.lit(context.run_id)).select(*table.columns).createOrReplaceTempView(
         source
     )
-    context.storage.require_writer()
-    context.session.sql(_statement(context, table, planned, source)).collect()
+    with delta.as_writer(context.storage):
+        context.session.sql(_statement(context, table, planned, source)).collect()
     version = delta.version(context.storage, table.path)
     assert version is not None  # noqa: S101
     return version

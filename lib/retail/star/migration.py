@@ -97,10 +97,10 @@ _IS_OF_FORMAT_1: Final = f"content_hash < 0 OR content_hash >= {CONTENTS}"
 def _to_format_2(context: Context, table: Table) -> None:
     """A content hash was 64 bits; now it is the lowest 52 of them, below a version of the mapping, then 0."""
     path = context.storage.engine_path(table.path)
-    context.storage.require_writer()
-    context.session.sql(
-        f"UPDATE delta.`{path}` SET content_hash = content_hash & {CONTENTS - 1} WHERE {_IS_OF_FORMAT_1}"
-    ).collect()
+    with delta.as_writer(context.storage):
+        context.session.sql(
+            f"UPDATE delta.`{path}` SET content_hash = content_hash & {CONTENTS - 1} WHERE {_IS_OF_FORMAT_1}"
+        ).collect()
 
 
 # What brings a table from the format to the next.
