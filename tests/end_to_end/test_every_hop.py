@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail import pipeline
-from retail.errors import ExtractError, QualityError, RetailError, TieOutError
+from retail.errors import ConfigurationError, QualityError, RetailError, TieOutError
 from retail.extract.newest import NewestLines
 from retail.job import counts_of
 from retail.progress import PlainReport
@@ -280,5 +280,5 @@ def test_a_run_that_fetched_nothing_cannot_be_gone_on_with_and_says_why(work: Re
     work.ledger.begin(run_id, UNITS, tasks=["ingest"], engine="sail")
     extracted = {"extracted": [], "failed": {"retailer_1": "2017-01-05 is missing"}, "summary": ""}
     work.ledger.end_step(run_id, "extract", extracted, seconds=1)
-    with pytest.raises(ExtractError, match="fetched nothing: 2017-01-05 is missing"):
+    with pytest.raises(ConfigurationError, match="fetched nothing: 2017-01-05 is missing"):
         pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")

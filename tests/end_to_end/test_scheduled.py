@@ -114,6 +114,53 @@ def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
     assert _of(star_of(made)["star/fact_sales"], "retailer_1") == star["star/fact_sales"]
 
 
+def test_a_task_waits_for_the_one_before_it_and_a_later_fetch_makes_those_behind_it_due(
+    install: Install,
+) -> None:
+    made = install("in_order")
+    told(made, "ingest", "--run-id", "night", "--date", "2017-01-01", "--only", "retailer_1")
+    said = told(made, "check", "--run-id", "night", code=2)
+    assert "`check` of run" in said
+    assert (
+        "has to wait: its `transform` has not ended next: `retail transform` with the same --run-id" in said
+    )
+    told(made, "transform", "--run-id", "night")
+    told(made, "check", "--run-id", "night")
+    (run_id,) = _runs(made)
+    (made.folder / f"lake/ops/runs/{run_id}/steps/publish.json").unlink()
+    told(made, "transform", "--run-id", "night")  # publishes, so that what was checked is another star
+    assert "`refresh` of run" in told(made, "refresh", "--run-id", "night", code=2)
+    for task in ("check", "refresh"):
+        told(made, task, "--run-id", "night")
+    assert checkpoints(made) == [day(1), None, None]
+
+
+def test_a_retailer_that_is_behind_holds_no_other_up(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("behind", address)
+        for night in (1, 2, 3):
+            _fail_once(address, "retailer_2")
+            arguments = ("--run-id", f"night-{night}", "--to", f"2017-01-0{night}")
+            told(made, "ingest", *arguments, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
+            for task in ("transform", "check", "refresh"):
+                told(made, task, "--run-id", f"night-{night}")
+        assert checkpoints(made) == [day(3), None, day(3)]
+
+
+def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("unanswered", address)
+        command = ("ingest", "--run-id", "night", "--to", "2017-01-01", "--only", "retailer_2")
+        _fail_once(address, "retailer_2")
+        told(made, *command, code=3)
+        said = told(made, "transform", "--run-id", "night", code=2)
+        assert "fetched nothing: 2017-01-01 is missing" in said
+        told(made, *command)
+        for task in ("transform", "check", "refresh"):
+            told(made, task, "--run-id", "night")
+        assert checkpoints(made) == [None, day(1), None]
+
+
 def test_a_fetch_that_failed_goes_on_in_its_run_once_it_is_redone(install: Install) -> None:
     with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
         made = install("redone", address)
