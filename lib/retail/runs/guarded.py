@@ -1,4 +1,4 @@
-"""The lake as the holder of the lease sees it: nothing is written once the lease may be another's.
+"""The lake as the holder of the lease sees it: no write begins once the lease may be another's.
 
 Delta's log on S3 is not safe for two writers where Apache Spark writes it (its log store replaces a commit that is
 there), so that this and the lease are what keeps them apart.
