@@ -18,6 +18,7 @@ from retail.resources import Resources
 from retail.secrets import Secrets
 from tests.end_to_end.conftest import CLOCK
 from tests.end_to_end.installation import Installation, star_of, warehouse_of
+from tests.kill.told import in_operations
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -121,6 +122,7 @@ def test_a_task_waits_for_the_one_before_it_and_a_later_fetch_makes_those_behind
     told(made, "ingest", "--run-id", "night", "--date", "2017-01-01", "--only", "retailer_1")
     said = told(made, "check", "--run-id", "night", code=2)
     assert "`check` of run" in said
+    in_operations("… of run … has to wait: its … has not ended", said)
     assert (
         "has to wait: its `transform` has not ended next: `retail transform` with the same --run-id" in said
     )
@@ -155,6 +157,7 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         told(made, *command, code=3)
         said = told(made, "transform", "--run-id", "night", code=2)
         assert "fetched nothing: 2017-01-01 is missing" in said
+        in_operations("run … fetched nothing: …", said)
         told(made, *command)
         for task in ("transform", "check", "refresh"):
             told(made, task, "--run-id", "night")
