@@ -37,12 +37,11 @@ class Cluster:
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit():
                 try:
-                    command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                    command = (folder / "cmdline").read_bytes()
+                    place = (folder / "cwd").readlink()
                 except OSError:
-                    continue
-                if any("ExecutorBackend" in word for word in command) and any(
-                    str(worker) in word for word in command for worker in self.workers
-                ):
+                    continue  # it has ended meanwhile
+                if b"ExecutorBackend" in command and any(place.is_relative_to(each) for each in self.workers):
                     found.append(int(folder.name))
         return found
 
