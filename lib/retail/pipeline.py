@@ -96,6 +96,8 @@ def run(
     with resources.lease(run_id) as held:
         # Only now nobody else can end what is left, or merge before it.
         left = _left(resources.ledger, asked)
+        if not left:
+            return Result(None, "success", skipped_units=len(wanted))
         resumed = _resumed(resources.ledger, left, asked)
         current = _begin(resources, run_id, left, asked, resumed, backfill=backfill)
         held.works_on(current.run_id)
@@ -185,7 +187,8 @@ def _begin(
         if resumed.again is not None:
             ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
         return resumed.run
-    if resumed.source is not None:
+    if resumed.source is not None and resumed.taken_over:
+        _require_earlier_tasks(ledger, ledger.run(resumed.source), asked.tasks)
         ledger.take_over(run_id, resumed.source, resumed.taken_over)
     return ledger.begin(run_id, units, tasks=asked.tasks, engine=resources.settings.engine, backfill=backfill)
 

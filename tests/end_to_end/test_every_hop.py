@@ -282,3 +282,15 @@ def test_a_run_that_fetched_nothing_cannot_be_gone_on_with_and_says_why(work: Re
     work.ledger.end_step(run_id, "extract", extracted, seconds=1)
     with pytest.raises(ConfigurationError, match="fetched nothing: 2017-01-05 is missing"):
         pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
+
+
+@ON_SAIL
+def test_a_fetch_that_did_not_end_is_no_ground_for_a_transform_though_another_run_has_merged_since(
+    work: Resources,
+) -> None:
+    work.ledger.begin("20170106T020000Z-daily", UNITS, tasks=["ingest"], engine="sail")
+    work.ledger.begin("20170106T030000Z-later", UNITS, tasks=["ingest"], engine="sail")
+    work.ledger.end_step("20170106T030000Z-later", "gate", {}, seconds=0)
+    with pytest.raises(ConfigurationError, match=r"`transform` of run .*-daily has to wait: its `ingest`"):
+        pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
+    assert len(work.ledger.run_ids()) == 2
