@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from retail import scratch
 from retail.errors import EngineError
 from retail.settings import LakeSettings, Settings
 
@@ -130,7 +131,8 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
         builder = builder.master(settings.spark.master).config(
             "spark.driver.memory", settings.spark.driver_memory
         )
-        builder = builder.config("spark.driver.extraJavaOptions", JAVA_OPTIONS)
+        for key, value in _temporary(scratch.folder()).items():
+            builder = builder.config(key, value)
         builder = builder.config("spark.jars", ",".join(map(str, jars(settings))))
     for key, value in spark_options(settings).items():
         builder = builder.config(key, value)
@@ -145,6 +147,15 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
+
+
+def _temporary(folder: Path) -> dict[str, str]:
+    """All that Spark, Hadoop and the JVM's libraries write beside the lake goes here: killed, they clear nothing."""
+    return {
+        "spark.local.dir": str(folder),
+        "spark.hadoop.hadoop.tmp.dir": str(folder),
+        "spark.driver.extraJavaOptions": f'{JAVA_OPTIONS} "-Djava.io.tmpdir={folder}"',
+    }
 
 
 def spark_options(settings: Settings) -> dict[str, str]:
@@ -212,12 +223,12 @@ def _jar(package: str) -> str:
 
 
 def _resolve_jars(folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        result = _resolve(folder, Path(scratch), {})
+    with tempfile.TemporaryDirectory() as home:
+        result = _resolve(folder, Path(home), {})
         if result.returncode != 0:
             # Maven may have left a pom without its jar in the home's .m2: Ivy takes it from nowhere else then, ever.
             shutil.rmtree(folder / "cache", ignore_errors=True)
-            result = _resolve(folder, Path(scratch), {"SPARK_SUBMIT_OPTS": f"-Duser.home={scratch}"})
+            result = _resolve(folder, Path(home), {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"})
     if result.returncode != 0:
         raise EngineError(
             f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
@@ -226,8 +237,8 @@ def _resolve_jars(folder: Path) -> None:
     (folder / "complete").touch()
 
 
-def _resolve(folder: Path, scratch: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    program = scratch / "resolve.py"
+def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    program = home / "resolve.py"
     program.write_text("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n")
     find_home = [sys.executable, "-m", "pyspark.find_spark_home"]
     spark_home = subprocess.run(find_home, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603

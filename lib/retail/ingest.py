@@ -14,11 +14,12 @@ from functools import partial
 
 import structlog
 
-from retail.errors import ExtractError, RetailError, StorageError
+from retail.catalogues import described, look_up_named
+from retail.errors import ExtractError, RetailError
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
-from retail.extract.master import Deadline, LookedUp, Named, catalog_of, look_up
+from retail.extract.master import Named
 from retail.extract.payload_fields import NewField, PayloadFields
 from retail.extract.quota import Patience, QuotaWait
 from retail.extract.retailers import open_service, sales_of
@@ -93,11 +94,11 @@ def land_step(job: Job) -> Record:
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    looked_up = _look_up(job, named) if job.recorded("extract") is not None else []
+    looked_up = look_up_named(job, named) if job.recorded("extract") is not None else []
     return {
         "counts": as_json(counts),
         "looked_up": [asdict(each) for each in looked_up],
-        "summary": summary + _described(looked_up),
+        "summary": summary + described(looked_up),
     }
 
 
@@ -209,50 +210,6 @@ def _extracted(asking: _Asking) -> Iterator[Unit]:
             on_page=partial(_page_kept, job, asking.interrupted),
         )
         yield unit
-
-
-def _look_up(job: Job, named: dict[str, Named]) -> list[LookedUp]:
-    """Master data of what each retailer's sales have named, side by side; a failure is a warning."""
-    if not named or not job.resources.settings.extract.master_calls:
-        return []
-    with ThreadPoolExecutor(max_workers=len(named)) as pool:
-        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, named[retailer]), sorted(named))
-        return [each for each in results if each is not None]
-
-
-def _look_up_retailer(job: Job, retailer_id: str, named: Named) -> LookedUp | None:
-    settings = job.resources.settings
-    deadline = Deadline(settings.extract.master_seconds)
-    try:
-        service = open_service(retailer_id, settings, job.resources.secrets, clock=deadline.clock)
-        catalog = catalog_of(service)
-        if catalog is None:
-            log.info("retailer has no catalogue to ask", retailer=retailer_id)
-            return None
-        return look_up(
-            catalog,
-            job.resources.storage,
-            settings.extract,
-            retailer_id=retailer_id,
-            named=named,
-            run_id=job.run.run_id,
-            deadline=deadline,
-        )
-    except StorageError:
-        raise
-    except Exception as error:  # no fault in a catalogue may cost a sale
-        log.exception("catalogue failed", retailer=retailer_id)
-        return LookedUp(retailer_id=retailer_id, failure=f"unexpected {type(error).__name__}; see the log")
-
-
-def _described(looked_up: list[LookedUp]) -> str:
-    found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
-    failed = [each.retailer_id for each in looked_up if each.failure]
-    return (
-        (f"; {found:,} products and stores described" if found else "")
-        + (f", {left:,} are for later runs" if left else "")
-        + (f"; catalogue failed: {', '.join(failed)}" if failed else "")
-    )
 
 
 def _missing(units: list[Unit], fetched: list[Unit]) -> str:

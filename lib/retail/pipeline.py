@@ -22,7 +22,7 @@ from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import checkpoint, lease, resume
-from retail.runs.ledger import Ledger, Outcome, Run, Unit, new_run_id
+from retail.runs.ledger import Ledger, Outcome, Run, Span, Unit, new_run_id
 from retail.runs.resume import Resumed
 from retail.star import migration
 from retail.warehouse import jdbc
@@ -76,14 +76,14 @@ def run(
     manner: Manner = Manner(),  # noqa: B008 - frozen
     name: str | None = None,
     redo: bool = False,
-    backfill: bool = False,
+    backfill: Span | None = None,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
-    With all tasks, units that have come all the way before are left out unless they are done anew; a `backfill` moves
-    no checkpoint. With a name, `redo` does tasks once more that have ended in that run. Raises ConfigurationError
-    before any work, LeaseHeldError where another run works, QualityError where a gate or an identity stopped it, and
-    what a step raises; the ledger then says how the run ended.
+    With all tasks, units that have come all the way before are left out unless they are done anew; a run of a
+    `backfill` moves no checkpoint. With a name, `redo` does tasks once more that have ended in that run. Raises
+    ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or an
+    identity stopped it, and what a step raises; the ledger then says how the run ended.
     """
     run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
@@ -130,7 +130,7 @@ def _left(ledger: Ledger, asked: _Asked) -> list[Unit]:
     """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
     if asked.tasks != ALL_TASKS or asked.anew:
         return asked.units
-    done = ledger.done() - ledger.without_end()
+    done = ledger.done() - ledger.without_success(ALL_TASKS)
     return [unit for unit in asked.units if unit not in done]
 
 
@@ -178,7 +178,7 @@ def _begin(
     asked: _Asked,
     resumed: Resumed,
     *,
-    backfill: bool,
+    backfill: Span | None,
 ) -> Run:
     """The run to go on with, less what is to be done again; or a new one, with what it takes over."""
     ledger = resources.ledger
@@ -215,11 +215,11 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
         )
 
 
-def _mark_done(job: Job, *, backfill: bool) -> None:
+def _mark_done(job: Job, *, backfill: Span | None) -> None:
     """The units are done; unless by a backfill, the checkpoints move on behind them, over days done before."""
     ledger, units = job.resources.ledger, job.units_to_process()
     ledger.mark_done(units, job.run.run_id)
-    if backfill:
+    if backfill is not None:
         return
     done = ledger.done()
     for retailer in {retailer for retailer, _ in units}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from retail.job import counts_of, rows_at
 from retail.pipeline import ALL_TASKS, STEPS
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.ledger import Run, Unit
+from retail.runs.ledger import Run, Span, Unit
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
@@ -113,28 +113,43 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
 
 
 def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
-    """The command that goes on with what was left, or brings what is due."""
+    """The commands that go on with what was left, or bring what is due."""
     ledger = resources.ledger
+    done = ledger.done()
     newest = ledger.run(ledger.run_ids()[-1])
     outcome = ledger.outcome(newest.run_id)
-    left = working is None and outcome in (None, "failed", "stopped") and newest.tasks == ALL_TASKS
-    command = _command(newest, ledger.done()) if left and newest.units else None
-    if command is None:
-        out.print("\nnext: retail run   (what is due; --to D ends earlier)")
+    unfinished = working is None and outcome in (None, "failed", "stopped") and newest.tasks == ALL_TASKS
+    command = _command(newest, done) if unfinished and newest.units else None
+    if command is not None:
+        how = "judges its days anew" if outcome == "stopped" else f"goes on with run {newest.run_id}"
+        out.print(f"\nnext: {command}   ({how})", soft_wrap=True)
         return
-    how = "judges its days anew" if outcome == "stopped" else f"goes on with run {newest.run_id}"
-    out.print(f"\nnext: {command}   ({how})", soft_wrap=True)
+    out.print("\nnext: retail run   (what is due; --to D ends earlier)")
+    for backfill in {ledger.run(run_id).backfill: None for run_id in ledger.run_ids()[-SHOWN_RUNS:]}:
+        left = set(backfill.units) - done if backfill else set()
+        if backfill and left and working is None:
+            how = f"{len(left):,} of its {len(backfill.units):,} retailer-days are left"
+            out.print(f"also: {_backfill_command(backfill)}   ({how})", soft_wrap=True)
 
 
 def _command(run: Run, done: set[Unit]) -> str | None:
-    """The command for just the run's units, those between that are done left out; None where there is none."""
-    days = run.dates
-    span = [days[0] + timedelta(days=number) for number in range((days[-1] - days[0]).days + 1)]
-    if not {(retailer, day) for retailer in run.retailers for day in span} - set(run.units) <= done:
+    """The command that goes on with the run; None where none names just its units, leaving out those that are done."""
+    if run.backfill is not None:
+        return _backfill_command(run.backfill)
+    span = Span.of(run.units)
+    if not set(span.units) - set(run.units) <= done:
         return None
-    named = f"--date {days[0]}" if len(span) == 1 else f"--from {days[0]} --to {days[-1]}"
-    only = "".join(f" --only {retailer}" for retailer in run.retailers)
-    return f"retail {'backfill' if run.backfill else 'run'} {named}{only}"
+    return f"retail run {_options(span)}"
+
+
+def _backfill_command(backfill: Span) -> str:
+    return f"retail backfill {_options(backfill)}"
+
+
+def _options(span: Span) -> str:
+    """The days and retailers as options of a command."""
+    days = f"--date {span.first}" if span.first == span.last else f"--from {span.first} --to {span.last}"
+    return days + "".join(f" --only {retailer}" for retailer in span.retailers)
 
 
 def _next_days(days: Sequence[date]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import requests
 import structlog
 from click.testing import CliRunner
 
-from retail import demo
+from retail import demo, pipeline
 from retail.cli import main
+from retail.errors import StorageError
+from retail.job import Job, Record
 from retail.resources import Resources
 from retail.secrets import Secrets
 from tests.end_to_end.conftest import CLOCK
@@ -79,6 +83,58 @@ def test_many_days_come_by_several_runs(install: Install, straight: Installation
     assert star_of(made) == star_of(straight)
 
 
+def test_status_tells_what_is_left_of_a_backfill_in_parts(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("backfill_in_parts")
+    backfill = ("backfill", "--from", "2017-01-01", "--to", "2017-01-02", "--only", "retailer_1")
+    with monkeypatch.context() as patch:
+        _fail_in(patch, "merge", behind=1)
+        said = told(made, *backfill, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
+    assert "no room left" in said
+    _, second = _runs(made)
+    assert f"next: retail {' '.join(backfill)} (goes on with run {second})" in told(made, "status")
+    told(made, "run", "--date", "2017-01-03", "--only", "retailer_1")
+    status = told(made, "status")
+    assert "next: retail run (what is due" in status
+    assert f"also: retail {' '.join(backfill)} (1 of its 2 retailer-days are left)" in status
+    told(made, *backfill, RETAIL_RUNS__DAYS_A_RUN="1")
+    assert "also:" not in told(made, "status")
+
+
+def test_days_done_anew_that_failed_are_gone_on_with_by_the_command_that_status_tells(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("anew_failed")
+    one_day = ("--date", "2017-01-01", "--only", "retailer_1")
+    told(made, "run", *one_day)
+    with monkeypatch.context() as patch:
+        _fail_in(patch, "publish")
+        told(made, "run", *one_day, "--again", code=1)
+    run_id = _runs(made)[-1]
+    assert f"next: retail run {' '.join(one_day)} (goes on with run {run_id})" in told(made, "status")
+    assert "every identity holds" in told(made, "run", *one_day)
+    assert _runs(made)[-1] == run_id
+    assert "Nothing new to do" in told(made, "run", *one_day)
+
+
+def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begins_none(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("ended_meanwhile")
+    units = [("retailer_1", day(1))]
+
+    @contextmanager
+    def ended_meanwhile(resources: Resources, run_id: str) -> Iterator[None]:
+        resources.ledger.mark_done(units, "another")
+        yield
+
+    monkeypatch.setattr(Resources, "lease", ended_meanwhile)
+    said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
+    assert "Nothing new to do: all 1 retailer-days" in said
+    assert _runs(made) == []
+
+
 def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> None:
     with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
         made = install("caught_up", address)
@@ -108,6 +164,8 @@ def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
         told(made, task, "--run-id", "night-1", "--redo")
     assert "every identity holds" in told(made, "refresh", "--run-id", "night-1")
     assert warehouse_of(made) == before
+    said = told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-03", code=2)
+    assert "night-1 goes to 2017-01-04; give a new --run-id for fewer days" in said
     told(made, "ingest", "--run-id", "night-2", "--to", "2017-01-04", "--only", "retailer_1")
     for task in ("transform", "check", "refresh"):
         assert "Nothing is due" in told(made, task, "--run-id", "night-2", "--redo")
@@ -182,6 +240,19 @@ def test_a_fetch_that_failed_goes_on_in_its_run_once_it_is_redone(install: Insta
 def _fail_once(address: str, retailer: str) -> None:
     fault = {"retailer": retailer, "kind": "500"}
     requests.post(f"{address}/simulator/faults", json=fault, timeout=10).raise_for_status()
+
+
+def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
+    """The step fails, the first `behind` times excepted."""
+    done = pipeline._STEPS[step]
+    calls = itertools.count()
+
+    def failing(job: Job) -> Record:
+        if next(calls) < behind:
+            return done(job)
+        raise StorageError("no room left", hint="make room")
+
+    patch.setitem(pipeline._STEPS, step, failing)
 
 
 def _payloads(installation: Installation) -> list[Path]:

@@ -73,7 +73,7 @@ def differences(found: State, expected: State, *, less: Collection[str] = ()) ->
 def left_over(made: Installation) -> list[str]:
     """What only a run that works may have: half files, temporary folders, connections, locks."""
     lake = made.folder / "lake"
-    found = [str(path) for path in temporary(made).iterdir() if not path.name.startswith(_OF_SPARK)]
+    found = [str(path) for path in temporary(made).iterdir()]
     # Hadoop keeps a checksum beside every file that Spark writes into a folder.
     found += [str(path) for path in lake.rglob(".*") if path.suffix != ".crc"]
     with made.postgresql() as cursor:
@@ -89,10 +89,6 @@ def left_over(made: Installation) -> list[str]:
     if not json.loads(newest.read_text())["released"]:
         found.append("the lease is held")
     return found
-
-
-# What the JVM would remove at its exit; it lies in the machine's folder for temporary files, and goes with that.
-_OF_SPARK = ("spark-", "blockmgr-", "hsperfdata", "liblz4", "libnetty", "artifacts-")
 
 
 def _delta(lake: Path) -> Iterator[tuple[str, list[object]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ConfigurationError, StorageError
-from retail.runs.ledger import Ledger, new_run_id
+from retail.runs.ledger import Ledger, Outcome, Span, new_run_id
 from retail.storage import LocalStorage
 
 TASKS = ("ingest", "transform", "check", "refresh")
@@ -133,14 +133,28 @@ def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
     assert ledger.checkpoint("r") == date(2017, 1, 2)
 
 
-def test_days_of_a_run_that_was_killed_between_marking_them_and_its_end_are_gone_on_with(
-    ledger: Ledger,
+@pytest.mark.parametrize("outcome", [None, "failed", "stopped"])
+def test_days_of_a_run_without_success_are_gone_on_with_though_they_are_marked_as_done(
+    ledger: Ledger, outcome: Outcome | None
 ) -> None:
     ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     ledger.mark_done(UNITS, "run-1")
-    assert ledger.without_end() == set(UNITS)
+    if outcome is not None:
+        ledger.end("run-1", outcome)
+    assert ledger.without_success(TASKS) == set(UNITS)
+    assert ledger.without_success(("check",)) == set()
     ledger.end("run-1", "success")
-    assert ledger.without_end() == set()
+    assert ledger.without_success(TASKS) == set()
+
+
+def test_a_part_of_a_backfill_knows_the_whole(ledger: Ledger) -> None:
+    whole = Span.of([*UNITS, ("retailer_2", date(2017, 1, 7))])
+    assert whole.units == [
+        (f"retailer_{number}", date(2017, 1, day)) for number in (1, 2) for day in (5, 6, 7)
+    ]
+    begun = ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail", backfill=whole)
+    assert ledger.run("run-1") == begun
+    assert begun.backfill == whole
 
 
 def test_a_step_is_forgotten_with_all_that_come_behind_it_the_last_first(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from retail.job import Manner, counts_of
 from retail.pipeline import Result
 from retail.planning import plan as plan_ingest
 from retail.resources import Resources
-from retail.runs.ledger import Unit
+from retail.runs.ledger import Span, Unit
 from retail.secrets import Secrets
 from retail.settings import Settings
 
@@ -72,7 +72,7 @@ def backfill(
         _plan(settings, units)
     with Resources(settings, Secrets()) as resources:
         manner = Manner(anew=again, patient=not no_wait, parallel=parallel)
-        sys.exit(_whole_way(resources, units, manner, backfill=True))
+        sys.exit(_whole_way(resources, units, manner, backfill=Span.of(units)))
 
 
 @click.command()
@@ -117,7 +117,9 @@ def _command(name: str, text: str) -> click.Command:
     return command
 
 
-def _whole_way(resources: Resources, units: list[Unit], manner: Manner, *, backfill: bool = False) -> int:
+def _whole_way(
+    resources: Resources, units: list[Unit], manner: Manner, *, backfill: Span | None = None
+) -> int:
     """The exit code, once all units have gone all the way; in several runs where they are of many days.
 
     A retailer that failed is not asked for the days of the later ones.
@@ -165,6 +167,10 @@ def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> l
         if found.units and chosen.only and set(chosen.only) != set(found.retailers):
             raise click.UsageError(
                 f"--only {', '.join(chosen.only)}: run {found.run_id} is that of {', '.join(found.retailers)}"
+            )
+        if found.units and chosen.until and chosen.until < found.dates[-1]:
+            raise click.UsageError(
+                f"--to {chosen.until}: run {found.run_id} goes to {found.dates[-1]}; give a new --run-id for fewer days"
             )
         return list(found.units)
     if task != "ingest":

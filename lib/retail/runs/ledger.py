@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -51,15 +51,38 @@ def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = N
 
 
 @dataclass(frozen=True)
+class Span:
+    """Retailers, and each one's every day from the first to the last."""
+
+    retailers: tuple[str, ...]
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, units: Collection[Unit]) -> Span:
+        """The smallest that has all of these units, of which there is at least one."""
+        days = [day for _, day in units]
+        return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
+
+    @property
+    def units(self) -> list[Unit]:
+        days = (self.last - self.first).days + 1
+        return list(units_of(self.retailers, (self.first + timedelta(days=number) for number in range(days))))
+
+
+@dataclass(frozen=True)
 class Run:
-    """What a run is for, and the tasks that the command which began it was given. A backfill moves no checkpoint."""
+    """What a run is for, and the tasks that the command which began it was given.
+
+    `backfill` is all that the backfill is to bring of which this run is the whole or a part; it moves no checkpoint.
+    """
 
     run_id: str
     units: tuple[Unit, ...]
     tasks: tuple[str, ...]
     engine: str
     started_at: str
-    backfill: bool = False
+    backfill: Span | None = None
 
     @property
     def retailers(self) -> list[str]:
@@ -84,7 +107,7 @@ class Ledger:
         *,
         tasks: Iterable[str],
         engine: str,
-        backfill: bool = False,
+        backfill: Span | None = None,
     ) -> Run:
         """Record a new run."""
         run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, self._now().isoformat(), backfill)
@@ -96,7 +119,7 @@ class Ledger:
                 "tasks": list(run.tasks),
                 "engine": engine,
                 "started_at": run.started_at,
-                "backfill": backfill,
+                "backfill_of": _as_json(backfill),
             },
         )
         return run
@@ -111,7 +134,7 @@ class Ledger:
             tuple(values["tasks"]),
             values["engine"],
             values["started_at"],
-            values.get("backfill", False),
+            _backfill_from(values.get("backfill_of")),
         )
 
     def run_ids(self) -> list[str]:
@@ -236,10 +259,16 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
 
-    def without_end(self) -> set[Unit]:
-        """What the newest run is for, where it has no end: it may have been killed between its last two words."""
+    def without_success(self, tasks: Iterable[str]) -> set[Unit]:
+        """What the newest run is for, where it was one of these tasks and was killed, failed or stopped.
+
+        Its days may be done all the same: it may do them anew, or was killed between its last two words.
+        """
         newest = self.newest()
-        return set() if newest is None or self.ended(newest) else set(self.run(newest).units)
+        if newest is None or self.outcome(newest) in ("success", "partial"):
+            return set()
+        run = self.run(newest)
+        return set(run.units) if run.tasks == tuple(tasks) else set()
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
@@ -259,6 +288,19 @@ class Ledger:
             return self._read(key)
         except ObjectNotFoundError:
             return None
+
+
+def _as_json(backfill: Span | None) -> dict[str, Any] | None:
+    if backfill is None:
+        return None
+    return {"retailers": backfill.retailers, "from": str(backfill.first), "to": str(backfill.last)}
+
+
+def _backfill_from(values: dict[str, Any] | None) -> Span | None:
+    if values is None:
+        return None
+    first, last = (date.fromisoformat(values[name]) for name in ("from", "to"))
+    return Span(tuple(values["retailers"]), first, last)
 
 
 def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[Unit]:

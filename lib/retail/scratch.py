@@ -1,0 +1,37 @@
+"""A process's own temporary folder, for as long as it lives; what a killed process left of its own is swept away."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import functools
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+_PREFIX: Final = "retail-lakehouse-"
+_IN_USE: Final = "in-use"
+_held: list[IO[str]] = []  # a lock lasts as long as its file is open
+
+
+@functools.cache
+def folder() -> Path:
+    """This process's folder below the system's temporary one; gone with the process, or with the next that asks."""
+    made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    in_use = (made / _IN_USE).open("w", encoding="ascii")
+    fcntl.flock(in_use, fcntl.LOCK_EX)
+    _held.append(in_use)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    for other in made.parent.glob(f"{_PREFIX}*"):
+        if other != made:
+            _sweep(other)
+    return made
+
+
+def _sweep(other: Path) -> None:
+    """Deletes the folder of a process that lives no more; its lock fell with it."""
+    with suppress(OSError), (other / _IN_USE).open(encoding="ascii") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(other, ignore_errors=True)
