@@ -18,7 +18,7 @@ RUN uv venv --python /usr/local/bin/python3.11 .venv \
 COPY . .
 # The jars are what spark-submit.sh would resolve at its first start.
 RUN uv pip install --no-cache --no-deps --editable . \
-    && RETAIL_CONF=conf/compose.toml .venv/bin/python -c "from retail.engine import jars; from retail.settings import load_settings; jars(load_settings())"
+    && RETAIL_CONF=conf/compose.toml .venv/bin/retail spark-options > /dev/null
 
 FROM java AS build-airflow
 RUN pip install --no-cache-dir uv==0.13.9

@@ -14,12 +14,9 @@ export RETAIL_ENGINE=spark RETAIL_HOME=${RETAIL_HOME:-$here} PYSPARK_PYTHON=$pyt
 package=$(mktemp -d)
 trap 'rm -rf "$package"' EXIT
 (cd "$here/lib" && "$python" -m zipfile -c "$package/retail.zip" retail)
-jars=$("$python" -c 'from retail.engine import jars; from retail.settings import load_settings
-print(",".join(map(str, jars(load_settings()))))')
+"$python" -m retail.cli spark-options > "$package/options"
 options=()
-while IFS= read -r option; do options+=(--conf "$option"); done < <("$python" -c '
-from retail.engine import spark_options; from retail.settings import load_settings
-print("\n".join(f"{key}={value}" for key, value in spark_options(load_settings()).items()))')
+while IFS= read -r option; do options+=("$option"); done < "$package/options"
 "$("$python" -m pyspark.find_spark_home)/bin/spark-submit" \
-    --master "${SPARK_MASTER:-local[*]}" --jars "$jars" --py-files "$package/retail.zip" "${options[@]}" \
+    --master "${SPARK_MASTER:-local[*]}" --py-files "$package/retail.zip" "${options[@]}" \
     --properties-file "$here/conf/spark.conf" "$@"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -64,6 +67,17 @@ def test_usage_errors_end_with_2_and_say_what_is_wrong(
     assert result.exit_code == 2
     assert said in result.output
     assert not (tmp_path / "lake").exists()
+
+
+def test_spark_submit_tells_a_wrong_configuration_as_the_command_does(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("engin = 'spark'")
+    variables = {"PATH": os.environ["PATH"], "RETAIL_PYTHON": sys.executable, "RETAIL_CONF": str(wrong)}
+    script = [home() / "spark-submit.sh", home() / "jobs" / "run_pipeline.py"]
+    ended = subprocess.run(script, env=variables, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("retail: ")
+    assert "engin" in ended.stderr
 
 
 def test_missing_secrets_are_all_named_and_nothing_is_started(retail: Command, tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from retail.engine import jars
 from retail.settings import home
 from tests.airflow.server import needs_airflow
-from tests.conftest import needs_java
+from tests.conftest import needs_java, settings_for
 from tests.s3 import needs_versitygw
 
 HERE = Path(__file__).parent
@@ -190,6 +191,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     needs_versitygw()
     needs_airflow()
     needs_java()
+    # The image has them; the stack has no network to fetch them by.
+    jars(settings_for("spark", tmp_path_factory.mktemp("lake")))
     found = Stack(tmp_path_factory.mktemp("compose"), *(name for name in SERVICES if name != "pipeline"))
     yield found
     found.stop()

@@ -1,4 +1,4 @@
-"""Commands that a scheduler gives, and no person."""
+"""Commands that a scheduler or a script gives, and no person."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import IO, Final
 import click
 from pydantic import ValidationError
 
+from retail import engine
 from retail.cli.options import with_settings
 from retail.errors import ConfigurationError
 from retail.runs.failures import Failure, note
@@ -27,4 +28,14 @@ def note_failure(settings: Settings, /, record: IO[str]) -> None:
     note(open_storage(settings.lake), failure)
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (note_failure,)
+@click.command("spark-options")
+@with_settings
+def spark_options(settings: Settings, /) -> None:
+    """What spark-submit has to be told of jars and configuration, each word on a line of its own."""
+    options = engine.spark_options(settings)
+    click.echo(f"--jars\n{','.join(map(str, engine.jars(settings)))}")
+    for key, value in options.items():
+        click.echo(f"--conf\n{key}={value}")
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (note_failure, spark_options)
