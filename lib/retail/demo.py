@@ -26,7 +26,7 @@ from retail.errors import ConfigurationError, RetailError
 from retail.job import counts_of
 from retail.progress import PlainReport
 from retail.resources import Resources
-from retail.runs.ledger import units_of
+from retail.runs.units import units_of
 from retail.secrets import Secrets
 from retail.settings import Settings, home
 from retail.warehouse import embedded

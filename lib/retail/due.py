@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from retail.resources import Resources
 from retail.runs import checkpoint
 from retail.runs.checkpoint import Stand
-from retail.runs.ledger import Unit
+from retail.runs.units import Unit
 
 
 def due_units(

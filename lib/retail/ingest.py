@@ -27,7 +27,7 @@ from retail.extract.windows import Window, window_of
 from retail.job import Job, Record, as_json, rows_at
 from retail.quality import suites, tie_out
 from retail.records import HopCount
-from retail.runs.ledger import Unit
+from retail.runs.units import Unit
 from retail.settings import Settings
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from retail.extract.quota import Patience
 from retail.extract.retailers import open_service, problems
 from retail.extract.service import Estimate
 from retail.ingest import window_of_unit
-from retail.runs.ledger import Unit
+from retail.runs.units import Unit
 from retail.secrets import Secrets
 from retail.settings import Settings
 

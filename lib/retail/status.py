@@ -16,7 +16,8 @@ from retail.job import counts_of, rows_at
 from retail.pipeline import ALL_TASKS, STEPS
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.ledger import Run, Span, Unit
+from retail.runs.ledger import Run
+from retail.runs.units import Span, Unit
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10

@@ -22,7 +22,7 @@ from retail.proofs import show_tie_out
 from retail.records import raw_key
 from retail.resources import Resources
 from retail.runs.context import Context
-from retail.runs.ledger import Unit
+from retail.runs.units import Unit
 from retail.secrets import Secrets
 from retail.settings import home
 from retail.star import merge, quarantine, staging

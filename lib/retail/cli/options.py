@@ -14,7 +14,7 @@ from rich.console import Console
 
 from retail.errors import RetailError
 from retail.progress import LiveReport, PlainReport
-from retail.runs.ledger import Unit, units_of
+from retail.runs.units import Unit, units_of
 from retail.settings import Settings
 
 P = ParamSpec("P")

@@ -15,7 +15,7 @@ from retail.job import Manner, counts_of
 from retail.pipeline import Result
 from retail.planning import plan as plan_ingest
 from retail.resources import Resources
-from retail.runs.ledger import Span, Unit
+from retail.runs.units import Span, Unit
 from retail.secrets import Secrets
 from retail.settings import Settings
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from retail.runs.ledger import Unit
+from retail.runs.units import Unit
 
 _DAY = timedelta(days=1)
 

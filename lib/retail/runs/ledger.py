@@ -14,15 +14,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from retail.runs.units import Span, Unit
 from retail.storage import Storage
 
-Unit = tuple[str, date]  # a retailer and a logical date
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 Outcome = Literal["success", "partial", "stopped", "failed"]
@@ -48,26 +48,6 @@ def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = N
             _STAMP
         )
     return f"{stamp}-{name or secrets.token_hex(3)}"
-
-
-@dataclass(frozen=True)
-class Span:
-    """Retailers, and each one's every day from the first to the last."""
-
-    retailers: tuple[str, ...]
-    first: date
-    last: date
-
-    @classmethod
-    def of(cls, units: Collection[Unit]) -> Span:
-        """The smallest that has all of these units, of which there is at least one."""
-        days = [day for _, day in units]
-        return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
-
-    @property
-    def units(self) -> list[Unit]:
-        days = (self.last - self.first).days + 1
-        return list(units_of(self.retailers, (self.first + timedelta(days=number) for number in range(days))))
 
 
 @dataclass(frozen=True)
@@ -301,11 +281,3 @@ def _backfill_from(values: dict[str, Any] | None) -> Span | None:
         return None
     first, last = (date.fromisoformat(values[name]) for name in ("from", "to"))
     return Span(tuple(values["retailers"]), first, last)
-
-
-def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[Unit]:
-    """Every retailer's every date."""
-    days = list(dates)
-    for retailer in retailers:
-        for day in days:
-            yield retailer, day

@@ -1,0 +1,37 @@
+"""What runs are for: retailers and their logical dates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+Unit = tuple[str, date]  # a retailer and a logical date
+
+
+@dataclass(frozen=True)
+class Span:
+    """Retailers, and each one's every day from the first to the last."""
+
+    retailers: tuple[str, ...]
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, units: Collection[Unit]) -> Span:
+        """The smallest that has all of these units, of which there is at least one."""
+        days = [day for _, day in units]
+        return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
+
+    @property
+    def units(self) -> list[Unit]:
+        days = (self.last - self.first).days + 1
+        return list(units_of(self.retailers, (self.first + timedelta(days=number) for number in range(days))))
+
+
+def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[Unit]:
+    """Every retailer's every date."""
+    days = list(dates)
+    for retailer in retailers:
+        for day in days:
+            yield retailer, day
