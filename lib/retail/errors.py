@@ -6,6 +6,7 @@ RetailError
 │   ├── RefusedError       it answered, and asking again will not change that
 │   ├── QuotaError         its quota is used up, and the command was told not to wait
 │   └── CursorExpiredError it no longer takes the cursor of an earlier page
+├── NobodyAnsweredError    every retailer that was asked failed; nothing was fetched        (exit 1)
 ├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
 │   ├── GateError          a critical expectation failed
 │   ├── TieOutError        rows or money differ between two hops
@@ -20,6 +21,8 @@ A message says what happened, to which retailer, date or table; the hint says wh
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class RetailError(Exception):
@@ -65,6 +68,21 @@ class QuotaError(ExtractError):
 
 class CursorExpiredError(ExtractError):
     pass
+
+
+class NobodyAnsweredError(RetailError):
+    """`failed` maps each retailer to why it could not be read."""
+
+    def __init__(self, failed: Mapping[str, str]) -> None:
+        reasons = (reason.replace("\n", "\n    ") for reason in failed.values())
+        told = "".join(
+            f"\n  - {retailer}: {reason}" for retailer, reason in zip(failed, reasons, strict=True)
+        )
+        super().__init__(
+            f"nothing was fetched, for none of {', '.join(failed)} could be read:{told}",
+            hint="the same command goes on where each stopped, once they answer",
+        )
+        self.failed = dict(failed)
 
 
 class QualityError(RetailError):

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from retail.catalogues import described, look_up_named
-from retail.errors import ExtractError, RetailError
+from retail.errors import ExtractError, NobodyAnsweredError, RetailError
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
@@ -37,7 +37,10 @@ _SHOWN_FIELDS = 5
 
 
 def extract_step(job: Job) -> Record:
-    """Step 1. The retailers are asked side by side; one that fails stops no other."""
+    """Step 1. The retailers are asked side by side; one that fails stops no other.
+
+    Raises NobodyAnsweredError where all of them failed, with nothing fetched.
+    """
     interrupted = threading.Event()
     job.report.expects("extract", len(job.run.units), "retailer-days")
     with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
@@ -53,6 +56,8 @@ def extract_step(job: Job) -> Record:
         for retailer, each in zip(job.run.retailers, results, strict=True)
         if each.failure is not None
     }
+    if failed and not extracted:
+        raise NobodyAnsweredError(failed)
     warnings = [str(new) for each in results for new in each.new_fields]
     summary = f"{len(extracted)} retailer-days fetched"
     if failed:

@@ -78,10 +78,15 @@ class Job:
 
     def units_to_process(self) -> list[Unit]:
         """The units that were extracted by this run, or all of them where it did not extract itself."""
-        record = self.recorded("extract")
-        if record is None:
-            return list(self.run.units)
-        return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
+        return units_to_process(self.resources.ledger, self.run)
+
+
+def units_to_process(ledger: Ledger, run: Run) -> list[Unit]:
+    """The units that the run extracted, or all of them where it did not extract itself."""
+    record = ledger.step(run.run_id, "extract")
+    if record is None:
+        return list(run.units)
+    return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
 
 
 def counts_of(ledger: Ledger, run_id: str) -> list[HopCount]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
-from retail.job import Job, Manner, Record, Report
+from retail.job import Job, Manner, Record, Report, units_to_process
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
@@ -103,13 +103,10 @@ def run(
         current = _begin(resources, run_id, left, asked, resumed, backfill=backfill)
         held.works_on(current.run_id)
         logs.bind_run(current.run_id)
-        if resumed.run and not resources.ledger.came_to_merge(current.run_id):
-            _judge_anew(resources.ledger, current.run_id)
-        job = Job(resources, current, report, manner)
+        job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
         _do(job, tasks, held)
         failed = job.failed_retailers()
-        if all(job.recorded(step) for step in STEPS):
-            _mark_done(job, backfill=backfill)
+        _mark_done(resources, current)
         outcome: Outcome = "partial" if failed else "success"
         resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
     skipped = len(wanted) - len(left)
@@ -127,12 +124,15 @@ class _Asked:
     redo: bool
 
 
+def not_done(ledger: Ledger, units: Iterable[Unit]) -> list[Unit]:
+    """The units that have not come all the way, or that the newest run was to do anew and did not come to its end."""
+    done = ledger.done() - ledger.without_success(ALL_TASKS)
+    return [unit for unit in units if unit not in done]
+
+
 def _left(ledger: Ledger, asked: _Asked) -> list[Unit]:
     """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
-    if asked.tasks != ALL_TASKS or asked.anew:
-        return asked.units
-    done = ledger.done() - ledger.without_success(ALL_TASKS)
-    return [unit for unit in asked.units if unit not in done]
+    return asked.units if asked.tasks != ALL_TASKS or asked.anew else not_done(ledger, asked.units)
 
 
 def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
@@ -167,9 +167,9 @@ def _resumed(ledger: Ledger, units: Sequence[Unit], asked: _Asked) -> Resumed:
     if asked.name is not None:
         steps = [step for task in asked.tasks for step in TASKS[task]]
         return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
-    if asked.anew or asked.tasks != ALL_TASKS:
+    if asked.tasks != ALL_TASKS:
         return Resumed()
-    return Resumed(ledger.unfinished(units, tasks=asked.tasks))
+    return Resumed(ledger.unfinished(units, tasks=asked.tasks, anew=asked.anew))
 
 
 def _begin(
@@ -187,11 +187,21 @@ def _begin(
         _require_earlier_tasks(ledger, resumed.run, asked.tasks)
         if resumed.again is not None:
             ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
-        return resumed.run
-    if resumed.source is not None and resumed.taken_over:
+        if not ledger.came_to_merge(resumed.run.run_id):
+            _judge_anew(ledger, resumed.run.run_id)
+        return ledger.goes_on(resumed.run.run_id)
+    if resumed.source is not None:
         _require_earlier_tasks(ledger, ledger.run(resumed.source), asked.tasks)
         ledger.take_over(run_id, resumed.source, resumed.taken_over)
-    return ledger.begin(run_id, units, tasks=asked.tasks, engine=resources.settings.engine, backfill=backfill)
+    return ledger.begin(
+        run_id,
+        units,
+        tasks=asked.tasks,
+        engine=resources.settings.engine,
+        backfill=backfill,
+        anew=asked.anew and asked.tasks == ALL_TASKS,
+        behind=resumed.behind,
+    )
 
 
 def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> None:
@@ -199,13 +209,6 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
 
     A run that began with a later task, as one for raw files that lie there, never had the ones before.
     """
-    extract = ledger.step(run.run_id, "extract")
-    if extract is not None and not extract["extracted"] and tasks[0] != "ingest":
-        reasons = "; ".join(extract["failed"].values())
-        raise ConfigurationError(
-            [f"run {run.run_id} fetched nothing: {reasons}"],
-            hint="`retail ingest` with the same --run-id, once the retailers answer",
-        )
     first, asked = (STEPS.index(TASKS[each[0]][0]) for each in (run.tasks, tasks))
     missing = [step for step in STEPS[first:asked] if ledger.step(run.run_id, step) is None]
     if missing:
@@ -216,11 +219,15 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
         )
 
 
-def _mark_done(job: Job, *, backfill: Span | None) -> None:
-    """The units are done; unless by a backfill, the checkpoints move on behind them, over days done before."""
-    ledger, units = job.resources.ledger, job.units_to_process()
-    ledger.mark_done(units, job.run.run_id)
-    if backfill is not None:
+def _mark_done(resources: Resources, run: Run) -> None:
+    """Where all steps have ended the units are done; unless by a backfill, the checkpoints move on over them."""
+    ledger = resources.ledger
+    merged = ledger.run(run.behind) if run.behind is not None else run
+    if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):
+        return
+    units = units_to_process(ledger, merged)
+    ledger.mark_done(units, merged.run_id)
+    if merged.backfill is not None:
         return
     done = ledger.done()
     for retailer in {retailer for retailer, _ in units}:
@@ -228,7 +235,7 @@ def _mark_done(job: Job, *, backfill: Span | None) -> None:
         after = checkpoint.moved_on(
             before,
             {day for each, day in done if each == retailer},
-            start_date=job.resources.settings.start_date,
+            start_date=resources.settings.start_date,
             up_to=max(day for each, day in units if each == retailer),
         )
         if after is not None and after != before:
@@ -248,8 +255,6 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
         for step in (step for task in tasks for step in TASKS[task]):
             held.check()
             _do_once(job, step)
-            if step == "extract" and not job.units_to_process():
-                break
     except QualityError as error:
         ledger.end(run_id, "stopped", reason=error.message)
         raise

@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from retail import going_on
 from retail.due import due_units
 from retail.errors import ConfigurationError, RetailError
 from retail.job import counts_of, rows_at
-from retail.pipeline import ALL_TASKS, STEPS
+from retail.pipeline import STEPS
 from retail.resources import Resources
 from retail.runs import lease
-from retail.runs.ledger import Run
-from retail.runs.units import Span, Unit
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
@@ -116,41 +115,15 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
 def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
     """The commands that go on with what was left, or bring what is due."""
     ledger = resources.ledger
-    done = ledger.done()
-    newest = ledger.run(ledger.run_ids()[-1])
-    outcome = ledger.outcome(newest.run_id)
-    unfinished = working is None and outcome in (None, "failed", "stopped") and newest.tasks == ALL_TASKS
-    command = _command(newest, done) if unfinished and newest.units else None
-    if command is not None:
-        how = "judges its days anew" if outcome == "stopped" else f"goes on with run {newest.run_id}"
-        out.print(f"\nnext: {command}   ({how})", soft_wrap=True)
+    newest = going_on.with_newest(ledger, resources.settings.runs.days_a_run) if working is None else None
+    if newest is not None:
+        out.print(f"\nnext: {newest.command}   ({newest.told})", soft_wrap=True)
         return
     out.print("\nnext: retail run   (what is due; --to D ends earlier)")
-    for backfill in {ledger.run(run_id).backfill: None for run_id in ledger.run_ids()[-SHOWN_RUNS:]}:
-        left = set(backfill.units) - done if backfill else set()
-        if backfill and left and working is None:
-            how = f"{len(left):,} of its {len(backfill.units):,} retailer-days are left"
-            out.print(f"also: {_backfill_command(backfill)}   ({how})", soft_wrap=True)
-
-
-def _command(run: Run, done: set[Unit]) -> str | None:
-    """The command that goes on with the run; None where none names just its units, leaving out those that are done."""
-    if run.backfill is not None:
-        return _backfill_command(run.backfill)
-    span = Span.of(run.units)
-    if not set(span.units) - set(run.units) <= done:
-        return None
-    return f"retail run {_options(span)}"
-
-
-def _backfill_command(backfill: Span) -> str:
-    return f"retail backfill {_options(backfill)}"
-
-
-def _options(span: Span) -> str:
-    """The days and retailers as options of a command."""
-    days = f"--date {span.first}" if span.first == span.last else f"--from {span.first} --to {span.last}"
-    return days + "".join(f" --only {retailer}" for retailer in span.retailers)
+    for backfill in (
+        going_on.with_backfills(ledger, ledger.run_ids()[-SHOWN_RUNS:]) if working is None else ()
+    ):
+        out.print(f"also: {backfill.command}   ({backfill.told})", soft_wrap=True)
 
 
 def _next_days(days: Sequence[date]) -> str:

@@ -275,16 +275,6 @@ def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(
 
 
 @ON_SAIL
-def test_a_run_that_fetched_nothing_cannot_be_gone_on_with_and_says_why(work: Resources) -> None:
-    run_id = "20170106T020000Z-daily"
-    work.ledger.begin(run_id, UNITS, tasks=["ingest"], engine="sail")
-    extracted = {"extracted": [], "failed": {"retailer_1": "2017-01-05 is missing"}, "summary": ""}
-    work.ledger.end_step(run_id, "extract", extracted, seconds=1)
-    with pytest.raises(ConfigurationError, match="fetched nothing: 2017-01-05 is missing"):
-        pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
-
-
-@ON_SAIL
 def test_a_fetch_that_did_not_end_is_no_ground_for_a_transform_though_another_run_has_merged_since(
     work: Resources,
 ) -> None:

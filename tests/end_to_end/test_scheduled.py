@@ -102,6 +102,32 @@ def test_status_tells_what_is_left_of_a_backfill_in_parts(
     assert "also:" not in told(made, "status")
 
 
+def test_a_backfill_anew_goes_on_anew_with_what_it_has_not_come_to(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("backfill_anew")
+    only = ("--only", "retailer_1")
+    days = {number: f"2017-01-0{number}" for number in (1, 2, 3)}
+    told(made, "run", "--from", days[1], "--to", days[3], *only)
+    with monkeypatch.context() as patch:
+        _fail_in(patch, "merge", behind=1)
+        whole = ("backfill", "--from", days[1], "--to", days[3], *only, "--again")
+        told(made, *whole, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
+    failed = _runs(made)[-1]
+    rest = ("backfill", "--from", days[2], "--to", days[3], *only, "--again")
+    said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
+    assert f"next: retail {' '.join(rest)} (goes on with run {failed})" in said
+    with monkeypatch.context() as patch:
+        _fail_in(patch, "extract", behind=0)
+        told(made, *rest, code=1, RETAIL_RUNS__DAYS_A_RUN="1")  # day 2 was fetched, day 3 is asked for
+    assert len(_runs(made)) == 4
+    last = ("backfill", "--date", days[3], *only, "--again")
+    assert f"next: retail {' '.join(last)} (goes on" in told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
+    told(made, *last, RETAIL_RUNS__DAYS_A_RUN="1")
+    assert len(_runs(made)) == 4
+    assert "also:" not in told(made, "status")
+
+
 def test_days_done_anew_that_failed_are_gone_on_with_by_the_command_that_status_tells(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,8 +138,9 @@ def test_days_done_anew_that_failed_are_gone_on_with_by_the_command_that_status_
         _fail_in(patch, "publish")
         told(made, "run", *one_day, "--again", code=1)
     run_id = _runs(made)[-1]
-    assert f"next: retail run {' '.join(one_day)} (goes on with run {run_id})" in told(made, "status")
-    assert "every identity holds" in told(made, "run", *one_day)
+    said = told(made, "status")
+    assert f"next: retail run {' '.join(one_day)} --again (goes on with run {run_id})" in said
+    assert "every identity holds" in told(made, "run", *one_day, "--again")
     assert _runs(made)[-1] == run_id
     assert "Nothing new to do" in told(made, "run", *one_day)
 
@@ -133,6 +160,32 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
     said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
     assert "Nothing new to do: all 1 retailer-days" in said
     assert _runs(made) == []
+
+
+def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("left_out", address)
+        told(made, "run", "--date", "2017-01-02", "--only", "retailer_1")
+        _fail_once(address, "retailer_2")
+        backfill = ("backfill", "--from", "2017-01-01", "--to", "2017-01-02")
+        two = ("--only", "retailer_1", "--only", "retailer_2")
+        said = told(made, *backfill, *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
+        assert "part 2 of 2: 2017-01-02 to 2017-01-02, left out: retailer_2 FAILED" in said
+        assert "Nothing" not in said
+        also = f"also: retail {' '.join((*backfill, *two))} (2 of its 4 retailer-days are left)"
+        assert also in told(made, "status")
+
+
+def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_done(install: Install) -> None:
+    made = install("overtaken")
+    only = ("--only", "retailer_1")
+    told(made, "ingest", "--run-id", "night", "--date", "2017-01-01", *only)
+    told(made, "transform", "--run-id", "night")
+    told(made, "backfill", "--date", "2017-01-03", *only)
+    for task in ("check", "refresh"):
+        told(made, task, "--run-id", "night")
+    assert checkpoints(made) == [day(1), None, None]
+    assert "Nothing new to do" in told(made, "run", "--date", "2017-01-01", *only)
 
 
 def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> None:
@@ -212,25 +265,29 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         made = install("unanswered", address)
         command = ("ingest", "--run-id", "night", "--to", "2017-01-01", "--only", "retailer_2")
         _fail_once(address, "retailer_2")
-        told(made, *command, code=3)
+        said = told(made, *command, code=1)
+        assert (
+            "nothing was fetched, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is" in said
+        )
+        in_operations("nothing was fetched, for none of … could be read:", said)
         said = told(made, "transform", "--run-id", "night", code=2)
-        assert "fetched nothing: 2017-01-01 is missing" in said
-        in_operations("run … fetched nothing: …", said)
+        assert "has to wait: its `ingest` has not ended" in said
         told(made, *command)
         for task in ("transform", "check", "refresh"):
             told(made, task, "--run-id", "night")
         assert checkpoints(made) == [None, day(1), None]
 
 
-def test_a_fetch_that_failed_goes_on_in_its_run_once_it_is_redone(install: Install) -> None:
+@pytest.mark.parametrize("again", [(), ("--redo",)])
+def test_a_fetch_that_failed_goes_on_in_its_run(install: Install, again: tuple[str, ...]) -> None:
     with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
-        made = install("redone", address)
+        made = install(f"again{''.join(again)}".replace("-", "_"), address)
         _fail_once(address, "retailer_2")
         told(made, "ingest", "--run-id", "night", "--to", "2017-01-01", code=3)
         pages = _payloads(made)
-        told(made, "ingest", "--run-id", "night", "--redo")
+        told(made, "ingest", "--run-id", "night", *again)
         for task in ("transform", "check", "refresh"):
-            told(made, task, "--run-id", "night", "--redo")
+            told(made, task, "--run-id", "night", *again)
         assert checkpoints(made) == [day(1)] * 3
         assert len(_runs(made)) == 1
         again = [page for page in _payloads(made) if "retailer_2" not in str(page)]

@@ -134,6 +134,30 @@ def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
     assert ledger.checkpoint("r") == date(2017, 1, 2)
 
 
+def test_days_of_a_backfill_that_are_reopened_move_no_checkpoint_back(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail", backfill=Span.of(UNITS))
+    ledger.mark_done(UNITS, "run-1")
+    ledger.set_checkpoint("retailer_1", date(2017, 3, 1))
+    ledger.reopen("run-1", ["publish"], reason="taken back")
+    assert ledger.checkpoint("retailer_1") == date(2017, 3, 1)
+    assert ledger.done() == set()
+
+
+def test_a_run_that_goes_on_has_no_end(ledger: Ledger) -> None:
+    begun = ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.end("run-1", "failed", reason="the disk was full")
+    assert ledger.goes_on("run-1") == begun
+    assert ledger.ended("run-1") is None
+
+
+def test_days_anew_are_gone_on_with_by_a_run_that_does_them_anew(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    assert ledger.unfinished(UNITS, tasks=TASKS, anew=True) is None
+    anew = ledger.begin("run-2", UNITS, tasks=TASKS, engine="sail", anew=True)
+    assert ledger.unfinished(UNITS, tasks=TASKS, anew=True) == anew
+    assert ledger.unfinished(UNITS, tasks=TASKS) == anew
+
+
 @pytest.mark.parametrize("outcome", [None, "failed", "stopped"])
 def test_days_of_a_run_without_success_are_gone_on_with_though_they_are_marked_as_done(
     ledger: Ledger, outcome: Outcome | None

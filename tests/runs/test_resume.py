@@ -36,9 +36,9 @@ def resumed(ledger: Ledger, task: str, *, redo: bool = False, name: str = "night
     return by_name(ledger, name, UNITS, steps=TASKS[task], redo=redo)
 
 
-def overtake(ledger: Ledger) -> None:
-    ledger.begin(LATER, UNITS, tasks=("ingest",), engine="sail")
-    end(ledger, "ingest", "transform", run_id=LATER)
+def overtake(ledger: Ledger, by: str = LATER) -> None:
+    ledger.begin(by, UNITS, tasks=("ingest",), engine="sail")
+    end(ledger, "ingest", "transform", run_id=by)
 
 
 def test_a_name_that_no_run_has_begins_one(ledger: Ledger) -> None:
@@ -65,10 +65,14 @@ def test_a_merge_that_began_goes_on_though_it_is_to_be_redone(ledger: Ledger) ->
     assert resumed(ledger, "transform", redo=True) == Resumed(ledger.run(NIGHTLY))
 
 
-def test_a_fetch_that_no_retailer_answered_has_not_ended(ledger: Ledger) -> None:
-    ledger.end_step(NIGHTLY, "extract", {"extracted": []}, seconds=0)
+def test_a_fetch_that_a_retailer_failed_in_has_not_ended_until_its_rest_is_merged(ledger: Ledger) -> None:
+    end(ledger, "ingest")
+    ledger.end_step(NIGHTLY, "extract", {"extracted": [], "failed": {"retailer_2": "was down"}}, seconds=0)
     for redo in (False, True):
         assert resumed(ledger, "ingest", redo=redo) == Resumed(ledger.run(NIGHTLY), again="extract")
+    assert resumed(ledger, "land") == Resumed(ledger.run(NIGHTLY))
+    end(ledger, "transform")
+    assert resumed(ledger, "ingest") == Resumed(ledger.run(NIGHTLY))
 
 
 @pytest.mark.parametrize("task", ["ingest", "transform", "check", "refresh"])
@@ -84,7 +88,7 @@ def test_a_fetch_before_the_merge_is_redone_where_it_was(ledger: Ledger) -> None
 
 def test_a_fetch_behind_the_merge_is_a_new_run(ledger: Ledger) -> None:
     end(ledger, "ingest", "transform")
-    assert resumed(ledger, "ingest", redo=True) == Resumed(source=NIGHTLY)
+    assert resumed(ledger, "ingest", redo=True) == Resumed()
 
 
 def test_a_merge_is_redone_in_a_new_run_that_knows_what_was_fetched(ledger: Ledger) -> None:
@@ -121,11 +125,16 @@ def test_a_merge_that_another_has_overtaken_is_a_new_run(ledger: Ledger) -> None
     assert resumed(ledger, "transform") == Resumed(source=NIGHTLY, taken_over=("extract", "land"))
 
 
-@pytest.mark.parametrize("task", ["check", "refresh"])
-def test_what_comes_behind_a_merge_that_was_overtaken_stands_for_itself(ledger: Ledger, task: str) -> None:
+def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_which(ledger: Ledger) -> None:
     end(ledger, "ingest", "transform")
     overtake(ledger)
-    assert resumed(ledger, task) == Resumed(source=NIGHTLY)
+    assert resumed(ledger, "check") == Resumed(source=NIGHTLY, behind=NIGHTLY)
+    behind = new_run_id(datetime(2026, 11, 24, 4, tzinfo=UTC), "nightly")
+    begun = ledger.begin(behind, UNITS, tasks=("check",), engine="sail", behind=NIGHTLY)
+    end(ledger, "check", run_id=behind)
+    assert resumed(ledger, "refresh") == Resumed(begun)
+    overtake(ledger, "20261124T050000Z-other")
+    assert resumed(ledger, "refresh") == Resumed(source=behind, taken_over=("check",), behind=NIGHTLY)
 
 
 def test_the_newest_run_of_a_name_is_meant(ledger: Ledger) -> None:

@@ -126,13 +126,17 @@ def _whole_way(
     """
     out = terminal.console()
     failed: dict[str, str] = {}
-    parts = list(in_parts(units, resources.settings.runs.days_a_run)) or [[]]
+    left = units if manner.anew else pipeline.not_done(resources.ledger, units)
+    parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
     for number, part in enumerate(parts, start=1):
+        asked = [unit for unit in part if unit[0] not in failed]
         if len(parts) > 1:
-            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}")
-        left = [unit for unit in part if unit[0] not in failed]
+            left_out = "" if asked else f", left out: {', '.join(sorted(failed))} FAILED"
+            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{left_out}")
+        if part and not asked:
+            continue
         with reporting(out) as report:
-            result = pipeline.run(resources, left, report, manner=manner, backfill=backfill)
+            result = pipeline.run(resources, asked, report, manner=manner, backfill=backfill)
         _show(out, resources, result)
         failed |= result.failed
     return 3 if failed else 0

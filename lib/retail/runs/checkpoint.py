@@ -37,10 +37,13 @@ def due(
     now: datetime,
     until: date | None = None,
 ) -> list[Unit]:
-    """Each retailer's days behind its checkpoint that are over, up to `until`, without those that are done."""
+    """Each retailer's days behind its checkpoint that are over, up to `until`, without those that are done.
+
+    None before `start_date`, which may have been set to a later day since.
+    """
     found = []
     for retailer, stand in stands.items():
-        first = stand.checkpoint + _DAY if stand.checkpoint else start_date
+        first = max(start_date, stand.checkpoint + _DAY) if stand.checkpoint else start_date
         last = last_day_over(stand.time_zone, now)
         days = _days(first, min(last, until) if until else last)
         found += [(retailer, day) for day in days if (retailer, day) not in done]

@@ -55,6 +55,7 @@ class Run:
     """What a run is for, and the tasks that the command which began it was given.
 
     `backfill` is all that the backfill is to bring of which this run is the whole or a part; it moves no checkpoint.
+    `anew`: its days were done before. `behind` is the run whose merge this one only checks and refreshes.
     """
 
     run_id: str
@@ -63,6 +64,8 @@ class Run:
     engine: str
     started_at: str
     backfill: Span | None = None
+    anew: bool = False
+    behind: str | None = None
 
     @property
     def retailers(self) -> list[str]:
@@ -88,9 +91,12 @@ class Ledger:
         tasks: Iterable[str],
         engine: str,
         backfill: Span | None = None,
+        anew: bool = False,
+        behind: str | None = None,
     ) -> Run:
         """Record a new run."""
-        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, self._now().isoformat(), backfill)
+        started_at = self._now().isoformat()
+        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, backfill, anew, behind)
         self._write(
             f"ops/runs/{run_id}/run.json",
             {
@@ -100,6 +106,8 @@ class Ledger:
                 "engine": engine,
                 "started_at": run.started_at,
                 "backfill_of": _as_json(backfill),
+                "anew": anew,
+                "behind": behind,
             },
         )
         return run
@@ -115,6 +123,8 @@ class Ledger:
             values["engine"],
             values["started_at"],
             _backfill_from(values.get("backfill_of")),
+            values.get("anew", False),
+            values.get("behind"),
         )
 
     def run_ids(self) -> list[str]:
@@ -126,16 +136,17 @@ class Ledger:
         """The run that began last, if there is any."""
         return max(self.run_ids(), default=None)
 
-    def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str]) -> Run | None:
+    def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str], anew: bool = False) -> Run | None:
         """The newest run for just these units and tasks, where it was killed or failed for a passing reason.
 
-        None where another has merged since: it has changed the tables that the run's plans were made for.
+        For days to be done `anew` only a run that does so. None where another has merged since: it has changed the
+        tables that the run's plans were made for.
         """
         wanted = (tuple(sorted(units)), tuple(tasks))
         for run_id in reversed(self.run_ids()):
             if self.outcome(run_id) in (None, "failed"):
                 run = self.run(run_id)
-                if (run.units, run.tasks) == wanted:
+                if (run.units, run.tasks) == wanted and (run.anew or not anew):
                     return run
             if self.came_to_merge(run_id):
                 return None
@@ -195,12 +206,16 @@ class Ledger:
                 self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
 
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
-        """The run did not come all the way after all: these steps are to be done again, its days are due."""
+        """The run did not come all the way after all: these steps are to be done again.
+
+        Its days are due, unless by a backfill, which moves no checkpoint back either.
+        """
         for step in steps:
             self.forget_step(run_id, step)
-        for retailer, day in self.run(run_id).units:
+        run = self.run(run_id)
+        for retailer, day in run.units:
             checkpoint = self.checkpoint(retailer)
-            if checkpoint is not None and checkpoint >= day:
+            if run.backfill is None and checkpoint is not None and checkpoint >= day:
                 self.set_checkpoint(retailer, day - timedelta(days=1))
             self._storage.delete(f"ops/done/{retailer}/{day}.json")
         self.end(run_id, "failed", reason=reason, reopened=True)
@@ -210,6 +225,11 @@ class Ledger:
         record: dict[str, Any] = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
         record |= {"reopened": True} if reopened else {}
         self._write(f"ops/runs/{run_id}/ended.json", record)
+
+    def goes_on(self, run_id: str) -> Run:
+        """The run, which has no end any more."""
+        self._storage.delete(f"ops/runs/{run_id}/ended.json")
+        return self.run(run_id)
 
     def outcome(self, run_id: str) -> Outcome | None:
         """How the run ended; None where it runs, or was killed."""

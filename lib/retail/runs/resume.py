@@ -17,13 +17,15 @@ _BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
 class Resumed:
     """Where a command works: in `run`, or, where that is None, in a new one that takes over records of `source`.
 
-    From the step `again` on, what `run` recorded is to be done again.
+    From the step `again` on, what `run` recorded is to be done again. A new run may only check and refresh what the
+    run `behind` it merged.
     """
 
     run: Run | None = None
     again: str | None = None
     source: str | None = None
     taken_over: tuple[str, ...] = ()
+    behind: str | None = None
 
 
 def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence[str], redo: bool) -> Resumed:
@@ -39,7 +41,8 @@ def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence
         return Resumed()
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
     if _BEFORE_THE_MERGE.issuperset(steps):
-        new, again = redo and ledger.came_to_merge(run.run_id), redo or _fetched_nothing(ledger, run)
+        merged = ledger.came_to_merge(run.run_id)
+        new, again = redo and merged, redo or (not merged and "extract" in steps and _is_partial(ledger, run))
     elif "merge" in steps:
         new = redo if ended else ledger.overtaken(run.run_id)
         again = redo and not ledger.came_to_merge(run.run_id)
@@ -47,10 +50,15 @@ def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence
         new, again = ledger.overtaken(run.run_id) and (redo or not ended), redo
     if not new:
         return Resumed(run, again=steps[0] if again else None)
-    return Resumed(source=run.run_id, taken_over=("extract", "land") if "merge" in steps else ())
+    if _BEFORE_THE_MERGE.issuperset(steps):
+        return Resumed()
+    if "merge" in steps:
+        return Resumed(source=run.run_id, taken_over=("extract", "land"))
+    taken_over = () if "check" in steps else ("check",)
+    return Resumed(source=run.run_id, taken_over=taken_over, behind=run.behind or run.run_id)
 
 
-def _fetched_nothing(ledger: Ledger, run: Run) -> bool:
-    """Whether no retailer answered: such a fetch has not ended, whatever it recorded."""
+def _is_partial(ledger: Ledger, run: Run) -> bool:
+    """Whether a retailer failed: such a fetch has not ended, whatever it recorded."""
     extract = ledger.step(run.run_id, "extract")
-    return extract is not None and not extract.get("extracted")
+    return extract is not None and bool(extract.get("failed"))

@@ -139,6 +139,7 @@ def _merge_once(
         # A rewrite that was begun on the newest version was killed: from here on, what follows is this merge.
         rewrites.give_up(context.storage, table.path, plan.version)
         counts = _count(context, table, rows, plan)
+        judge(counts)  # before the plan is kept, which is for figures that add up
         recorded = {
             "version": plan.version,
             "partitions": plan.partitions,
@@ -148,7 +149,6 @@ def _merge_once(
         context.ledger.end_step(context.run_id, _plan_step(table), recorded, seconds=0)
     plan = merge.Plan(recorded["version"], recorded["partitions"], recorded["rows"])
     counts = [HopCount.from_json(count) for count in recorded["counts"]]
-    judge(counts)
     version = delta.version(context.storage, table.path)
     if version is None or version == plan.version:
         version = merge.into(context, table, rows, plan)
