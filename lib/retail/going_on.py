@@ -12,7 +12,6 @@ from retail.pipeline import ALL_TASKS, not_done
 from retail.runs.ledger import Ledger, Run
 from retail.runs.units import Span
 
-
 _ENDED_WELL: Final = ("success", "partial")
 
 

@@ -44,6 +44,14 @@ def test_due_is_what_lies_behind_the_checkpoint_and_is_over_and_not_done() -> No
     assert found == [("a", day(4)), ("a", day(6)), *(("b", day(each)) for each in (2, 3, 4, 5))]
 
 
+def test_nothing_before_a_start_date_that_was_set_later_is_due() -> None:
+    stands = {"retailer_1": Stand("UTC", date(2017, 1, 10))}
+    now = datetime(2017, 2, 3, 12, tzinfo=UTC)
+    assert due(stands, set(), start_date=date(2017, 2, 1), now=now) == [
+        ("retailer_1", date(2017, 2, day)) for day in (1, 2)
+    ]
+
+
 def test_until_ends_what_is_due_and_never_reaches_into_the_future() -> None:
     stands, now = {"a": Stand("UTC", day(3))}, datetime(2017, 1, 7, tzinfo=UTC)
     assert due(stands, [], start_date=START, now=now, until=day(5)) == [("a", day(4)), ("a", day(5))]
