@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 
+from retail.pipeline import ALL_TASKS
 from retail.resources import Resources
 from retail.runs import checkpoint
 from retail.runs.checkpoint import Stand
@@ -18,7 +19,10 @@ def due_units(
     until: date | None = None,
     now: datetime | None = None,
 ) -> list[Unit]:
-    """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock."""
+    """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock.
+
+    Those of a newest run without a good end count as not done: it may have been killed between its last words.
+    """
     settings, ledger = resources.settings, resources.ledger
     ends = [day for day in (until, settings.runs.until) if day is not None]
     stands = {
@@ -27,7 +31,7 @@ def due_units(
     }
     return checkpoint.due(
         stands,
-        ledger.done(),
+        ledger.done() - ledger.without_success(ALL_TASKS),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
         until=min(ends, default=None),

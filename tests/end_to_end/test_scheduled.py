@@ -19,6 +19,7 @@ from retail.cli import main
 from retail.errors import StorageError
 from retail.job import Job, Record
 from retail.resources import Resources
+from retail.runs.ledger import Ledger
 from retail.secrets import Secrets
 from tests.end_to_end.conftest import CLOCK
 from tests.end_to_end.installation import Installation, star_of, warehouse_of
@@ -160,6 +161,25 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
     said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
     assert "Nothing new to do: all 1 retailer-days" in said
     assert _runs(made) == []
+
+
+def test_a_run_that_was_cut_off_before_its_checkpoint_is_ended_by_the_next(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = install("last_words")
+    due = ("run", "--to", "2017-01-01", "--only", "retailer_1")
+
+    def cut_off(*_: object) -> None:
+        raise StorageError("no room left", hint="make room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "set_checkpoint", cut_off)
+        told(made, *due, code=1)
+    assert checkpoints(made) == [None] * 3
+    assert "every identity holds" in told(made, *due)
+    assert checkpoints(made) == [day(1), None, None]
+    assert len(_runs(made)) == 1
+    assert "Nothing is due" in told(made, *due)
 
 
 def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install: Install) -> None:
