@@ -19,6 +19,7 @@ import pytest
 
 from retail.settings import home
 from retail.warehouse import embedded
+from tests import dashboards
 from tests.end_to_end.installation import Installation
 from tests.superset import served
 from tests.superset.served import Superset
@@ -67,14 +68,16 @@ ASKED: Final = {
 
 @pytest.fixture(scope="module")
 def reader(hard_lake: Installation) -> Iterator[tuple[str, str]]:
-    """The address of PostgreSQL for a login that is BI's reader and nothing else, and its password."""
-    login, password = "dashboards", secrets.token_hex()
+    """The address of PostgreSQL for the login of docs/BI_TOOLS.md, and its password. The database's days begin an
+    hour before those of UTC."""
+    password, database = secrets.token_hex(), hard_lake.settings.warehouse.database
     with embedded.running(hard_lake.settings.warehouse) as server, hard_lake.postgresql() as cursor:
-        cursor.execute(f"CREATE ROLE {login} LOGIN PASSWORD '{password}' IN ROLE retail_reader")
+        cursor.execute(f"ALTER DATABASE {database} SET timezone = 'Europe/Berlin'")
+        cursor.execute(dashboards.statements(password))
         cursor.connection.commit()
-        database = hard_lake.settings.warehouse.database
-        yield f"postgresql+psycopg2://{login}@{server.host}:{server.port}/{database}", password
-        cursor.execute(f"DROP ROLE {login}")
+        yield f"postgresql+psycopg2://{dashboards.LOGIN}@{server.host}:{server.port}/{database}", password
+        cursor.execute(f"DROP ROLE {dashboards.LOGIN}")
+        cursor.execute(f"ALTER DATABASE {database} RESET timezone")
         cursor.connection.commit()
 
 
