@@ -53,13 +53,17 @@ ASKED: Final = {
         SELECT {MONTH}, retailer_name, sales_amount / nullif(transactions, 0)
         FROM marts.mv_retailer_comparison WHERE currency = %s""",
     "Products that bring most": """
-        SELECT net_rank, product_name, category, retailer_name, units, net_amount, returns_amount, currency
+        SELECT net_rank, product_id, product_name, category, retailer_name, units, net_amount, returns_amount, currency
         FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 50 AND currency = %s""",
     "Stores that bring most": """
-        SELECT coalesce(store_name, store_id) || ', ' || retailer_name, net_amount
+        SELECT store_name || ' (' || store_id || '), ' || retailer_name, net_amount
         FROM marts.mv_store_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 5 AND currency = %s""",
+    "Categories that bring most": """
+        SELECT category || ', ' || retailer_name, sum(net_amount) AS net_amount
+        FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
+        WHERE category IS NOT NULL AND currency = %s GROUP BY 1 ORDER BY 2 DESC LIMIT 15""",
     "How lately and how often customers buy": """
         SELECT recency_score, frequency_score, count(*)
         FROM marts.mv_customer_value WHERE currency = %s GROUP BY 1, 2""",

@@ -53,3 +53,29 @@ def test_a_day_or_month_that_a_tool_cuts_off_begins_at_midnight_of_utc(
 def test_the_login_finds_the_views_by_their_names_alone_and_none_may_wait_for_ever(asked: Query) -> None:
     assert asked("SELECT count(*) FROM mv_daily_sales") == [(0,)]
     assert asked("SHOW statement_timeout") == [("1min",)]
+
+
+def test_counts_are_added_over_what_the_documentation_says(
+    warehouse: Warehouse, asked: Query, sold: Sold
+) -> None:
+    """One order of retailer_1 with three products over two days, months and stores, and one of retailer_2."""
+    order = {"transaction_id": "t1", "customer_key": 1}
+    sold(
+        line(1, "2017-01-31", "3", **order, product_key=1, store_key=1),
+        line(2, "2017-01-31", "3", **order, product_key=2, store_key=1),
+        line(3, "2017-02-01", "3", **order, product_key=3, store_key=2),
+        line(4, "2017-01-31", "7", retailer_id="retailer_2", retailer_key=2),
+    )
+    refresh(warehouse)
+
+    def added(count: str, view: str) -> list[tuple[Any, ...]]:
+        return asked(f"SELECT sum({count}) FROM {view} GROUP BY retailer_id ORDER BY retailer_id")
+
+    assert added("transactions", "mv_daily_sales") == [(2,), (1,)]
+    assert added("transactions", "mv_monthly_sales") == [(2,), (1,)]
+    assert added("transactions", "mv_retailer_comparison") == [(2,), (1,)]
+    assert added("transactions", "mv_store_performance") == [(2,), (1,)]
+    assert added("transactions", "mv_product_performance") == [(3,), (1,)]
+    assert added("customers", "mv_store_performance") == [(2,), (0,)]
+    assert added("active_customers", "mv_retailer_comparison") == [(2,), (0,)]
+    assert added("frequency", "mv_customer_value") == [(1,)]
