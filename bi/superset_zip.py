@@ -11,13 +11,16 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 SOURCE = Path(__file__).parent / "superset"
 DATABASE = "databases/retail.yaml"
 # What Superset writes in place of a password, and asks to be given.
 ASKED_FOR = "XXXXXXXXXX"
+
+# What libpq and psycopg2 take in an address's query that is a password, or has room for one. `passfile` is neither.
+SECRETS = {"password", "sslpassword", "oauth_client_secret", "dsn"}
 
 _URI = re.compile(r"^sqlalchemy_uri: .*$", re.MULTILINE)
 
@@ -38,11 +41,17 @@ def write(target: Path, *, uri: str | None = None) -> None:
 def masked(uri: str) -> str:
     """The address with a mask for its password. Raises ValueError."""
     parts = urlsplit(uri)
-    if not parts.scheme.startswith("postgresql") or not parts.username or not parts.hostname:
+    if (
+        not parts.scheme.startswith("postgresql")
+        or not parts.username
+        or not parts.hostname
+        or parts.fragment
+    ):
         raise ValueError(
             "the address is not like postgresql+psycopg2://LOGIN@HOST:PORT/DATABASE?sslmode=verify-full"
         )
-    if parts.password not in (None, ASKED_FOR):
+    asked = {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if parts.password not in (None, ASKED_FOR) or asked & SECRETS:
         raise ValueError("leave the password out of the address: Superset asks for it at the import")
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{parts.username}:{ASKED_FOR}@{host}").geturl()

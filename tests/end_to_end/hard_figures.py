@@ -1,7 +1,7 @@
 """Sales whose figures are hard to get right: raw lines of three retailers on one logical date.
 
 Three calendar months and a gap, two currencies, returns on their own day, customers who only brought back, guests,
-equal ranks, amounts of four places, and quotients that lie just between two of them.
+equal ranks, stores of one name, amounts of four places, and quotients that lie just between two of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from retail.records import SalesRecord
 
 DAY = date(2017, 5, 5)
 RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
+STORES = {"s1": "Store s1", "s2": "Store of one name", "s3": "Store of one name"}
 _SEED = 8
 
 
@@ -102,7 +103,7 @@ def _line(retailer: str, transaction: str, day: date, *, amount: int, **values: 
         business_date=str(day),
         product_name=f"Name of {named['product_id']}",
         category=f"Category {named['product_id'][-1]}" if named["product_id"] != "back" else None,
-        store_name=f"Store {named['store_id']}" if named["store_id"] else None,
+        store_name=STORES[named["store_id"]] if named["store_id"] else None,
         total_amount=f"{sign}{abs(amount) // 10_000}.{abs(amount) % 10_000:04}",
         source_ref=f"payloads/{retailer}/hard#/{transaction}/{named['currency']}",
         **named,  # type: ignore[arg-type]

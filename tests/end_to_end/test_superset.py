@@ -19,6 +19,7 @@ import pytest
 
 from retail.settings import home
 from retail.warehouse import embedded
+from tests import dashboards
 from tests.end_to_end.installation import Installation
 from tests.superset import served
 from tests.superset.served import Superset
@@ -52,13 +53,17 @@ ASKED: Final = {
         SELECT {MONTH}, retailer_name, sales_amount / nullif(transactions, 0)
         FROM marts.mv_retailer_comparison WHERE currency = %s""",
     "Products that bring most": """
-        SELECT net_rank, product_name, category, retailer_name, units, net_amount, returns_amount, currency
+        SELECT net_rank, product_id, product_name, category, retailer_name, units, net_amount, returns_amount, currency
         FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 50 AND currency = %s""",
     "Stores that bring most": """
-        SELECT coalesce(store_name, store_id) || ', ' || retailer_name, net_amount
+        SELECT store_name || ' (' || store_id || '), ' || retailer_name, net_amount
         FROM marts.mv_store_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 5 AND currency = %s""",
+    "Categories that bring most": """
+        SELECT category || ', ' || retailer_name, sum(net_amount) AS net_amount
+        FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
+        WHERE category IS NOT NULL AND currency = %s GROUP BY 1 ORDER BY 2 DESC LIMIT 15""",
     "How lately and how often customers buy": """
         SELECT recency_score, frequency_score, count(*)
         FROM marts.mv_customer_value WHERE currency = %s GROUP BY 1, 2""",
@@ -67,14 +72,16 @@ ASKED: Final = {
 
 @pytest.fixture(scope="module")
 def reader(hard_lake: Installation) -> Iterator[tuple[str, str]]:
-    """The address of PostgreSQL for a login that is BI's reader and nothing else, and its password."""
-    login, password = "dashboards", secrets.token_hex()
+    """The address of PostgreSQL for the login of docs/BI_TOOLS.md, and its password. The database's days begin an
+    hour before those of UTC."""
+    password, database = secrets.token_hex(), hard_lake.settings.warehouse.database
     with embedded.running(hard_lake.settings.warehouse) as server, hard_lake.postgresql() as cursor:
-        cursor.execute(f"CREATE ROLE {login} LOGIN PASSWORD '{password}' IN ROLE retail_reader")
+        cursor.execute(f"ALTER DATABASE {database} SET timezone = 'Europe/Berlin'")
+        cursor.execute(dashboards.statements(password))
         cursor.connection.commit()
-        database = hard_lake.settings.warehouse.database
-        yield f"postgresql+psycopg2://{login}@{server.host}:{server.port}/{database}", password
-        cursor.execute(f"DROP ROLE {login}")
+        yield f"postgresql+psycopg2://{dashboards.LOGIN}@{server.host}:{server.port}/{database}", password
+        cursor.execute(f"DROP ROLE {dashboards.LOGIN}")
+        cursor.execute(f"ALTER DATABASE {database} RESET timezone")
         cursor.connection.commit()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -98,6 +99,52 @@ def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(
             ):
                 answered.add(each)
     assert [each.name for each in QUESTIONS if each not in answered] == []
+
+
+# What two retailers sold in each month, and what the questions of the newest month that is over then answer, worked
+# out by hand: net, that of the month before, growth in amount and percent; net, share and growth in percent.
+SOLD = {"2016-11": ("100", "100"), "2016-12": ("200", "50"), "2017-01": ("300", "100")}
+GROWTH = {
+    "2016-12": [("200", "100", "100", "100.00"), ("50", "100", "-50", "-50.00")],
+    "2017-01": [("300", "200", "100", "50.00"), ("100", "50", "50", "100.00")],
+}
+SHARES = {
+    "2016-12": [("200", "80.00", "100.00"), ("50", "20.00", "-50.00")],
+    "2017-01": [("300", "75.00", "50.00"), ("100", "25.00", "100.00")],
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("newest_day", "month_over"),
+    [("2017-01-30", "2016-12"), ("2017-01-31", "2017-01"), ("2017-02-01", "2017-01")],
+)
+def test_a_month_is_over_with_its_last_day(
+    newest_day: str, month_over: str, query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    query(
+        "INSERT INTO star.dim_date (date_key, calendar_date, changed_run_id)"
+        " VALUES (20161115, '2016-11-15', 'run_1'), (20161215, '2016-12-15', 'run_1')"
+    )
+    for number, (month, (of_first, of_second)) in enumerate(SOLD.items()):
+        second = {"retailer_id": "retailer_2", "retailer_key": 2}
+        day = f"{month}-15"
+        sold(line(10 + number, day, of_first), line(20 + number, day, of_second, **second))
+    sold(line(30, newest_day, "0"))
+    refresh(warehouse)
+    names = ["Retailer 1", "Retailer 2"]
+    growth = [
+        (name, "USD", date.fromisoformat(f"{month_over}-01"), *map(Decimal, figures))
+        for name, figures in zip(names, GROWTH[month_over], strict=True)
+    ]
+    shares = [
+        ("USD", name, *map(Decimal, figures)) for name, figures in zip(names, SHARES[month_over], strict=True)
+    ]
+    for each in QUESTIONS:
+        if each.name in ("mv_monthly_sales/1_growth", "mv_retailer_comparison/1_shares"):
+            expected = growth if each.view == "mv_monthly_sales" else shares
+            assert query(statement(each.of_view)) == expected
+            assert query(statement(each.of_star)) == expected
 
 
 def test_every_view_answers_three_questions_or_more() -> None:

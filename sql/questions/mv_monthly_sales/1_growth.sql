@@ -8,5 +8,10 @@ SELECT
     growth_amount,
     growth_percent
 FROM marts.mv_monthly_sales
-WHERE month_start = (SELECT max(month_start) - interval '1 month' FROM marts.mv_monthly_sales)
+WHERE
+    month_start = (
+        -- the month before that of the day after the newest
+        SELECT date_trunc('month', (max(business_date) + 1)::timestamp) - interval '1 month'
+        FROM marts.mv_daily_sales
+    )
 ORDER BY retailer_id, currency;

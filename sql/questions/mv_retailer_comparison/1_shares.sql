@@ -6,5 +6,10 @@ SELECT
     share_percent,
     growth_percent
 FROM marts.mv_retailer_comparison
-WHERE month_start = (SELECT max(month_start) - interval '1 month' FROM marts.mv_retailer_comparison)
+WHERE
+    month_start = (
+        -- the month before that of the day after the newest
+        SELECT date_trunc('month', (max(business_date) + 1)::timestamp) - interval '1 month'
+        FROM marts.mv_daily_sales
+    )
 ORDER BY currency, net_amount DESC, retailer_id;

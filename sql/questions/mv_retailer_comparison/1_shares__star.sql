@@ -1,5 +1,5 @@
 WITH newest AS (
-    SELECT (date_trunc('month', max(business_date)::timestamp) - interval '1 month')::date AS month_start
+    SELECT (date_trunc('month', (max(business_date) + 1)::timestamp) - interval '1 month')::date AS month_start
     FROM star.fact_sales
 ),
 
