@@ -81,6 +81,13 @@ def test_a_secret_put_into_the_file_is_refused_and_not_repeated(conf: Path) -> N
     assert "hush-hush" not in str(caught.value)
 
 
+def test_two_retailers_of_one_name_are_refused_for_bi_shows_the_name(conf: Path) -> None:
+    retailer = GOOD[GOOD.index("[retailers.retailer_1]") :]
+    conf.write_text(GOOD + retailer.replace("retailer_1", "retailer_2"))
+    with pytest.raises(ConfigurationError, match="is the name of two retailers"):
+        load_settings(conf)
+
+
 @pytest.mark.parametrize("name", ["Retailer", "retailer-1", "a b", "../x", "r'1"])
 def test_a_retailer_s_id_is_a_plain_name_for_it_becomes_a_folder(name: str, conf: Path) -> None:
     conf.write_text(GOOD.replace("retailers.retailer_1", f'retailers."{name}"'))

@@ -223,10 +223,14 @@ class Settings(BaseSettings):
 
     @field_validator("retailers")
     @classmethod
-    def _are_plain_names(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
+    def _have_names_of_their_own(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
         for name in value:
             if not name.isidentifier() or not name.islower():
                 raise ValueError(f"{name!r}: a retailer's id is lower-case letters, digits and _ only")
+        shown = [retailer.name for retailer in value.values()]
+        for name in shown:
+            if shown.count(name) > 1:
+                raise ValueError(f"{name!r} is the name of two retailers, which BI would add up as one")
         return dict(sorted(value.items()))
 
     @classmethod
