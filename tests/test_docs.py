@@ -40,6 +40,11 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     assert [link for link in links if not (document.parent / link).exists()] == []
 
 
+def test_every_decision_s_title_has_the_number_of_its_file() -> None:
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert path.read_text(encoding="utf-8").startswith(f"# {path.name[:4]} · "), path.name
+
+
 def test_every_trap_has_a_test() -> None:
     rows = [line for line in RETAILERS.partition("## Traps")[2].splitlines() if line.startswith("| ")]
     traps = [row for row in rows if not row.startswith("| trap |")]
