@@ -47,6 +47,19 @@ def test_every_decision_s_title_has_the_number_of_its_file() -> None:
         assert path.read_text(encoding="utf-8").startswith(f"# {path.name[:4]} · "), path.name
 
 
+def test_every_image_is_told_with_its_licence() -> None:
+    told = (ROOT / "docs" / "DEPENDENCIES.md").read_text(encoding="utf-8")
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    images = {
+        each["image"] for each in compose["services"].values() if "retail-lakehouse" not in each["image"]
+    }
+    images |= set(
+        re.findall(r"^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert len(images) == 3
+    assert [image for image in images if not re.search(rf"^\| `{image}` \|", told, re.MULTILINE)] == []
+
+
 def test_every_trap_has_a_test() -> None:
     rows = [line for line in RETAILERS.partition("## Traps")[2].splitlines() if line.startswith("| ")]
     traps = [row for row in rows if not row.startswith("| trap |")]
