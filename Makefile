@@ -6,11 +6,12 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 VERSITYGW := v1.8.0
 TOXIPROXY := v2.12.0
+UV := 0.13.9
 OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -36,7 +37,7 @@ airflow: var/airflow/.complete
 var/airflow/.complete: tests/airflow/requirements.txt | $(VENV)/.complete
 	@echo "Installing Airflow into var/airflow …"
 	@$(PYTHON) -m venv --clear --without-pip var/airflow/.venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 	@$(BIN)/uv pip install --quiet --python var/airflow/.venv/bin/python --require-hashes -r $<
 	@touch $@
 
@@ -133,7 +134,7 @@ picture: setup
 	@python docs/picture.py
 
 lock:
-	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python -m pip install --quiet uv==$(UV)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header --extra simulator --extra bench --extra notebooks --extra dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
@@ -141,5 +142,7 @@ lock:
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header tests/airflow/requirements.in --output-file tests/airflow/requirements.txt
 
+# What can be made again. The lake, the embedded PostgreSQL and the secrets below var/ are yours: nothing here deletes them.
 clean:
-	@rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis var/retail-superset.zip \
+	    $(addprefix var/,airflow bin jars node postgresql-14 superset trino)

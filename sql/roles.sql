@@ -73,6 +73,14 @@ BEGIN
         END IF;
     END IF;
 
+    -- A server's administrator may have taken from PUBLIC what every login has otherwise.
+    IF EXISTS (
+        SELECT FROM pg_database
+        WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')
+    ) THEN
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO retail_owner, retail_loader, retail_reader', current_database());
+    END IF;
+
     -- Every login may make temporary tables, and before 15 tables in schema public, unless the database's owner takes
     -- that back. That is done once, in a database that holds nobody's tables but ours: elsewhere others may live by it.
     IF

@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
+from retail.engine import DELTA
 from retail.extract import privacy
 from retail.extract.amazon import AmazonOptions
 from retail.extract.service import Options
@@ -38,6 +40,24 @@ def test_every_test_that_a_document_names_exists(document: Path) -> None:
 def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_every_decision_s_title_has_the_number_of_its_file() -> None:
+    for path in (ROOT / "docs" / "decisions").glob("*.md"):
+        assert path.read_text(encoding="utf-8").startswith(f"# {path.name[:4]} · "), path.name
+
+
+def test_every_image_is_told_with_its_licence() -> None:
+    told = (ROOT / "docs" / "DEPENDENCIES.md").read_text(encoding="utf-8")
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    images = {
+        each["image"] for each in compose["services"].values() if "retail-lakehouse" not in each["image"]
+    }
+    images |= set(
+        re.findall(r"^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert len(images) == 3
+    assert [image for image in images if not re.search(rf"^\| `{image}` \|", told, re.MULTILINE)] == []
 
 
 def test_every_trap_has_a_test() -> None:
@@ -89,3 +109,44 @@ def test_the_data_model_and_the_views_are_what_the_code_says() -> None:
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert told.returncode == 0, told.stderr
+
+
+DEPLOY = (ROOT / "docs" / "DEPLOY.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """What docs/DEPLOY.md shows between fences."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", DEPLOY, re.DOTALL | re.MULTILINE)
+    return [text for of, text in fenced if of == language]
+
+
+def test_a_container_s_configuration_is_named_by_an_absolute_path_and_mounted_there() -> None:
+    jobs = [yaml.safe_load(each) for each in blocks("yaml")]
+    (job,) = (each for each in jobs if each["kind"] == "CronJob")
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    arguments = container["args"]
+    path = Path(arguments[arguments.index("--conf") + 1])
+    # Over that file alone: over its folder, the expectations would be gone.
+    (mount,) = container["volumeMounts"]
+    assert path.is_absolute()
+    assert (mount["mountPath"], mount["subPath"]) == (str(path), path.name)
+    assert mount["name"] in {volume["name"] for volume in pod["volumes"]}
+    assert path.relative_to("/opt/retail") == Path("conf/aws.toml")
+
+
+def test_a_command_that_runs_elsewhere_names_its_configuration_by_an_absolute_path() -> None:
+    elsewhere = [each for each in blocks("") if re.match(r"(aws|gcloud|kubectl|docker) ", each)]
+    assert elsewhere
+    for block in elsewhere:
+        told = re.findall(r"(?:--conf |_CONF(?:_DIR)?=)(\S+?)[;,\s]", block)
+        assert [path for path in told if "=" not in path and not path.startswith("/")] == []
+        if "--master yarn" in block:
+            assert "HADOOP_CONF_DIR=" in block
+
+
+def test_no_command_gives_delta_to_a_spark_that_it_is_not_built_for() -> None:
+    shown = "".join(blocks(""))
+    assert re.findall(r"delta-spark_\S+|emr-serverless|batches submit", shown) == []
+    assert DELTA.split(":")[1] in DEPLOY
+    assert DELTA.split(":")[2] in DEPLOY

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ DOCKERFILE = (home() / "Dockerfile").read_text(encoding="utf-8")
 # With a namespace for processes, all of them end with the first.
 UNSHARE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 ONCE = {"bucket", "airflow-migrate", "pipeline"}
+UNPAUSE = ("airflow-scheduler", "airflow", "dags", "unpause", "-y", "retail_data_pipeline")
 
 
 def secrets_of(service: dict[str, Any]) -> set[str]:
@@ -74,14 +76,49 @@ def test_versions_are_pinned_and_nothing_is_open_to_other_machines() -> None:
     assert [image for image in images if not re.search(r":v?\d+\.\d+", image)] == []
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
-    assert [name for name, network in COMPOSE["networks"].items() if not network.get("internal")] == ["front"]
+
+
+def test_a_network_has_no_way_out_and_one_that_publishes_a_port_has_one_service() -> None:
+    for name, network in COMPOSE["networks"].items():
+        if not network.get("internal"):
+            assert network["driver_opts"] == {"com.docker.network.bridge.enable_ip_masquerade": "false"}, name
+            (only,) = (each for each in SERVICES.values() if name in each["networks"])
+            assert only["ports"]
 
 
 def test_no_service_reaches_another_that_it_does_not_need() -> None:
-    networks = {name: set(service["networks"]) - {"front"} for name, service in SERVICES.items()}
+    networks = {name: set(service["networks"]) for name, service in SERVICES.items()}
     apart = [("simulator", "s3"), ("simulator", "postgresql"), ("s3", "postgresql"), ("airflow-api", "s3")]
     apart += [("spark-worker", "postgresql"), ("spark-worker", "simulator"), ("airflow-api", "simulator")]
+    apart += [("spark-master", "postgresql"), ("spark-master", "airflow-api"), ("spark-master", "s3")]
     assert [pair for pair in apart if networks[pair[0]] & networks[pair[1]]] == []
+
+
+def test_spark_s_processes_find_each_other_whatever_networks_their_containers_have() -> None:
+    # Docker has interfaces, and the addresses of a container's own name, in the order of the networks' names.
+    assert {min(SERVICES[name]["networks"]) for name in ("spark-master", "spark-worker")} == {"cluster"}
+    told = tomllib.loads((home() / "conf" / "compose-airflow.toml").read_text(encoding="utf-8"))
+    options = dict(each.split("=") for each in told["spark_arguments"] if "=" in each)
+    assert options["spark.driver.bindAddress"] == "0.0.0.0"  # noqa: S104
+    assert "cluster" in SERVICES[options["spark.driver.host"]]["networks"]
+
+
+def test_an_image_of_ours_has_one_build_and_is_never_pulled() -> None:
+    ours = [service for service in SERVICES.values() if service["image"].startswith("retail-lakehouse")]
+    builds = [(service["image"], service["build"]["target"]) for service in ours if "build" in service]
+    assert sorted(builds) == [
+        ("retail-lakehouse-airflow:0.1.0", "airflow"),
+        ("retail-lakehouse:0.1.0", "pipeline"),
+    ]
+    assert all(f" AS {target}\n" in DOCKERFILE for _, target in builds)
+    assert {service["image"] for service in ours} == {image for image, _ in builds}
+    assert {service["pull_policy"] for service in ours} == {"never"}
+
+
+def test_the_documents_say_how_the_dag_is_switched_on_in_the_stack() -> None:
+    told = f"docker compose exec {' '.join(UNPAUSE)}"
+    for document in ("README.md", "docker-compose.yml"):
+        assert told in (home() / document).read_text(encoding="utf-8"), document
 
 
 def test_ours_run_as_a_user_without_rights_and_hold_no_secret() -> None:
@@ -90,10 +127,8 @@ def test_ours_run_as_a_user_without_rights_and_hold_no_secret() -> None:
         assert re.findall(r"^USER (\S+)", stage, re.M)[-1] == "10001"
     for name, service in SERVICES.items():
         if service["image"].startswith("retail-lakehouse"):
-            assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), (
-                name
-            )
-            assert service["build"]["target"] in DOCKERFILE
+            rights = (service["cap_drop"], service["security_opt"])
+            assert rights == (["ALL"], ["no-new-privileges:true"]), name
     ignored = (home() / ".dockerignore").read_text(encoding="utf-8").split()
     assert {"*", "conf/demo.env"} <= set(ignored)
     assert not {"!var", "!.git", "!.venv"} & set(ignored)
@@ -223,12 +258,11 @@ def test_every_service_becomes_healthy_and_a_day_goes_all_the_way_by_hand(stack:
 
 @pytest.mark.cluster
 def test_airflow_brings_the_days_that_are_due_on_the_spark_of_the_stack(stack: Stack) -> None:
-    airflow = ("airflow-scheduler", "airflow")
-    dag = "retail_data_pipeline"
-    assert stack.run(*airflow, "dags", "unpause", "-y", dag)[0] == 0
+    assert stack.run(*UNPAUSE)[0] == 0
+    scheduler, *_, dag = UNPAUSE
     state, deadline = "", time.monotonic() + 1500
     while time.monotonic() < deadline:
-        _, said = stack.run(*airflow, "dags", "list-runs", dag, "-o", "json")
+        _, said = stack.run(scheduler, "airflow", "dags", "list-runs", dag, "-o", "json")
         # A DAG that is switched on runs for the last 02:00 that is past.
         state = ",".join(run["state"] for run in json.loads(said[said.index("[{") :])) if "[{" in said else ""
         if state in ("success", "failed"):

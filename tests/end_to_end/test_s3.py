@@ -31,7 +31,9 @@ def test_a_day_from_the_retailers_to_the_views(
     if engine == "spark":
         needs_java()
     made, lake = install(f"on_s3_{engine}"), s3_server.new_lake()
-    key, secret = s3_server.new_user(lake.url.split("/")[2], _granted(lake.url))
+    bucket = lake.url.split("/")[2]
+    key, secret = s3_server.new_user(bucket, _granted(lake.url))
+    s3_server.client.create_multipart_upload(Bucket=bucket, Key="lake/ops/lease/cut-off")
     with listened_to(s3_server.endpoint) as wire:
         variables = {
             "RETAIL_ENGINE": engine,
@@ -52,7 +54,7 @@ def test_a_day_from_the_retailers_to_the_views(
         cursor.execute("SELECT count(DISTINCT retailer_id) FROM star.dim_product WHERE gtin IS NOT NULL")
         assert cursor.fetchone() == (3,)
 
-    bucket = lake.url.split("/")[2]
+    assert "Uploads" not in s3_server.client.list_multipart_uploads(Bucket=bucket)
     listed = s3_server.client.list_objects_v2(Bucket=bucket)["Contents"]
     rooms = {item["Key"].split("/")[1] for item in listed}
     assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "quality", "ops"}
@@ -76,10 +78,10 @@ def _granted(url: str) -> list[dict[str, Any]]:
     told = re.findall(
         r"```json\n(.*?)```", (home() / "docs/DEPLOY.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    (policy,) = (json.loads(each) for each in told if '"Version"' in each)
+    (policy,) = (json.loads(each) for each in told if '"Objects"' in each)
     granted = []
     for statement in policy["Statement"]:
-        if statement["Sid"] in ("Objects", "List"):
+        if statement["Sid"] in ("Objects", "List", "Uploads"):
             resource = statement["Resource"].replace("your-bucket/retail", f"{bucket}/{prefix}")
             granted.append(
                 {
@@ -88,5 +90,5 @@ def _granted(url: str) -> list[dict[str, Any]]:
                     "Resource": resource.replace("your-bucket", bucket),
                 }
             )
-    assert len(granted) == 2
+    assert len(granted) == 3
     return granted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -94,6 +95,17 @@ def test_bi_reads_all_of_star_and_marts_and_nothing_of_ops(ours: Warehouse, read
             assert reader.is_refused(f"SELECT * FROM {name}")
         else:
             reader.does(f"SELECT * FROM {name}")
+
+
+@pytest.mark.parametrize("role", ["retail_owner", "retail_loader", "retail_reader"])
+def test_each_role_connects_where_public_may_not(server: Warehouse, role: str) -> None:
+    closed = database(server, template="template1")
+    with closed.connect("test") as connection:
+        connection.cursor().execute(f"REVOKE CONNECT ON DATABASE {closed.database} FROM PUBLIC")
+    schema.prepare(closed)
+    with contextmanager(login)(closed, role) as person:
+        others = "SELECT has_database_privilege('pg_monitor', current_database(), 'CONNECT')"
+        assert person.does(others) == [(False,)]
 
 
 def test_bi_writes_nowhere(ours: Warehouse, reader: Login) -> None:
