@@ -88,6 +88,10 @@ class Scheduled:
             for path in (self.pipeline.folder / "lake" / "ops" / "runs").glob(f"*/steps/{step}.json")
         }
 
+    def failures(self, task: str) -> int:
+        """How many failed tries of the task stand in the ledger."""
+        return len([*(self.pipeline.folder / "lake" / "ops" / "failures").glob(f"*-{task}-*.json")])
+
     def obstacle(self) -> Path:
         """A file where the staged table's folder belongs: transform fails, and nothing else."""
         return self.pipeline.folder / "lake" / "staged"
@@ -151,8 +155,7 @@ def first_run(scheduled: Scheduled) -> tuple[str, str]:
     scheduled.obstacle().parent.mkdir(parents=True)
     scheduled.obstacle().touch()
     scheduled.airflow.trigger(FIRST, to=str(DAYS[0]))
-    failures = scheduled.pipeline.folder / "lake" / "ops" / "failures"
-    wait_until(lambda: any(failures.glob("*-transform_s3_to_postgres-*.json")), "the failure in the ledger")
+    wait_until(lambda: scheduled.failures(TASKS[1]) > 0, "the failure in the ledger")
     scheduled.obstacle().unlink(missing_ok=True)
     meanwhile = scheduled.status()
     return scheduled.airflow.end_of(FIRST), meanwhile
@@ -273,34 +276,37 @@ def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tup
 def test_a_cleared_task_whose_first_try_fails_is_redone_by_the_next(
     scheduled: Scheduled, first_run: tuple[str, str]
 ) -> None:
-    before = scheduled.airflow.tasks(FIRST)[TASKS[3]][1]
-    refreshed = scheduled.records("refresh")
+    before = scheduled.airflow.tasks(FIRST)[TASKS[2]][1]
+    checked, failures = scheduled.records("check"), scheduled.failures(TASKS[2])
     with lease.hold(LocalStorage(scheduled.pipeline.folder / "lake"), "by-hand"):
-        scheduled.airflow.clear(FIRST, TASKS[3])
-        failures = scheduled.pipeline.folder / "lake" / "ops" / "failures"
-        wait_until(lambda: any(failures.glob(f"*-{TASKS[3]}-*.json")), "the failure in the ledger")
+        scheduled.airflow.clear(FIRST, TASKS[2])
+        wait_until(lambda: scheduled.failures(TASKS[2]) > failures, "the failure in the ledger")
     assert scheduled.airflow.end_of(FIRST) == "success"
-    assert scheduled.airflow.tasks(FIRST)[TASKS[3]][1] > before + 1
-    assert scheduled.records("refresh").keys() == refreshed.keys()
-    assert scheduled.records("refresh") != refreshed, "done again, though it had ended"
+    state, tries = scheduled.airflow.tasks(FIRST)[TASKS[2]]
+    assert state == "success"
+    assert tries > before + 1
+    assert scheduled.records("check").keys() == checked.keys()
+    assert scheduled.records("check") != checked, "done again, though it had ended"
 
 
 def test_a_wrong_configuration_is_tried_once_and_told_with_the_command_that_mends_it(
     scheduled: Scheduled, first_run: tuple[str, str]
 ) -> None:
-    before = scheduled.airflow.tasks(FIRST)[TASKS[2]][1]
+    before = scheduled.airflow.tasks(FIRST)[TASKS[3]][1]
     conf = scheduled.folder / "pipeline.toml"
     right = conf.read_text(encoding="utf-8")
     conf.write_text(f"no_such_key = 1\n{right}", encoding="utf-8")
-    scheduled.airflow.clear(FIRST, TASKS[2])
+    scheduled.airflow.clear(FIRST, TASKS[3])
     assert scheduled.airflow.end_of(FIRST) == "failed"
     conf.write_text(right, encoding="utf-8")
-    assert scheduled.airflow.tasks(FIRST)[TASKS[2]] == ("failed", before + 1)
-    log = scheduled.airflow.log_of(FIRST, TASKS[2])
-    command = r"retail check --run-id manual-20170102-[0-9a-f]{6}; or, in Airflow, clear the task data_quality_check"
+    assert scheduled.airflow.tasks(FIRST)[TASKS[3]] == ("failed", before + 1)
+    log = scheduled.airflow.log_of(FIRST, TASKS[3])
+    command = (
+        rf"retail refresh --run-id manual-20170102-[0-9a-f]{{6}}; or, in Airflow, clear the task {TASKS[3]}"
+    )
     assert "no_such_key" in log
     assert re.search(command, log)
-    scheduled.airflow.clear(FIRST, TASKS[2])
+    scheduled.airflow.clear(FIRST, TASKS[3])
     assert scheduled.airflow.end_of(FIRST) == "success"
 
 
