@@ -39,9 +39,10 @@ def run_name(run_id: str) -> str:
 def _is_cleared(ti: Any, retries: int) -> bool:
     """Whether somebody cleared the task, so that it is to be done though it ended well; not so for a mere retry.
 
-    A clear grants the task its retries anew from the try that it is at.
+    A clear grants the task its retries anew, behind the tries that it had: from then on it may have more of them than
+    a task that nobody cleared. Each try behind the clear is to redo: the one before it may have failed ere it began.
     """
-    return bool(1 < ti.try_number == (ti.max_tries or 0) - retries + 1)
+    return bool((ti.max_tries or 0) > retries)
 
 
 class RetailJob(BaseOperator):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 _WRITE = re.compile(rb"(PUT|POST) (/\S+) HTTP/1\.1\r\n((?:[^\r\n]+\r\n)+)\r\n")
@@ -19,6 +20,23 @@ class Wire:
 
     endpoint: str
     _heard: list[bytearray] = field(default_factory=list)
+    _to_lose: list[None] = field(default_factory=list)
+
+    def lose_answers(self, count: int) -> None:
+        """The next answers to put-if-absent do not come back, and their connections end: the server has done it."""
+        self._to_lose.extend([None] * count)
+
+    def all_lost(self) -> bool:
+        return not self._to_lose
+
+    def _is_lost(self, heard: bytes, answer: bytes) -> bool:
+        heads = list(_WRITE.finditer(heard))
+        if not heads or b"if-none-match:" not in heads[-1][0].lower() or answer.startswith(b"HTTP/1.1 100"):
+            return False
+        with suppress(IndexError):
+            self._to_lose.pop()
+            return True
+        return False
 
     def writes(self) -> list[tuple[str, dict[str, str]]]:
         """Each request that puts an object or begins one of many parts: its path and its headers in lower case."""
@@ -48,18 +66,29 @@ def listened_to(endpoint: str) -> Iterator[Wire]:
                     behind = socket.create_connection((host, int(port)))
                     heard = bytearray()
                     wire._heard.append(heard)
-                    for source, target, kept in ((client, behind, heard), (behind, client, None)):
-                        threading.Thread(target=_carry, args=(source, target, kept), daemon=True).start()
+                    for carry in (
+                        partial(_carry, client, behind, partial(_keep, heard)),
+                        partial(_carry, behind, client, partial(_passes, wire, heard)),
+                    ):
+                        threading.Thread(target=carry, daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         yield wire
 
 
-def _carry(source: socket.socket, target: socket.socket, heard: bytearray | None) -> None:
+def _keep(heard: bytearray, data: bytes) -> bool:
+    heard.extend(data)
+    return True
+
+
+def _passes(wire: Wire, heard: bytearray, data: bytes) -> bool:
+    return not wire._is_lost(bytes(heard), data)
+
+
+def _carry(source: socket.socket, target: socket.socket, passes: Callable[[bytes], bool]) -> None:
+    """To the end of either, or to what does not pass."""
     with suppress(OSError):
-        while data := source.recv(65536):
-            if heard is not None:
-                heard.extend(data)
+        while (data := source.recv(65536)) and passes(data):
             target.sendall(data)
     for each in (source, target):
         with suppress(OSError):

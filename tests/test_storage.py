@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from retail import s3
 from retail.errors import ObjectNotFoundError, StorageError
+from retail.runs import lease
 from retail.s3 import S3Storage
-from retail.settings import LakeSettings
+from retail.settings import LakeSettings, home
 from retail.storage import LocalStorage, Storage, open_storage
+from tests.kill.toxiproxy import proxy_to
 from tests.s3 import S3Server
+from tests.s3_between import listened_to
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.xdist_group("s3")])])
@@ -54,6 +62,92 @@ def test_of_many_creators_one_wins(storage: Storage) -> None:
         won = list(pool.map(lambda n: storage.create("lease", str(n).encode()), range(8)))
     assert won.count(True) == 1
     assert storage.read("lease") == str(won.index(True)).encode()
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+@pytest.mark.parametrize("lost", [1, 2])
+def test_who_created_an_object_is_told_so_though_the_answer_was_lost(lost: int, s3_server: S3Server) -> None:
+    lake = s3_server.new_lake()
+    with listened_to(str(lake.s3_endpoint)) as wire:
+        storage = S3Storage(lake.model_copy(update={"s3_endpoint": wire.endpoint}))
+        wire.lose_answers(lost)
+        assert storage.create("lease", b"mine")
+        assert wire.all_lost()
+        assert len(wire.writes()) == lost + 1
+        wire.lose_answers(1)
+        assert not storage.create("lease", b"yours")
+    assert storage.read("lease") == b"mine"
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_who_was_refused_for_an_object_that_is_gone_since_creates_it(s3_server: S3Server) -> None:
+    class Vanishing(S3Storage):
+        """Whatever is looked at was deleted just before."""
+
+        def read(self, key: str) -> bytes:
+            self.delete(key)
+            return super().read(key)
+
+    lake = s3_server.new_lake()
+    S3Storage(lake).write("lease", b"another's")
+    assert Vanishing(lake).create("lease", b"mine")
+    assert S3Storage(lake).read("lease") == b"mine"
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_a_lease_whose_answer_was_lost_is_held(s3_server: S3Server) -> None:
+    lake = s3_server.new_lake()
+    with listened_to(str(lake.s3_endpoint)) as wire:
+        wire.lose_answers(1)
+        with lease.hold(S3Storage(lake.model_copy(update={"s3_endpoint": wire.endpoint})), "run") as held:
+            held.check()
+            assert wire.all_lost()
+
+
+@pytest.mark.slow  # boto3 waits between its tries
+def test_a_server_that_takes_connections_and_says_nothing_is_tried_five_times_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(s3, "_SECONDS_TO_ANSWER", 0.1)
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        lake = LakeSettings(url="s3://bucket/lake", s3_endpoint=endpoint, s3_path_style=True)
+        with pytest.raises(StorageError, match=r"cannot read s3://bucket/lake/a: Read timeout on endpoint"):
+            S3Storage(lake).read("a")
+        silent.settimeout(0.1)
+        tries = 0
+        with suppress(TimeoutError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+    assert tries == 5
+
+
+def test_a_server_that_cannot_be_reached_is_given_up_in_seconds_and_a_silent_one_in_minutes() -> None:
+    """What docs/OPERATIONS.md says; botocore's own are a minute each."""
+    config = S3Storage(LakeSettings(url="s3://bucket/lake", s3_region="us-east-1")).client.meta.config
+    said = re.sub(r"\s+", " ", (home() / "docs" / "OPERATIONS.md").read_text(encoding="utf-8"))
+    assert f"within {config.connect_timeout} s" in said
+    assert f"within {config.read_timeout} s" in said
+
+
+@pytest.mark.s3
+@pytest.mark.slow
+@pytest.mark.xdist_group("s3")
+def test_a_raw_file_that_takes_longer_than_a_connection_may_goes_up_slowly(s3_server: S3Server) -> None:
+    lake, data = s3_server.new_lake(), b"x" * 10_000_000
+    with proxy_to(s3_server.endpoint) as proxy:
+        storage = S3Storage(lake.model_copy(update={"s3_endpoint": proxy.endpoint}))
+        began = time.monotonic()
+        with proxy.poisoned("bandwidth", stream="upstream", rate=1500):  # kB a second
+            storage.write("raw", data)
+        assert time.monotonic() - began > s3._SECONDS_TO_CONNECT
+    assert S3Storage(lake).read("raw") == data
 
 
 def test_what_a_killed_writer_left_half_written_is_swept_away_and_nothing_else(tmp_path: Path) -> None:

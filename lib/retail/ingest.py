@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Final
 
 import structlog
 
 from retail.catalogues import described, look_up_named
-from retail.errors import ExtractError, NobodyAnsweredError, RetailError
+from retail.errors import ExtractError, LeaseHeldError, NobodyAnsweredError, RetailError, StorageError
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 # So many new fields of the answers are told in a line; the record of the step has all.
 _SHOWN_FIELDS = 5
+# No fault of a retailer: every other one meets it as well, and so does each step behind.
+_OF_THE_LAKE: Final = (StorageError, LeaseHeldError)
 
 
 def extract_step(job: Job) -> Record:
@@ -128,6 +131,7 @@ class _Fetched:
 
 
 def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> _Fetched:
+    """Raises, and interrupts the others, where the lake cannot be written; whatever else fails is the retailer's."""
     fetched = _Fetched()
     units = [unit for unit in job.run.units if unit[0] == retailer_id]
     try:
@@ -141,6 +145,9 @@ def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) 
             _extract_units(job, units, fetched.units, fields, interrupted)
         finally:
             fetched.new_fields = fields.keep()
+    except _OF_THE_LAKE:
+        interrupted.set()
+        raise
     except RetailError as error:
         log.error("retailer failed", retailer=retailer_id, error=str(error))
         fetched.failure = f"{_missing(units, fetched.units)}{error}"
@@ -178,15 +185,18 @@ def _extract_units(
             for unit in _extracted(asking):
                 fetched.append(unit)
                 job.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
-        except BaseException:
+        except BaseException as error:
             asking.failed.set()
+            if isinstance(error, _OF_THE_LAKE):
+                interrupted.set()
             raise
 
     workers = min(job.manner.parallel, len(units))
     with ThreadPoolExecutor(max_workers=workers) as pool:
         working = [pool.submit(work) for _ in range(workers)]
-    for each in working:
-        each.result()
+    failures = [failure for each in working if (failure := each.exception()) is not None]
+    for failure in sorted(failures, key=lambda each: not isinstance(each, _OF_THE_LAKE)):
+        raise failure
 
 
 def _extracted(asking: _Asking) -> Iterator[Unit]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Literal, TypedDict
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Final, Literal, TypedDict
 
 import boto3
 import structlog
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 log = structlog.get_logger(__name__)
+
+# docs/OPERATIONS.md tells what comes of these. boto3 sends a body in blocks, each of which has the seconds of a
+# connection; an answer's begin behind the last block, with some megabytes still on their way to a slow server.
+_TRIES: Final = 5
+_SECONDS_TO_CONNECT: Final = 5
+_SECONDS_TO_ANSWER: Final = 30
+
+_REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
 class _Encryption(TypedDict, total=False):
@@ -39,7 +48,9 @@ class S3Storage:
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
         config = Config(
-            retries={"mode": "standard", "max_attempts": 5},
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            connect_timeout=_SECONDS_TO_CONNECT,
+            read_timeout=_SECONDS_TO_ANSWER,
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
         )
         self._encryption = _encryption(settings)
@@ -76,13 +87,30 @@ class S3Storage:
             self.client.upload_fileobj(file, self.bucket, self._prefix + key, ExtraArgs={**self._encryption})
 
     def create(self, key: str, data: bytes) -> bool:
+        """True as well where the object is there with the same bytes: then it is this call's own.
+
+        boto3 tries a put again whose answer was lost, and S3 refuses that for the first one's sake. Two writers of the
+        same bytes would both be told that they were first; what is created in the lake names its run or its writer.
+        """
+        for attempt in range(_TRIES):
+            if self._put_if_absent(key, data):
+                return True
+            with suppress(ObjectNotFoundError):
+                return self.read(key) == data
+            time.sleep(0.1 * 2**attempt)  # refused by a put that is under way, or for an object deleted since
+        raise StorageError(
+            f"cannot create {self.url}/{key}: refused {_TRIES} times, and nothing is there",
+            hint="see what else writes to the bucket, then run again",
+        )
+
+    def _put_if_absent(self, key: str, data: bytes) -> bool:
         with self._failing("create", key):
             try:
                 self.client.put_object(
                     Bucket=self.bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*", **self._encryption
                 )
             except ClientError as error:
-                if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
+                if error.response["Error"]["Code"] in _REFUSED:
                     return False
                 raise
         return True

@@ -7,6 +7,7 @@ server. Only its database is SQLite. The jobs are the real ones; the retailers a
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,9 @@ import pytest
 import requests
 
 from retail import demo
+from retail.runs import lease
 from retail.settings import home
+from retail.storage import LocalStorage
 from retail.warehouse import embedded
 from tests.airflow import server
 from tests.airflow.server import DAG, Airflow, needs_airflow, running, wait_until
@@ -85,6 +88,10 @@ class Scheduled:
             for path in (self.pipeline.folder / "lake" / "ops" / "runs").glob(f"*/steps/{step}.json")
         }
 
+    def failures(self, task: str) -> int:
+        """How many failed tries of the task stand in the ledger."""
+        return len([*(self.pipeline.folder / "lake" / "ops" / "failures").glob(f"*-{task}-*.json")])
+
     def obstacle(self) -> Path:
         """A file where the staged table's folder belongs: transform fails, and nothing else."""
         return self.pipeline.folder / "lake" / "staged"
@@ -148,8 +155,7 @@ def first_run(scheduled: Scheduled) -> tuple[str, str]:
     scheduled.obstacle().parent.mkdir(parents=True)
     scheduled.obstacle().touch()
     scheduled.airflow.trigger(FIRST, to=str(DAYS[0]))
-    failures = scheduled.pipeline.folder / "lake" / "ops" / "failures"
-    wait_until(lambda: any(failures.glob("*-transform_s3_to_postgres-*.json")), "the failure in the ledger")
+    wait_until(lambda: scheduled.failures(TASKS[1]) > 0, "the failure in the ledger")
     scheduled.obstacle().unlink(missing_ok=True)
     meanwhile = scheduled.status()
     return scheduled.airflow.end_of(FIRST), meanwhile
@@ -175,6 +181,21 @@ def test_the_dag_is_imported_without_error_and_has_the_shape_that_was_asked_for(
         each = dag["tasks"][task]
         assert (each["retries"], each["retry_seconds"], each["template_fields"]) == (2, 300, [])
         assert each["callbacks"] == ["note_failure", "note_retry"]
+
+
+def test_a_job_is_redone_at_every_try_behind_a_clear_and_at_no_other(tmp_path: Path) -> None:
+    """Airflow grants at a clear: max_tries = the tries so far + retries."""
+    needs_airflow()
+    never_cleared = [(2, 1), (2, 2), (2, 3)]
+    cleared_before_its_first_try = [(2, 1)]
+    after_one_try = [(3, 2), (3, 3), (3, 4)]
+    after_three_tries = [(5, 4), (5, 5), (5, 6)]
+    redone = subprocess.run(
+        [server.PYTHON, home() / "tests" / "airflow" / "redone.py", TASKS[2],
+         json.dumps(never_cleared + cleared_before_its_first_try + after_one_try + after_three_tries)],
+        env=server.variables(tmp_path), check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(redone.stdout.splitlines()[-1]) == [False] * 4 + [True] * 6
 
 
 def test_at_two_o_clock_yesterday_is_over_for_every_retailer_of_the_example() -> None:
@@ -250,6 +271,43 @@ def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tup
     assert {task: after[task] for task in after if task != TASKS[2]} == {
         task: before[task] for task in before if task != TASKS[2]
     }
+
+
+def test_a_cleared_task_whose_first_try_fails_is_redone_by_the_next(
+    scheduled: Scheduled, first_run: tuple[str, str]
+) -> None:
+    before = scheduled.airflow.tasks(FIRST)[TASKS[2]][1]
+    checked, failures = scheduled.records("check"), scheduled.failures(TASKS[2])
+    with lease.hold(LocalStorage(scheduled.pipeline.folder / "lake"), "by-hand"):
+        scheduled.airflow.clear(FIRST, TASKS[2])
+        wait_until(lambda: scheduled.failures(TASKS[2]) > failures, "the failure in the ledger")
+    assert scheduled.airflow.end_of(FIRST) == "success"
+    state, tries = scheduled.airflow.tasks(FIRST)[TASKS[2]]
+    assert state == "success"
+    assert tries > before + 1
+    assert scheduled.records("check").keys() == checked.keys()
+    assert scheduled.records("check") != checked, "done again, though it had ended"
+
+
+def test_a_wrong_configuration_is_tried_once_and_told_with_the_command_that_mends_it(
+    scheduled: Scheduled, first_run: tuple[str, str]
+) -> None:
+    before = scheduled.airflow.tasks(FIRST)[TASKS[3]][1]
+    conf = scheduled.folder / "pipeline.toml"
+    right = conf.read_text(encoding="utf-8")
+    conf.write_text(f"no_such_key = 1\n{right}", encoding="utf-8")
+    scheduled.airflow.clear(FIRST, TASKS[3])
+    assert scheduled.airflow.end_of(FIRST) == "failed"
+    conf.write_text(right, encoding="utf-8")
+    assert scheduled.airflow.tasks(FIRST)[TASKS[3]] == ("failed", before + 1)
+    log = scheduled.airflow.log_of(FIRST, TASKS[3])
+    command = (
+        rf"retail refresh --run-id manual-20170102-[0-9a-f]{{6}}; or, in Airflow, clear the task {TASKS[3]}"
+    )
+    assert "no_such_key" in log
+    assert re.search(command, log)
+    scheduled.airflow.clear(FIRST, TASKS[3])
+    assert scheduled.airflow.end_of(FIRST) == "success"
 
 
 def test_a_task_that_is_marked_as_failed_by_hand_ends_its_job_and_the_job_s_children(

@@ -14,6 +14,7 @@ from tests.kill.runs import Ended, Meanwhile, Place, Preloaded
 from tests.kill.told import in_operations
 from tests.kill.toxiproxy import Proxy, proxy_to
 from tests.s3 import S3Server
+from tests.s3_between import listened_to
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3, pytest.mark.xdist_group("s3")]
 
@@ -38,11 +39,11 @@ DAY = ("run", "--date", "2017-01-01")
 class OnS3:
     """An installation with its lake behind the proxy."""
 
-    def __init__(self, process: Preloaded, made: Installation, lake: LakeSettings, proxy: Proxy) -> None:
+    def __init__(self, process: Preloaded, made: Installation, lake: LakeSettings, endpoint: str) -> None:
         self._process, self.made = process, made
         self._variables = {
             "RETAIL_LAKE__URL": lake.url,
-            "RETAIL_LAKE__S3_ENDPOINT": proxy.endpoint,
+            "RETAIL_LAKE__S3_ENDPOINT": endpoint,
             "RETAIL_LAKE__S3_PATH_STYLE": "true",
         }
 
@@ -55,7 +56,7 @@ def on_s3(
     process: Preloaded, install: Install, s3_server: S3Server, proxy: Proxy, request: pytest.FixtureRequest
 ) -> OnS3:
     name = "".join(c if c.isalnum() else "_" for c in request.node.name)[-40:]
-    return OnS3(process, install(name), s3_server.new_lake(), proxy)
+    return OnS3(process, install(name), s3_server.new_lake(), proxy.endpoint)
 
 
 TOXICS: dict[str, Callable[[Proxy], AbstractContextManager[None]]] = {
@@ -74,9 +75,26 @@ def test_a_disturbed_way_is_retried_or_told_and_gone_on_with(
     if ended.returncode != 0:
         assert toxic != "slow" and ended.returncode == 1, ended.output
         assert "  next: " in ended.output
+        for another in ("is working on", "two processes", "FAILED"):
+            assert another not in ended.output, "S3 is what is told, not another run or a retailer"
         ended = on_s3.run()
     assert ended.returncode == 0, ended.output
     assert warehouse_of(on_s3.made) == right
+
+
+def test_a_lease_and_pages_whose_answers_were_lost_are_found_written(
+    process: Preloaded,
+    install: Install,
+    s3_server: S3Server,
+    right: dict[str, list[tuple[object, ...]]],
+) -> None:
+    made = install("lost_answers")
+    with listened_to(s3_server.endpoint) as wire:
+        wire.lose_answers(4)
+        ended = OnS3(process, made, s3_server.new_lake(), wire.endpoint).run()
+    assert wire.all_lost()
+    assert ended.returncode == 0, ended.output
+    assert warehouse_of(made) == right
 
 
 # Where boto3 goes to S3, and where the engine does.

@@ -27,9 +27,11 @@ class Proxy:
     api: str
 
     @contextmanager
-    def poisoned(self, kind: str, *, toxicity: float = 1.0, **attributes: int) -> Iterator[None]:
-        """Within the block answers come with this toxic, on so large a share of the connections."""
-        body = {"name": kind, "type": kind, "toxicity": toxicity, "attributes": attributes}
+    def poisoned(
+        self, kind: str, *, toxicity: float = 1.0, stream: str = "downstream", **attributes: int
+    ) -> Iterator[None]:
+        """Within the block answers, or what goes `upstream`, have this toxic, on that share of the connections."""
+        body = {"name": kind, "type": kind, "toxicity": toxicity, "stream": stream, "attributes": attributes}
         requests.post(f"{self.api}/toxics", json=body, timeout=10).raise_for_status()
         try:
             yield

@@ -210,6 +210,23 @@ def test_a_lease_that_looks_expired_is_watched_before_it_is_taken_over(tmp_path:
         alive.check()
 
 
+@pytest.mark.parametrize(("holds", "takes", "watches"), [(600, 10, 300), (10, 600, 300), (None, 90, 45)])
+def test_a_lease_is_watched_for_half_of_the_longer_life_of_the_two(
+    holds: int | None, takes: int, watches: int, tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "there", now=at(NOON), lifetime=timedelta(seconds=holds or 90)):
+        (key,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(key))
+    if holds is None:  # as versions before wrote it
+        del record["lifetime_seconds"]
+    storage.write(key, json.dumps({**record, "host": "another", "released": False}).encode())
+    watched: list[float] = []
+    later = at(NOON + timedelta(seconds=601))
+    with lease.hold(storage, "here", now=later, lifetime=timedelta(seconds=takes), wait=watched.append):
+        assert watched == [watches]
+
+
 def test_an_extension_that_could_not_be_looked_at_again_does_not_count(tmp_path: Path) -> None:
     class CutOff(LocalStorage):
         lists = 0

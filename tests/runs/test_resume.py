@@ -109,6 +109,18 @@ def test_check_and_refresh_are_redone_where_they_were(ledger: Ledger, task: str)
     assert resumed(ledger, task, redo=True) == Resumed(ledger.run(NIGHTLY), again=task)
 
 
+def test_a_redo_that_failed_and_is_redone_stays_in_the_run_that_it_began(ledger: Ledger) -> None:
+    end(ledger, "ingest", "transform", "check", "refresh")
+    again = new_run_id(datetime(2026, 11, 24, 4, tzinfo=UTC), "nightly")
+    ledger.begin(again, UNITS, tasks=("transform",), engine="sail")
+    ledger.take_over(again, NIGHTLY, ("extract", "land"))
+    ledger.end_step(again, "stage", {}, seconds=0)
+    assert resumed(ledger, "transform", redo=True) == Resumed(ledger.run(again), again="stage")
+    end(ledger, "transform", run_id=again)
+    for task in ("check", "refresh"):
+        assert resumed(ledger, task, redo=True) == Resumed(ledger.run(again), again=task)
+
+
 def test_a_whole_id_names_its_run_too(ledger: Ledger) -> None:
     assert resumed(ledger, "ingest", name=NIGHTLY).run == ledger.run(NIGHTLY)
 

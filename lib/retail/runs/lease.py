@@ -5,9 +5,10 @@ its own object while it works. A lease that has expired, was released, or whose 
 is taken over by creating the next object; its old holder sees that at its next extension and stops. Who takes over
 from one that died sweeps away what it left half-written.
 
-A lease that looks expired is watched for half its life before it is taken over: a holder that is alive extends it
-meanwhile, however wrong a clock is. Of two that meet then, one that extends and one that takes over, at most one goes
-on: each writes first, and then looks whether the other has written.
+A lease that looks expired is watched for half its life before it is taken over, or half of the taker's where that is
+longer, for machines may be configured differently: a holder that is alive extends it meanwhile, however wrong a clock
+is. Of two that meet then, one that extends and one that takes over, at most one goes on: each writes first, and then
+looks whether the other has written.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def hold(
         if _is_live(holder, now()):
             raise _held(storage, holder)
         if not holder["released"] and not _is_gone(holder):
-            wait(lifetime.total_seconds() / 2)
+            wait(max(lifetime, _lifetime_of(holder)).total_seconds() / 2)
             _give_way(storage, newest)
         died = not holder["released"]
     begun = _uptime()
@@ -180,9 +181,15 @@ def _record(run_id: str, now: datetime, lifetime: timedelta, *, released: bool) 
         "pid": os.getpid(),
         "process_started": _process_started(os.getpid()),
         "expires_at": (now + lifetime).isoformat(),
+        "lifetime_seconds": lifetime.total_seconds(),
         "released": released,
     }
     return json.dumps(values).encode()
+
+
+def _lifetime_of(holder: dict[str, Any]) -> timedelta:
+    """Zero where a version wrote it that did not tell."""
+    return timedelta(seconds=holder.get("lifetime_seconds", 0))
 
 
 def _is_live(holder: dict[str, Any], now: datetime) -> bool:

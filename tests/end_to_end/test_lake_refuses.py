@@ -1,0 +1,88 @@
+"""The lake does not take what one retailer answered: the run fails at once, and goes on later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+import requests
+
+from retail import demo
+from retail.errors import LeaseHeldError
+from retail.extract import payloads
+from tests.end_to_end.conftest import CLOCK, Truth
+from tests.end_to_end.installation import Installation
+from tests.end_to_end.test_scheduled import told
+from tests.kill.told import in_operations
+
+pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+
+Install = Callable[..., Installation]
+DAYS = [date(2017, 1, 1), date(2017, 1, 2)]
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """Retailers 1 and 2 take a second for each answer."""
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        for retailer in ("retailer_1", "retailer_2"):
+            fault = {"retailer": retailer, "kind": "slow", "times": 1000, "seconds": 1}
+            requests.post(f"{address}/simulator/faults", json=fault, timeout=10).raise_for_status()
+        yield address
+
+
+def test_a_lake_that_takes_no_page_of_one_day_stops_all_and_the_same_command_goes_on(
+    install: Install, slow: str, truth: Truth
+) -> None:
+    made = install("refusing", address=slow)
+    small_pages = {
+        "RETAIL_RETAILERS__RETAILER_1__OPTIONS": json.dumps(
+            {"token_url": f"{slow}/auth/o2/token", "marketplace_ids": ["ATVPDKIKX0DER"], "page_size": 20}
+        ),
+        "RETAIL_RETAILERS__RETAILER_2__OPTIONS": json.dumps({"page_size": 20}),
+    }
+    command = ("backfill", "--from", str(DAYS[0]), "--to", str(DAYS[1]), "--parallel", "2")
+    obstacle = made.folder / "lake" / "payloads" / "retailer_2" / f"date={DAYS[1]}"
+    obstacle.parent.mkdir(parents=True)
+    obstacle.touch()
+
+    failed = made.retail(*command, **small_pages)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert f"cannot create {obstacle}/run=" in failed.stderr
+    assert "FAILED, the others went on" not in failed.stdout
+    kept = _pages(made)
+
+    obstacle.unlink()
+    requests.delete(f"{slow}/simulator/faults", timeout=10).raise_for_status()
+    ended = made.retail(*command, **small_pages)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    after = _pages(made)
+    assert len({page.parent.name for page in after}) == 1, "the same run went on"
+    assert kept.items() <= after.items()
+    for retailer in ("retailer_1", "retailer_2"):
+        assert 0 < _of(kept, retailer) < _of(after, retailer), (
+            "it stopped where it was, nothing fetched is lost"
+        )
+    assert made.postgresql_figures() == truth(DAYS)
+
+
+def test_a_lease_that_is_lost_while_retailers_are_asked_is_no_fault_of_theirs(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> str:
+        raise LeaseHeldError("run 1 lost its lease on lake while it worked", hint="run again")
+
+    monkeypatch.setattr(payloads, "write", lost)
+    said = told(install("lease_lost"), "run", "--date", str(DAYS[0]), code=1)
+    in_operations("run … lost its lease on … while it worked", said)
+
+
+def _pages(made: Installation) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in (made.folder / "lake" / "payloads").rglob("*.json.gz")}
+
+
+def _of(pages: dict[Path, bytes], retailer: str) -> int:
+    return sum(retailer in page.parts for page in pages)
