@@ -29,9 +29,11 @@ class Wire:
     def all_lost(self) -> bool:
         return not self._to_lose
 
-    def _is_lost(self, heard: bytes, answer: bytes) -> bool:
-        heads = list(_WRITE.finditer(heard))
-        if not heads or b"if-none-match:" not in heads[-1][0].lower() or answer.startswith(b"HTTP/1.1 100"):
+    def _is_lost(self, heard: bytearray, answer: bytes) -> bool:
+        if self.all_lost() or answer.startswith(b"HTTP/1.1 100"):
+            return False
+        heads = list(_WRITE.finditer(bytes(heard)))
+        if not heads or b"if-none-match:" not in heads[-1][0].lower():
             return False
         with suppress(IndexError):
             self._to_lose.pop()
@@ -82,7 +84,7 @@ def _keep(heard: bytearray, data: bytes) -> bool:
 
 
 def _passes(wire: Wire, heard: bytearray, data: bytes) -> bool:
-    return not wire._is_lost(bytes(heard), data)
+    return not wire._is_lost(heard, data)
 
 
 def _carry(source: socket.socket, target: socket.socket, passes: Callable[[bytes], bool]) -> None:
