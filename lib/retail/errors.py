@@ -12,7 +12,8 @@ RetailError
 │   ├── TieOutError        rows or money differ between two hops
 │   └── KeyCollisionError  two natural keys share one surrogate key
 ├── StorageError           the lake's files cannot be read or written                       (exit 1)
-│   └── ObjectNotFoundError  the object is not there
+│   ├── ObjectNotFoundError  the object is not there
+│   └── DamagedError         one retailer's object is there, and not as it was written
 ├── EngineError            Sail or Spark cannot start or lost a query                       (exit 1)
 ├── WarehouseError         PostgreSQL cannot be reached or refused a statement              (exit 1)
 └── LeaseHeldError         another run is working                                           (exit 1)
@@ -106,6 +107,10 @@ class StorageError(RetailError):
 
 
 class ObjectNotFoundError(StorageError):
+    pass
+
+
+class DamagedError(StorageError):
     pass
 
 

@@ -11,12 +11,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Final
 
 import structlog
 
 from retail.catalogues import described, look_up_named
-from retail.errors import ExtractError, LeaseHeldError, NobodyAnsweredError, RetailError, StorageError
+from retail.errors import (
+    DamagedError,
+    ExtractError,
+    LeaseHeldError,
+    NobodyAnsweredError,
+    RetailError,
+    StorageError,
+)
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
 from retail.extract.landing import land
@@ -35,8 +41,6 @@ log = structlog.get_logger()
 
 # So many new fields of the answers are told in a line; the record of the step has all.
 _SHOWN_FIELDS = 5
-# No fault of a retailer: every other one meets it as well, and so does each step behind.
-_OF_THE_LAKE: Final = (StorageError, LeaseHeldError)
 
 
 def extract_step(job: Job) -> Record:
@@ -145,10 +149,10 @@ def _extract_retailer(job: Job, retailer_id: str, interrupted: threading.Event) 
             _extract_units(job, units, fetched.units, fields, interrupted)
         finally:
             fetched.new_fields = fields.keep()
-    except _OF_THE_LAKE:
-        interrupted.set()
-        raise
     except RetailError as error:
+        if _is_of_the_lake(error):
+            interrupted.set()
+            raise
         log.error("retailer failed", retailer=retailer_id, error=str(error))
         fetched.failure = f"{_missing(units, fetched.units)}{error}"
     except Exception as error:  # a fault in one service must not stop the other retailers
@@ -187,7 +191,7 @@ def _extract_units(
                 job.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
         except BaseException as error:
             asking.failed.set()
-            if isinstance(error, _OF_THE_LAKE):
+            if _is_of_the_lake(error):
                 interrupted.set()
             raise
 
@@ -195,8 +199,13 @@ def _extract_units(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         working = [pool.submit(work) for _ in range(workers)]
     failures = [failure for each in working if (failure := each.exception()) is not None]
-    for failure in sorted(failures, key=lambda each: not isinstance(each, _OF_THE_LAKE)):
+    for failure in sorted(failures, key=_is_of_the_lake, reverse=True):
         raise failure
+
+
+def _is_of_the_lake(error: BaseException) -> bool:
+    """No fault of a retailer: every other one meets it as well, and so does each step behind."""
+    return isinstance(error, StorageError | LeaseHeldError) and not isinstance(error, DamagedError)
 
 
 def _extracted(asking: _Asking) -> Iterator[Unit]:

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from retail import demo
-from retail.errors import LeaseHeldError
+from retail.errors import DamagedError, LeaseHeldError
 from retail.extract import payloads
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation
@@ -78,6 +78,21 @@ def test_a_lease_that_is_lost_while_retailers_are_asked_is_no_fault_of_theirs(
     monkeypatch.setattr(payloads, "write", lost)
     said = told(install("lease_lost"), "run", "--date", str(DAYS[0]), code=1)
     in_operations("run … lost its lease on … while it worked", said)
+
+
+def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = payloads.write
+
+    def damaged(*arguments: object, **named: object) -> object:
+        if "retailer_2" in f"{arguments} {named}":
+            raise DamagedError("its last page is damaged", hint="bring it back")
+        return write(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(payloads, "write", damaged)
+    said = told(install("damaged"), "run", "--date", str(DAYS[0]), code=3)
+    assert "retailer_2 FAILED, the others went on: 2017-01-01 is missing: its last page is damaged" in said
 
 
 def _pages(made: Installation) -> dict[Path, bytes]:

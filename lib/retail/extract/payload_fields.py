@@ -20,7 +20,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from retail.errors import ObjectNotFoundError, StorageError
+from retail.errors import DamagedError, ObjectNotFoundError
 from retail.extract.answers import JSON
 from retail.storage import Storage
 
@@ -137,7 +137,7 @@ class PayloadFields:
         except ObjectNotFoundError:
             return
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError(
+            raise DamagedError(
                 f"{self._storage.url}/{self._key} is damaged: {error}",
                 hint="delete this one object; the fields are learned anew",
             ) from None

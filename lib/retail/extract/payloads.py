@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from retail.errors import StorageError
+from retail.errors import DamagedError
 from retail.extract.answers import JSON, at, dump, parse, text
 from retail.extract.instants import utc_text
 from retail.extract.windows import Window
@@ -75,14 +75,14 @@ def keys(storage: Storage, retailer_id: str, logical_date: date, run_id: str | N
 
 
 def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> Payload | None:
-    """The last page of a run, or of the newest run that has any; None without pages. Raises StorageError for a gap."""
+    """The last page of a run, or of the newest run that has any; None without pages. Raises DamagedError for a gap."""
     found = keys(storage, retailer_id, logical_date, run_id)
     if not found:
         return None
     newest = _place(found[-1])
     pages = sum(1 for key in found if _place(key)[0] == newest[0])
     if pages != newest[1]:
-        raise StorageError(
+        raise DamagedError(
             f"{retailer_id}: run {newest[0]} holds {pages} pages of {logical_date}, the last is number {newest[1]}",
             hint="bring the missing pages back from a backup, or fetch the day anew with `retail run --again`",
         )
@@ -111,11 +111,11 @@ def write(storage: Storage, payload: Payload) -> str | None:
 
 
 def read(storage: Storage, key: str) -> Payload:
-    """The page. Raises StorageError where the object is damaged."""
+    """The page. Raises DamagedError where the object is damaged."""
     try:
         envelope = parse(gzip.decompress(storage.read(key)))
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise StorageError(
+        raise DamagedError(
             f"{storage.url}/{key} is damaged: {error}",
             hint="bring it back from a backup; or delete its run's folder, and extract that date again",
         ) from None
