@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import IO
+
+import pytest
+
+from retail import scratch
 
 ASK = "from retail import scratch; print(scratch.folder(), flush=True); input()"
 
@@ -44,3 +52,22 @@ def test_the_next_sweeps_away_what_a_killed_one_left_and_nothing_else(tmp_path: 
     third.communicate("\n")
     assert sorted(tmp_path.iterdir()) == sorted([others, kept])
     living.communicate("\n")
+
+
+def test_a_folder_that_is_swept_in_the_moment_before_its_lock_is_given_up_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock = fcntl.flock
+    swept: list[Path] = []
+
+    def swept_before(file: IO[str], how: int) -> None:
+        if not swept:
+            swept.append(Path(file.name).parent)
+            shutil.rmtree(swept[0])
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", swept_before)
+    made = scratch._locked()
+    assert made.is_dir()
+    assert made != swept[0]

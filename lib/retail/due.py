@@ -31,7 +31,7 @@ def due_units(
     }
     return checkpoint.due(
         stands,
-        ledger.done() - ledger.without_success(ALL_TASKS),
+        ledger.settled(ALL_TASKS),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
         until=min(ends, default=None),

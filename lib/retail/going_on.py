@@ -1,26 +1,29 @@
-"""Which commands go on with what a run left: one that did not come to its end, and a backfill that came in parts."""
+"""Which commands go on with what was left: a run that did not come to its end, and what came in parts or anew."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from retail.due import in_parts
+from retail.job import units_to_process
 from retail.pipeline import ALL_TASKS, not_done
 from retail.runs.ledger import Ledger, Run
-from retail.runs.units import Span
+from retail.runs.units import Span, Unit
 
 _ENDED_WELL: Final = ("success", "partial")
 
 
 @dataclass(frozen=True)
 class GoingOn:
-    """A command, and what it does."""
+    """A command, what it does, and the units that it is for."""
 
     command: str
     told: str
+    units: frozenset[Unit]
 
 
 def with_newest(ledger: Ledger, days_a_run: int) -> GoingOn | None:
@@ -36,36 +39,60 @@ def with_newest(ledger: Ledger, days_a_run: int) -> GoingOn | None:
     units = span.units if run.anew else not_done(ledger, span.units)
     if list(run.units) in in_parts(units, days_a_run):
         told = "judges its days anew" if outcome == "stopped" else f"goes on with run {run.run_id}"
-        return GoingOn(_command(run, span), told)
-    return GoingOn(_command(run, span), "brings what is left of it") if run.backfill is not None else None
+    elif run.backfill:
+        told = "brings what is left of it"
+    else:
+        return None
+    return GoingOn(_command(run, span), told, frozenset(units))
 
 
-def with_backfills(ledger: Ledger, run_ids: Iterable[str]) -> Iterator[GoingOn]:
-    """What brings the rest of each backfill of which one of these runs is a part."""
-    done = ledger.done()
-    runs = [ledger.run(run_id) for run_id in run_ids]
-    for newest in {(run.backfill, run.anew): run for run in runs}.values():
-        if newest.backfill is None:
+def with_earlier(ledger: Ledger, run_ids: Iterable[str], newest: GoingOn | None = None) -> Iterator[GoingOn]:
+    """What brings the rest of each backfill, and of days to be done anew, of which one of these runs is a part.
+
+    What goes on with the `newest` run is left out. Other days are due, and need no command of their own.
+    """
+    runs = list(map(ledger.run, run_ids))
+    told = set(newest.units) if newest is not None else set()
+    parts = {(run.span, run.backfill, run.anew): run for run in runs if run.backfill or run.anew}
+    for run in sorted(parts.values(), key=lambda part: part.run_id, reverse=True):
+        if run.span is None:
             continue
-        span = newest.backfill
-        if newest.anew:  # all of its days were done before
-            span = _span_of(newest)
-            if ledger.outcome(newest.run_id) in _ENDED_WELL:
-                span = replace(span, first=newest.dates[-1] + timedelta(days=1))
-            later = (run for run in runs if run.anew and run.run_id > newest.run_id)
-            left = set(span.units) - {unit for run in later for unit in run.units}
-        else:
-            left = set(span.units) - done
-        if left:
-            told = f"{len(left):,} of its {len(newest.backfill.units):,} retailer-days are left"
-            yield GoingOn(_command(newest, span), told)
+        brought = _brought_anew(ledger, runs, run.span) if run.anew else ledger.done()
+        left = set(run.span.units) - brought - told
+        if not left:
+            continue
+        for span in _spans_of(left, run.span.last) if run.anew else [run.span]:
+            units = left & set(span.units)
+            how = f"{len(units):,} of its {len(run.span.units):,} retailer-days are left"
+            yield GoingOn(_command(run, span), how, frozenset(units))
+        if run.anew:  # it may go on with another, which has the same days left
+            told |= left
+
+
+def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[Unit]:
+    """What has come all the way anew since the span was begun with, by whichever command."""
+    anew = [run for run in runs if run.anew]
+    begun = max((run.run_id for run in anew if run.span == span and span.first in run.dates), default="")
+    ended = [run for run in anew if run.run_id >= begun and ledger.outcome(run.run_id) in _ENDED_WELL]
+    return {unit for run in ended for unit in units_to_process(ledger, run)}
+
+
+def _spans_of(left: Iterable[Unit], last: date) -> list[Span]:
+    """From each retailer's first day that is left to the last; retailers together that begin alike."""
+    days: defaultdict[str, list[date]] = defaultdict(list)
+    for retailer, day in left:
+        days[retailer].append(day)
+    begins: defaultdict[date, list[str]] = defaultdict(list)
+    for retailer in sorted(days):
+        begins[min(days[retailer])].append(retailer)
+    return [Span(tuple(retailers), first, last) for first, retailers in sorted(begins.items())]
 
 
 def _span_of(run: Run) -> Span:
-    """What the command is to name: all of a backfill, or of one that does its days anew what it has not come to."""
-    if run.backfill is None:
+    """What the command is to name: the whole span, or of days to be done anew those that it has not come to."""
+    if run.span is None or not (run.backfill or run.anew):
         return Span.of(run.units)
-    return Span(tuple(run.retailers), run.dates[0], run.backfill.last) if run.anew else run.backfill
+    return Span(tuple(run.retailers), run.dates[0], run.span.last) if run.anew else run.span
 
 
 def _command(run: Run, span: Span) -> str:

@@ -72,8 +72,8 @@ class Job:
         return [HopCount.from_json(count) for count in record["counts"]] if record else []
 
     def failed_retailers(self) -> dict[str, str]:
-        """The retailers that the run could not read, and why."""
-        record = self.recorded("extract")
+        """The retailers that could not be read, and why, by this run or the one whose merge it is behind."""
+        record = self.resources.ledger.step(self.run.behind or self.run.run_id, "extract")
         return dict(record["failed"]) if record else {}
 
     def units_to_process(self) -> list[Unit]:

@@ -77,14 +77,16 @@ def run(
     manner: Manner = Manner(),  # noqa: B008 - frozen
     name: str | None = None,
     redo: bool = False,
-    backfill: Span | None = None,
+    span: Span | None = None,
+    backfill: bool = False,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` where one is given.
 
-    With all tasks, units that have come all the way before are left out unless they are done anew; a run of a
-    `backfill` moves no checkpoint. With a name, `redo` does tasks once more that have ended in that run. Raises
-    ConfigurationError before any work, LeaseHeldError where another run works, QualityError where a gate or an
-    identity stopped it, and what a step raises; the ledger then says how the run ended.
+    With all tasks, units that have come all the way before are left out unless they are done anew. A `backfill` moves
+    no checkpoint; `span` is all that the command names, of which these units may be a part. With a name, `redo` does
+    tasks once more that have ended in that run. Raises ConfigurationError before any work, LeaseHeldError where another
+    run works, QualityError where a gate or an identity stopped it, and what a step raises; the ledger then says how the
+    run ended.
     """
     run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
@@ -100,7 +102,7 @@ def run(
         if not left:
             return Result(None, "success", skipped_units=len(wanted))
         resumed = _resumed(resources.ledger, left, asked)
-        current = _begin(resources, run_id, left, asked, resumed, backfill=backfill)
+        current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
         held.works_on(current.run_id)
         logs.bind_run(current.run_id)
         job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
@@ -126,7 +128,7 @@ class _Asked:
 
 def not_done(ledger: Ledger, units: Iterable[Unit]) -> list[Unit]:
     """The units that have not come all the way, or that the newest run was to do anew and did not come to its end."""
-    done = ledger.done() - ledger.without_success(ALL_TASKS)
+    done = ledger.settled(ALL_TASKS)
     return [unit for unit in units if unit not in done]
 
 
@@ -179,7 +181,8 @@ def _begin(
     asked: _Asked,
     resumed: Resumed,
     *,
-    backfill: Span | None,
+    span: Span | None,
+    backfill: bool,
 ) -> Run:
     """The run to go on with, less what is to be done again; or a new one, with what it takes over."""
     ledger = resources.ledger
@@ -198,6 +201,7 @@ def _begin(
         units,
         tasks=asked.tasks,
         engine=resources.settings.engine,
+        span=span,
         backfill=backfill,
         anew=asked.anew and asked.tasks == ALL_TASKS,
         behind=resumed.behind,
@@ -227,7 +231,7 @@ def _mark_done(resources: Resources, run: Run) -> None:
         return
     units = units_to_process(ledger, merged)
     ledger.mark_done(units, merged.run_id)
-    if merged.backfill is not None:
+    if merged.backfill:
         return
     done = ledger.done()
     for retailer in {retailer for retailer, _ in units}:

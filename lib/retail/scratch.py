@@ -19,15 +19,24 @@ _held: list[IO[str]] = []  # a lock lasts as long as its file is open
 @functools.cache
 def folder() -> Path:
     """This process's folder below the system's temporary one; gone with the process, or with the next that asks."""
-    made = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    in_use = (made / _IN_USE).open("w", encoding="ascii")
-    fcntl.flock(in_use, fcntl.LOCK_EX)
-    _held.append(in_use)
+    made = _locked()
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     for other in made.parent.glob(f"{_PREFIX}*"):
         if other != made:
             _sweep(other)
     return made
+
+
+def _locked() -> Path:
+    """A new folder whose lock is this process's, even if another swept the first in the moment before its lock."""
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        in_use = (made / _IN_USE).open("w", encoding="ascii")
+        fcntl.flock(in_use, fcntl.LOCK_EX)
+        if (made / _IN_USE).exists():
+            _held.append(in_use)
+            return made
+        in_use.close()
 
 
 def _sweep(other: Path) -> None:

@@ -20,6 +20,7 @@ from retail.runs import lease
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
+_DUE = ("retail run", "what is due; --to D ends earlier")
 
 
 def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
@@ -57,7 +58,8 @@ def show_run(resources: Resources, out: Console, run_id: str) -> None:
         raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
     run = ledger.run(run_id)
     kind = "backfill" if run.backfill else " ".join(run.tasks)
-    out.print(f"run {run_id}: {kind} on {run.engine}, {_days(run.dates)}, {', '.join(run.retailers)}\n")
+    out.print(f"run {run_id}: {kind} on {run.engine}, {_days(run.dates)}, {', '.join(run.retailers)}")
+    out.print(f"begun: {run.started_at[:19]}Z, by the clock of its machine\n")
     table = _table("step", "ended", "seconds")
     table.add_column("what it did", overflow="fold")
     for step in STEPS:
@@ -116,14 +118,11 @@ def _show_next(resources: Resources, out: Console, working: dict[str, Any] | Non
     """The commands that go on with what was left, or bring what is due."""
     ledger = resources.ledger
     newest = going_on.with_newest(ledger, resources.settings.runs.days_a_run) if working is None else None
-    if newest is not None:
-        out.print(f"\nnext: {newest.command}   ({newest.told})", soft_wrap=True)
-        return
-    out.print("\nnext: retail run   (what is due; --to D ends earlier)")
-    for backfill in (
-        going_on.with_backfills(ledger, ledger.run_ids()[-SHOWN_RUNS:]) if working is None else ()
-    ):
-        out.print(f"also: {backfill.command}   ({backfill.told})", soft_wrap=True)
+    command, told = (newest.command, newest.told) if newest else _DUE
+    out.print(f"\nnext: {command}   ({told})", soft_wrap=True)
+    run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
+    for earlier in going_on.with_earlier(ledger, run_ids, newest):
+        out.print(f"also: {earlier.command}   ({earlier.told})", soft_wrap=True)
 
 
 def _next_days(days: Sequence[date]) -> str:

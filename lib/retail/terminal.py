@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -109,11 +109,16 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         out.print(tie_out_table(counts))
         judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
-    for retailer, reason in result.failed.items():
-        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False)
-    if result.failed:
-        out.print("`retail run` for the same dates fetches what is missing; done days are left out.")
+    show_failed(out, result.failed)
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
+
+
+def show_failed(out: Console, failed: Mapping[str, str]) -> None:
+    """Which retailers could not be read, and why."""
+    for retailer, reason in failed.items():
+        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False)
+    if failed:
+        out.print("The same command fetches what is missing later; done days are left out.")
 
 
 def _came_to_the_views(counts: Sequence[HopCount]) -> bool:

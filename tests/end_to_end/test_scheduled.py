@@ -123,7 +123,9 @@ def test_a_backfill_anew_goes_on_anew_with_what_it_has_not_come_to(
         told(made, *rest, code=1, RETAIL_RUNS__DAYS_A_RUN="1")  # day 2 was fetched, day 3 is asked for
     assert len(_runs(made)) == 4
     last = ("backfill", "--date", days[3], *only, "--again")
-    assert f"next: retail {' '.join(last)} (goes on" in told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
+    said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
+    assert f"next: retail {' '.join(last)} (goes on" in said
+    assert "also:" not in said
     told(made, *last, RETAIL_RUNS__DAYS_A_RUN="1")
     assert len(_runs(made)) == 4
     assert "also:" not in told(made, "status")
@@ -194,6 +196,22 @@ def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install:
         assert "Nothing" not in said
         also = f"also: retail {' '.join((*backfill, *two))} (2 of its 4 retailer-days are left)"
         assert also in told(made, "status")
+
+
+def test_a_retailer_that_alone_has_days_of_a_part_and_fails_stops_no_other(install: Install) -> None:
+    with demo.simulator(demo.demo_environment(), clock=CLOCK) as address:
+        made = install("alone", address)
+        told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
+        two = ("--only", "retailer_1", "--only", "retailer_2")
+        _fail_once(address, "retailer_2")
+        said = told(made, "run", "--to", "2017-01-02", *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
+        assert "retailer_2 FAILED, the others went on: 2017-01-01 is missing" in said
+        assert checkpoints(made) == [day(2), None, None]
+        for _ in range(2):
+            _fail_once(address, "retailer_2")
+        alone = ("run", "--to", "2017-01-02", "--only", "retailer_2")
+        said = told(made, *alone, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
+        assert "nothing was fetched, for none of retailer_2 could be read" in said
 
 
 def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_done(install: Install) -> None:

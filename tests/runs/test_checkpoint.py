@@ -52,6 +52,13 @@ def test_nothing_before_a_start_date_that_was_set_later_is_due() -> None:
     ]
 
 
+def test_a_checkpoint_before_a_start_date_that_was_set_later_moves_on_from_there() -> None:
+    days = {date(2017, 2, 1), date(2017, 2, 2)}
+    start_date = date(2017, 2, 1)
+    moved = moved_on(date(2017, 1, 10), days, start_date=start_date, up_to=date(2017, 2, 2))
+    assert moved == date(2017, 2, 2)
+
+
 def test_until_ends_what_is_due_and_never_reaches_into_the_future() -> None:
     stands, now = {"a": Stand("UTC", day(3))}, datetime(2017, 1, 7, tzinfo=UTC)
     assert due(stands, [], start_date=START, now=now, until=day(5)) == [("a", day(4)), ("a", day(5))]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.going_on import GoingOn, with_backfills, with_newest
+from retail.going_on import with_earlier, with_newest
 from retail.pipeline import ALL_TASKS
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.units import Span, Unit
@@ -24,8 +24,21 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(LocalStorage(tmp_path))
 
 
-def units(*days: int) -> list[Unit]:
-    return [("retailer_1", date(2017, 1, day)) for day in days]
+Told = tuple[str, str]
+
+
+def newest(ledger: Ledger, days_a_run: int = DAYS_A_RUN) -> Told | None:
+    found = with_newest(ledger, days_a_run)
+    return (found.command, found.told) if found else None
+
+
+def earlier(ledger: Ledger) -> list[Told]:
+    found = with_earlier(ledger, ledger.run_ids(), with_newest(ledger, DAYS_A_RUN))
+    return [(each.command, each.told) for each in found]
+
+
+def units(days: Collection[int], retailers: Collection[str] = ("retailer_1",)) -> list[Unit]:
+    return [(retailer, date(2017, 1, day)) for retailer in retailers for day in days]
 
 
 def ran(
@@ -34,78 +47,112 @@ def ran(
     days: Collection[int],
     outcome: Outcome | None,
     *,
-    backfill: Span | None = None,
+    span: Span | None = None,
+    backfill: bool = False,
     anew: bool = False,
+    retailers: Collection[str] = ("retailer_1",),
     tasks: Collection[str] = ALL_TASKS,
 ) -> None:
+    """A run of these days; of one that ended partial, all but retailer_2 has come all the way."""
     run_id = f"run-{number}"
-    ledger.begin(run_id, units(*days), tasks=tasks, engine="sail", backfill=backfill, anew=anew)
+    all_of_it = units(days, retailers)
+    ledger.begin(run_id, all_of_it, tasks=tasks, engine="sail", span=span, backfill=backfill, anew=anew)
     if outcome is not None:
         ledger.end(run_id, outcome)
-    if outcome == "success":
-        ledger.mark_done(units(*days), run_id)
+    if outcome in ("success", "partial"):
+        fetched = [unit for unit in all_of_it if outcome == "success" or unit[0] != "retailer_2"]
+        extracted = [[retailer, str(day)] for retailer, day in fetched]
+        ledger.end_step(run_id, "extract", {"extracted": extracted}, seconds=0)
+        ledger.mark_done(fetched, run_id)
 
 
 @pytest.mark.parametrize("outcome", [None, "failed"])
 def test_a_run_that_was_left_is_gone_on_with_by_its_days(ledger: Ledger, outcome: Outcome | None) -> None:
     ran(ledger, 1, [2], "success")
     ran(ledger, 2, [1, 3], outcome)  # the day between is done, and so left out again
-    told = GoingOn("retail run --from 2017-01-01 --to 2017-01-03 --only retailer_1", "goes on with run run-2")
-    assert with_newest(ledger, DAYS_A_RUN) == told
+    told = ("retail run --from 2017-01-01 --to 2017-01-03 --only retailer_1", "goes on with run run-2")
+    assert newest(ledger) == told
 
 
 def test_of_a_run_whose_days_no_command_names_none_is_told(ledger: Ledger) -> None:
     ran(ledger, 1, [1, 3], None)
-    assert with_newest(ledger, DAYS_A_RUN) is None
+    assert newest(ledger) is None
 
 
 @pytest.mark.parametrize("outcome", ["success", "partial"])
 def test_a_run_that_ended_well_is_not_gone_on_with(ledger: Ledger, outcome: Outcome) -> None:
     ran(ledger, 1, [1], outcome)
-    assert with_newest(ledger, DAYS_A_RUN) is None
+    assert newest(ledger) is None
 
 
 def test_a_task_of_a_named_run_is_not_gone_on_with_by_one_of_the_whole_way(ledger: Ledger) -> None:
     ran(ledger, 1, [1], None, tasks=("ingest",))
-    assert with_newest(ledger, DAYS_A_RUN) is None
+    assert newest(ledger) is None
 
 
 def test_a_run_that_was_stopped_is_judged_anew(ledger: Ledger) -> None:
     ran(ledger, 1, [1], "stopped")
-    told = GoingOn("retail run --date 2017-01-01 --only retailer_1", "judges its days anew")
-    assert with_newest(ledger, DAYS_A_RUN) == told
+    told = ("retail run --date 2017-01-01 --only retailer_1", "judges its days anew")
+    assert newest(ledger) == told
 
 
 def test_a_part_of_a_backfill_is_gone_on_with_by_the_whole(ledger: Ledger) -> None:
-    ran(ledger, 1, [1, 2], "success", backfill=WHOLE)
-    ran(ledger, 2, [3, 4], None, backfill=WHOLE)
-    assert with_newest(ledger, DAYS_A_RUN) == GoingOn(f"retail backfill {OPTIONS}", "goes on with run run-2")
-    other = with_newest(ledger, DAYS_A_RUN + 1)  # which would make other parts
-    assert other == GoingOn(f"retail backfill {OPTIONS}", "brings what is left of it")
+    ran(ledger, 1, [1, 2], "success", span=WHOLE, backfill=True)
+    ran(ledger, 2, [3, 4], None, span=WHOLE, backfill=True)
+    assert newest(ledger) == (f"retail backfill {OPTIONS}", "goes on with run run-2")
+    other = newest(ledger, DAYS_A_RUN + 1)  # which would make other parts
+    assert other == (f"retail backfill {OPTIONS}", "brings what is left of it")
 
 
 def test_what_is_left_of_a_backfill_is_told_until_it_is_done(ledger: Ledger) -> None:
-    ran(ledger, 1, [1, 2], "success", backfill=WHOLE)
-    ran(ledger, 2, [3, 4], "success", backfill=WHOLE)
+    ran(ledger, 1, [1, 2], "success", span=WHOLE, backfill=True)
+    ran(ledger, 2, [3, 4], "success", span=WHOLE, backfill=True)
     ran(ledger, 3, [9], "success")
-    told = GoingOn(f"retail backfill {OPTIONS}", "2 of its 6 retailer-days are left")
-    assert list(with_backfills(ledger, ledger.run_ids())) == [told]
+    told = (f"retail backfill {OPTIONS}", "2 of its 6 retailer-days are left")
+    assert earlier(ledger) == [told]
     ran(ledger, 4, [5, 6], "success")
-    assert list(with_backfills(ledger, ledger.run_ids())) == []
+    assert earlier(ledger) == []
 
 
 def test_of_a_backfill_anew_the_days_that_it_has_not_come_to_are_left(ledger: Ledger) -> None:
     ran(ledger, 1, [1, 2, 3, 4, 5, 6], "success")
-    ran(ledger, 2, [1, 2], "success", backfill=WHOLE, anew=True)
+    ran(ledger, 2, [1, 2], "success", span=WHOLE, backfill=True, anew=True)
     rest = "retail backfill --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
-    assert list(with_backfills(ledger, ledger.run_ids())) == [
-        GoingOn(rest, "4 of its 6 retailer-days are left")
-    ]
-    ran(ledger, 3, [3, 4], "failed", backfill=WHOLE, anew=True)
-    assert with_newest(ledger, DAYS_A_RUN) == GoingOn(rest, "goes on with run run-3")
+    assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
+    ran(ledger, 3, [3, 4], "failed", span=WHOLE, backfill=True, anew=True)
+    assert newest(ledger) == (rest, "goes on with run run-3")
     ran(ledger, 4, [9], "success")
-    assert list(with_backfills(ledger, ledger.run_ids())) == [
-        GoingOn(rest, "4 of its 6 retailer-days are left")
-    ]
+    assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
     ran(ledger, 5, [3, 4, 5, 6], "success", anew=True)
-    assert list(with_backfills(ledger, ledger.run_ids())) == []
+    assert earlier(ledger) == []
+
+
+def test_of_days_anew_a_retailer_that_failed_is_told_from_its_own_first_day(ledger: Ledger) -> None:
+    both = ("retailer_1", "retailer_2")
+    span = Span(both, date(2017, 1, 1), date(2017, 1, 6))
+    ran(ledger, 1, range(1, 7), "success", retailers=both)
+    ran(ledger, 2, [1, 2], "partial", span=span, anew=True, retailers=both)
+    ran(ledger, 3, [3, 4], "failed", span=span, anew=True)
+    rest = "retail run --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
+    assert newest(ledger) == (rest, "goes on with run run-3")
+    of_the_other = "retail run --from 2017-01-01 --to 2017-01-06 --only retailer_2 --again"
+    assert earlier(ledger) == [(of_the_other, "6 of its 12 retailer-days are left")]
+    ran(ledger, 4, [9], "success")
+    left = [(of_the_other, "6 of its 12 retailer-days are left")]
+    assert earlier(ledger) == [*left, (rest, "4 of its 12 retailer-days are left")]
+
+
+def test_days_anew_that_came_all_the_way_before_are_left_once_more_when_they_are_begun_again(
+    ledger: Ledger,
+) -> None:
+    ran(ledger, 1, [1, 2, 3, 4, 5, 6], "success")
+    for number, days in ((2, [1, 2]), (3, [3, 4]), (4, [5, 6]), (5, [1, 2])):
+        ran(ledger, number, days, "success", span=WHOLE, anew=True)
+    rest = "retail run --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
+    assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
+
+
+def test_days_of_a_run_that_are_due_are_not_told_besides(ledger: Ledger) -> None:
+    ran(ledger, 1, [1], "partial", span=Span.of(units([1])), retailers=("retailer_2",))
+    ran(ledger, 2, [2], "success")
+    assert earlier(ledger) == []

@@ -134,13 +134,29 @@ def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
     assert ledger.checkpoint("r") == date(2017, 1, 2)
 
 
-def test_days_of_a_backfill_that_are_reopened_move_no_checkpoint_back(ledger: Ledger) -> None:
-    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail", backfill=Span.of(UNITS))
-    ledger.mark_done(UNITS, "run-1")
-    ledger.set_checkpoint("retailer_1", date(2017, 3, 1))
+@pytest.mark.parametrize(("stood", "stands"), [(4, 4), (5, 4), (6, 4), (9, 9)])
+def test_days_of_a_backfill_that_are_reopened_move_back_a_checkpoint_that_stands_on_them(
+    ledger: Ledger, stood: int, stands: int
+) -> None:
+    units = [("retailer_1", date(2017, 1, day)) for day in (5, 6)]
+    ledger.begin("run-1", units, tasks=TASKS, engine="sail", backfill=True)
+    ledger.mark_done(units, "run-1")
+    ledger.set_checkpoint("retailer_1", date(2017, 1, stood))
     ledger.reopen("run-1", ["publish"], reason="taken back")
-    assert ledger.checkpoint("retailer_1") == date(2017, 3, 1)
+    assert ledger.checkpoint("retailer_1") == date(2017, 1, stands)
     assert ledger.done() == set()
+
+
+def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:
+    ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
+    ledger.reopen("run-1", ["publish"], reason="taken back")
+    ledger.goes_on("run-1")
+    ledger.end("run-1", "failed", reason="PostgreSQL is not there")
+    ended = ledger.ended("run-1")
+    assert ended is not None
+    assert ended["reopened"]
+    ledger.end("run-1", "success")
+    assert "reopened" not in (ledger.ended("run-1") or {})
 
 
 def test_a_run_that_goes_on_has_no_end(ledger: Ledger) -> None:
@@ -166,10 +182,10 @@ def test_days_of_a_run_without_success_are_gone_on_with_though_they_are_marked_a
     ledger.mark_done(UNITS, "run-1")
     if outcome is not None:
         ledger.end("run-1", outcome)
-    assert ledger.without_success(TASKS) == set(UNITS)
-    assert ledger.without_success(("check",)) == set()
+    assert ledger.settled(TASKS) == set()
+    assert ledger.settled(("check",)) == set(UNITS)
     ledger.end("run-1", "success")
-    assert ledger.without_success(TASKS) == set()
+    assert ledger.settled(TASKS) == set(UNITS)
 
 
 def test_a_part_of_a_backfill_knows_the_whole(ledger: Ledger) -> None:
@@ -177,9 +193,9 @@ def test_a_part_of_a_backfill_knows_the_whole(ledger: Ledger) -> None:
     assert whole.units == [
         (f"retailer_{number}", date(2017, 1, day)) for number in (1, 2) for day in (5, 6, 7)
     ]
-    begun = ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail", backfill=whole)
+    begun = ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail", span=whole, backfill=True)
     assert ledger.run("run-1") == begun
-    assert begun.backfill == whole
+    assert (begun.span, begun.backfill) == (whole, True)
 
 
 def test_a_step_is_forgotten_with_all_that_come_behind_it_the_last_first(tmp_path: Path) -> None:

@@ -145,6 +145,10 @@ def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_wh
     begun = ledger.begin(behind, UNITS, tasks=("check",), engine="sail", behind=NIGHTLY)
     end(ledger, "check", run_id=behind)
     assert resumed(ledger, "refresh") == Resumed(begun)
+    nightly = Resumed(ledger.run(NIGHTLY))
+    assert [resumed(ledger, task) for task in ("ingest", "transform")] == [nightly, nightly]
+    redone = Resumed(source=NIGHTLY, taken_over=("extract", "land"))
+    assert resumed(ledger, "transform", redo=True) == redone
     overtake(ledger, "20261124T050000Z-other")
     assert resumed(ledger, "refresh") == Resumed(source=behind, taken_over=("check",), behind=NIGHTLY)
 

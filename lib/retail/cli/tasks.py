@@ -11,6 +11,7 @@ from rich.console import Console
 from retail import pipeline, terminal
 from retail.cli.options import Selected, dates, reporting, selected, with_settings
 from retail.due import due_units, in_parts, oldest
+from retail.errors import NobodyAnsweredError
 from retail.job import Manner, counts_of
 from retail.pipeline import Result
 from retail.planning import plan as plan_ingest
@@ -45,9 +46,10 @@ def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> N
     chosen = selected(settings, **dates)
     with Resources(settings, Secrets()) as resources:
         units = chosen.units
+        span = Span.of(units) if units else None
         if units is None:
             units = due_units(resources, chosen.retailers, until=chosen.until)
-        sys.exit(_whole_way(resources, units, Manner(anew=again, patient=not no_wait)))
+        sys.exit(_whole_way(resources, units, Manner(anew=again, patient=not no_wait), span=span))
 
 
 @click.command()
@@ -72,7 +74,7 @@ def backfill(
         _plan(settings, units)
     with Resources(settings, Secrets()) as resources:
         manner = Manner(anew=again, patient=not no_wait, parallel=parallel)
-        sys.exit(_whole_way(resources, units, manner, backfill=Span.of(units)))
+        sys.exit(_whole_way(resources, units, manner, span=Span.of(units), backfill=True))
 
 
 @click.command()
@@ -118,16 +120,24 @@ def _command(name: str, text: str) -> click.Command:
 
 
 def _whole_way(
-    resources: Resources, units: list[Unit], manner: Manner, *, backfill: Span | None = None
+    resources: Resources,
+    units: list[Unit],
+    manner: Manner,
+    *,
+    span: Span | None = None,
+    backfill: bool = False,
 ) -> int:
     """The exit code, once all units have gone all the way; in several runs where they are of many days.
 
-    A retailer that failed is not asked for the days of the later ones.
+    A retailer that failed is not asked for the days of the later ones. Raises NobodyAnsweredError where all of them
+    failed in every part.
     """
     out = terminal.console()
     failed: dict[str, str] = {}
+    nobody: NobodyAnsweredError | None = None
     left = units if manner.anew else pipeline.not_done(resources.ledger, units)
     parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
+    brought = 0
     for number, part in enumerate(parts, start=1):
         asked = [unit for unit in part if unit[0] not in failed]
         if len(parts) > 1:
@@ -135,10 +145,21 @@ def _whole_way(
             out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{left_out}")
         if part and not asked:
             continue
-        with reporting(out) as report:
-            result = pipeline.run(resources, asked, report, manner=manner, backfill=backfill)
+        try:
+            with reporting(out) as report:
+                result = pipeline.run(resources, asked, report, manner=manner, span=span, backfill=backfill)
+        except NobodyAnsweredError as error:
+            if len(parts) == 1:
+                raise
+            terminal.show_failed(out, error.failed)
+            nobody = error
+            failed |= error.failed
+            continue
+        brought += 1
         _show(out, resources, result)
         failed |= result.failed
+    if nobody is not None and not brought:
+        raise nobody
     return 3 if failed else 0
 
 

@@ -53,8 +53,11 @@ def due(
 def moved_on(
     checkpoint: date | None, days_done: Collection[date], *, start_date: date, up_to: date
 ) -> date | None:
-    """The checkpoint after a run that came up to `up_to`: the end of the unbroken days behind the old one."""
-    last = checkpoint or start_date - _DAY
+    """The checkpoint after a run that came up to `up_to`: the end of the unbroken days behind the old one.
+
+    Days before `start_date`, which may have been set to a later day since, break nothing.
+    """
+    last = max(checkpoint or start_date - _DAY, start_date - _DAY)
     while last + _DAY in days_done and last < up_to:
         last += _DAY
     return last if last >= start_date else None

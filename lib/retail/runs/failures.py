@@ -60,10 +60,8 @@ def mended_by(ledger: Ledger, failure: Failure) -> str | None:
     failed = ledger.newest_named(failure.run)
     for run_id in reversed(ledger.run_ids()):
         ended = ledger.ended(run_id)
-        if ended is None:
+        if ended is None or datetime.fromisoformat(ended["ended_at"]) <= failure.failed_at:
             continue
-        if datetime.fromisoformat(ended["ended_at"]) <= failure.failed_at:
-            break
         if failed is not None and failed.units:
             if set(failed.units) <= ledger.done() and set(ledger.run(run_id).units) & set(failed.units):
                 return run_id

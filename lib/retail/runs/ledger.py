@@ -54,8 +54,9 @@ def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = N
 class Run:
     """What a run is for, and the tasks that the command which began it was given.
 
-    `backfill` is all that the backfill is to bring of which this run is the whole or a part; it moves no checkpoint.
-    `anew`: its days were done before. `behind` is the run whose merge this one only checks and refreshes.
+    `span` is all that the command named, of which this run is the whole or a part; None where it named no days. A
+    `backfill` moves no checkpoint. `anew`: its days were done before. `behind` is the run whose merge this one only
+    checks and refreshes.
     """
 
     run_id: str
@@ -63,7 +64,8 @@ class Run:
     tasks: tuple[str, ...]
     engine: str
     started_at: str
-    backfill: Span | None = None
+    span: Span | None = None
+    backfill: bool = False
     anew: bool = False
     behind: str | None = None
 
@@ -90,13 +92,16 @@ class Ledger:
         *,
         tasks: Iterable[str],
         engine: str,
-        backfill: Span | None = None,
+        span: Span | None = None,
+        backfill: bool = False,
         anew: bool = False,
         behind: str | None = None,
     ) -> Run:
         """Record a new run."""
         started_at = self._now().isoformat()
-        run = Run(run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, backfill, anew, behind)
+        run = Run(
+            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, anew, behind
+        )
         self._write(
             f"ops/runs/{run_id}/run.json",
             {
@@ -105,7 +110,8 @@ class Ledger:
                 "tasks": list(run.tasks),
                 "engine": engine,
                 "started_at": run.started_at,
-                "backfill_of": _as_json(backfill),
+                "span": _as_json(span),
+                "backfill": backfill,
                 "anew": anew,
                 "behind": behind,
             },
@@ -122,7 +128,8 @@ class Ledger:
             tuple(values["tasks"]),
             values["engine"],
             values["started_at"],
-            _backfill_from(values.get("backfill_of")),
+            _span_from(values.get("span")),
+            values.get("backfill", False),
             values.get("anew", False),
             values.get("behind"),
         )
@@ -208,27 +215,31 @@ class Ledger:
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
         """The run did not come all the way after all: these steps are to be done again.
 
-        Its days are due, unless by a backfill, which moves no checkpoint back either.
+        Its days are due. A backfill's, which moved no checkpoint, are so where the checkpoint stands on them; before
+        that nothing but a backfill brings them.
         """
         for step in steps:
             self.forget_step(run_id, step)
         run = self.run(run_id)
-        for retailer, day in run.units:
+        for retailer, day in reversed(run.units):
             checkpoint = self.checkpoint(retailer)
-            if run.backfill is None and checkpoint is not None and checkpoint >= day:
+            if checkpoint == day or (checkpoint is not None and checkpoint > day and not run.backfill):
                 self.set_checkpoint(retailer, day - timedelta(days=1))
             self._storage.delete(f"ops/done/{retailer}/{day}.json")
         self.end(run_id, "failed", reason=reason, reopened=True)
 
     def end(self, run_id: str, outcome: Outcome, *, reason: str = "", reopened: bool = False) -> None:
-        """Record how the run ended; `reopened` where it had come all the way before."""
+        """Record how the run ended; `reopened` where it had come all the way before, until it has done so again."""
+        if outcome in ("failed", "stopped"):
+            reopened = reopened or bool((self.ended(run_id) or {}).get("reopened"))
         record: dict[str, Any] = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
         record |= {"reopened": True} if reopened else {}
         self._write(f"ops/runs/{run_id}/ended.json", record)
 
     def goes_on(self, run_id: str) -> Run:
-        """The run, which has no end any more."""
-        self._storage.delete(f"ops/runs/{run_id}/ended.json")
+        """The run, which has no end any more; one that was reopened is so until it ends well."""
+        if not (self.ended(run_id) or {}).get("reopened"):
+            self._storage.delete(f"ops/runs/{run_id}/ended.json")
         return self.run(run_id)
 
     def outcome(self, run_id: str) -> Outcome | None:
@@ -259,16 +270,16 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
 
-    def without_success(self, tasks: Iterable[str]) -> set[Unit]:
-        """What the newest run is for, where it was one of these tasks and was killed, failed or stopped.
+    def settled(self, tasks: Iterable[str]) -> set[Unit]:
+        """What is done, less what the newest run is for, where it was one of these tasks and did not end well.
 
-        Its days may be done all the same: it may do them anew, or was killed between its last two words.
+        Its days may be done all the same: it may do them anew, or was killed between its last words.
         """
         newest = self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):
-            return set()
+            return self.done()
         run = self.run(newest)
-        return set(run.units) if run.tasks == tuple(tasks) else set()
+        return self.done() - set(run.units) if run.tasks == tuple(tasks) else self.done()
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
@@ -290,13 +301,13 @@ class Ledger:
             return None
 
 
-def _as_json(backfill: Span | None) -> dict[str, Any] | None:
-    if backfill is None:
+def _as_json(span: Span | None) -> dict[str, Any] | None:
+    if span is None:
         return None
-    return {"retailers": backfill.retailers, "from": str(backfill.first), "to": str(backfill.last)}
+    return {"retailers": span.retailers, "from": str(span.first), "to": str(span.last)}
 
 
-def _backfill_from(values: dict[str, Any] | None) -> Span | None:
+def _span_from(values: dict[str, Any] | None) -> Span | None:
     if values is None:
         return None
     first, last = (date.fromisoformat(values[name]) for name in ("from", "to"))

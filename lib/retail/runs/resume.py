@@ -11,6 +11,7 @@ from retail.runs.units import Unit
 
 # A task of these changes nothing that a plan was made for, so that it may go on in a run that another has overtaken.
 _BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
+_BEHIND_THE_MERGE: Final = frozenset({"check", "refresh"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence
     run = ledger.named(name, units)
     if run is None:
         return Resumed()
+    if run.behind is not None and not _BEHIND_THE_MERGE.issuperset(steps):
+        run = ledger.run(run.behind)
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
     if _BEFORE_THE_MERGE.issuperset(steps):
         merged = ledger.came_to_merge(run.run_id)
