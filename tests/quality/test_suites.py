@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from tests.conftest import settings_for
 
 from retail import star
+from retail.engine import open_session
 from retail.errors import ConfigurationError, GateError
 from retail.quality import suites
 from retail.settings import home
@@ -134,6 +136,18 @@ def test_a_second_suite_for_a_table_is_a_file_and_no_code(
     assert [(failure.severity, failure.observed) for failure in found.failures] == [
         ("warning", "observed_value 1")
     ]
+
+
+def test_a_query_runs_in_the_session_of_its_frame_though_the_process_has_another(
+    session: SparkSession, tmp_path: Path
+) -> None:
+    assert session.range(1).count() == 1
+    with open_session(settings_for("sail", tmp_path)) as other:
+        twice = frame(other, {}, {"line_id": "2"})
+        found = suites.validate("fact_sales", twice)
+    (failure,) = (each for each in found.critical if "{batch}" in each.expectation)
+    assert "SELECT sales_key FROM" in failure.expectation
+    assert "not found" not in failure.observed
 
 
 def test_a_suite_for_nothing_that_is_judged_is_a_configuration_error(

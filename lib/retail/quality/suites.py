@@ -104,6 +104,8 @@ def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Va
 def _batch(name: str, frame: DataFrame) -> Any:
     _, context = _great_expectations()
     source = context.data_sources.add_or_update_spark(name=name, persist=False)
+    # It would take the first session of the process, whichever that is; a query has to run where the frame is.
+    source.get_execution_engine().spark = frame.sparkSession
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
     return batch.get_batch({"dataframe": frame})
 
