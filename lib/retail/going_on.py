@@ -11,7 +11,8 @@ from typing import Final
 from retail.due import in_parts
 from retail.job import units_to_process
 from retail.pipeline import ALL_TASKS, not_done
-from retail.runs.ledger import Ledger, Run
+from retail.runs.ledger import Ledger
+from retail.runs.run import Run
 from retail.runs.units import Span, Unit
 
 _ENDED_WELL: Final = ("success", "partial")

@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 from retail.records import HopCount
 from retail.resources import Resources
 from retail.runs.context import Context
-from retail.runs.ledger import Ledger, Run
+from retail.runs.ledger import Ledger
+from retail.runs.run import Run
 from retail.runs.units import Unit
 
 Record = dict[str, Any]

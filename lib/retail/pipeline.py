@@ -22,8 +22,9 @@ from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
 from retail.runs import checkpoint, lease, resume
-from retail.runs.ledger import Ledger, Outcome, Run, new_run_id
+from retail.runs.ledger import Ledger, Outcome
 from retail.runs.resume import Resumed
+from retail.runs.run import Run, new_run_id
 from retail.runs.units import Span, Unit
 from retail.star import migration
 from retail.warehouse import jdbc

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ConfigurationError, StorageError
-from retail.runs.ledger import Ledger, Outcome, new_run_id
+from retail.runs.ledger import Ledger, Outcome
+from retail.runs.run import new_run_id
 from retail.runs.units import Span
 from retail.storage import LocalStorage
 

@@ -9,8 +9,9 @@ import pytest
 
 from retail.errors import ConfigurationError
 from retail.pipeline import TASKS
-from retail.runs.ledger import Ledger, new_run_id
+from retail.runs.ledger import Ledger
 from retail.runs.resume import Resumed, by_name
+from retail.runs.run import new_run_id
 from retail.storage import LocalStorage
 
 UNITS = [("retailer_1", date(2017, 1, 5)), ("retailer_2", date(2017, 1, 5))]

@@ -12,70 +12,16 @@ A step that ended is not done again. A killed run has no `ended.json`, and is go
 from __future__ import annotations
 
 import json
-import re
-import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from retail.runs.run import Run
 from retail.runs.units import Span, Unit
 from retail.storage import Storage
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-
 Outcome = Literal["success", "partial", "stopped", "failed"]
-
-
-_STAMP = "%Y%m%dT%H%M%SZ"
-
-
-def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = None) -> str:
-    """Sorts by time, and behind the `newest` run's whatever the clock says; `name`, or else a random end, tells more.
-
-    Raises ConfigurationError for a name that could not be a folder's.
-    """
-    if name is not None and not _NAME.fullmatch(name):
-        raise ConfigurationError(
-            [f"--run-id {name!r}: only letters, digits, `.`, `_` and `-`, at most 100 of them"],
-            hint="in Airflow {{ ts_nodash }} serves",
-        )
-    stamp = now.strftime(_STAMP)
-    before = newest.partition("-")[0] if newest is not None else ""
-    if stamp <= before:  # the clock was set back, or this is the same second
-        stamp = (datetime.strptime(before, _STAMP).replace(tzinfo=UTC) + timedelta(seconds=1)).strftime(
-            _STAMP
-        )
-    return f"{stamp}-{name or secrets.token_hex(3)}"
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run is for, and the tasks that the command which began it was given.
-
-    `span` is all that the command named, of which this run is the whole or a part; None where it named no days. A
-    `backfill` moves no checkpoint. `anew`: its days were done before. `behind` is the run whose merge this one only
-    checks and refreshes.
-    """
-
-    run_id: str
-    units: tuple[Unit, ...]
-    tasks: tuple[str, ...]
-    engine: str
-    started_at: str
-    span: Span | None = None
-    backfill: bool = False
-    anew: bool = False
-    behind: str | None = None
-
-    @property
-    def retailers(self) -> list[str]:
-        return sorted({retailer for retailer, _ in self.units})
-
-    @property
-    def dates(self) -> list[date]:
-        return sorted({day for _, day in self.units})
 
 
 class Ledger:
@@ -102,37 +48,12 @@ class Ledger:
         run = Run(
             run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, anew, behind
         )
-        self._write(
-            f"ops/runs/{run_id}/run.json",
-            {
-                "run_id": run_id,
-                "units": [[retailer, day.isoformat()] for retailer, day in run.units],
-                "tasks": list(run.tasks),
-                "engine": engine,
-                "started_at": run.started_at,
-                "span": _as_json(span),
-                "backfill": backfill,
-                "anew": anew,
-                "behind": behind,
-            },
-        )
+        self._write(f"ops/runs/{run_id}/run.json", run.to_json())
         return run
 
     def run(self, run_id: str) -> Run:
         """The run's record. Raises ObjectNotFoundError."""
-        values = self._read(f"ops/runs/{run_id}/run.json")
-        units = tuple((retailer, date.fromisoformat(day)) for retailer, day in values["units"])
-        return Run(
-            run_id,
-            units,
-            tuple(values["tasks"]),
-            values["engine"],
-            values["started_at"],
-            _span_from(values.get("span")),
-            values.get("backfill", False),
-            values.get("anew", False),
-            values.get("behind"),
-        )
+        return Run.from_json(self._read(f"ops/runs/{run_id}/run.json"))
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first."""
@@ -299,16 +220,3 @@ class Ledger:
             return self._read(key)
         except ObjectNotFoundError:
             return None
-
-
-def _as_json(span: Span | None) -> dict[str, Any] | None:
-    if span is None:
-        return None
-    return {"retailers": span.retailers, "from": str(span.first), "to": str(span.last)}
-
-
-def _span_from(values: dict[str, Any] | None) -> Span | None:
-    if values is None:
-        return None
-    first, last = (date.fromisoformat(values[name]) for name in ("from", "to"))
-    return Span(tuple(values["retailers"]), first, last)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from retail.runs.ledger import Ledger, Run
+from retail.runs.ledger import Ledger
+from retail.runs.run import Run
 from retail.runs.units import Unit
 
 # A task of these changes nothing that a plan was made for, so that it may go on in a run that another has overtaken.

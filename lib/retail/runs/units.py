@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 Unit = tuple[str, date]  # a retailer and a logical date
 
@@ -22,6 +23,14 @@ class Span:
         """The smallest that has all of these units, of which there is at least one."""
         days = [day for _, day in units]
         return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Span:
+        first, last = (date.fromisoformat(values[name]) for name in ("from", "to"))
+        return cls(tuple(values["retailers"]), first, last)
+
+    def to_json(self) -> dict[str, object]:
+        return {"retailers": list(self.retailers), "from": str(self.first), "to": str(self.last)}
 
     @property
     def units(self) -> list[Unit]:
