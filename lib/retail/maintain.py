@@ -24,7 +24,8 @@ from retail.errors import StorageError
 from retail.runs import lease, rewrites
 from retail.runs.guarded import GuardedStorage
 from retail.settings import MaintainSettings
-from retail.storage import Storage, Stored
+from retail.storage import Storage
+from retail.stored import Stored
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

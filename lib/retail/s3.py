@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
-from retail.storage import Stored
+from retail.stored import Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,7 +9,6 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -18,17 +17,9 @@ from typing import IO, Final, Protocol
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
+from retail.stored import Stored
 
 _HALF_WRITTEN: Final = re.compile(r"[.].+[.][0-9a-f]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An object of the lake: its key, its bytes, and when it was written (UTC)."""
-
-    key: str
-    size: int
-    modified: datetime
 
 
 class Storage(Protocol):

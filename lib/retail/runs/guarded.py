@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import IO
 
-from retail.storage import Storage, Stored
+from retail.storage import Storage
+from retail.stored import Stored
 
 
 class GuardedStorage:

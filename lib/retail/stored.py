@@ -1,0 +1,15 @@
+"""An object of the lake, as a listing tells of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object of the lake: its key, its bytes, and when it was written (UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
