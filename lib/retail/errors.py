@@ -80,7 +80,7 @@ class NobodyAnsweredError(RetailError):
             f"\n  - {retailer}: {reason}" for retailer, reason in zip(failed, reasons, strict=True)
         )
         super().__init__(
-            f"nothing was fetched, for none of {', '.join(failed)} could be read:{told}",
+            f"no day was fetched to its end, for none of {', '.join(failed)} could be read:{told}",
             hint="the same command goes on where each stopped, once they answer",
         )
         self.failed = dict(failed)

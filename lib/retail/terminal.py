@@ -116,7 +116,7 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
 def show_failed(out: Console, failed: Mapping[str, str]) -> None:
     """Which retailers could not be read, and why."""
     for retailer, reason in failed.items():
-        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False)
+        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False, soft_wrap=True)
     if failed:
         out.print("The same command fetches what is missing later; done days are left out.")
 

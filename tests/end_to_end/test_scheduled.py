@@ -211,7 +211,7 @@ def test_a_retailer_that_alone_has_days_of_a_part_and_fails_stops_no_other(insta
             _fail_once(address, "retailer_2")
         alone = ("run", "--to", "2017-01-02", "--only", "retailer_2")
         said = told(made, *alone, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "nothing was fetched, for none of retailer_2 could be read" in said
+        assert "no day was fetched to its end, for none of retailer_2 could be read" in said
 
 
 def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_done(install: Install) -> None:
@@ -305,9 +305,9 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         _fail_once(address, "retailer_2")
         said = told(made, *command, code=1)
         assert (
-            "nothing was fetched, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is" in said
+            "no day was fetched to its end, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is" in said
         )
-        in_operations("nothing was fetched, for none of … could be read:", said)
+        in_operations("no day was fetched to its end, for none of … could be read:", said)
         said = told(made, "transform", "--run-id", "night", code=2)
         assert "has to wait: its `ingest` has not ended" in said
         told(made, *command)
