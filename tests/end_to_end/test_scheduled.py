@@ -305,7 +305,8 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         _fail_once(address, "retailer_2")
         said = told(made, *command, code=1)
         assert (
-            "no day was fetched to its end, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is" in said
+            "no day was fetched to its end, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is"
+            in said
         )
         in_operations("no day was fetched to its end, for none of … could be read:", said)
         said = told(made, "transform", "--run-id", "night", code=2)
