@@ -14,8 +14,11 @@ from pathlib import Path
 
 import psycopg2
 import pyarrow as pa
+import structlog
+from click.testing import CliRunner
 from deltalake import DeltaTable
 
+from retail.cli import main
 from retail.demo import demo_environment
 from retail.engine import without_session
 from retail.settings import Settings, home, load_settings
@@ -182,3 +185,12 @@ def warehouse_of(installation: Installation) -> dict[str, list[tuple[object, ...
             ]
             found[name] = sorted((tuple(row[i] for i in keep) for row in cursor.fetchall()), key=str)
     return found
+
+
+def told(installation: Installation, *arguments: str, code: int = 0, **environment: str) -> str:
+    """What the command says, given in this process: there are many of them here."""
+    variables = {"RETAIL_CONF": str(installation.conf), "RETAIL_EXTRACT__TRIES": "1", **environment}
+    result = CliRunner(env=demo_environment() | variables).invoke(main, arguments)
+    structlog.reset_defaults()
+    assert result.exit_code == code, result.output
+    return " ".join(result.output.split())

@@ -15,8 +15,7 @@ from retail import demo, pipeline
 from retail.errors import LeaseHeldError, StorageError
 from retail.extract import payloads
 from tests.end_to_end.conftest import CLOCK, Truth
-from tests.end_to_end.installation import Installation
-from tests.end_to_end.test_scheduled import told
+from tests.end_to_end.installation import Installation, told
 from tests.kill.told import in_operations
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

@@ -11,33 +11,21 @@ from pathlib import Path
 
 import pytest
 import requests
-import structlog
-from click.testing import CliRunner
 
 from retail import demo, pipeline
-from retail.cli import main
 from retail.errors import StorageError
 from retail.job import Job, Record
 from retail.resources import Resources
 from retail.runs.ledger import Ledger
 from retail.secrets import Secrets
 from tests.end_to_end.conftest import CLOCK
-from tests.end_to_end.installation import Installation, star_of, warehouse_of
+from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
 from tests.kill.told import in_operations
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 Install = Callable[..., Installation]
 RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
-
-
-def told(installation: Installation, *arguments: str, code: int = 0, **environment: str) -> str:
-    """What the command says, given in this process: there are many of them here."""
-    variables = {"RETAIL_CONF": str(installation.conf), "RETAIL_EXTRACT__TRIES": "1", **environment}
-    result = CliRunner(env=demo.demo_environment() | variables).invoke(main, arguments)
-    structlog.reset_defaults()
-    assert result.exit_code == code, result.output
-    return " ".join(result.output.split())
 
 
 def checkpoints(installation: Installation) -> list[date | None]:
