@@ -75,7 +75,11 @@ def listened_to(endpoint: str) -> Iterator[Wire]:
                         threading.Thread(target=carry, daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
-        yield wire
+        try:
+            yield wire
+        finally:
+            # A close alone leaves the accept that waits: who comes next would still get in.
+            server.shutdown(socket.SHUT_RDWR)
 
 
 def _keep(heard: bytearray, data: bytes) -> bool:
