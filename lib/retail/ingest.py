@@ -23,13 +23,15 @@ from retail.errors import (
     RetailError,
     StorageError,
 )
+from retail.extract import payloads
 from retail.extract.exchange import Clock
 from retail.extract.extracting import PageWritten, extract
-from retail.extract.landing import land
+from retail.extract.landing import land, require_whole
 from retail.extract.master import Named
 from retail.extract.payload_fields import NewField, PayloadFields
 from retail.extract.quota import Patience, QuotaWait
 from retail.extract.retailers import open_service, sales_of
+from retail.extract.service import Service
 from retail.extract.windows import Window, window_of
 from retail.job import Job, Record, as_json, rows_at
 from retail.quality import suites, tie_out
@@ -223,17 +225,27 @@ def _extracted(asking: _Asking) -> Iterator[Unit]:
             unit = asking.left.popleft()
         except IndexError:
             return
-        extract(
-            service,
-            job.resources.storage,
-            retailer_id=retailer_id,
-            window=window_of_unit(job.resources.settings, unit),
-            run_id=job.run.run_id,
-            anew=job.manner.anew,
-            look=asking.fields.look,
-            on_page=partial(_page_kept, job, asking.interrupted),
-        )
+        _fetch(asking, service, unit)
         yield unit
+
+
+def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
+    job, storage = asking.job, asking.job.resources.storage
+    retailer_id, day = unit
+    lay_there = bool(payloads.keys(storage, retailer_id, day))
+    extract(
+        service,
+        storage,
+        retailer_id=retailer_id,
+        window=window_of_unit(job.resources.settings, unit),
+        run_id=job.run.run_id,
+        anew=job.manner.anew,
+        look=asking.fields.look,
+        on_page=partial(_page_kept, job, asking.interrupted),
+    )
+    if lay_there:
+        # A damaged page that is found here is its retailer's failure; found in landing, it would be the run's.
+        require_whole(storage, retailer_id, day)
 
 
 def _missing(units: list[Unit], fetched: list[Unit]) -> str:

@@ -93,6 +93,25 @@ def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
     assert f"retailer_2 FAILED, the others went on: 2017-01-01 is missing: {page} is damaged" in said
 
 
+def test_a_damaged_page_of_an_earlier_run_stops_no_other_retailer_and_is_brought_back(
+    install: Install, truth: Truth
+) -> None:
+    made = install("damaged_earlier")
+    two = ("--only", "retailer_1", "--only", "retailer_2")
+    told(made, "run", "--date", str(DAYS[0]), *two)
+    page = next((made.folder / "lake" / "payloads" / "retailer_2").rglob("*.json.gz"))
+    content = page.read_bytes()
+
+    page.write_bytes(content[:-20])
+    said = told(made, "run", "--date", str(DAYS[0]), *two, "--again", code=3)
+    assert f"2017-01-01 is missing: {page} is damaged" in said
+    in_operations("… FAILED, the others went on: … is missing: … is damaged", said)
+    page.write_bytes(content)
+    told(made, "run", "--date", str(DAYS[0]), *two)
+    expected = {key: figures for key, figures in truth([DAYS[0]]).items() if key[0] in two}
+    assert made.postgresql_figures() == expected
+
+
 def _no_room(_: object) -> NoReturn:
     raise StorageError("no room left", hint="make room")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from retail.pipeline import STEPS
 from tests.end_to_end.installation import Installation
@@ -13,6 +13,19 @@ from tests.kill.state import State, differences, left_over, state_of
 
 FIRST = ("run", "--from", "2017-01-01", "--to", "2017-01-02")
 FOLLOWING = ("run", "--date", "2017-01-03")
+
+
+@dataclass(frozen=True)
+class Command:
+    """How one of the two runs is asked for, each time that it was killed as well."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+BY_DAYS = (Command(FIRST), Command(FOLLOWING))
+# As a scheduler asks: from each retailer's checkpoint on.
+BY_CHECKPOINT = tuple(Command(("run",), {"RETAIL_RUNS__UNTIL": f"2017-01-0{day}"}) for day in (2, 3))
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,7 @@ def play(
     made: Installation,
     expected: Undisturbed,
     *strikes: Sequence[Strike],
+    asked: Sequence[Command] = BY_DAYS,
     less: Collection[str] = (),
     **environment: str,
 ) -> None:
@@ -46,11 +60,12 @@ def play(
 
     The first run only, where there are no strikes for the other. `less` are tables of the state that may differ.
     """
-    for command, of_run, state in zip((FIRST, FOLLOWING), strikes, expected.states, strict=False):
+    for command, of_run, state in zip(asked, strikes, expected.states, strict=False):
+        variables = {**environment, **command.environment}
         for strike in of_run:
-            killed = process.retail(made, *command, strike=strike, **environment)
+            killed = process.retail(made, *command.arguments, strike=strike, **variables)
             assert killed.returncode == -9, f"not killed {strike}: {killed.returncode}\n{killed.output}"
-        ended = process.retail(made, *command, **environment)
+        ended = process.retail(made, *command.arguments, **variables)
         told = f"killed {', then '.join(map(str, of_run))}"
         assert ended.returncode == 0, f"{told}\n{ended.output}"
         found = [*differences(state_of(made), state, less=less), *left_over(made)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from retail import demo
 from retail.warehouse import embedded
 from tests.end_to_end.installation import Installation
-from tests.kill.chains import at_random, play, undisturbed
+from tests.kill.chains import BY_CHECKPOINT, BY_DAYS, at_random, play, undisturbed
 from tests.kill.runs import preloaded
 
 CLOCK = datetime(2017, 1, 20, 12, tzinfo=UTC)
@@ -48,7 +48,8 @@ def main() -> int:
                 chosen = random.Random(seed)  # noqa: S311
                 first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
                 try:
-                    play(process, install(f"killed_{seed}"), expected, first, following)
+                    made, days = install(f"killed_{seed}"), chosen.choice((BY_DAYS, BY_CHECKPOINT))
+                    play(process, made, expected, first, following, asked=days)
                 except BaseException:
                     print(f"seed {seed} fails: python -m tests.kill.soak --seed {seed}", flush=True)
                     raise

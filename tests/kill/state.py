@@ -7,6 +7,7 @@ out is what by nature differs:
 - times of the wall clock: `started_at`, `ended_at`, `fetched_at`, `seconds` and the columns of `_TIMES`;
 - numbers of tries: `publish_id`, which skips a number for a transaction that was rolled back, the number of the lease,
   and versions of the tables below `staged/`, which a step that is done again replaces again;
+- `span`, the days that the command named: one that goes on from the checkpoints names none;
 - what a step says of itself, where it was done again and found its work done: `_TOLD`;
 - what a retailer answered, word for word: the simulated ones have several ways to say one thing, as the real ones do,
   and take turns. So of payloads their keys, windows and places in the walk, and not which fields came with which.
@@ -31,7 +32,7 @@ State = dict[str, list[str]]
 
 _TIMES = {"published_at", "refreshed_at", "restated_at", "noted_at", "applied_at", "rolled_back_at"}
 _TRIES = {"publish_id", "lines_version", "sales_version"}
-_OF_NATURE = _TIMES | _TRIES | {"started_at", "ended_at", "fetched_at", "seconds", "engine"}
+_OF_NATURE = _TIMES | _TRIES | {"started_at", "ended_at", "fetched_at", "seconds", "engine", "span"}
 _ANSWERED = frozenset({"answer", "next_cursor"})
 _TOLD = {
     "extract": {"warnings", "summary"},  # a field is new once only

@@ -11,7 +11,16 @@ import random
 import pytest
 
 from tests.conftest import needs_java
-from tests.kill.chains import FIRST, Undisturbed, at_begin, at_random, done_but_not_recorded, play
+from tests.kill.chains import (
+    BY_CHECKPOINT,
+    BY_DAYS,
+    FIRST,
+    Undisturbed,
+    at_begin,
+    at_random,
+    done_but_not_recorded,
+    play,
+)
 from tests.kill.conftest import Install
 from tests.kill.runs import Place, Preloaded
 
@@ -64,7 +73,8 @@ def test_at_the_begin_of_each_step(process: Preloaded, install: Install, expecte
 def test_at_the_end_of_each_step_before_it_is_recorded(
     process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
-    play(process, install("not_recorded"), expected, done_but_not_recorded(), done_but_not_recorded())
+    strikes = done_but_not_recorded()
+    play(process, install("not_recorded"), expected, strikes, strikes, asked=BY_CHECKPOINT)
 
 
 def test_inside_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
@@ -94,7 +104,8 @@ def test_at_random_moments_of_each_step(
 ) -> None:
     chosen = random.Random(f"{os.environ['RETAIL_TEST_SEED']} {number}")  # noqa: S311
     first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
-    play(process, install(f"random_{number}"), expected, first, following)
+    asked = (BY_DAYS, BY_CHECKPOINT)[number]
+    play(process, install(f"random_{number}"), expected, first, following, asked=asked)
 
 
 @pytest.mark.spark

@@ -135,6 +135,17 @@ def land(
     )  # fmt: skip
 
 
+def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
+    """Read every page of the date, as `land` will.
+
+    Raises DamagedError for a page that cannot be read, and ExtractError where the pages are not the whole day.
+    """
+    walks: dict[str, list[Payload]] = {}
+    for _, payload in payloads.read_all(storage, retailer_id, logical_date):
+        walks.setdefault(payload.walk, []).append(replace(payload, answer=None))
+    _newest_whole(walks, retailer_id, logical_date)
+
+
 def _fetched(
     sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
 ) -> Iterator[tuple[Payload, list[SalesRecord]]]:
