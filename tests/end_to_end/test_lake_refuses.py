@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -93,10 +94,11 @@ def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
     assert f"retailer_2 FAILED, the others went on: 2017-01-01 is missing: {page} is damaged" in said
 
 
-def test_a_damaged_page_of_an_earlier_run_stops_no_other_retailer_and_is_brought_back(
-    install: Install, truth: Truth
+@pytest.mark.parametrize("backup", [True, False])
+def test_a_damaged_page_of_an_earlier_run_stops_no_other_retailer_and_is_brought_back_or_fetched_anew(
+    backup: bool, install: Install, truth: Truth
 ) -> None:
-    made = install("damaged_earlier")
+    made = install(f"damaged_earlier_{backup}")
     two = ("--only", "retailer_1", "--only", "retailer_2")
     told(made, "run", "--date", str(DAYS[0]), *two)
     page = next((made.folder / "lake" / "payloads" / "retailer_2").rglob("*.json.gz"))
@@ -106,8 +108,12 @@ def test_a_damaged_page_of_an_earlier_run_stops_no_other_retailer_and_is_brought
     said = told(made, "run", "--date", str(DAYS[0]), *two, "--again", code=3)
     assert f"2017-01-01 is missing: {page} is damaged" in said
     in_operations("… FAILED, the others went on: … is missing: … is damaged", said)
-    page.write_bytes(content)
-    told(made, "run", "--date", str(DAYS[0]), *two)
+    if backup:
+        page.write_bytes(content)
+        told(made, "run", "--date", str(DAYS[0]), *two)
+    else:
+        shutil.rmtree(page.parent)
+        told(made, "run", "--date", str(DAYS[0]), "--only", "retailer_2", "--again")
     expected = {key: figures for key, figures in truth([DAYS[0]]).items() if key[0] in two}
     assert made.postgresql_figures() == expected
 
