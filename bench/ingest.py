@@ -17,10 +17,10 @@ from pathlib import Path
 import requests
 
 from retail import demo
+from retail.asking import window_of_unit
 from retail.extract.extracting import extract
 from retail.extract.landing import land
 from retail.extract.retailers import open_service, sales_of
-from retail.ingest import window_of_unit
 from retail.secrets import Secrets
 from retail.settings import Settings, load_settings
 from retail.storage import LocalStorage

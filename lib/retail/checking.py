@@ -157,8 +157,10 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
 
 
 def _silent_stores(job: Job) -> list[gaps.Gap]:
-    """Stores, and retailers, that were silent on the run's days."""
+    """Stores, and retailers, that were silent on the run's days; none where no day could be had."""
     units = job.units_to_process()
+    if not units:
+        return []
     settings = job.resources.settings.quality
     days = [day for _, day in units]
     first, last = min(days) - timedelta(days=settings.gap_days), max(days)

@@ -21,6 +21,8 @@ def due_units(
 ) -> list[Unit]:
     """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock.
 
+    Those are left out that the retailer was found to show no longer.
+
     Those of a newest run without a good end count as not done: it may have been killed between its last words.
     """
     settings, ledger = resources.settings, resources.ledger
@@ -31,7 +33,7 @@ def due_units(
     }
     return checkpoint.due(
         stands,
-        ledger.settled(ALL_TASKS),
+        ledger.settled(ALL_TASKS, passed_over=ledger.out_of_reach()),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
         until=min(ends, default=None),

@@ -5,7 +5,8 @@ RetailError
 ├── ExtractError           one retailer could not be read; the others go on                 (exit 3)
 │   ├── RefusedError       it answered, and asking again will not change that
 │   ├── QuotaError         its quota is used up, and the command was told not to wait
-│   └── CursorExpiredError it no longer takes the cursor of an earlier page
+│   ├── CursorExpiredError it no longer takes the cursor of an earlier page
+│   └── OutOfReachError    it no longer shows that day, and answers for later ones
 ├── NobodyAnsweredError    every retailer that was asked failed; nothing was fetched        (exit 1)
 ├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
 │   ├── GateError          a critical expectation failed
@@ -13,7 +14,8 @@ RetailError
 │   └── KeyCollisionError  two natural keys share one surrogate key
 ├── StorageError           the lake's files cannot be read or written                       (exit 1)
 │   ├── ObjectNotFoundError  the object is not there
-│   └── DamagedError         one retailer's object is there, and not as it was written
+│   ├── DamagedError         one retailer's objects are not as they were written, or not all there
+│   └── NotFetchedError      of one retailer's day there are no pages, or none to its end
 ├── EngineError            Sail or Spark cannot start or lost a query                       (exit 1)
 ├── WarehouseError         PostgreSQL cannot be reached or refused a statement              (exit 1)
 └── LeaseHeldError         another run is working                                           (exit 1)
@@ -71,6 +73,10 @@ class CursorExpiredError(ExtractError):
     pass
 
 
+class OutOfReachError(ExtractError):
+    pass
+
+
 class NobodyAnsweredError(RetailError):
     """`failed` maps each retailer to why it could not be read."""
 
@@ -111,6 +117,10 @@ class ObjectNotFoundError(StorageError):
 
 
 class DamagedError(StorageError):
+    pass
+
+
+class NotFetchedError(StorageError):
     pass
 
 

@@ -74,12 +74,22 @@ class Job:
 
     def failed_retailers(self) -> dict[str, str]:
         """The retailers that could not be read, and why, by this run or the one whose merge it is behind."""
+        return failed_retailers(self.resources.ledger, self.run)
+
+    def failed_for_days(self) -> list[str]:
+        """Those of them that answered, and of which single days could not be had."""
         record = self.resources.ledger.step(self.run.behind or self.run.run_id, "extract")
-        return dict(record["failed"]) if record else {}
+        return list(record.get("failed_for_days", [])) if record else []
 
     def units_to_process(self) -> list[Unit]:
         """The units that were extracted by this run, or all of them where it did not extract itself."""
         return units_to_process(self.resources.ledger, self.run)
+
+
+def failed_retailers(ledger: Ledger, run: Run) -> dict[str, str]:
+    """The retailers that the run, or the one whose merge it is behind, could not read, and why."""
+    record = ledger.step(run.behind or run.run_id, "extract")
+    return dict(record["failed"]) if record else {}
 
 
 def units_to_process(ledger: Ledger, run: Run) -> list[Unit]:
@@ -88,6 +98,12 @@ def units_to_process(ledger: Ledger, run: Run) -> list[Unit]:
     if record is None:
         return list(run.units)
     return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
+
+
+def out_of_reach(ledger: Ledger, run: Run) -> list[Unit]:
+    """The units that the run asked for, and that their retailer no longer shows."""
+    record = ledger.step(run.run_id, "extract") or {}
+    return [(retailer, date.fromisoformat(day)) for retailer, day in record.get("out_of_reach", [])]
 
 
 def counts_of(ledger: Ledger, run_id: str) -> list[HopCount]:

@@ -17,7 +17,7 @@ import structlog
 from retail import checking, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
-from retail.job import Job, Manner, Record, Report, units_to_process
+from retail.job import Job, Manner, Record, Report, failed_retailers, out_of_reach, units_to_process
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
@@ -57,11 +57,15 @@ STEPS: Final = tuple(_STEPS)
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `failed` maps a retailer to why this command could not read it."""
+    """How a command ended. `failed` maps a retailer to why this command could not read it, or days of it.
+
+    `answers` are those of them that answer all the same, so that later days may be asked for.
+    """
 
     run_id: str | None
     outcome: Outcome
     failed: dict[str, str] = field(default_factory=dict)
+    answers: frozenset[str] = frozenset()
     skipped_units: int = 0
 
     @property
@@ -93,27 +97,33 @@ def run(
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
-    if not _left(resources.ledger, asked):
+    if not _left(resources.ledger, asked) and _without_last_word(resources.ledger) is None:
         _note_nothing_due(resources, run_id, asked)
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(resources.storage)
     with resources.lease(run_id) as held:
         # Only now nobody else can end what is left, or merge before it.
         left = _left(resources.ledger, asked)
+        resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
+        if resumed.run is None and _say_last_word(resources):
+            left = _left(resources.ledger, asked)
         if not left:
             return Result(None, "success", skipped_units=len(wanted))
-        resumed = _resumed(resources.ledger, left, asked)
         current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
         held.works_on(current.run_id)
         logs.bind_run(current.run_id)
         job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
         _do(job, tasks, held)
         failed = job.failed_retailers()
-        _mark_done(resources, current)
-        outcome: Outcome = "partial" if failed else "success"
-        resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
+        outcome = _end(resources, current)
     skipped = len(wanted) - len(left)
-    return Result(current.run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=skipped)
+    return Result(
+        current.run_id,
+        outcome,
+        failed if "ingest" in tasks else {},
+        frozenset(job.failed_for_days()),
+        skipped_units=skipped,
+    )
 
 
 @dataclass(frozen=True)
@@ -224,6 +234,34 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
         )
 
 
+def _without_last_word(ledger: Ledger) -> Run | None:
+    """The newest run of the whole way, where it was killed behind its last step: all is done, and it has no end."""
+    newest = ledger.newest()
+    if newest is None or ledger.outcome(newest) is not None:
+        return None
+    run = ledger.run(newest)
+    ended = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
+    return run if ended else None
+
+
+def _say_last_word(resources: Resources) -> bool:
+    """End the run that was killed behind its last step, if there is one."""
+    run = _without_last_word(resources.ledger)
+    if run is not None:
+        log.info("ended a run that was killed behind its last step", run_id=run.run_id)
+        _end(resources, run)
+    return run is not None
+
+
+def _end(resources: Resources, run: Run) -> Outcome:
+    """What was done is marked so, and the run ends."""
+    failed = failed_retailers(resources.ledger, run)
+    _mark_done(resources, run)
+    outcome: Outcome = "partial" if failed else "success"
+    resources.ledger.end(run.run_id, outcome, reason="; ".join(failed.values()))
+    return outcome
+
+
 def _mark_done(resources: Resources, run: Run) -> None:
     """Where all steps have ended the units are done; unless by a backfill, the checkpoints move on over them."""
     ledger = resources.ledger
@@ -232,9 +270,10 @@ def _mark_done(resources: Resources, run: Run) -> None:
         return
     units = units_to_process(ledger, merged)
     ledger.mark_done(units, merged.run_id)
+    ledger.mark_out_of_reach(out_of_reach(ledger, merged), merged.run_id)
     if merged.backfill:
         return
-    done = ledger.done()
+    done = ledger.done() | ledger.out_of_reach()
     for retailer in {retailer for retailer, _ in units}:
         before = ledger.checkpoint(retailer)
         after = checkpoint.moved_on(

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from retail.asking import window_of_unit
 from retail.errors import ConfigurationError, RetailError
 from retail.extract.quota import Patience
 from retail.extract.retailers import open_service, problems
 from retail.extract.service import Estimate
-from retail.ingest import window_of_unit
 from retail.runs.units import Unit
 from retail.secrets import Secrets
 from retail.settings import Settings

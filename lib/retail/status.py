@@ -112,6 +112,14 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
             _next_days([day for each, day in due if each == retailer_id]),
         )
     out.print(table)
+    passed_over = resources.ledger.out_of_reach()
+    for retailer_id in resources.settings.retailers:
+        days = sorted(day for each, day in passed_over if each == retailer_id)
+        if days:
+            out.print(
+                f"out of reach: {retailer_id}, {_next_days(days)}; no longer shown by the retailer, and passed over",
+                soft_wrap=True,
+            )
 
 
 def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:

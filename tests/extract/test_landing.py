@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from retail.errors import ExtractError, TieOutError
+from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.extract import payloads
 from retail.extract.landing import land, money_of
 from retail.extract.payloads import Payload
@@ -208,7 +208,7 @@ def test_lines_without_a_whole_key_stay_where_another_run_went_on_with_the_walk(
 def test_a_day_that_was_never_fetched_to_its_end_is_not_landed_as_if_it_were_whole(lake):
     keep(lake, [OLD], ended=False)
 
-    with pytest.raises(ExtractError, match="2017-01-05 was never fetched to its end") as caught:
+    with pytest.raises(NotFetchedError, match="2017-01-05 was never fetched to its end") as caught:
         landed(lake)
 
     assert "retail run --date 2017-01-05" in caught.value.hint
@@ -219,7 +219,7 @@ def test_a_page_that_is_gone_is_missed_though_another_run_went_on_behind_it(lake
     keep(lake, [NEW], run_id="r2", walk="r1/1", after=2)
     lake.delete(payloads.key_of("retailer_1", DAY, "r1", 2))
 
-    with pytest.raises(ExtractError, match="page 2 of the 3 that were fetched from r1/1 on is missing"):
+    with pytest.raises(DamagedError, match="page 2 of the 3 that were fetched from r1/1 on is missing"):
         landed(lake)
 
 
@@ -301,7 +301,7 @@ def test_a_date_on_which_nothing_was_sold_lands_an_empty_file(lake):
 def test_a_date_that_was_never_asked_for_is_an_error_and_the_file_there_stays(lake):
     lake.write(KEY, b"from a backup\n")
 
-    with pytest.raises(ExtractError, match="nothing was ever fetched for 2017-01-05"):
+    with pytest.raises(NotFetchedError, match="nothing was ever fetched for 2017-01-05"):
         landed(lake)
 
     assert lake.read(KEY) == b"from a backup\n"

@@ -16,11 +16,11 @@ import requests
 from tests.extract.conftest import ENVIRONMENT
 
 from retail import demo
+from retail.asking import window_of_unit
 from retail.extract.exchange import Clock
 from retail.extract.extracting import extract
 from retail.extract.landing import land
 from retail.extract.retailers import open_service, sales_of
-from retail.ingest import window_of_unit
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.storage import LocalStorage

@@ -12,10 +12,10 @@ import requests
 from tests.extract.conftest import ENVIRONMENT
 
 from retail import demo
+from retail.asking import window_of_unit
 from retail.extract.exchange import Clock
 from retail.extract.extracting import extract
 from retail.extract.retailers import open_service
-from retail.ingest import window_of_unit
 from retail.planning import plan
 from retail.secrets import Secrets
 from retail.settings import Settings

@@ -54,6 +54,13 @@ INSIDE = [
     Place("retail.runs.ledger:Ledger.end", "1"),
 ]
 
+# All steps have ended; what is left to be said is of which days they were, and that it is all.
+LAST_WORDS = [
+    Place("retail.runs.ledger:Ledger.mark_done", "1"),
+    Place("retail.runs.ledger:Ledger.set_checkpoint", "1"),
+    Place("retail.runs.ledger:Ledger.set_checkpoint", "2"),
+    Place("retail.runs.ledger:Ledger.end", "1"),
+]
 
 ON_SPARK = [
     Place("retail.delta:replace", "2"),
@@ -73,7 +80,7 @@ def test_at_the_begin_of_each_step(process: Preloaded, install: Install, expecte
 def test_at_the_end_of_each_step_before_it_is_recorded(
     process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
-    strikes = done_but_not_recorded()
+    strikes = [*done_but_not_recorded(), *LAST_WORDS]
     play(process, install("not_recorded"), expected, strikes, strikes, asked=BY_CHECKPOINT)
 
 

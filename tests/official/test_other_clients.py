@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from retail import demo
+from retail.asking import window_of_unit
 from retail.extract import payloads
 from retail.extract.answers import JSON, entries, text
 from retail.extract.extracting import extract
 from retail.extract.retailers import open_service
 from retail.extract.windows import Window
-from retail.ingest import window_of_unit
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.storage import LocalStorage

@@ -129,19 +129,20 @@ def _whole_way(
 ) -> int:
     """The exit code, once all units have gone all the way; in several runs where they are of many days.
 
-    A retailer that failed is not asked for the days of the later ones. Raises NobodyAnsweredError where all of them
-    failed in every part.
+    A retailer that failed is not asked for the days of the later ones, unless it answers for others. Raises
+    NobodyAnsweredError where all of them failed in every part.
     """
     out = terminal.console()
     failed: dict[str, str] = {}
+    given_up: set[str] = set()
     nobody: NobodyAnsweredError | None = None
     left = units if manner.anew else pipeline.not_done(resources.ledger, units)
     parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
     brought = 0
     for number, part in enumerate(parts, start=1):
-        asked = [unit for unit in part if unit[0] not in failed]
+        asked = [unit for unit in part if unit[0] not in given_up]
         if len(parts) > 1:
-            left_out = "" if asked else f", left out: {', '.join(sorted(failed))} FAILED"
+            left_out = "" if asked else f", left out: {', '.join(sorted(given_up))} FAILED"
             out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{left_out}")
         if part and not asked:
             continue
@@ -154,10 +155,12 @@ def _whole_way(
             terminal.show_failed(out, error.failed)
             nobody = error
             failed |= error.failed
+            given_up |= error.failed.keys()
             continue
         brought += 1
         _show(out, resources, result)
         failed |= result.failed
+        given_up |= result.failed.keys() - result.answers
     if nobody is not None and not brought:
         raise nobody
     return 3 if failed else 0

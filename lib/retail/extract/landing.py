@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from retail.errors import ExtractError, TieOutError
+from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.extract import payloads
 from retail.extract.newest import NewestLines
 from retail.extract.payloads import Payload
@@ -100,8 +100,8 @@ def land(
     """Write the raw file of a date, whole and at once, from all payload pages that the date has.
 
     `mapping_revision` is the configuration's, and is added to the version of the mapping.
-    Raises ExtractError where they are none or not the whole day, and TieOutError with the figures where rows or money
-    do not add up; the file that was there before then stays.
+    Raises NotFetchedError and DamagedError where they are none or not the whole day, and TieOutError with the figures
+    where rows or money do not add up; the file that was there before then stays.
     """
     tally = _Tally()
     key = raw_key(retailer_id, logical_date)
@@ -138,7 +138,7 @@ def land(
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
     """Read every page of the date, as `land` will.
 
-    Raises DamagedError for a page that cannot be read, and ExtractError where the pages are not the whole day.
+    Raises DamagedError for a page that cannot be read or is missing, NotFetchedError where no walk came to its end.
     """
     walks: dict[str, list[Payload]] = {}
     for _, payload in payloads.read_all(storage, retailer_id, logical_date):
@@ -166,20 +166,20 @@ def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_dat
     """The newest walk that came to its end with every page there: without one, a part would be taken for the day."""
     fetch = f"fetch it: retail run --date {logical_date} --only {retailer_id}"
     if not walks:
-        raise ExtractError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
+        raise NotFetchedError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
     for walk, pages in reversed(walks.items()):
         ends = [page.walk_page for page in pages if page.next_cursor is None]
         if not ends:
             continue
         missing = set(range(1, max(ends) + 1)) - {page.walk_page for page in pages}
         if missing:
-            raise ExtractError(
+            raise DamagedError(
                 f"{retailer_id}: of {logical_date}, page {min(missing)} of the {max(ends)} that were fetched from "
                 f"{walk} on is missing",
                 hint=f"bring it back from a backup, or {fetch} --again",
             )
         return walk
-    raise ExtractError(f"{retailer_id}: {logical_date} was never fetched to its end", hint=fetch)
+    raise NotFetchedError(f"{retailer_id}: {logical_date} was never fetched to its end", hint=fetch)
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:

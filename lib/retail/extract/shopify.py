@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import Field, model_validator
 
-from retail.errors import ExtractError
+from retail.errors import OutOfReachError
 from retail.extract import privacy, shopify_sales
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, answered_at
@@ -219,10 +219,11 @@ class Shopify:
         if ALL_ORDERS in self._granted():
             return
         if window.start < now - REACH:
-            raise ExtractError(
+            raise OutOfReachError(
                 f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Shopify shows this "
                 f"application the orders of {REACH.days} days only, and does not say so",
-                hint=f"give the application the scope {ALL_ORDERS}",
+                hint=f"give the application the scope {ALL_ORDERS}, then `retail backfill` such days; "
+                "runs without days pass them over from now on",
             )
 
     def _granted(self) -> frozenset[str]:

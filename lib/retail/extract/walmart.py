@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import Field
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, OutOfReachError
 from retail.extract import amounts, privacy, walmart_items, walmart_sales
 from retail.extract.answers import JSON, at, text
 from retail.extract.exchange import Answer, Clock, Request, answered_at
@@ -257,10 +257,10 @@ class Walmart:
         """Older orders are silently left out, or are a 404 like a day without sales."""
         now = answered_at(answer.headers) or self._clock.now()
         if window.start < now - KEPT:
-            raise ExtractError(
+            raise OutOfReachError(
                 f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Walmart keeps orders "
                 f"of {KEPT.days} days only",
-                hint="leave this retailer out with --only for days that far back",
+                hint="nothing brings that day any more; runs without days pass it over from now on",
             )
 
     def _check_nothing_found(self, request: Request, answer: Answer) -> None:

@@ -4,6 +4,7 @@
     ops/runs/<run_id>/steps/<step>.json     a step that ended, with its counts and versions
     ops/runs/<run_id>/ended.json            how the run ended
     ops/done/<retailer_id>/<date>.json      the run that brought this retailer's day all the way to the views
+    ops/out-of-reach/<retailer_id>/<date>.json  the run that found that the retailer no longer shows this day
     ops/checkpoints/<retailer_id>.json      the date up to which scheduled runs have brought all of them
 
 A step that ended is not done again. A killed run has no `ended.json`, and is gone on with.
@@ -12,7 +13,7 @@ A step that ended is not done again. A killed run has no `ended.json`, and is go
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
@@ -179,8 +180,16 @@ class Ledger:
 
     def done(self) -> set[Unit]:
         """Every retailer's day that has come all the way."""
-        keys = (key.removesuffix(".json").split("/") for key in self._storage.list("ops/done/"))
-        return {(key[2], date.fromisoformat(key[3])) for key in keys}
+        return self._units("ops/done/")
+
+    def mark_out_of_reach(self, units: Iterable[Unit], run_id: str) -> None:
+        """The retailers no longer show these days: no run is due for them, and the checkpoint passes them over."""
+        for retailer, day in units:
+            self._write(f"ops/out-of-reach/{retailer}/{day}.json", {"run_id": run_id})
+
+    def out_of_reach(self) -> set[Unit]:
+        """Every retailer's day that was asked for in vain, and has not come all the way since."""
+        return self._units("ops/out-of-reach/") - self.done()
 
     def checkpoint(self, retailer: str) -> date | None:
         """The date up to which scheduled runs have brought all of the retailer's days; None before the first."""
@@ -191,16 +200,20 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
 
-    def settled(self, tasks: Iterable[str]) -> set[Unit]:
-        """What is done, less what the newest run is for, where it was one of these tasks and did not end well.
+    def settled(self, tasks: Iterable[str], *, passed_over: Collection[Unit] = ()) -> set[Unit]:
+        """What is done or `passed_over`, less what the newest run is for, if it was one of these tasks and ended badly.
 
         Its days may be done all the same: it may do them anew, or was killed between its last words.
         """
-        newest = self.newest()
+        found, newest = self.done().union(passed_over), self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):
-            return self.done()
+            return found
         run = self.run(newest)
-        return self.done() - set(run.units) if run.tasks == tuple(tasks) else self.done()
+        return found - set(run.units) if run.tasks == tuple(tasks) else found
+
+    def _units(self, prefix: str) -> set[Unit]:
+        keys = (key.removesuffix(".json").split("/") for key in self._storage.list(prefix))
+        return {(key[2], date.fromisoformat(key[3])) for key in keys}
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
         self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
