@@ -67,8 +67,10 @@ def gate_step(job: Job) -> Record:
     suites.stop_on_critical(validations)
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.manner.let_pass)
     landed = job.counts("land")
-    identities = [tie_out.STAGED, tie_out.QUARANTINED]
-    tie_out.require([tie_out.READ, *identities] if landed else identities, [*landed, *staged.counts])
+    if landed:
+        again = f"`retail land --run-id {job.run.run_id} --redo`, if another command landed these days since; else "
+        tie_out.require([tie_out.READ], [*landed, *staged.counts], likely=again)
+    tie_out.require([tie_out.STAGED, tie_out.QUARANTINED], staged.counts)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
     judged = sum(validation.judged for validation in validations)
     return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}

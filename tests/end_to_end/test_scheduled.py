@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -15,10 +16,11 @@ import requests
 from retail import demo, pipeline
 from retail.errors import StorageError
 from retail.job import Job, Record
+from retail.records import raw_key
 from retail.resources import Resources
 from retail.runs.ledger import Ledger
 from retail.secrets import Secrets
-from tests.end_to_end.conftest import CLOCK
+from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
 from tests.kill.told import in_operations
 
@@ -350,3 +352,21 @@ def _runs(installation: Installation) -> list[object]:
 
 def _of(rows: list[tuple[object, ...]], retailer: str) -> list[tuple[object, ...]]:
     return [row for row in rows if retailer in row]
+
+
+def test_raw_files_that_changed_behind_a_fetch_are_named_with_what_lands_them_anew(
+    install: Install, truth: Truth
+) -> None:
+    made = install("landed_between")
+    told(made, "ingest", "--run-id", "night", "--date", str(day(1)))
+    raw = made.folder / "lake" / raw_key("retailer_1", day(1))
+    raw.write_text("".join(raw.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+
+    said = told(made, "transform", "--run-id", "night", code=4)
+    assert "landed = read does not hold for retailer_1" in said
+    command = re.search(r"next: `retail (land --run-id \S+ --redo)`", said)
+    assert command is not None, said
+    told(made, *command[1].split())
+    for task in ("transform", "check", "refresh"):
+        told(made, task, "--run-id", "night")
+    assert made.postgresql_figures() == truth([day(1)])

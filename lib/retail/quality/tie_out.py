@@ -85,8 +85,11 @@ def of_run(counts: Iterable[HopCount]) -> list[HopCount]:
     return [count for count in counts if count.group in own]
 
 
-def require(identities: Iterable[str], counts: Iterable[HopCount]) -> None:
-    """Raises TieOutError with the figures of every group in which an identity does not hold."""
+def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: str = "") -> None:
+    """Raises TieOutError with the figures of every group in which an identity does not hold.
+
+    `likely` is what is to be tried first, for its hint.
+    """
     counts = list(counts)
     found = [each for identity in identities for each in differences(identity, counts)]
     if found:
@@ -94,7 +97,7 @@ def require(identities: Iterable[str], counts: Iterable[HopCount]) -> None:
         more = f"\n  … and {len(found) - 20} more" if len(found) > 20 else ""
         raise TieOutError(
             f"rows or money do not tie out:\n{shown}{more}",
-            hint="nothing more is published; `retail status` shows the run, docs/DATA_QUALITY.md what to look at",
+            hint=f"{likely}nothing more is published; `retail status` shows the run, docs/DATA_QUALITY.md what to look at",
         )
 
 
