@@ -26,6 +26,7 @@ A message says what happened, to which retailer, date or table; the hint says wh
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 
 class RetailError(Exception):
@@ -58,11 +59,12 @@ class ExtractError(RetailError):
 
 
 class RefusedError(ExtractError):
-    """`status` is the HTTP status of the refusal."""
+    """`status` is the HTTP status of the refusal, `answered_at` the retailer's own time, where it told that."""
 
-    def __init__(self, message: str, *, hint: str, status: int) -> None:
+    def __init__(self, message: str, *, hint: str, status: int, answered_at: datetime | None = None) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.answered_at = answered_at
 
 
 class QuotaError(ExtractError):

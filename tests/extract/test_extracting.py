@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from retail.errors import CursorExpiredError, ExtractError, StorageError
 from retail.extract import payloads
@@ -219,17 +220,39 @@ def test_another_run_asks_from_the_beginning_beside_the_first(lake):
     assert len(list(lake.list("payloads/"))) == 6
 
 
-def test_a_run_is_not_gone_on_with_for_another_window(lake):
+@pytest.mark.parametrize("page", [1, 3])
+def test_a_run_whose_window_the_configuration_has_changed_is_walked_from_its_start(lake, page):
     service, wider = Paged(), replace(WINDOW, start=WINDOW.start - timedelta(hours=1))
+    which = {"retailer_id": "retailer_1", "run_id": "r1"}
     with pytest.raises(KilledError):
-        extract(
-            service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1", on_page=killed_behind_page(1)
-        )
+        extract(service, lake, **which, window=WINDOW, on_page=killed_behind_page(page))
+    with pytest.raises(KilledError):
+        extract(service, lake, **which, window=wider, on_page=killed_behind_page(page + 1))
 
-    with pytest.raises(ExtractError, match="run r1 asked for 2017-01-05T07:00") as caught:
-        extract(service, lake, retailer_id="retailer_1", window=wider, run_id="r1")
+    with capture_logs() as logged:
+        extracted = extract(service, lake, **which, window=wider)
 
-    assert "new run" in caught.value.hint
+    assert service.asked_from == [None, None, "1"], "walked anew once, and then gone on with"
+    assert (extracted.pages, extracted.fetched) == (page + 3, 2)
+    pages = [payload for _, payload in payloads.read_all(lake, "retailer_1", DAY)]
+    assert [(each.walk, each.walk_page, each.is_of(wider)) for each in pages] == [
+        *(("r1/1", number, False) for number in range(1, page + 1)),
+        *((f"r1/{page + 1}", number, True) for number in (1, 2, 3)),
+    ]
+    assert "walk begun anew" not in {line["event"] for line in logged}
+
+
+def test_a_walk_that_is_begun_anew_for_another_window_is_logged_with_both(lake):
+    which = {"retailer_id": "retailer_1", "run_id": "r1"}
+    extract(Paged(), lake, **which, window=WINDOW)
+
+    with capture_logs() as logged:
+        extract(Paged(), lake, **which, window=replace(WINDOW, start=WINDOW.start - timedelta(hours=1)))
+
+    [warned] = [line for line in logged if line["log_level"] == "warning"]
+    assert (warned["event"], warned["page"]) == ("walk begun anew", 3)
+    assert "2017-01-05T07:00:00.000000Z" in warned["reason"]
+    assert "2017-01-05T06:00:00.000000Z" in warned["reason"]
 
 
 def test_a_page_that_another_process_wrote_is_never_written_over(lake):

@@ -8,10 +8,12 @@ import pytest
 
 from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.extract import payloads
+from retail.extract.extracting import extract
 from retail.extract.landing import land, money_of
 from retail.extract.payloads import Payload
 from retail.extract.retailers import sales_of
-from retail.extract.service import Skipped, unreadable
+from retail.extract.service import Page, Skipped, unreadable
+from retail.extract.windows import Window
 from retail.records import FIELDS, HopCount, SalesRecord
 from retail.star.staging import _PATTERNS
 
@@ -241,6 +243,36 @@ def test_a_mended_day_is_rid_of_its_lines_without_a_key(lake):
 
     assert lines == []
     assert figures(result)["superseded", None, None] == (1, "3.00")
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_run_that_walked_two_windows_lands_the_lines_without_a_key_of_the_later_one(lake, ended):
+    """As a run does that was killed within a day, and goes on after `extract.overlap_minutes` was changed."""
+    nameless = [None, "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", "2.00"]
+    windows = [
+        Window(DAY, datetime(2017, 1, 5, hour, tzinfo=UTC), datetime(2017, 1, 6, tzinfo=UTC))
+        for hour in (7, 3)
+    ]
+    walks = [[Page([nameless, OLD], "2"), Page([], None)], [Page([nameless, OTHER], "2"), Page([NEW], None)]]
+
+    class Answering:
+        def pages(self, window, cursor):
+            left = walks[windows.index(window)][int(cursor or 1) - 1 :]
+            return iter(left[: 1 if window == windows[0] and not ended else 2])
+
+    which = {"retailer_id": "retailer_1", "run_id": "r1"}
+    for window in windows:
+        extract(Answering(), lake, **which, window=window)
+
+    result, lines = landed(lake)
+
+    assert [(line["transaction_id"], line["total_amount"]) for line in lines] == [
+        ("T2", "1.25"), (None, "2.00"), ("T1", "8.00"),
+    ]  # fmt: skip
+    assert lines[1]["source_ref"].endswith(
+        "page-00003.json.gz#/answer/0" if ended else "page-00002.json.gz#/answer/0"
+    )
+    assert figures(result)["superseded", None, "2017-01-05"] == (2, "12.00")
 
 
 def test_what_is_skipped_is_counted_by_reason_and_not_landed(lake):

@@ -95,8 +95,9 @@ def _be(order: Order, tell: Callable[..., None]) -> None:
 
 
 def _set_clock(wrong_by: timedelta) -> None:
-    """For all that names or judges runs; what the retailers are asked for has no clock in it."""
-    from retail import pipeline
+    """For all that names or judges runs, says which days are due and over, and talks to the retailers."""
+    from retail import due, pipeline, status
+    from retail.extract import exchange, extracting
     from retail.runs import lease, ledger
 
     class Clock(datetime):
@@ -104,7 +105,7 @@ def _set_clock(wrong_by: timedelta) -> None:
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + wrong_by
 
-    for module in (pipeline, lease, ledger):
+    for module in (pipeline, due, status, exchange, extracting, lease, ledger):
         module.datetime = Clock  # type: ignore[attr-defined]
 
 

@@ -15,6 +15,7 @@ from tests.kill.chains import (
     BY_CHECKPOINT,
     BY_DAYS,
     FIRST,
+    FOLLOWING,
     Undisturbed,
     at_begin,
     at_random,
@@ -97,6 +98,24 @@ def test_a_killed_extract_asks_only_for_the_pages_that_are_missing(
     assert kept
     process.retail(made, *FIRST, strike=Place("retail.pipeline:_do_once", "1", "land"))
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_an_extract_killed_before_its_overlap_was_changed_is_gone_on_with(
+    process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    made, right = install("other_overlap"), install("undisturbed")
+    fetched = Place("retail.runs.ledger:Ledger.end_step", "1", "extract")
+    assert process.retail(made, *FIRST, strike=fetched).returncode == -9
+
+    ended = process.retail(made, *FIRST, RETAIL_EXTRACT__OVERLAP_MINUTES="90")
+
+    assert ended.returncode == 0, ended.output
+    assert ended.output.count("walk begun anew") == 3, "the second day of each; the first has no overlap"
+    assert len(list((made.folder / "lake/ops/runs").iterdir())) == 1, "the killed run itself went on"
+    ended = process.retail(made, *FOLLOWING)
+    assert ended.returncode == 0, ended.output
+    assert made.delta_figures() == right.delta_figures()
+    assert made.postgresql_figures() == right.postgresql_figures()
 
 
 def test_inside_each_step_of_a_day_that_changes_the_star(

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, RefusedError
 from retail.extract import amazon_catalog, amazon_sales, amounts, instants, privacy
 from retail.extract.amazon_catalog import AmazonCatalog
 from retail.extract.answers import JSON, at, entries, text
-from retail.extract.exchange import Answer, Clock, Request
+from retail.extract.exchange import Answer, Clock, Request, answered_at
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
-from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.extract.windows import Window
 from retail.secrets import Secret, Secrets
 from retail.settings import RetailerSettings, Settings
@@ -197,10 +197,20 @@ class Amazon:
         if cursor is not None:
             params["paginationToken"] = cursor  # beside the same parameters, as the model demands
         request = Request(method="GET", url=self._base_url + PATH, params=params)
-        body = self._http.ask(request, quota=self._quota).body
+        try:
+            answer = self._http.ask(request, quota=self._quota)
+        except RefusedError as error:
+            if error.status == 400:  # so it answers for a time that has not come, and gives no reason
+                self._require_over(end, error.answered_at)
+            raise
+        self._require_over(end, answered_at(answer.headers))
+        body = answer.body
         if entries(body, "orders") is None:
             raise ExtractError(
                 f"{self._retailer_id}: the answer to GET {PATH} holds no list `orders`",
                 hint="see that base_url is the Selling Partner API's; if it is, its format has changed",
             )
         return body
+
+    def _require_over(self, end: datetime, there: datetime | None) -> None:
+        require_over_there(end, there, retailer_id=self._retailer_id, here=self._clock.now())

@@ -55,15 +55,13 @@ def extract(
     """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
 
     Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
-    end; where the retailer no longer takes that page's cursor, the window is walked from its start. `look` is shown
-    each answer once it is safe, and first those that lie there: who kept them may have been killed. Raises ExtractError
-    where the retailer cannot be read, the pages so far are kept; and for a day that is not over, of which a part would
-    be taken for the whole.
+    end; where the retailer no longer takes that page's cursor, or that page is of another window, for the
+    configuration has changed, the window is walked from its start. `look` is shown each answer once it is safe, and
+    first those that lie there: who kept them may have been killed. Raises ExtractError where the retailer cannot be
+    read, the pages so far are kept; and for a day that is not over, of which a part would be taken for the whole.
     """
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
-    if left is not None:
-        _require_window(left, window)
     number = resumed_behind = left.page if left else 0
     if left is None and not anew:
         left = _left_by_another(storage, retailer_id, window)
@@ -143,12 +141,13 @@ def _pages(
 ) -> Iterator[tuple[Page, str | None, int]]:
     """The pages behind `left`, with its walk; all of the window's, of no walk yet, where nothing was left.
 
-    The last part counts the walk's pages, which begin anew where a cursor has expired.
+    The last part counts the walk's pages, which begin anew where a cursor has expired or is of another window.
     """
     if left is not None:
-        if left.next_cursor is None:
-            return
         try:
+            _require_window(left, window)
+            if left.next_cursor is None:
+                return
             behind = _behind(left, service.pages(window, left.next_cursor))
             yield from (
                 (page, left.walk, place) for place, page in enumerate(behind, start=left.walk_page + 1)
@@ -185,9 +184,10 @@ def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payl
 
 
 def _require_window(last: Payload, window: Window) -> None:
+    """Raises CursorExpiredError where the configuration has changed since: the cursor leads on in another window."""
     if not last.is_of(window):
-        raise ExtractError(
-            f"{last.retailer_id}: run {last.run_id} asked for {last.window_start} to {last.window_end}, "
+        raise CursorExpiredError(
+            f"run {last.run_id} asked for {last.window_start} to {last.window_end}, "
             f"now it is {utc_text(window.start)} to {utc_text(window.end)}",
-            hint="the configuration changed in between: extract this date in a new run",
+            hint="the window is walked from its start",
         )

@@ -18,7 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from retail.errors import ExtractError, QuotaError, RefusedError
 from retail.extract.amounts import is_positive, number
 from retail.extract.answers import JSON, dump, parse, text
-from retail.extract.exchange import Answer, Clock, Dialect, Request, retry_after
+from retail.extract.exchange import Answer, Clock, Dialect, Request, answered_at, retry_after
 from retail.extract.privacy import without_e_mail
 from retail.extract.quota import SHORT_WAIT, Patience, Quota, QuotaWait
 from retail.secrets import Secret
@@ -241,7 +241,8 @@ class HttpClient:
                 f"see that retailers.{self._retailer_id} is configured right, then run the same command again"
             )
         said = f"{self._retailer_id}: {request.asked}: {self._said(answer)}"
-        return RefusedError(said, hint=hint, status=answer.status)
+        there = answered_at(answer.headers)
+        return RefusedError(said, hint=hint, status=answer.status, answered_at=there)
 
     def _said(self, answer: Answer) -> str:
         """Status and words of the answer, without secrets and addresses of people."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -141,6 +142,19 @@ def follow(
             return
         cursor, last = page.next_cursor, found
         seen.add(cursor)
+
+
+def require_over_there(end: datetime, there: datetime | None, *, retailer_id: str, here: datetime) -> None:
+    """Raises ExtractError where the retailer's own time, if it told one, has not come to the `end` of what was asked.
+
+    It answers such a question with what there is, and a clock that runs ahead here would take that for the whole day.
+    """
+    if there is not None and there < end:
+        raise ExtractError(
+            f"{retailer_id}: the day that ends at {end:%Y-%m-%d %H:%M} UTC is not over; "
+            f"the retailer's clock says {there:%Y-%m-%d %H:%M:%S}, this machine's {here:%Y-%m-%d %H:%M:%S}",
+            hint="set this machine's clock right, then run the same command again; nothing of that day was taken",
+        )
 
 
 def unreadable(

@@ -19,7 +19,7 @@ from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, answered_at
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience
-from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.extract.shopify_api import ShopifyApi
 from retail.extract.shopify_bulk import BulkReader
 from retail.extract.shopify_dialect import ClientCredentials, ShopifyDialect, StaticToken, points
@@ -205,6 +205,8 @@ class Shopify:
             "limit": self._options.bulk_from_orders or None,
         }
         answer = self._api.ask(ORDERS, variables, "data", "orders", "nodes")
+        there = answered_at(answer.headers)
+        require_over_there(window.end, there, retailer_id=self._retailer_id, here=self._clock.now())
         self._check_reach(answer, window)
         return answer
 

@@ -24,7 +24,7 @@ from retail.extract.answers import JSON, at, text
 from retail.extract.exchange import Answer, Clock, Request, answered_at
 from retail.extract.http import HttpClient
 from retail.extract.quota import Patience, Quota
-from retail.extract.service import Estimate, Options, Page, WebAddress, follow
+from retail.extract.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.extract.walmart_errors import error_code
 from retail.extract.walmart_items import WalmartItems
 from retail.extract.walmart_lists import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
@@ -214,6 +214,8 @@ class Walmart:
         """The page at a place, and how many entries its list has; 404 is an empty page with 0."""
         request = self._request(place, window, limit)
         answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
+        there = answered_at(answer.headers)
+        require_over_there(window.end, there, retailer_id=self._retailer_id, here=self._clock.now())
         self._check_kept(answer, window)
         if answer.status == 404:
             self._check_nothing_found(request, answer)
