@@ -97,7 +97,8 @@ def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: st
         more = f"\n  … and {len(found) - 20} more" if len(found) > 20 else ""
         raise TieOutError(
             f"rows or money do not tie out:\n{shown}{more}",
-            hint=f"{likely}nothing more is published; `retail status` shows the run, docs/DATA_QUALITY.md what to look at",
+            hint=f"{likely}nothing more is published; "
+            "`retail status` shows the run, docs/DATA_QUALITY.md what to look at",
         )
 
 
