@@ -21,7 +21,7 @@ from retail.job import Job, Manner, Record, Report, units_to_process
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
-from retail.runs import checkpoint, lease, resume
+from retail.runs import checkpoint, lease, replays, resume
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.resume import Resumed
 from retail.runs.run import Run, new_run_id
@@ -57,12 +57,13 @@ STEPS: Final = tuple(_STEPS)
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `failed` maps a retailer to why this command could not read it."""
+    """How a command ended. `failed` maps a retailer to why this command could not read it; `anew`: of done days."""
 
     run_id: str | None
     outcome: Outcome
     failed: dict[str, str] = field(default_factory=dict)
     skipped_units: int = 0
+    anew: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -110,10 +111,13 @@ def run(
         _do(job, tasks, held)
         failed = job.failed_retailers()
         _mark_done(resources, current)
+        if job.recorded("publish") is not None:
+            replays.end(resources.storage, current.run_id)
         outcome: Outcome = "partial" if failed else "success"
         resources.ledger.end(current.run_id, outcome, reason="; ".join(failed.values()))
     skipped = len(wanted) - len(left)
-    return Result(current.run_id, outcome, failed if "ingest" in tasks else {}, skipped_units=skipped)
+    failed = failed if "ingest" in tasks else {}
+    return Result(current.run_id, outcome, failed, skipped_units=skipped, anew=job.manner.anew)
 
 
 @dataclass(frozen=True)
