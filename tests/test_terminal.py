@@ -43,3 +43,22 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
     hops: tuple[str, ...], said: str
 ) -> None:
     assert f"tie-out: {said} holds, in rows and in money" in shown(*hops)
+
+
+@pytest.mark.parametrize(
+    ("anew", "said"),
+    [
+        (False, "The same command fetches what is missing later; done days are left out."),
+        (
+            True,
+            "`retail status` names the command that fetches what is missing; this one fetches every day anew.",
+        ),
+    ],
+)
+def test_what_fetches_a_failed_retailer_s_days_is_told_as_it_is(anew: bool, said: str) -> None:
+    out = StringIO()
+    result = Result("run-1", "partial", {"retailer_2": "it does not answer"}, anew=anew)
+    terminal.show_result(Console(file=out, width=120), result, [])
+    assert "retailer_2 FAILED, the others went on: it does not answer" in out.getvalue()
+    assert said in out.getvalue()
+    assert out.getvalue().count("fetches") == said.count("fetches")

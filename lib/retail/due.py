@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 
-from retail.pipeline import ALL_TASKS
 from retail.resources import Resources
 from retail.runs import checkpoint
 from retail.runs.checkpoint import Stand
+from retail.runs.order import ALL_TASKS
 from retail.runs.units import Unit
 
 

@@ -1,4 +1,4 @@
-"""Which commands go on with what was left: a run that did not come to its end, and what came in parts or anew."""
+"""Which commands go on with what was left: a run that did not come to its end, what came in parts, anew, or again."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Final
 
 from retail.due import in_parts
 from retail.job import units_to_process
-from retail.pipeline import ALL_TASKS, not_done
+from retail.pipeline import not_done
+from retail.runs import replays
 from retail.runs.ledger import Ledger
+from retail.runs.order import ALL_TASKS
 from retail.runs.run import Run
 from retail.runs.units import Span, Unit
+from retail.storage import Storage
 
 _ENDED_WELL: Final = ("success", "partial")
 
@@ -70,6 +73,27 @@ def with_earlier(ledger: Ledger, run_ids: Iterable[str], newest: GoingOn | None 
             told |= left
 
 
+def with_replays(storage: Storage, told: Iterable[GoingOn] = ()) -> Iterator[GoingOn]:
+    """What brings days that were staged again and have not come all the way, less what is `told` already."""
+    left = replays.left(storage).difference(*(each.units for each in told))
+    if left:
+        span = Span.of(left)
+        how = f"{len(left):,} retailer-days were staged again and have not come all the way"
+        yield GoingOn(
+            f"retail quarantine replay --from {span.first} --to {span.last}{_only(span)}",
+            how,
+            frozenset(left),
+        )
+
+
+def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
+    """The commands, in words, that bring in again what was taken back of these runs."""
+    there = set(ledger.run_ids())
+    fetched = {run_id not in there or ledger.fetched(run_id) for run_id in run_ids}
+    commands = ["`retail run` for the same dates"] * (True in fetched)
+    return " and ".join(commands + ["`retail quarantine replay`"] * (False in fetched))
+
+
 def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[Unit]:
     """What has come all the way anew since the span was begun with, by whichever command."""
     anew = [run for run in runs if run.anew]
@@ -98,5 +122,9 @@ def _span_of(run: Run) -> Span:
 
 def _command(run: Run, span: Span) -> str:
     days = f"--date {span.first}" if span.first == span.last else f"--from {span.first} --to {span.last}"
-    only = "".join(f" --only {retailer}" for retailer in span.retailers)
-    return f"retail {'backfill' if run.backfill else 'run'} {days}{only}{' --again' if run.anew else ''}"
+    name = "backfill" if run.backfill else "run"
+    return f"retail {name} {days}{_only(span)}{' --again' if run.anew else ''}"
+
+
+def _only(span: Span) -> str:
+    return "".join(f" --only {retailer}" for retailer in span.retailers)

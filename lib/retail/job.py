@@ -40,12 +40,14 @@ class Manner:
 
     `anew` does what is done already once more, and fetches days from their start though another run left them
     unfinished; without `patient` a retailer whose quota is used up fails instead of being waited for. Of each retailer
-    `parallel` days are fetched side by side. `let_pass` are lines a retailer that a replay may refuse again.
+    `parallel` days are fetched side by side. A `replay` stages days again for what of them was refused; `let_pass` are
+    lines a retailer that it may refuse again.
     """
 
     anew: bool = False
     patient: bool = True
     parallel: int = 1
+    replay: bool = False
     let_pass: Mapping[str, int] = field(default_factory=dict)
 
 

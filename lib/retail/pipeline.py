@@ -14,15 +14,16 @@ from typing import Final
 
 import structlog
 
-from retail import checking, ingest, logs, steps
+from retail import checking, ending, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
-from retail.job import Job, Manner, Record, Report, failed_retailers, out_of_reach, units_to_process
+from retail.job import Job, Manner, Record, Report
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
-from retail.runs import checkpoint, lease, resume
+from retail.runs import lease, resume
 from retail.runs.ledger import Ledger, Outcome
+from retail.runs.order import ALL_TASKS, STEPS, TASKS
 from retail.runs.resume import Resumed
 from retail.runs.run import Run, new_run_id
 from retail.runs.units import Span, Unit
@@ -30,15 +31,6 @@ from retail.star import migration
 from retail.warehouse import jdbc
 
 log = structlog.get_logger()
-
-# The tasks of a scheduler and the steps in each; `land` by itself makes raw files anew from what was fetched.
-TASKS: Final[dict[str, tuple[str, ...]]] = {
-    "land": ("land",),
-    "ingest": ("extract", "land"),
-    "transform": ("stage", "gate", "merge", "publish"),
-    "check": ("check",),
-    "refresh": ("refresh",),
-}
 
 _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
     "extract": ingest.extract_step,
@@ -51,15 +43,13 @@ _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
     "refresh": steps.refresh_step,
 }
 
-ALL_TASKS: Final = ("ingest", "transform", "check", "refresh")
-STEPS: Final = tuple(_STEPS)
-
 
 @dataclass(frozen=True)
 class Result:
     """How a command ended. `failed` maps a retailer to why this command could not read it, or days of it.
 
-    `answers` are those of them that answer all the same, so that later days may be asked for.
+    `answers` are those of them that answer all the same, so that later days may be asked for. `anew` tells that the
+    days were to be done whether they were done before or not.
     """
 
     run_id: str | None
@@ -67,6 +57,7 @@ class Result:
     failed: dict[str, str] = field(default_factory=dict)
     answers: frozenset[str] = frozenset()
     skipped_units: int = 0
+    anew: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -97,7 +88,7 @@ def run(
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
-    if not _left(resources.ledger, asked) and _without_last_word(resources.ledger) is None:
+    if not _left(resources.ledger, asked) and ending.without_last_word(resources.ledger) is None:
         _note_nothing_due(resources, run_id, asked)
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(resources.storage)
@@ -105,7 +96,7 @@ def run(
         # Only now nobody else can end what is left, or merge before it.
         left = _left(resources.ledger, asked)
         resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
-        if resumed.run is None and _say_last_word(resources):
+        if resumed.run is None and ending.say_last_word(resources):
             left = _left(resources.ledger, asked)
         if not left:
             return Result(None, "success", skipped_units=len(wanted))
@@ -115,14 +106,14 @@ def run(
         job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
         _do(job, tasks, held)
         failed = job.failed_retailers()
-        outcome = _end(resources, current)
-    skipped = len(wanted) - len(left)
+        outcome = ending.end(resources, current)
     return Result(
         current.run_id,
         outcome,
         failed if "ingest" in tasks else {},
         frozenset(job.failed_for_days()),
-        skipped_units=skipped,
+        skipped_units=len(wanted) - len(left),
+        anew=job.manner.anew,
     )
 
 
@@ -232,58 +223,6 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
             [f"`{tasks[0]}` of run {run.run_id} has to wait: its `{task}` has not ended"],
             hint=f"`retail {task}` with the same --run-id first; `retail status` tells why it did not end",
         )
-
-
-def _without_last_word(ledger: Ledger) -> Run | None:
-    """The newest run of the whole way, where it was killed behind its last step: all is done, and it has no end."""
-    newest = ledger.newest()
-    if newest is None or ledger.outcome(newest) is not None:
-        return None
-    run = ledger.run(newest)
-    ended = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
-    return run if ended else None
-
-
-def _say_last_word(resources: Resources) -> bool:
-    """End the run that was killed behind its last step, if there is one."""
-    run = _without_last_word(resources.ledger)
-    if run is not None:
-        log.info("ended a run that was killed behind its last step", run_id=run.run_id)
-        _end(resources, run)
-    return run is not None
-
-
-def _end(resources: Resources, run: Run) -> Outcome:
-    """What was done is marked so, and the run ends."""
-    failed = failed_retailers(resources.ledger, run)
-    _mark_done(resources, run)
-    outcome: Outcome = "partial" if failed else "success"
-    resources.ledger.end(run.run_id, outcome, reason="; ".join(failed.values()))
-    return outcome
-
-
-def _mark_done(resources: Resources, run: Run) -> None:
-    """Where all steps have ended the units are done; unless by a backfill, the checkpoints move on over them."""
-    ledger = resources.ledger
-    merged = ledger.run(run.behind) if run.behind is not None else run
-    if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):
-        return
-    units = units_to_process(ledger, merged)
-    ledger.mark_done(units, merged.run_id)
-    ledger.mark_out_of_reach(out_of_reach(ledger, merged), merged.run_id)
-    if merged.backfill:
-        return
-    done = ledger.done() | ledger.out_of_reach()
-    for retailer in {retailer for retailer, _ in units}:
-        before = ledger.checkpoint(retailer)
-        after = checkpoint.moved_on(
-            before,
-            {day for each, day in done if each == retailer},
-            start_date=resources.settings.start_date,
-            up_to=max(day for each, day in units if each == retailer),
-        )
-        if after is not None and after != before:
-            ledger.set_checkpoint(retailer, after)
 
 
 def _judge_anew(ledger: Ledger, run_id: str) -> None:

@@ -7,10 +7,13 @@ from typing import Final
 
 from rich.console import Console
 
-from retail.pipeline import STEPS
+from retail import going_on
 from retail.quality import tie_out
 from retail.records import HopCount
 from retail.resources import Resources
+from retail.runs import replays
+from retail.runs.ledger import Ledger
+from retail.runs.order import STEPS
 from retail.star import fact_sales, merge
 from retail.warehouse import rollback
 from retail.warehouse.rollback import Publish, RolledBack
@@ -23,8 +26,9 @@ _STEPS: Final = STEPS[STEPS.index("publish") :]
 def roll_back(resources: Resources) -> RolledBack:
     """Take the newest publish back, while no run works. What PostgreSQL then holds is tied out with Delta as it was.
 
-    The ledger forgets that the runs taken back were published, so that their days are brought in again. It does before
-    PostgreSQL commits: forgotten in vain, a run only publishes what is there already.
+    The ledger forgets that the runs taken back were published, so that their days are brought in again: by the same
+    command, or, of a run that fetched nothing, by a replay. It does before PostgreSQL commits: forgotten in vain, a run
+    only publishes what is there already.
     Raises LeaseHeldError where a run works, WarehouseError, EngineError, TieOutError; PostgreSQL is then as it was.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
@@ -38,6 +42,9 @@ def roll_back(resources: Resources) -> RolledBack:
         )
         for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
             resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
+            if not resources.ledger.fetched(taken_back):
+                units = set(resources.ledger.run(taken_back).units) - replays.left(resources.storage)
+                replays.begin(resources.storage, taken_back, units)
 
     with resources.lease(run_id):
         prepare(resources.warehouse)
@@ -46,7 +53,7 @@ def roll_back(resources: Resources) -> RolledBack:
         )
 
 
-def show(out: Console, done: RolledBack) -> None:
+def show(out: Console, ledger: Ledger, done: RolledBack) -> None:
     """Print what was taken back, what is shown now, and how to go on."""
     back, shown = done.taken_back, done.shown
     out.print(f"taken back    {', '.join(back.run_ids)}, published {back.published_at:%Y-%m-%d %H:%M:%S}Z")
@@ -63,6 +70,5 @@ def show(out: Console, done: RolledBack) -> None:
         if done.views_renewed
         else "the views showed nothing of what was taken back yet, and are as they were"
     )
-    out.print(
-        "next: mend the cause, then `retail run` for the same dates publishes, checks and shows them again"
-    )
+    again = going_on.again(ledger, back.run_ids)
+    out.print(f"next: mend the cause; to publish, check and show them again: {again}", soft_wrap=True)

@@ -14,9 +14,9 @@ from retail import going_on
 from retail.due import due_units
 from retail.errors import ConfigurationError, RetailError
 from retail.job import counts_of, rows_at
-from retail.pipeline import STEPS
 from retail.resources import Resources
 from retail.runs import lease
+from retail.runs.order import STEPS
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
@@ -129,8 +129,11 @@ def _show_next(resources: Resources, out: Console, working: dict[str, Any] | Non
     command, told = (newest.command, newest.told) if newest else _DUE
     out.print(f"\nnext: {command}   ({told})", soft_wrap=True)
     run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
-    for earlier in going_on.with_earlier(ledger, run_ids, newest):
-        out.print(f"also: {earlier.command}   ({earlier.told})", soft_wrap=True)
+    others = list(going_on.with_earlier(ledger, run_ids, newest))
+    if working is None:
+        others += going_on.with_replays(resources.storage, [*others, *([newest] if newest else [])])
+    for other in others:
+        out.print(f"also: {other.command}   ({other.told})", soft_wrap=True)
 
 
 def _next_days(days: Sequence[date]) -> str:
@@ -165,4 +168,5 @@ def _tell_taken_back(resources: Resources, out: Console) -> None:
             soft_wrap=True,
         )
     if found:
-        out.print("BI sees that until a run publishes anew: `retail run` for the same dates", markup=False)
+        again = going_on.again(resources.ledger, [run_id for each in found for run_id in each.taken_back])
+        out.print(f"BI sees that until a run publishes anew: {again}", markup=False, soft_wrap=True)

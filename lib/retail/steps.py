@@ -13,6 +13,8 @@ from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
 from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
+from retail.runs import replays
+from retail.runs.units import Unit
 from retail.star import fact_sales, merge, migration, staging
 from retail.star import quarantine as kept_back
 from retail.star.build import build, merged_by, months_of_run
@@ -25,9 +27,10 @@ from retail.warehouse.views import refresh
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
     migration.migrate(job.context, star.TABLES)
+    storage, run_id = job.resources.storage, job.run.run_id
+    replays.begin(storage, run_id, _staged_again(job))
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
-    storage, run_id = job.resources.storage, job.run.run_id
     accepted = kept_back.accepted_of(storage, run_id)
     in_all = in_words(kept_back.groups(storage))
     let_in = kept_back.no_longer_refused(storage, job.units_to_process())
@@ -149,6 +152,14 @@ def refresh_step(job: Job) -> Record:
         "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
         f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
     }
+
+
+def _staged_again(job: Job) -> set[Unit]:
+    """Of what is staged the days that are replayed, that are done already, or that a replay before did not bring."""
+    units = set(job.units_to_process())
+    if job.manner.replay:
+        return units
+    return units & (job.resources.ledger.done() | replays.left(job.resources.storage))
 
 
 def _require_earlier_merge(job: Job) -> None:

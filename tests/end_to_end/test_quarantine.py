@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from retail.settings import home
 from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
+from tests.end_to_end.strict import strict_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 DAY = date(2017, 1, 1)  # no overlap with a day before
 RUN = ("run", "--date", str(DAY))
-TOO_STRICT = '\n[[rule]]\nreason = "too dear"\nwhen = "total_amount > 8"\n'
 Install = Callable[[str], Installation]
-
-
-def strict_home(folder: Path, severity: str = "error") -> dict[str, str]:
-    """The environment of a command with a row rule that refuses good lines."""
-    for each in ("conf", "sql"):
-        shutil.copytree(home() / each, folder / each)
-    with (folder / "conf/expectations/row_rules.toml").open("a") as rules:
-        rules.write(f'{TOO_STRICT}severity = "{severity}"\n')
-    return {"RETAIL_HOME": str(folder)}
 
 
 def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it_never_had(
@@ -68,6 +57,59 @@ def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it
     assert undisturbed.retail(*RUN).returncode == 0
     assert star_of(made) == star_of(undisturbed)
     assert warehouse_of(made) == warehouse_of(undisturbed)
+
+
+def test_a_day_whose_replay_the_gate_stopped_for_another_is_replayed_again(
+    install: Install, tmp_path: Path, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("replay_stopped")
+    ran = made.retail(*RUN, RETAIL_QUALITY__QUARANTINE_SHARE="1", **strict_home(tmp_path / "both"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert made.delta_figures() != truth([DAY])
+    following = DAY + timedelta(days=1)
+    when = f"total_amount > 8 AND business_date = DATE '{following}'"
+    mended_for_the_first = strict_home(tmp_path / "following", when=when)
+    assert made.retail("run", "--date", str(following), **mended_for_the_first).returncode == 4
+
+    replay = ("quarantine", "replay", "--only", "retailer_1")
+    assert made.retail(*replay, **mended_for_the_first).returncode == 4
+    assert f"retailer_1  {DAY}" not in made.retail("quarantine", "list").stdout
+    status = " ".join(made.retail("status").stdout.split())
+    left = f"also: retail quarantine replay --from {DAY} --to {following} --only retailer_1 (2 retailer-days"
+    assert left in status
+    of_the_first = made.retail(*replay, "--to", str(DAY), **mended_for_the_first)
+    assert of_the_first.returncode == 0, of_the_first.stdout + of_the_first.stderr
+    assert "1 retailer-days were staged again before and have not come all the way" in of_the_first.stdout
+    key = ("retailer_1", str(DAY))
+    assert made.delta_figures()[key] == made.postgresql_figures()[key] == truth([DAY])[key]
+    assert made.retail("quarantine", "replay").returncode == 0
+    assert made.delta_figures() == made.postgresql_figures() == truth([DAY, following])
+    assert "retail quarantine replay" not in made.retail("status").stdout
+
+
+def test_a_replay_that_was_taken_back_leaves_its_days_done_and_comes_again_by_itself(
+    install: Install, tmp_path: Path, truth: Callable[[list[date]], Figures]
+) -> None:
+    made = install("replay_taken_back")
+    ran = made.retail(*RUN, RETAIL_QUALITY__QUARANTINE_SHARE="1", **strict_home(tmp_path))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    refused = made.postgresql_figures()
+    assert made.retail("quarantine", "replay").returncode == 0
+    taken_back = made.retail("publish", "--rollback")
+    assert taken_back.returncode == 0, taken_back.stdout + taken_back.stderr
+    assert made.postgresql_figures() == refused
+    again = "publish, check and show them again: `retail quarantine replay`\n"
+    assert again in taken_back.stdout
+    status = made.retail("status").stdout
+    assert len(re.findall(rf"^retailer_\d .* {DAY} +1 +{DAY + timedelta(days=1)}", status, re.MULTILINE)) == 3
+    assert "until a run publishes anew: `retail quarantine replay`\n" in status
+    assert f"also: retail quarantine replay --from {DAY} --to {DAY} " in status
+    replayed = made.retail("quarantine", "replay")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    assert made.delta_figures() == made.postgresql_figures() == truth([DAY])
+    status = made.retail("status").stdout
+    assert "taken back on" not in status
+    assert "quarantine replay" not in status
 
 
 def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_gate(

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from retail.pipeline import STEPS
+from retail.runs.order import STEPS
 from tests.end_to_end.installation import Installation
 from tests.kill.runs import Moment, Place, Preloaded, Strike
 from tests.kill.state import State, differences, left_over, state_of

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from retail.going_on import with_earlier, with_newest
-from retail.pipeline import ALL_TASKS
+from retail.going_on import GoingOn, again, with_earlier, with_newest, with_replays
+from retail.runs import replays
 from retail.runs.ledger import Ledger, Outcome
+from retail.runs.order import ALL_TASKS
 from retail.runs.units import Span, Unit
 from retail.storage import LocalStorage
 
@@ -156,3 +157,27 @@ def test_days_of_a_run_that_are_due_are_not_told_besides(ledger: Ledger) -> None
     ran(ledger, 1, [1], "partial", span=Span.of(units([1])), retailers=("retailer_2",))
     ran(ledger, 2, [2], "success")
     assert earlier(ledger) == []
+
+
+def test_days_that_were_staged_again_are_replayed_until_they_have_come_all_the_way(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    assert list(with_replays(storage)) == []
+    replays.begin(storage, "run-1", units([2, 4]))
+    replays.begin(storage, "run-2", units([3]))
+    command = "retail quarantine replay --from 2017-01-02 --to 2017-01-04 --only retailer_1"
+    how = "3 retailer-days were staged again and have not come all the way"
+    assert list(with_replays(storage)) == [GoingOn(command, how, frozenset(units([2, 3, 4])))]
+    told = [GoingOn("retail run", "what is due", frozenset(units([day]))) for day in (2, 4)]
+    (left,) = with_replays(storage, told)
+    assert left.command == "retail quarantine replay --from 2017-01-03 --to 2017-01-03 --only retailer_1"
+
+
+def test_what_was_taken_back_of_a_run_that_fetched_nothing_comes_again_by_a_replay(ledger: Ledger) -> None:
+    ran(ledger, 1, [1], "success")
+    ran(ledger, 2, [1], None, tasks=("transform", "check", "refresh"))
+    assert again(ledger, ["run-1"]) == "`retail run` for the same dates"
+    assert again(ledger, ["run-of-another-lake"]) == "`retail run` for the same dates"
+    assert again(ledger, ["run-2"]) == "`retail quarantine replay`"
+    assert (
+        again(ledger, ["run-1", "run-2"]) == "`retail run` for the same dates and `retail quarantine replay`"
+    )

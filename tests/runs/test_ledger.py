@@ -148,6 +148,25 @@ def test_days_of_a_backfill_that_are_reopened_move_back_a_checkpoint_that_stands
     assert ledger.done() == set()
 
 
+def test_days_that_another_run_brought_stay_done_when_one_that_staged_them_again_is_reopened(
+    ledger: Ledger,
+) -> None:
+    first, second = (("r", date(2017, 1, day)) for day in (3, 4))
+    ledger.begin("run-1", [first, second], tasks=TASKS, engine="sail")
+    ledger.mark_done([first, second], "run-1")
+    ledger.set_checkpoint("r", second[1])
+    ledger.begin("run-2", [first, second, ("r", date(2017, 1, 5))], tasks=TASKS[1:], engine="sail")
+    ledger.reopen("run-2", ["publish"], reason="taken back")
+    assert ledger.done() == {first, second}
+    assert ledger.checkpoint("r") == second[1]
+    assert ledger.outcome("run-2") == "failed"
+    ledger.begin("run-3", [second], tasks=TASKS, engine="sail", anew=True)
+    ledger.mark_done([second], "run-3")
+    ledger.reopen("run-3", ["publish"], reason="taken back")
+    assert ledger.done() == {first}
+    assert ledger.checkpoint("r") == first[1]
+
+
 def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:
     ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     ledger.reopen("run-1", ["publish"], reason="taken back")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from retail.errors import ConfigurationError
-from retail.pipeline import TASKS
 from retail.runs.ledger import Ledger
+from retail.runs.order import TASKS
 from retail.runs.resume import Resumed, by_name
 from retail.runs.run import new_run_id
 from retail.storage import LocalStorage

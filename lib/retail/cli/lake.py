@@ -63,7 +63,8 @@ def publish(settings: Settings, /, *, rollback: bool) -> None:
     if not rollback:
         raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
     with Resources(settings, Secrets()) as resources:
-        show_rolled_back(terminal.console(), roll_back(resources))
+        done = roll_back(resources)
+        show_rolled_back(terminal.console(), resources.ledger, done)
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (maintain, profile, publish)

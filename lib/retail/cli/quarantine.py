@@ -17,6 +17,7 @@ from retail import pipeline, terminal
 from retail.cli.options import DAY, reporting, with_settings
 from retail.job import Manner, counts_of
 from retail.resources import Resources
+from retail.runs import replays
 from retail.secrets import Secrets
 from retail.settings import Settings
 from retail.star import accepted as accepting
@@ -180,16 +181,22 @@ def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str
 def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
     """Stage, merge, publish, check and refresh again just the days that have refused lines.
 
-    The merge's rule holds: what is older than the star, or there already, changes nothing.
+    So too days that a run before staged again and did not bring all the way. The merge's rule holds: what is older than
+    the star, or there already, changes nothing.
     """
     out = terminal.console()
     with Resources(settings, Secrets()) as resources:
         before = groups(resources.storage, selection)
-        units = sorted({(group.retailer_id, group.logical_date) for group in before})
+        refused = {(group.retailer_id, group.logical_date) for group in before}
+        left = {unit for unit in replays.left(resources.storage) if selection.has(*unit)}
+        units = sorted(refused | left)
         if not units:
             out.print(_NOTHING)
             return
-        out.print(f"{len(units)} retailer-days hold {in_words(before)} in quarantine")
+        if refused:
+            out.print(f"{len(refused)} retailer-days hold {in_words(before)} in quarantine")
+        if left:
+            out.print(f"{len(left)} retailer-days were staged again before and have not come all the way")
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
             result = pipeline.run(
@@ -197,7 +204,7 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
                 units,
                 report,
                 tasks=tasks,
-                manner=Manner(let_pass=_refused_of_done_days(resources, before)),
+                manner=Manner(replay=True, let_pass=_refused_of_done_days(resources, before)),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
         terminal.show_result(out, result, counts_of(resources.ledger, result.run_id))

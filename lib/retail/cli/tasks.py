@@ -152,7 +152,7 @@ def _whole_way(
         except NobodyAnsweredError as error:
             if len(parts) == 1:
                 raise
-            terminal.show_failed(out, error.failed)
+            terminal.show_failed(out, error.failed, anew=manner.anew)
             nobody = error
             failed |= error.failed
             given_up |= error.failed.keys()

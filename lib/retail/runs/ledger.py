@@ -81,6 +81,10 @@ class Ledger:
                 return None
         return None
 
+    def fetched(self, run_id: str) -> bool:
+        """Whether the run asked the retailers for its days, and did not only stage what lay there."""
+        return self.step(run_id, "extract") is not None
+
     def came_to_merge(self, run_id: str) -> bool:
         """Whether the run passed the gate, and so may have changed the star."""
         return self.step(run_id, "gate") is not None
@@ -137,17 +141,21 @@ class Ledger:
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
         """The run did not come all the way after all: these steps are to be done again.
 
-        Its days are due. A backfill's, which moved no checkpoint, are so where the checkpoint stands on them; before
-        that nothing but a backfill brings them.
+        Days that it brought are due; those that another run brought, as where this one only staged them again, are done
+        as before. A backfill's, which moved no checkpoint, are due where the checkpoint stands on them; before that
+        nothing but a backfill brings them.
         """
         for step in steps:
             self.forget_step(run_id, step)
         run = self.run(run_id)
         for retailer, day in reversed(run.units):
+            done = f"ops/done/{retailer}/{day}.json"
+            if (self._read_or_none(done) or {}).get("run_id") != run_id:
+                continue
             checkpoint = self.checkpoint(retailer)
             if checkpoint == day or (checkpoint is not None and checkpoint > day and not run.backfill):
                 self.set_checkpoint(retailer, day - timedelta(days=1))
-            self._storage.delete(f"ops/done/{retailer}/{day}.json")
+            self._storage.delete(done)
         self.end(run_id, "failed", reason=reason, reopened=True)
 
     def end(self, run_id: str, outcome: Outcome, *, reason: str = "", reopened: bool = False) -> None:
