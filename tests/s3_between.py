@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+_READ = re.compile(rb"GET [^\s?]+ HTTP/1\.1\r\n")  # of an object; a list has a query
 _WRITE = re.compile(rb"(PUT|POST) (/\S+) HTTP/1\.1\r\n((?:[^\r\n]+\r\n)+)\r\n")
 
 
@@ -21,10 +22,19 @@ class Wire:
     endpoint: str
     _heard: list[bytearray] = field(default_factory=list)
     _to_lose: list[None] = field(default_factory=list)
+    _to_cut: list[None] = field(default_factory=list)
 
     def lose_answers(self, count: int) -> None:
         """The next answers to put-if-absent do not come back, and their connections end: the server has done it."""
         self._to_lose.extend([None] * count)
+
+    def cut_bodies(self, count: int) -> None:
+        """The next objects that are read come without their end, and their connections end too."""
+        self._to_cut.extend([None] * count)
+
+    def reads(self) -> int:
+        """Requests for an object."""
+        return sum(len(_READ.findall(bytes(stream))) for stream in self._heard)
 
     def all_lost(self) -> bool:
         return not self._to_lose
@@ -39,6 +49,14 @@ class Wire:
             self._to_lose.pop()
             return True
         return False
+
+    def _uncut(self, heard: bytearray, answer: bytes) -> bytes:
+        """The part that comes through: of a body the first half."""
+        begins = answer.find(b"\r\n\r\n") + 4 if answer.startswith(b"HTTP/1.1 ") else 0
+        if not self._to_cut or begins == len(answer) or not _READ.search(bytes(heard)):
+            return answer
+        self._to_cut.pop()
+        return answer[: (begins + len(answer)) // 2]
 
     def writes(self) -> list[tuple[str, dict[str, str]]]:
         """Each request that puts an object or begins one of many parts: its path and its headers in lower case."""
@@ -70,7 +88,7 @@ def listened_to(endpoint: str) -> Iterator[Wire]:
                     wire._heard.append(heard)
                     for carry in (
                         partial(_carry, client, behind, partial(_keep, heard)),
-                        partial(_carry, behind, client, partial(_passes, wire, heard)),
+                        partial(_carry, behind, client, partial(_passing, wire, heard)),
                     ):
                         threading.Thread(target=carry, daemon=True).start()
 
@@ -82,20 +100,23 @@ def listened_to(endpoint: str) -> Iterator[Wire]:
             server.shutdown(socket.SHUT_RDWR)
 
 
-def _keep(heard: bytearray, data: bytes) -> bool:
+def _keep(heard: bytearray, data: bytes) -> bytes:
     heard.extend(data)
-    return True
+    return data
 
 
-def _passes(wire: Wire, heard: bytearray, data: bytes) -> bool:
-    return not wire._is_lost(heard, data)
+def _passing(wire: Wire, heard: bytearray, data: bytes) -> bytes:
+    return b"" if wire._is_lost(heard, data) else wire._uncut(heard, data)
 
 
-def _carry(source: socket.socket, target: socket.socket, passes: Callable[[bytes], bool]) -> None:
-    """To the end of either, or to what does not pass."""
+def _carry(source: socket.socket, target: socket.socket, passing: Callable[[bytes], bytes]) -> None:
+    """To the end of either, or to what does not pass whole."""
     with suppress(OSError):
-        while (data := source.recv(65536)) and passes(data):
-            target.sendall(data)
+        while data := source.recv(65536):
+            passes = passing(data)
+            target.sendall(passes)
+            if len(passes) < len(data):
+                break
     for each in (source, target):
         with suppress(OSError):
             each.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,56 @@ def test_a_lease_whose_answer_was_lost_is_held(s3_server: S3Server) -> None:
         with lease.hold(S3Storage(lake.model_copy(update={"s3_endpoint": wire.endpoint})), "run") as held:
             held.check()
             assert wire.all_lost()
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_an_answer_that_breaks_off_is_asked_for_again_and_after_five_times_told(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_SECONDS_BEFORE_READING_AGAIN", 0.01)
+    lake, page = s3_server.new_lake(), bytes(range(256)) * 1000
+    S3Storage(lake).write("page", page)
+    with listened_to(str(lake.s3_endpoint)) as wire:
+        storage = S3Storage(lake.model_copy(update={"s3_endpoint": wire.endpoint}))
+        wire.cut_bodies(4)
+        assert storage.read("page") == page
+        assert wire.reads() == 5
+        wire.cut_bodies(5)
+        with pytest.raises(StorageError, match=r"cannot read s3://.*/lake/page: .*(broken|IncompleteRead)"):
+            storage.read("page")
+        assert wire.reads() == 10
+        assert storage.read("page") == page
+
+
+def test_an_answer_that_falls_silent_within_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(s3, "_SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(s3, "_SECONDS_BEFORE_READING_AGAIN", 0.01)
+    asked: list[socket.socket] = []
+
+    def answer(server: socket.socket) -> None:
+        for body in (b"wh", b"who", b"whole"):
+            client, _ = server.accept()
+            asked.append(client)
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ThreadPoolExecutor(1) as pool,
+        ExitStack() as open_,
+    ):
+        server.settimeout(10)
+        answered = pool.submit(answer, server)
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        lake = LakeSettings(url="s3://bucket/lake", s3_endpoint=endpoint, s3_path_style=True)
+        assert S3Storage(lake).read("page") == b"whole"
+        answered.result()
+        for client in asked:
+            open_.enter_context(client)
+    assert len(asked) == 3
 
 
 @pytest.mark.slow  # boto3 waits between its tries

@@ -11,13 +11,20 @@ import boto3
 import structlog
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
 from retail.stored import Stored
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 log = structlog.get_logger(__name__)
@@ -27,7 +34,10 @@ log = structlog.get_logger(__name__)
 _TRIES: Final = 5
 _SECONDS_TO_CONNECT: Final = 5
 _SECONDS_TO_ANSWER: Final = 30
+_SECONDS_BEFORE_READING_AGAIN: Final = 0.5  # doubled each time: about boto3's own mean
 
+# What a body raises that breaks off. boto3's tries end with an answer's head.
+_BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError)
 _REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
@@ -70,12 +80,22 @@ class S3Storage:
 
     def read(self, key: str) -> bytes:
         with self._failing("read", key):
-            try:
-                return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"].read()
-            except ClientError as error:
-                if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                    raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
-                raise
+            for attempt in range(_TRIES - 1):
+                body = self._body(key)
+                try:
+                    return body.read()
+                except _BROKEN_OFF as error:
+                    log.info("read again, for the answer broke off", url=self.url, key=key, error=str(error))
+                time.sleep(_SECONDS_BEFORE_READING_AGAIN * 2**attempt)
+            return self._body(key).read()
+
+    def _body(self, key: str) -> StreamingBody:
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+            raise
 
     def write(self, key: str, data: bytes) -> None:
         with self._failing("write", key):

@@ -86,6 +86,8 @@ def test_on_two_machines_that_share_s3(process: Preloaded, install: Install, s3_
     _expire(S3Storage(lake))
     ended = made.retail("run", "--date", "2017-01-02", **shared)
     assert ended.returncode == 0, ended.stderr
+    told = [line for line in ended.stderr.splitlines() if "a lease has expired" in line]
+    assert len(told) == 1 and '"host": "machine-two"' in told[0] and '"seconds": 5.0' in told[0], ended.stderr
 
 
 KILLED_ELSEWHERE = f"""

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import structlog
 
 from retail.errors import LeaseHeldError, StorageError
 from retail.runs import lease
@@ -120,6 +121,50 @@ def test_of_another_container_of_this_host_only_the_expiry_counts(tmp_path: Path
         held.check()
 
 
+# Of process 1, under a user who may not signal it: itself another's, or this program becomes nobody.
+LOOKS_AT_ANOTHER_USERS = """
+import os, socket, sys
+from pathlib import Path
+from retail.runs import lease
+machine = lease._machine()
+lease._PROCESSES = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+process = {"host": socket.gethostname(), "machine": machine, "pid": int(sys.argv[2]), "process_started": "1"}
+print(lease._is_gone(process))
+"""
+
+
+@pytest.mark.parametrize("folder", ["hides other users' processes", "is not there"])
+def test_a_process_that_another_user_may_not_see_is_alive_while_it_is_there(
+    folder: str, tmp_path: Path
+) -> None:
+    processes = tmp_path / "proc"
+    if folder == "hides other users' processes":  # as /proc with hidepid=2
+        (processes / "self").mkdir(parents=True)
+        (processes / "self" / "stat").touch()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for pid, is_gone in ((1, "False"), (ended.pid, "True")):
+        told = subprocess.run(
+            [sys.executable, "-c", LOOKS_AT_ANOTHER_USERS, str(processes), str(pid)],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert told.stdout.strip() == is_gone
+
+
+def test_a_process_id_that_another_process_has_since_is_gone(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    with lease.hold(storage, "run-1", now=at(NOON)):
+        (key,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(key))
+    if record["process_started"] is None:
+        pytest.skip("nobody tells here when a process began")
+    storage.write(key, json.dumps({**record, "process_started": "1", "released": False}).encode())
+    with lease.hold(storage, "run-2", now=at(NOON)) as held:
+        held.check()
+
+
 def test_of_many_that_start_at_once_one_gets_the_lease(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
 
@@ -189,6 +234,78 @@ def test_who_takes_over_gives_way_to_a_holder_that_extends_at_that_moment(tmp_pa
         assert [*storage.list("ops/lease/")] == ["ops/lease/00000001.json"]
 
 
+def test_who_wakes_up_behind_two_others_takes_nothing_over(tmp_path: Path) -> None:
+    """While it watched, the next number was used, given back, and deleted by the one that works now."""
+
+    class Unwritten(LocalStorage):
+        def create(self, key: str, data: bytes) -> bool:
+            del data
+            pytest.fail(f"{key} was created: what was watched is gone, so another was faster")
+
+    storage = LocalStorage(tmp_path)
+    _abandon(storage, "dead")
+    later = at(NOON + lease.LIFETIME)
+    half = tmp_path / "raw" / f".sales_data.json.{uuid.uuid4().hex}"
+    with ExitStack() as stack:
+        others: list[lease.Lease] = []
+
+        def asleep(seconds: float) -> None:
+            del seconds
+            with lease.hold(storage, "faster", now=later, wait=at_once):
+                pass
+            others.append(stack.enter_context(lease.hold(storage, "works", now=later)))
+            half.parent.mkdir()
+            half.touch()  # as the one that works writes a file
+
+        with pytest.raises(LeaseHeldError, match="run works"):
+            lease.hold(Unwritten(tmp_path), "woken", now=later, wait=asleep).__enter__()
+        others[0].check()
+        assert half.exists()
+        assert [*storage.list("ops/lease/")] == ["ops/lease/00000003.json"]
+
+
+@pytest.mark.parametrize("before", ["nobody", "one that gave it back", "one that is dead"])
+@pytest.mark.parametrize("works", [True, False])
+def test_who_creates_an_object_below_the_newest_takes_it_back(
+    before: str, works: bool, tmp_path: Path
+) -> None:
+    class Slow(LocalStorage):
+        """Asleep between its last look and its own object."""
+
+        def create(self, key: str, data: bytes) -> bool:
+            for name in ("faster", "works"):
+                other = lease.hold(LocalStorage(tmp_path), name, now=later, wait=at_once)
+                stack.enter_context(other)
+                if name == "faster" or not works:
+                    stack.pop_all().close()
+            half.touch()
+            return super().create(key, data)
+
+    storage, later = LocalStorage(tmp_path), at(NOON + lease.LIFETIME)
+    half = tmp_path / "raw" / f".sales_data.json.{uuid.uuid4().hex}"
+    half.parent.mkdir()
+    if before == "one that gave it back":
+        with lease.hold(storage, "gave-back", now=at(NOON)):
+            pass
+    elif before == "one that is dead":
+        _abandon(storage, "dead")
+    with ExitStack() as stack:
+        told = "run works" if works else "another run took the lease .* and has ended meanwhile"
+        with pytest.raises(LeaseHeldError, match=told):
+            lease.hold(Slow(tmp_path), "slow", now=later, wait=at_once).__enter__()
+        assert half.exists()
+        (left,) = storage.list("ops/lease/")
+        assert json.loads(storage.read(left))["run_id"] == "works"
+
+
+def _abandon(storage: LocalStorage, run_id: str) -> None:
+    """The lease of a run that died on another machine."""
+    with lease.hold(storage, run_id, now=at(NOON)):
+        (key,) = storage.list("ops/lease/")
+        record = json.loads(storage.read(key))
+    storage.write(key, json.dumps({**record, "host": "another", "released": False}).encode())
+
+
 def _silent(storage: LocalStorage) -> AbstractContextManager[lease.Lease]:
     return lease.hold(storage, "silent", lifetime=timedelta(seconds=5))
 
@@ -225,6 +342,24 @@ def test_a_lease_is_watched_for_half_of_the_longer_life_of_the_two(
     later = at(NOON + timedelta(seconds=601))
     with lease.hold(storage, "here", now=later, lifetime=timedelta(seconds=takes), wait=watched.append):
         assert watched == [watches]
+
+
+def test_who_watches_a_lease_says_whose_and_for_how_long_before_it_waits(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    _abandon(storage, "dead")
+    told: list[list[dict[str, object]]] = []
+    later = at(NOON + lease.LIFETIME)
+    with structlog.testing.capture_logs() as lines:
+
+        def waits(seconds: float) -> None:
+            del seconds
+            told.append([dict(line) for line in lines])
+
+        with lease.hold(storage, "next", now=later, wait=waits):
+            pass
+    ((line,),) = told
+    assert line["log_level"] == "warning"  # seen without --verbose
+    assert (line["of_run"], line["host"], line["seconds"]) == ("dead", "another", 45)
 
 
 def test_an_extension_that_could_not_be_looked_at_again_does_not_count(tmp_path: Path) -> None:

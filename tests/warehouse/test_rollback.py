@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from retail.errors import EngineError, TieOutError, WarehouseError
+from retail.errors import EngineError, LeaseHeldError, TieOutError, WarehouseError
 from retail.records import HopCount
+from retail.runs.guarded import GuardedStorage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish import publish
 from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
@@ -280,6 +281,25 @@ def test_what_does_not_tie_out_changes_nothing(
     monkeypatch.setattr(bench, "_judge", refuse)
     with pytest.raises(TieOutError):
         bench.roll_back()
+    assert bench.state() == after
+
+
+def test_who_lost_the_lease_meanwhile_changes_nothing(bench: Bench, lake: Lake) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+    after = bench.state()
+
+    def refuse() -> None:
+        assert bench.judged, "asked behind all else, so that nothing comes between this and the commit"
+        raise LeaseHeldError("lost its lease", hint="run again")
+
+    with pytest.raises(LeaseHeldError):
+        roll_back(
+            bench.session, GuardedStorage(lake.storage, refuse), bench.warehouse, run_id="back",
+            judge=bench._judge,
+        )  # fmt: skip
     assert bench.state() == after
 
 

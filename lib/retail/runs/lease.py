@@ -8,7 +8,8 @@ from one that died sweeps away what it left half-written.
 A lease that looks expired is watched for half its life before it is taken over, or half of the taker's where that is
 longer, for machines may be configured differently: a holder that is alive extends it meanwhile, however wrong a clock
 is. Of two that meet then, one that extends and one that takes over, at most one goes on: each writes first, and then
-looks whether the other has written.
+looks whether the other has written. Who creates an object below the newest one, for its number was used and deleted
+while it looked away, takes it back.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from retail.errors import LeaseHeldError, ObjectNotFoundError, RetailError
 from retail.storage import Storage
 
 LIFETIME: Final = timedelta(seconds=90)
 _EXTENSIONS_A_LIFETIME: Final = 4.5
 _FOLDER: Final = "ops/lease/"
+_PROCESSES: Final = Path("/proc")
+
+log = structlog.get_logger(__name__)
 
 
 class Lease:
@@ -125,14 +131,27 @@ def hold(
         if _is_live(holder, now()):
             raise _held(storage, holder)
         if not holder["released"] and not _is_gone(holder):
-            wait(max(lifetime, _lifetime_of(holder)).total_seconds() / 2)
+            seconds = max(lifetime, _lifetime_of(holder)).total_seconds() / 2
+            log.warning(
+                "a lease has expired; watched before it is taken over, for its run may be alive",
+                of_run=holder["run_id"],
+                host=holder["host"],
+                pid=holder["pid"],
+                seconds=seconds,
+            )
+            wait(seconds)
             _give_way(storage, newest)
         died = not holder["released"]
     begun = _uptime()
     if not storage.create(_key(number), _record(run_id, now(), lifetime, released=False)):
-        raise _held(storage, json.loads(storage.read(_key(number))))
-    if newest is not None:
-        _give_way(storage, newest, created=number)
+        raise _taken(storage)
+    try:
+        _require_newest(storage, number)
+        if newest is not None:
+            _give_way(storage, newest)
+    except LeaseHeldError:
+        storage.delete(_key(number))
+        raise
     for old in range(max(1, number - 5), number):
         storage.delete(_key(old))
     storage.sweep("" if died else _FOLDER)
@@ -144,16 +163,24 @@ def hold(
         lease.release()
 
 
-def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]], *, created: int | None = None) -> None:
-    """Raises LeaseHeldError where the holder that was `seen` has extended its lease since; `created` is taken back."""
+def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]]) -> None:
+    """Raises LeaseHeldError where the holder that was `seen` has extended its lease since, or was taken over."""
     try:
         before = json.loads(storage.read(_key(seen[0])))
     except ObjectNotFoundError:
-        return
+        raise _taken(storage) from None
     if before["expires_at"] != seen[1]["expires_at"] and not before["released"]:
-        if created is not None:
-            storage.delete(_key(created))
         raise _held(storage, before)
+
+
+def _require_newest(storage: Storage, number: int) -> None:
+    """Raises LeaseHeldError where there is a newer object than the one that was just created.
+
+    It was there before, so that its holder has not seen this one, and never will.
+    """
+    newest = _newest(storage)
+    if newest is None or newest[0] != number:
+        raise _taken(storage)
 
 
 def holder(storage: Storage, *, now: datetime) -> dict[str, Any] | None:
@@ -167,10 +194,10 @@ def _key(number: int) -> str:
 
 
 def _newest(storage: Storage) -> tuple[int, dict[str, Any]] | None:
-    keys = list(storage.list(_FOLDER))
-    if not keys:
-        return None
-    return int(keys[-1].removeprefix(_FOLDER).removesuffix(".json")), json.loads(storage.read(keys[-1]))
+    for key in reversed(list(storage.list(_FOLDER))):
+        with suppress(ObjectNotFoundError):  # taken back since it was listed
+            return int(key.removeprefix(_FOLDER).removesuffix(".json")), json.loads(storage.read(key))
+    return None
 
 
 def _record(run_id: str, now: datetime, lifetime: timedelta, *, released: bool) -> bytes:
@@ -201,7 +228,10 @@ def _is_live(holder: dict[str, Any], now: datetime) -> bool:
 def _is_gone(holder: dict[str, Any]) -> bool:
     """Whether its process ran on this machine and is no more; elsewhere nobody can tell."""
     here = holder["host"] == socket.gethostname() and holder.get("machine") == _machine()
-    return here and _process_started(holder["pid"]) != holder["process_started"]
+    if not here:
+        return False
+    started = _process_started(holder["pid"])
+    return not _is_there(holder["pid"]) if started is None else started != holder["process_started"]
 
 
 def _uptime() -> float:
@@ -220,22 +250,37 @@ def _machine() -> str:
 
 
 def _process_started(pid: int) -> str | None:
-    """When the process began, in the kernel's ticks; None where it is gone. Tells a reused pid from the old."""
+    """When the process began, in the kernel's ticks, which tells a reused pid from the old.
+
+    None where nobody says: there is no such process, no such folder, or it hides the processes of other users.
+    """
     try:
-        return (
-            Path(f"/proc/{pid}/stat")
-            .read_text(encoding="ascii", errors="replace")
-            .rsplit(")", 1)[1]
-            .split()[19]
-        )
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-    try:  # no /proc: the pid alone must do
-        os.kill(pid, 0)
+        stat = (_PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    return "unknown"
+    return stat.rsplit(")", 1)[1].split()[19]
+
+
+def _is_there(pid: int) -> bool:
+    """Another user's process may not be signalled, and is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _taken(storage: Storage) -> LeaseHeldError:
+    """Who was faster; it may have ended since."""
+    newest = _newest(storage)
+    if newest is not None and not newest[1]["released"]:
+        return _held(storage, newest[1])
+    return LeaseHeldError(
+        f"another run took the lease on {storage.url} first, and has ended meanwhile",
+        hint="give the same command again",
+    )
 
 
 def _held(storage: Storage, holder: dict[str, Any]) -> LeaseHeldError:

@@ -89,7 +89,7 @@ def roll_back(
     """Take the newest publish back. What that changes of published figures is told in `marts.restatement`.
 
     All or nothing. Raises WarehouseError, also where there is no publish before the newest; EngineError where Delta's
-    older version cannot be read any more; and what `judge` raises.
+    older version cannot be read any more; LeaseHeldError where another run took over; and what `judge` raises.
     """
     started = time.monotonic()
     with warehouse.connect("roll the publish back") as connection, taking_turns(connection):
@@ -106,6 +106,7 @@ def roll_back(
             if are_shown:
                 views.renew(connection)
             judge(last, before, totals.of_star(connection))
+            storage.require_writer()
     seconds = round(time.monotonic() - started, 3)
     return RolledBack(run_id, last, before, tuple(back), restated_days, are_shown, seconds)
 
