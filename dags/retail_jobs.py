@@ -127,7 +127,7 @@ class AllRetailersAnswered(BaseOperator):
         if ended.get("exit_code") == PARTIAL:
             raise AirflowFailException(
                 f"the run is partial: {ended['missing']}\n"
-                "  next: nothing is lost, the next run fetches what is missing; "
+                "  next: nothing is lost, the next run fetches what is missing and can be had; "
                 "for it to be sooner, trigger the DAG once the retailer answers"
             )
 

@@ -48,7 +48,7 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
 @pytest.mark.parametrize(
     ("anew", "said"),
     [
-        (False, "The same command fetches what is missing later; done days are left out."),
+        (False, "The same command fetches later what can be had; done days are left out."),
         (
             True,
             "`retail status` names the command that fetches what is missing; this one fetches every day anew.",

@@ -178,7 +178,10 @@ def _extracted(asking: _Asking, without: dict[Unit, RetailError]) -> Iterator[Un
 def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
     job, storage = asking.job, asking.job.resources.storage
     retailer_id, day = unit
-    lay_there = bool(payloads.keys(storage, retailer_id, day))
+    lying = payloads.keys(storage, retailer_id, day)
+    # A damaged page is found before its retailer is asked: of no use is what is fetched beside it.
+    for key in lying:
+        payloads.read(storage, key)
     extract(
         service,
         storage,
@@ -189,8 +192,8 @@ def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
         look=asking.fields.look,
         on_page=partial(_page_kept, job, asking.interrupted),
     )
-    if lay_there:
-        # A damaged page that is found here is its retailer's failure; found in landing, it would be the run's.
+    if lying:
+        # Found here, a page that is missing is the day's failure; found in landing, it would be the run's.
         require_whole(storage, retailer_id, day)
 
 

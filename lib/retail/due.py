@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 
+from retail import ending
+from retail.job import out_of_reach, units_to_process
 from retail.resources import Resources
 from retail.runs import checkpoint
 from retail.runs.checkpoint import Stand
@@ -21,7 +23,8 @@ def due_units(
 ) -> list[Unit]:
     """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock.
 
-    Those are left out that the retailer was found to show no longer.
+    Those are left out that the retailer was found to show no longer, and what a run brought of which nothing is missing
+    but its last word.
 
     Those of a newest run without a good end count as not done: it may have been killed between its last words.
     """
@@ -31,13 +34,18 @@ def due_units(
         retailer: Stand(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))
         for retailer in retailers
     }
-    return checkpoint.due(
+    unsaid = ending.without_last_word(ledger)
+    found = checkpoint.due(
         stands,
         ledger.settled(ALL_TASKS, passed_over=ledger.out_of_reach()),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
         until=min(ends, default=None),
     )
+    if unsaid is None:
+        return found
+    brought = {*units_to_process(ledger, unsaid), *out_of_reach(ledger, unsaid)}
+    return [unit for unit in found if unit not in brought]
 
 
 def oldest(units: Sequence[Unit], days: int) -> list[Unit]:

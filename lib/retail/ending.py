@@ -15,20 +15,26 @@ log = structlog.get_logger(__name__)
 
 
 def without_last_word(ledger: Ledger) -> Run | None:
-    """The newest run of the whole way, where it was killed behind its last step: all is done, and it has no end."""
+    """The newest run of the whole way, where it was killed behind its last step: all is done, and it has no end.
+
+    One that was reopened keeps its former end, and has those steps again only once they were done again.
+    """
     newest = ledger.newest()
-    if newest is None or ledger.outcome(newest) is not None:
+    if newest is None:
+        return None
+    ended = ledger.ended(newest)
+    if ended is not None and not (ended["outcome"] == "failed" and ended.get("reopened")):
         return None
     run = ledger.run(newest)
-    ended = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
-    return run if ended else None
+    done = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
+    return run if done else None
 
 
 def say_last_word(resources: Resources) -> bool:
     """End the run that was killed behind its last step, if there is one."""
     run = without_last_word(resources.ledger)
     if run is not None:
-        log.info("ended a run that was killed behind its last step", run_id=run.run_id)
+        log.warning("ended a run that was cut off behind its last step", of_run=run.run_id)
         end(resources, run)
     return run is not None
 

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 from retail.due import in_parts
-from retail.job import units_to_process
+from retail.job import out_of_reach, units_to_process
 from retail.pipeline import not_done
 from retail.runs import replays
 from retail.runs.ledger import Ledger
@@ -61,7 +61,7 @@ def with_earlier(ledger: Ledger, run_ids: Iterable[str], newest: GoingOn | None 
     for run in sorted(parts.values(), key=lambda part: part.run_id, reverse=True):
         if run.span is None:
             continue
-        brought = _brought_anew(ledger, runs, run.span) if run.anew else ledger.done()
+        brought = _brought_anew(ledger, runs, run.span) if run.anew else ledger.done() | ledger.out_of_reach()
         left = set(run.span.units) - brought - told
         if not left:
             continue
@@ -99,7 +99,7 @@ def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[Unit]:
     anew = [run for run in runs if run.anew]
     begun = max((run.run_id for run in anew if run.span == span and span.first in run.dates), default="")
     ended = [run for run in anew if run.run_id >= begun and ledger.outcome(run.run_id) in _ENDED_WELL]
-    return {unit for run in ended for unit in units_to_process(ledger, run)}
+    return {unit for run in ended for unit in (*units_to_process(ledger, run), *out_of_reach(ledger, run))}
 
 
 def _spans_of(left: Iterable[Unit], last: date) -> list[Span]:

@@ -31,8 +31,8 @@ _SHOWN_FIELDS = 5
 def extract_step(job: Job) -> Record:
     """Step 1. The retailers are asked side by side; one that fails stops no other.
 
-    Raises NobodyAnsweredError where all of them failed, with nothing fetched; but not where all that is wrong is that
-    they cannot give these days, for that will be so next time too.
+    Raises NobodyAnsweredError where all of them failed, with nothing fetched; but not where one answered and cannot
+    give these days, for that will be so next time too.
     """
     interrupted = threading.Event()
     job.report.expects("extract", len(job.run.units), "retailer-days")
@@ -50,7 +50,7 @@ def extract_step(job: Job) -> Record:
         if each.failure is not None
     }
     for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.goes_on]
-    if not extracted and failed.keys() - for_days:
+    if failed and not extracted and not for_days:
         raise NobodyAnsweredError(failed)
     warnings = [str(new) for each in results for new in each.new_fields]
     summary = f"{len(extracted)} retailer-days fetched"

@@ -99,6 +99,7 @@ def run(
         if resumed.run is None and ending.say_last_word(resources):
             left = _left(resources.ledger, asked)
         if not left:
+            _note_nothing_due(resources, run_id, asked)
             return Result(None, "success", skipped_units=len(wanted))
         current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
         held.works_on(current.run_id)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from retail.asking import window_of_unit
 from retail.errors import ConfigurationError, RetailError
@@ -21,7 +22,8 @@ from retail.settings import Settings
 class Planned:
     """What fetching `days` days of a retailer will take; `seconds` of waiting for quota and answers together.
 
-    `estimate` is None where the retailer could not be asked, for the reason in `failure`.
+    Days that are not over are left out. `estimate` is None where the retailer could not be asked, for the reason in
+    `failure`.
     """
 
     retailer_id: str
@@ -42,7 +44,11 @@ def plan(settings: Settings, secrets: Secrets, units: Sequence[Unit]) -> list[Pl
 
 
 def _of_retailer(settings: Settings, secrets: Secrets, retailer_id: str, units: Sequence[Unit]) -> Planned:
-    windows = [window_of_unit(settings, unit) for unit in units if unit[0] == retailer_id]
+    asked = [window_of_unit(settings, unit) for unit in units if unit[0] == retailer_id]
+    windows = [window for window in asked if window.end <= datetime.now(UTC)]
+    if not windows:
+        failure = f"{retailer_id}: {asked[0].logical_date} is not over there"
+        return Planned(retailer_id=retailer_id, days=len(asked), seconds=0, estimate=None, failure=failure)
     started = time.monotonic()
     try:
         service = open_service(retailer_id, settings, secrets, patience=Patience(waits=False))

@@ -14,6 +14,7 @@ from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import HopCount
 from retail.runs import replays
+from retail.runs.order import ALL_TASKS
 from retail.runs.units import Unit
 from retail.star import fact_sales, merge, migration, staging
 from retail.star import quarantine as kept_back
@@ -71,7 +72,8 @@ def gate_step(job: Job) -> Record:
     quarantine.stop_on_share(staged.counts, job.resources.settings.quality, job.manner.let_pass)
     landed = job.counts("land")
     if landed:
-        again = f"`retail land --run-id {job.run.run_id} --redo`, if another command landed these days since; else "
+        lands = "" if job.run.tasks == ALL_TASKS else f"`retail land --run-id {job.run.run_id} --redo`, then "
+        again = f"where another command landed these days meanwhile, {lands}the same command; "
         tie_out.require([tie_out.READ], [*landed, *staged.counts], likely=again)
     tie_out.require([tie_out.STAGED, tie_out.QUARANTINED], staged.counts)
     warnings = [str(failure) for validation in validations for failure in validation.failures]

@@ -101,7 +101,8 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
             f"Nothing new to do: all {result.skipped_units} retailer-days have come all the way before; "
             "no row was changed. (--again fetches them anew.)"
             if result.skipped_units
-            else "Nothing is due: every day that is over has come all the way; no row was changed."
+            else "Nothing is due: every day that is over, and that its retailer shows, has come all the way; "
+            "no row was changed."
         )
         return
     if counts:
@@ -110,6 +111,10 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
     show_failed(out, result.failed, anew=result.anew)
+    if result.answers:
+        out.print(
+            "Runs without days pass over from now on what a retailer no longer shows; `retail status` lists it."
+        )
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
 
 
@@ -122,7 +127,7 @@ def show_failed(out: Console, failed: Mapping[str, str], *, anew: bool) -> None:
             "`retail status` names the command that fetches what is missing; this one fetches every day anew."
         )
     elif failed:
-        out.print("The same command fetches what is missing later; done days are left out.")
+        out.print("The same command fetches later what can be had; done days are left out.")
 
 
 def _came_to_the_views(counts: Sequence[HopCount]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+import requests
 
 from retail import demo
 from retail.resources import Resources
@@ -48,6 +49,7 @@ def test_days_that_a_retailer_no_longer_shows_are_told_once_and_passed_over(
 
     said = told(made, "backfill", "--date", str(GONE[0]), "--only", "retailer_2", code=3, **IN_PARTS)
     assert "2017-01-07 is out of reach" in said
+    assert "are left" not in told(made, "status", **IN_PARTS)
 
 
 def test_a_run_that_found_days_out_of_reach_and_was_not_ended_is_gone_on_with(
@@ -63,8 +65,28 @@ def test_a_run_that_found_days_out_of_reach_and_was_not_ended_is_gone_on_with(
         patch.setattr("retail.runs.ledger.Ledger.end", killed)
         told(made, "run", code=1, **within)
     assert " killed" in told(made, "status", **within)
-    assert "Nothing is due" in told(made, "run", **within)
+    for task in ("ingest", "transform"):
+        assert "Nothing is due" in told(made, task, "--run-id", "night", **within)
     assert " partial" in told(made, "status", **within)
+
+
+def test_a_retailer_that_is_down_keeps_no_other_from_its_later_days(
+    late: str, install: Callable[..., Installation], truth: Truth
+) -> None:
+    made = install("out_of_reach_and_down", address=late)
+    two = ("--only", "retailer_1", "--only", "retailer_2")
+    fault = {"retailer": "retailer_1", "kind": "500", "times": 1000}
+    requests.post(f"{late}/simulator/faults", json=fault, timeout=10).raise_for_status()
+    try:
+        said = told(made, "run", *two, code=3, RETAIL_RUNS__UNTIL=str(KEPT), **IN_PARTS)
+    finally:
+        requests.delete(f"{late}/simulator/faults", timeout=10).raise_for_status()
+    assert "retailer_1 FAILED" in said
+    assert _of_retailers(made) == {
+        key: value for key, value in truth([KEPT]).items() if key[0] == "retailer_2"
+    }
+    told(made, "run", *two, RETAIL_RUNS__UNTIL=str(KEPT), **IN_PARTS)
+    assert _checkpoints(made) == {"retailer_1": KEPT, "retailer_2": KEPT, "retailer_3": None}
 
 
 def _less_gone(figures: Figures) -> Figures:

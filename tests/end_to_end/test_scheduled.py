@@ -168,7 +168,7 @@ def test_a_run_that_was_cut_off_before_its_checkpoint_is_ended_by_the_next(
         patch.setattr(Ledger, "set_checkpoint", cut_off)
         told(made, *due, code=1)
     assert checkpoints(made) == [None] * 3
-    assert "every identity holds" in told(made, *due)
+    assert "ended a run that was cut off behind its last step" in told(made, *due)
     assert checkpoints(made) == [day(1), None, None]
     assert len(_runs(made)) == 1
     assert "Nothing is due" in told(made, *due)
@@ -364,7 +364,7 @@ def test_raw_files_that_changed_behind_a_fetch_are_named_with_what_lands_them_an
 
     said = told(made, "transform", "--run-id", "night", code=4)
     assert "landed = read does not hold for retailer_1" in said
-    command = re.search(r"next: `retail (land --run-id \S+ --redo)`", said)
+    command = re.search(r"meanwhile, `retail (land --run-id \S+ --redo)`, then the same command", said)
     assert command is not None, said
     told(made, *command[1].split())
     for task in ("transform", "check", "refresh"):

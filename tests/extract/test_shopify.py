@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from retail.errors import ConfigurationError, CursorExpiredError, ExtractError
+from retail.errors import ConfigurationError, CursorExpiredError, ExtractError, OutOfReachError
 from retail.extract.answers import at
 from retail.extract.retailers import open_service
 from retail.extract.service import Skipped
@@ -320,7 +320,7 @@ def test_a_page_that_does_not_tell_where_it_goes_on_is_an_error_not_the_end(scri
 def test_a_day_that_the_scope_does_not_reach_is_an_error_not_an_empty_day(scripted, reply, open_at):
     server = scripted(reply(body=page_of(), headers={"Date": "Mon, 06 Mar 2017 05:00:00 GMT"}))
 
-    with pytest.raises(ExtractError, match="out of reach; at 2017-03-06 Shopify shows") as caught:
+    with pytest.raises(OutOfReachError, match="out of reach; at 2017-03-06 Shopify shows") as caught:
         list(open_at("retailer_3", server.url).pages(WINDOW, None))
 
     assert "read_all_orders" in caught.value.hint

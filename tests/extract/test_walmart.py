@@ -1,5 +1,7 @@
+from contextlib import nullcontext
 from copy import deepcopy
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import repeat
 from zoneinfo import ZoneInfo
@@ -7,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from structlog.testing import capture_logs
 
-from retail.errors import CursorExpiredError, ExtractError
+from retail.errors import CursorExpiredError, ExtractError, OutOfReachError
 from retail.extract.answers import at
 from retail.extract.walmart_sales import WalmartSales
 from retail.extract.windows import Window
@@ -457,6 +459,21 @@ def test_a_day_that_walmart_no_longer_keeps_is_an_error_not_an_empty_day(scripte
 
     with pytest.raises(ExtractError, match="2017-01-05 is out of reach; at 2017-07-05 Walmart keeps"):
         list(open_at("retailer_2", server.url).pages(WINDOW, None))
+
+
+@pytest.mark.parametrize(("now", "is_shown"), [("06:00:00", True), ("06:00:01", False)])
+def test_a_day_is_in_reach_by_its_own_beginning_not_the_overlaps(scripted, reply, open_at, now, is_shown):
+    window = replace(WINDOW, overlap=timedelta(hours=1))
+    server = scripted(*[reply(404, NOTHING_FOUND, headers={"Date": f"Tue, 04 Jul 2017 {now} GMT"})] * 4)
+    with nullcontext() if is_shown else pytest.raises(OutOfReachError):
+        list(open_at("retailer_2", server.url).pages(window, None))
+
+
+def test_without_the_retailers_clock_a_day_is_no_more_than_an_error(scripted, reply, open_at, time):
+    time.passed = 4000 * 86_400
+    with pytest.raises(ExtractError, match="2017-01-05 is out of reach") as caught:
+        list(open_at("retailer_2", scripted(reply(404, NOTHING_FOUND)).url).pages(WINDOW, None))
+    assert not isinstance(caught.value, OutOfReachError)
 
 
 def test_it_is_the_retailers_clock_that_says_how_old_a_day_is(scripted, reply, open_at, time):

@@ -115,6 +115,12 @@ def test_what_is_left_of_a_backfill_is_told_until_it_is_done(ledger: Ledger) -> 
     assert earlier(ledger) == []
 
 
+def test_days_of_a_backfill_that_are_out_of_reach_are_not_left(ledger: Ledger) -> None:
+    ran(ledger, 1, [1, 2, 5, 6], "success", span=WHOLE, backfill=True)
+    ledger.mark_out_of_reach(units([3, 4]), "run-1")
+    assert earlier(ledger) == []
+
+
 def test_of_a_backfill_anew_the_days_that_it_has_not_come_to_are_left(ledger: Ledger) -> None:
     ran(ledger, 1, [1, 2, 3, 4, 5, 6], "success")
     ran(ledger, 2, [1, 2], "success", span=WHOLE, backfill=True, anew=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from retail.ending import without_last_word
 from retail.errors import ConfigurationError, StorageError
 from retail.runs.ledger import Ledger, Outcome
+from retail.runs.order import ALL_TASKS, STEPS
 from retail.runs.run import new_run_id
 from retail.runs.units import Span
 from retail.storage import LocalStorage
@@ -165,6 +167,45 @@ def test_days_that_another_run_brought_stay_done_when_one_that_staged_them_again
     ledger.reopen("run-3", ["publish"], reason="taken back")
     assert ledger.done() == {first}
     assert ledger.checkpoint("r") == first[1]
+
+
+def test_days_whose_mark_another_rollback_took_are_due_again_when_the_run_that_fetched_them_is_reopened(
+    ledger: Ledger,
+) -> None:
+    unit = ("r", date(2017, 1, 3))
+    ledger.begin("run-1", [unit], tasks=TASKS, engine="sail")
+    ledger.end_step("run-1", "extract", {}, seconds=0)
+    ledger.set_checkpoint("r", unit[1])
+    ledger.begin("run-2", [unit], tasks=TASKS, engine="sail", backfill=True, anew=True)
+    ledger.mark_done([unit], "run-2")
+    ledger.set_checkpoint("r", date(2017, 1, 5))
+    ledger.reopen("run-2", ["publish"], reason="taken back")
+    assert ledger.checkpoint("r") == date(2017, 1, 5)
+    ledger.reopen("run-1", ["publish"], reason="taken back")
+    assert ledger.checkpoint("r") == date(2017, 1, 2)
+
+
+def test_a_day_that_came_after_all_is_out_of_reach_no_more_also_when_it_is_reopened(ledger: Ledger) -> None:
+    unit = ("r", date(2017, 1, 3))
+    ledger.mark_out_of_reach([unit], "run-1")
+    assert ledger.out_of_reach() == {unit}
+    ledger.begin("run-2", [unit], tasks=TASKS, engine="sail")
+    ledger.mark_done([unit], "run-2")
+    ledger.reopen("run-2", ["publish"], reason="taken back")
+    assert ledger.out_of_reach() == set()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_run_of_which_all_steps_have_ended_lacks_its_last_word(ledger: Ledger, reopened: bool) -> None:
+    ledger.begin("run-1", UNITS, tasks=ALL_TASKS, engine="sail")
+    if reopened:
+        ledger.reopen("run-1", ["publish"], reason="taken back")
+    for step in STEPS:
+        assert without_last_word(ledger) is None
+        ledger.end_step("run-1", step, {}, seconds=0)
+    assert without_last_word(ledger) == ledger.run("run-1")
+    ledger.end("run-1", "success")
+    assert without_last_word(ledger) is None
 
 
 def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:

@@ -99,7 +99,8 @@ class Service(Protocol):
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """The pages of what changed in the window, from the one that `cursor` names.
 
-        Raises CursorExpiredError where the retailer no longer takes that cursor, ExtractError otherwise.
+        Raises CursorExpiredError where the retailer no longer takes that cursor, OutOfReachError where by its own clock
+        it no longer shows that day, ExtractError otherwise.
         """
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import Field, model_validator
 
-from retail.errors import OutOfReachError
+from retail.errors import ExtractError, OutOfReachError
 from retail.extract import privacy, shopify_sales
 from retail.extract.answers import JSON, at, entries, text
 from retail.extract.exchange import Answer, Clock, answered_at
@@ -217,15 +217,15 @@ class Shopify:
 
     def _check_reach(self, answer: Answer, window: Window) -> None:
         """Without the scope for all orders older ones are silently missing, changed lately or not."""
-        now = answered_at(answer.headers) or self._clock.now()
+        there = answered_at(answer.headers)
+        now = there or self._clock.now()
         if ALL_ORDERS in self._granted():
             return
-        if window.start < now - REACH:
-            raise OutOfReachError(
+        if window.start + window.overlap < now - REACH:
+            raise (OutOfReachError if there else ExtractError)(
                 f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Shopify shows this "
                 f"application the orders of {REACH.days} days only, and does not say so",
-                hint=f"give the application the scope {ALL_ORDERS}, then `retail backfill` such days; "
-                "runs without days pass them over from now on",
+                hint=f"give the application the scope {ALL_ORDERS}, then `retail backfill` such days",
             )
 
     def _granted(self) -> frozenset[str]:

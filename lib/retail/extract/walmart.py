@@ -173,7 +173,7 @@ class Walmart:
         )
 
     def _count(self, place: Place, window: Window) -> int:
-        _, total = self._ask(place, window, limit=1)
+        _, total = self._ask(place, window, limit=1, only_count=True)
         return total
 
     def catalog(self) -> WalmartItems:
@@ -210,13 +210,14 @@ class Walmart:
                 return Page(stripped, following.cursor if following else None, begins=place.query is None)
             place = following
 
-    def _ask(self, place: Place, window: Window, *, limit: int) -> tuple[JSON, int]:
+    def _ask(self, place: Place, window: Window, *, limit: int, only_count: bool = False) -> tuple[JSON, int]:
         """The page at a place, and how many entries its list has; 404 is an empty page with 0."""
         request = self._request(place, window, limit)
         answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
         there = answered_at(answer.headers)
         require_over_there(window.end, there, retailer_id=self._retailer_id, here=self._clock.now())
-        self._check_kept(answer, window)
+        if not only_count:
+            self._check_kept(answer, window)
         if answer.status == 404:
             self._check_nothing_found(request, answer)
             return answer.body, 0
@@ -257,12 +258,13 @@ class Walmart:
 
     def _check_kept(self, answer: Answer, window: Window) -> None:
         """Older orders are silently left out, or are a 404 like a day without sales."""
-        now = answered_at(answer.headers) or self._clock.now()
-        if window.start < now - KEPT:
-            raise OutOfReachError(
+        there = answered_at(answer.headers)
+        now = there or self._clock.now()
+        if window.start + window.overlap < now - KEPT:
+            raise (OutOfReachError if there else ExtractError)(
                 f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Walmart keeps orders "
                 f"of {KEPT.days} days only",
-                hint="nothing brings that day any more; runs without days pass it over from now on",
+                hint="nothing brings that day any more",
             )
 
     def _check_nothing_found(self, request: Request, answer: Answer) -> None:

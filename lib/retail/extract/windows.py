@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,11 +11,15 @@ from retail.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Changes from `start` up to, not including, `end` belong to `logical_date`. Both are UTC."""
+    """Changes from `start` up to, not including, `end` belong to `logical_date`. Both are UTC.
+
+    The first `overlap` of it belongs to the day before as well.
+    """
 
     logical_date: date
     start: datetime
     end: datetime
+    overlap: timedelta = field(default=timedelta(0), compare=False)
 
 
 def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_date: date) -> Window:
@@ -30,7 +34,8 @@ def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_d
             hint="ask for a later date, or set start_date earlier",
         )
     begins, ends = (_midnight(day, time_zone) for day in (logical_date, logical_date + timedelta(days=1)))
-    return Window(logical_date, max(begins - overlap, _midnight(start_date, time_zone)), ends)
+    start = max(begins - overlap, _midnight(start_date, time_zone))
+    return Window(logical_date, start, ends, begins - start)
 
 
 def _midnight(day: date, time_zone: str) -> datetime:

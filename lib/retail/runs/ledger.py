@@ -15,12 +15,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from retail.runs.run import Run
 from retail.runs.units import Span, Unit
 from retail.storage import Storage
+
+_OUT_OF_REACH: Final = "ops/out-of-reach/"
 
 Outcome = Literal["success", "partial", "stopped", "failed"]
 
@@ -150,7 +152,10 @@ class Ledger:
         run = self.run(run_id)
         for retailer, day in reversed(run.units):
             done = f"ops/done/{retailer}/{day}.json"
-            if (self._read_or_none(done) or {}).get("run_id") != run_id:
+            noted = self._read_or_none(done)
+            if noted is None and not self.fetched(run_id):
+                continue
+            if noted is not None and noted["run_id"] != run_id:
                 continue
             checkpoint = self.checkpoint(retailer)
             if checkpoint == day or (checkpoint is not None and checkpoint > day and not run.backfill):
@@ -183,8 +188,11 @@ class Ledger:
 
     def mark_done(self, units: Iterable[Unit], run_id: str) -> None:
         """These retailers' days have come all the way."""
+        out_of_reach = self._units(_OUT_OF_REACH)
         for retailer, day in units:
             self._write(f"ops/done/{retailer}/{day}.json", {"run_id": run_id})
+            if (retailer, day) in out_of_reach:
+                self._storage.delete(f"{_OUT_OF_REACH}{retailer}/{day}.json")
 
     def done(self) -> set[Unit]:
         """Every retailer's day that has come all the way."""
@@ -193,11 +201,11 @@ class Ledger:
     def mark_out_of_reach(self, units: Iterable[Unit], run_id: str) -> None:
         """The retailers no longer show these days: no run is due for them, and the checkpoint passes them over."""
         for retailer, day in units:
-            self._write(f"ops/out-of-reach/{retailer}/{day}.json", {"run_id": run_id})
+            self._write(f"{_OUT_OF_REACH}{retailer}/{day}.json", {"run_id": run_id})
 
     def out_of_reach(self) -> set[Unit]:
         """Every retailer's day that was asked for in vain, and has not come all the way since."""
-        return self._units("ops/out-of-reach/") - self.done()
+        return self._units(_OUT_OF_REACH) - self.done()
 
     def checkpoint(self, retailer: str) -> date | None:
         """The date up to which scheduled runs have brought all of the retailer's days; None before the first."""
