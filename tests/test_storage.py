@@ -212,6 +212,9 @@ def test_what_a_killed_writer_left_half_written_is_swept_away_and_nothing_else(t
     assert killed.returncode == -9
     (tmp_path / "raw" / ".hidden").write_bytes(b"of others")
     assert len(list((tmp_path / "raw").iterdir())) == 3
+    of_spark = "00000000000000000001.crc.b3fa1db7-7ef7-4744-b3fe-444ee78e0662.tmp"
+    for name in (f".{of_spark}", f"..{of_spark}.crc"):
+        (tmp_path / "raw" / name).touch()
     storage.sweep("raw/")
     assert {path.name for path in (tmp_path / "raw").iterdir()} == {"a.json", ".hidden"}
 

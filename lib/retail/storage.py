@@ -19,7 +19,10 @@ from retail.errors import ObjectNotFoundError, StorageError
 from retail.settings import LakeSettings
 from retail.stored import Stored
 
-_HALF_WRITTEN: Final = re.compile(r"[.].+[.][0-9a-f]{32}")
+# Ours, and those of Spark, which renames as well (CheckpointFileManager), with Hadoop's checksum beside.
+_HALF_WRITTEN: Final = re.compile(
+    r"[.].+[.]([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.]tmp([.]crc)?)"
+)
 
 
 class Storage(Protocol):
