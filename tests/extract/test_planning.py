@@ -83,3 +83,17 @@ def test_a_retailer_that_cannot_be_asked_is_named_and_the_others_are_planned(
 
     assert [each.failure is None for each in planned] == [True, False, True]
     assert "retailer_2: GET http://127.0.0.1:1/v3/orders: gave up after 1 tries" in str(planned[1].failure)
+
+
+def test_days_that_are_out_of_reach_or_not_over_keep_no_plan_from_being_made(
+    settings_of: Callable[..., Settings],
+) -> None:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    with demo.simulator({**os.environ, **ENVIRONMENT}, clock=NOW + timedelta(days=180)) as address:
+        settings = settings_of(address, tries=1)
+        days = [("retailer_2", day) for day in (*DAYS, tomorrow)]
+        (planned,) = plan(settings, Secrets(ENVIRONMENT), days)
+        (of_tomorrow,) = plan(settings, Secrets(ENVIRONMENT), days[-1:])
+
+    assert (planned.failure, planned.days) == (None, len(DAYS))
+    assert of_tomorrow.failure == f"retailer_2: {tomorrow} is not over there"
