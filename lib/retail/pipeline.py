@@ -17,7 +17,7 @@ import structlog
 from retail import checking, ending, ingest, logs, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
-from retail.job import Job, Manner, Record, Report
+from retail.job import Job, Manner, Record, Report, out_of_reach
 from retail.quality import drift, suites
 from retail.quality.rules import load_row_rules
 from retail.resources import Resources
@@ -48,14 +48,16 @@ _STEPS: Final[dict[str, Callable[[Job], Record]]] = {
 class Result:
     """How a command ended. `failed` maps a retailer to why this command could not read it, or days of it.
 
-    `answers` are those of them that answer all the same, so that later days may be asked for. `anew` tells that the
-    days were to be done whether they were done before or not.
+    `answers` are those of them that answer all the same, so that later days may be asked for, and `out_of_reach` counts
+    the retailer-days that they no longer show. `anew` tells that the days were to be done whether they were done before
+    or not.
     """
 
     run_id: str | None
     outcome: Outcome
     failed: dict[str, str] = field(default_factory=dict)
     answers: frozenset[str] = frozenset()
+    out_of_reach: int = 0
     skipped_units: int = 0
     anew: bool = False
 
@@ -106,15 +108,15 @@ def run(
         logs.bind_run(current.run_id)
         job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
         _do(job, tasks, held)
-        failed = job.failed_retailers()
         outcome = ending.end(resources, current)
-    return Result(
-        current.run_id,
-        outcome,
-        failed if "ingest" in tasks else {},
-        frozenset(job.failed_for_days()),
-        skipped_units=len(wanted) - len(left),
-        anew=job.manner.anew,
+    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), anew=job.manner.anew)
+    if "ingest" not in tasks:  # what could not be read was told by the command that fetched
+        return result
+    return replace(
+        result,
+        failed=job.failed_retailers(),
+        answers=frozenset(job.failed_for_days()),
+        out_of_reach=len(out_of_reach(resources.ledger, current)),
     )
 
 

@@ -111,9 +111,10 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
     show_failed(out, result.failed, anew=result.anew)
-    if result.answers:
+    if result.out_of_reach:
         out.print(
-            "Runs without days pass over from now on what a retailer no longer shows; `retail status` lists it."
+            f"{result.out_of_reach:,} retailer-days are out of reach: runs without days pass them over from now on; "
+            "`retail status` lists them."
         )
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
 
