@@ -35,8 +35,9 @@ _SHOWN_GAPS = 1_000
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in the lake. `months`: those of the fact that were judged, None for all."""
+    """What was found in the lake: what `runs` merged was judged. `months` of the fact, None for all of them."""
 
+    runs: Sequence[str]
     months: Sequence[str] | None
     validations: Sequence[suites.Validation]
     silent: Sequence[gaps.Gap]
@@ -57,6 +58,7 @@ def check_step(job: Job) -> Record:
     warnings += gaps.warnings(found.silent) + _never_brought_in(job)
     warnings += map(str, found.drifts)
     days = {count.business_date for count in counts}
+    job.resources.ledger.mark_checked([*found.runs, job.run.run_id], by=job.run.run_id)
     return {
         "months": found.months,
         "warnings": warnings,
@@ -73,30 +75,20 @@ def judge_lake(job: Job) -> Findings:
     Raises GateError where a critical expectation does not hold.
     """
     runs = _runs_to_judge(job)
-    months = None if runs is None else _months_of(job, runs)
+    months = _months_of(job, runs) if job.recorded("merge") is not None else None
     with ThreadPoolExecutor(max_workers=2) as pool:
         silent = pool.submit(copy_context().run, _silent_stores, job)
         drifts = pool.submit(copy_context().run, _profiled, job)
-        validations = _expectations(job, months, runs)
-        return Findings(months, validations, silent.result(), drifts.result())
+        validations = _expectations(job, months, None if months is None else runs)
+        return Findings(runs, months, validations, silent.result(), drifts.result())
 
 
-def _runs_to_judge(job: Job) -> list[str] | None:
-    """This run, and those before it back to the last that was checked.
+def _runs_to_judge(job: Job) -> list[str]:
+    """The runs that merged and that no check has judged since, and this one.
 
-    None is all that there are: for a check that stands alone, outside a run that merged.
+    A check outside a run that merged judges all months, theirs among them.
     """
-    ledger = job.resources.ledger
-    if job.recorded("merge") is None:
-        return None
-    runs = [job.run.run_id]
-    for run_id in reversed(ledger.run_ids()):
-        if run_id == job.run.run_id:
-            continue
-        if ledger.step(run_id, "check") is not None:
-            break
-        runs.append(run_id)
-    return runs
+    return sorted({*job.resources.ledger.unchecked(), job.run.run_id})
 
 
 def _months_of(job: Job, runs: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ RetailError
 ├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
 │   ├── GateError          a critical expectation failed
 │   ├── TieOutError        rows or money differ between two hops
+│   ├── UncheckedError     published rows have passed no check; the views do not show them
 │   └── KeyCollisionError  two natural keys share one surrogate key
 ├── StorageError           the lake's files cannot be read or written                       (exit 1)
 │   ├── ObjectNotFoundError  the object is not there
@@ -25,8 +26,8 @@ A message says what happened, to which retailer, date or table; the hint says wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 
 
 class RetailError(Exception):
@@ -104,6 +105,20 @@ class GateError(QualityError):
 
 class TieOutError(QualityError):
     pass
+
+
+class UncheckedError(QualityError):
+    """`runs` are published and have passed no check, each with its logical dates."""
+
+    def __init__(self, runs: Mapping[str, Sequence[date]]) -> None:
+        days = sorted({day for dates in runs.values() for day in dates})
+        dates = f"--date {days[0]}" if len(days) == 1 else f"--from {days[0]} --to {days[-1]}"
+        super().__init__(
+            f"not refreshed: the views would show rows that passed no check, published by run {', '.join(runs)}",
+            hint=f"run `retail check {dates}`; once it passes, run the same command again. "
+            "If the check fails, see docs/DATA_QUALITY.md",
+        )
+        self.runs = dict(runs)
 
 
 class KeyCollisionError(QualityError):

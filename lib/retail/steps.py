@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from retail import delta, star
-from retail.errors import RetailError
+from retail.errors import RetailError, UncheckedError
 from retail.job import Job, Record, as_json, by_reason, counts_of, rows_at
 from retail.quality import data_docs, quarantine, suites, tie_out
 from retail.quality.rules import load_row_rules
@@ -138,7 +138,11 @@ def publish_step(job: Job) -> Record:
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them."""
+    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them.
+
+    Raises UncheckedError where PostgreSQL holds what a run merged and no check has passed.
+    """
+    _require_checked(job)
     counted = counts_of(job.resources.ledger, job.run.run_id)
 
     def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
@@ -154,6 +158,16 @@ def refresh_step(job: Job) -> Record:
         "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
         f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
     }
+
+
+def _require_checked(job: Job) -> None:
+    ledger = job.resources.ledger
+    unchecked = ledger.unchecked()
+    if not unchecked:
+        return
+    published = published_runs(job.resources.warehouse).intersection(unchecked)
+    if published:
+        raise UncheckedError({run_id: ledger.run(run_id).dates for run_id in sorted(published)})
 
 
 def _staged_again(job: Job) -> set[Unit]:

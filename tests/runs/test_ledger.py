@@ -272,3 +272,48 @@ def test_a_step_is_forgotten_with_all_that_come_behind_it_the_last_first(tmp_pat
     ledger.forget_from("run-1", "land", ("extract", "land", "stage", "refresh"))
     assert deleted == ["refresh.json", "land.json"]
     assert ledger.step("run-1", "extract") is not None
+
+
+def merged(
+    ledger: Ledger, run_id: str, *, checked_by: str | None = None, tasks: tuple[str, ...] = TASKS
+) -> None:
+    ledger.begin(run_id, UNITS, tasks=tasks, engine="sail")
+    for step in ("stage", "gate", "merge", "publish"):
+        ledger.end_step(run_id, step, {}, seconds=0)
+    if checked_by is not None:
+        ledger.mark_checked([run_id], by=checked_by)
+
+
+def test_a_run_that_merged_is_unchecked_until_a_check_judged_it(ledger: Ledger) -> None:
+    merged(ledger, "run-1", checked_by="run-1")
+    merged(ledger, "run-2")
+    ledger.begin("run-3", UNITS, tasks=TASKS, engine="sail")  # it came to no merge
+    merged(ledger, "run-4", checked_by="run-4")
+    assert ledger.unchecked() == ["run-2"]
+    ledger.mark_checked(["run-2"], by="run-4")
+    assert ledger.unchecked() == []
+
+
+@pytest.mark.parametrize("step", ["stage", "publish", "check"])
+def test_a_run_that_does_a_step_again_that_its_check_judged_is_unchecked(ledger: Ledger, step: str) -> None:
+    merged(ledger, "run-1", checked_by="run-2")
+    ledger.forget_from("run-1", step, STEPS)
+    assert ledger.unchecked() == ([] if step == "stage" else ["run-1"])
+    ledger.end_step("run-1", "gate", {}, seconds=0)
+    assert ledger.unchecked() == ["run-1"]
+
+
+def test_a_refresh_done_again_leaves_the_check_as_it_was(ledger: Ledger) -> None:
+    merged(ledger, "run-1", checked_by="run-1")
+    ledger.forget_from("run-1", "refresh", STEPS)
+    assert ledger.unchecked() == []
+
+
+def test_a_check_of_an_earlier_version_covers_all_before_it_unless_it_was_copied(ledger: Ledger) -> None:
+    merged(ledger, "run-1")
+    merged(ledger, "run-2")
+    ledger.end_step("run-2", "check", {}, seconds=0)
+    merged(ledger, "run-3")
+    ledger.begin("run-4", UNITS, tasks=("refresh",), engine="sail", behind="run-2")
+    ledger.take_over("run-4", "run-2", ["check"])
+    assert ledger.unchecked() == ["run-3"]

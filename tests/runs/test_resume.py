@@ -151,7 +151,7 @@ def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_wh
     redone = Resumed(source=NIGHTLY, taken_over=("extract", "land"))
     assert resumed(ledger, "transform", redo=True) == redone
     overtake(ledger, "20261124T050000Z-other")
-    assert resumed(ledger, "refresh") == Resumed(source=behind, taken_over=("check",), behind=NIGHTLY)
+    assert resumed(ledger, "refresh") == Resumed(source=behind, behind=NIGHTLY)
 
 
 def test_the_newest_run_of_a_name_is_meant(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
     ops/runs/<run_id>/run.json              what the run is for, when it began
     ops/runs/<run_id>/steps/<step>.json     a step that ended, with its counts and versions
+    ops/runs/<run_id>/checked.json          the check that judged what the run merged: its own, or a later run's
     ops/runs/<run_id>/ended.json            how the run ended
     ops/done/<retailer_id>/<date>.json      the run that brought this retailer's day all the way to the views
     ops/out-of-reach/<retailer_id>/<date>.json  the run that found that the retailer no longer shows this day
@@ -125,13 +126,41 @@ class Ledger:
     def forget_step(self, run_id: str, step: str) -> None:
         """The step is to be done again."""
         self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
+        if step == "check":
+            self._storage.delete(_checked(run_id))
 
     def forget_from(self, run_id: str, step: str, order: Sequence[str]) -> None:
-        """The step and all that come behind it are to be done again, the last of them forgotten first."""
-        recorded = {key.rpartition("/")[2] for key in self._storage.list(f"ops/runs/{run_id}/steps/")}
-        for each in reversed(order[order.index(step) :]):
-            if f"{each}.json" in recorded:
+        """The step and all that come behind it are to be done again, the last of them forgotten first.
+
+        Where the check is one of them, a later run's no longer covers this one either.
+        """
+        recorded = set(self._storage.list(f"ops/runs/{run_id}/"))
+        forgotten = order[order.index(step) :]
+        for each in reversed(forgotten):
+            if f"ops/runs/{run_id}/steps/{each}.json" in recorded:
                 self.forget_step(run_id, each)
+        if "check" in forgotten and _checked(run_id) in recorded:
+            self._storage.delete(_checked(run_id))
+
+    def mark_checked(self, run_ids: Iterable[str], by: str) -> None:
+        """The check of the run `by` passed, and judged what these runs merged."""
+        for run_id in run_ids:
+            self._write(_checked(run_id), {"run_id": by})
+
+    def unchecked(self) -> list[str]:
+        """Runs that may have changed the star and that no check has judged since, oldest first."""
+        keys = set(self._storage.list("ops/runs/"))
+        found: list[str] = []
+        for run_id in sorted((key.split("/")[2] for key in keys if key.endswith("/run.json")), reverse=True):
+            if _checked(run_id) in keys:
+                continue
+            steps = f"ops/runs/{run_id}/steps/"
+            # Earlier versions marked no run; their check covered every older one. A refresh's was copied.
+            if f"{steps}check.json" in keys and self.run(run_id).tasks != ("refresh",):
+                break
+            if f"{steps}gate.json" in keys:
+                found.append(run_id)
+        return found[::-1]
 
     def take_over(self, run_id: str, source: str, steps: Iterable[str]) -> None:
         """What another run did before is this run's too."""
@@ -249,3 +278,7 @@ class Ledger:
             return self._read(key)
         except ObjectNotFoundError:
             return None
+
+
+def _checked(run_id: str) -> str:
+    return f"ops/runs/{run_id}/checked.json"

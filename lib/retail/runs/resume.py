@@ -58,8 +58,7 @@ def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence
         return Resumed()
     if "merge" in steps:
         return Resumed(source=run.run_id, taken_over=("extract", "land"))
-    taken_over = () if "check" in steps else ("check",)
-    return Resumed(source=run.run_id, taken_over=taken_over, behind=run.behind or run.run_id)
+    return Resumed(source=run.run_id, behind=run.behind or run.run_id)
 
 
 def _is_partial(ledger: Ledger, run: Run) -> bool:
