@@ -79,4 +79,4 @@ def test_a_refresh_cleared_in_an_older_run_is_refused_and_leaves_the_newer_run_t
     told(made, "check", "--run-id", "night-1", "--redo")
     told(made, "refresh", "--run-id", "night-1", "--redo")
     assert shown(made) == made.postgresql_figures()
-    assert "does not hold" not in told(made, "status", "--tie-out")
+    assert "does NOT hold" not in told(made, "status", "--tie-out")
