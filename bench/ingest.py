@@ -16,14 +16,14 @@ from pathlib import Path
 
 import requests
 
-from retail import demo
-from retail.asking import window_of_unit
-from retail.extract.extracting import extract
-from retail.extract.landing import land
-from retail.extract.retailers import open_service, sales_of
-from retail.secrets import Secrets
-from retail.settings import Settings, load_settings
-from retail.storage import LocalStorage
+from retail.cli.local import demo
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings, load_settings
+from retail.lake.storage.local import LocalStorage
+from retail.landing.fetch import extract
+from retail.landing.land import land
+from retail.sources.registry import open_service, sales_of
+from retail.sources.window import window_of_unit
 
 FIRST = date(2017, 1, 1)
 CLOCK = datetime(2017, 3, 1, tzinfo=UTC)

@@ -16,12 +16,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from bench.ours import settings_of
-from retail import delta
-from retail.resources import Resources
+from retail.config.secrets import Secrets
+from retail.lake import delta
+from retail.pipeline.resources import Resources
 from retail.runs.context import Context
-from retail.secrets import Secrets
-from retail.star import dim_customer, dim_date, fact_sales
 from retail.star.table import Table, surrogate_key, with_content_hash
+from retail.star.tables import dim_customer, dim_date, fact_sales
 
 # The newest 1,000,000 lines were sold from April to December: a copy is so many months older than the one before.
 MONTHS: Final = 9

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
-from retail import checking, delta, steps
-from retail.job import Job
-from retail.quality import suites
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
-from retail.star import fact_sales, merge
+from retail.config.secrets import Secrets
+from retail.config.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
+from retail.lake import delta
+from retail.pipeline import check_step, transform_steps
+from retail.pipeline.job import Job
+from retail.pipeline.resources import Resources
+from retail.quality.suites import validation
+from retail.star import merge
+from retail.star.tables import fact_sales
 
 
 class Silent:
@@ -53,16 +55,16 @@ def measure(
     began = time.perf_counter()
     with Resources(settings_of(engine, Path(lake)), Secrets({})) as resources:
         resources.session.range(1).collect()
-        suites.warm_up()
+        validation.warm_up()
         seconds["start"] = time.perf_counter() - began
         cpu = time.process_time()  # Sail works in this process
         units = [("retailer_1", day) for day in days]
         run = resources.ledger.begin(run_id, units, tasks=["transform"], engine=engine)
         job = Job(resources, run, Silent())
         for name, step in (
-            ("stage", steps.stage_step),
-            ("gate", steps.gate_step),
-            ("merge", steps.merge_step),
+            ("stage", transform_steps.stage_step),
+            ("gate", transform_steps.gate_step),
+            ("merge", transform_steps.merge_step),
         ):
             began = time.perf_counter()
             record = step(job)
@@ -85,7 +87,7 @@ def _check_in_the_lake(job: Job) -> dict[str, float]:
     """Seconds of the check but for what PostgreSQL has in it: what is judged, and Delta's part of the tie-out."""
     at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
     parts: dict[str, Callable[[], object]] = {
-        "check": lambda: checking.judge_lake(job),
+        "check": lambda: check_step.judge_lake(job),
         "totals": lambda: merge.totals(job.context, fact_sales.TABLE, None, at=at),
     }
     seconds = {}

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 from bench import lines, warehouse, watched
 from bench.__main__ import head
-from retail.resources import Resources
-from retail.secrets import Secrets
+from retail.config.secrets import Secrets
+from retail.pipeline.resources import Resources
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.questions import Question, questions, statement
 from retail.warehouse.views import refresh

@@ -18,22 +18,22 @@ from typing import Final
 from bench import lines, watched
 from bench.__main__ import head
 from bench.ours import Silent, raw_days, settings_of
-from retail import checking, steps
-from retail.job import Job
-from retail.quality import suites
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import Settings, WarehouseSettings
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings, WarehouseSettings
+from retail.pipeline import check_step, transform_steps
+from retail.pipeline.job import Job
+from retail.pipeline.resources import Resources
+from retail.quality.suites import validation
 from retail.warehouse.connection import Warehouse
 
 ROWS: Final = 1_000_000
 STEPS: Final = {
-    "stage": steps.stage_step,
-    "gate": steps.gate_step,
-    "merge": steps.merge_step,
-    "publish": steps.publish_step,
-    "check": checking.check_step,
-    "refresh": steps.refresh_step,
+    "stage": transform_steps.stage_step,
+    "gate": transform_steps.gate_step,
+    "merge": transform_steps.merge_step,
+    "publish": transform_steps.publish_step,
+    "check": check_step.check_step,
+    "refresh": transform_steps.refresh_step,
 }
 TRANSFORM: Final = ("stage", "merge", "publish")
 QUALITY: Final = ("gate", "check")
@@ -76,7 +76,7 @@ def measure(lake: Path, name: str, *, alone: bool = True) -> dict[str, float]:
     seconds = {}
     with Resources(settings_beside(lake), Secrets({})) as resources:
         resources.session.range(1).collect()
-        suites.warm_up()
+        validation.warm_up()
         with resources.warehouse.connect("begin") as connection:
             connection.cursor().execute("SELECT 1")
         days = {"next days": [lines.NEXT_DAYS], "corrections": [lines.CORRECTIONS]}.get(name)

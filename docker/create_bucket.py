@@ -5,7 +5,7 @@ from __future__ import annotations
 import boto3
 from botocore.config import Config
 
-from retail.settings import load_settings
+from retail.config.settings import load_settings
 
 if __name__ == "__main__":
     lake = load_settings().lake

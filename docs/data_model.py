@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from retail import star
+from retail.config.settings import home
 from retail.quality import profile
 from retail.records import TYPES
-from retail.settings import home
-from retail.star import fact_sales, quarantine
+from retail.star.quarantine import table as quarantine
 from retail.star.table import Table
+from retail.star.tables import fact_sales
 
 # Columns that Delta alone has.
 OF_DELTA = {

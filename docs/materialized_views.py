@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from retail.warehouse import questions
-from retail.warehouse.schema import view_files
+from retail.warehouse.schema.ddl import view_files
 
 ROOT = Path(__file__).parents[1]
 

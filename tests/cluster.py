@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from retail.engine import without_session
+from retail.lake.engine import without_session
 from tests.conftest import needs_java
 
 T = TypeVar("T")

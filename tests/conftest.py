@@ -13,8 +13,8 @@ import pytest
 from graphql import GraphQLSchema, build_schema
 from pyspark.sql import SparkSession
 
-from retail.engine import open_session
-from retail.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, SyncSettings, home
+from retail.config.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, SyncSettings, home
+from retail.lake.engine import open_session
 from tests.s3 import S3Server, running_s3
 
 

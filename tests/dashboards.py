@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from retail.settings import home
+from retail.config.settings import home
 
 LOGIN: Final = "dashboards"
 

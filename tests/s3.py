@@ -20,7 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from retail.settings import LakeSettings, home
+from retail.config.settings import LakeSettings, home
 
 
 class S3Server:

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from retail.warehouse.questions import questions
-from retail.warehouse.schema import view_files
+from retail.warehouse.schema.ddl import view_files
 
 pytestmark = pytest.mark.slow
 

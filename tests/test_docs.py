@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from retail.engine import DELTA
-from retail.extract import privacy
-from retail.extract.amazon import AmazonOptions
-from retail.extract.service import Options
-from retail.extract.shopify import ShopifyOptions
-from retail.extract.walmart import WalmartOptions
+from retail.lake.engine import DELTA
+from retail.sources import pii
+from retail.sources.amazon.service import AmazonOptions
+from retail.sources.service import Options
+from retail.sources.shopify.service import ShopifyOptions
+from retail.sources.walmart.service import WalmartOptions
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -93,8 +93,8 @@ def test_every_option_is_told_with_its_default(service: str, options: type[Optio
             assert words in told[service, name], name
 
 
-@pytest.mark.parametrize("rules", [privacy.AMAZON, privacy.WALMART, privacy.SHOPIFY])
-def test_every_field_of_personal_data_is_told(rules: privacy.Rules) -> None:
+@pytest.mark.parametrize("rules", [pii.AMAZON, pii.WALMART, pii.SHOPIFY])
+def test_every_field_of_personal_data_is_told(rules: pii.Rules) -> None:
     told = RETAILERS.replace("addressLine1 to 3", "addressLine1 addressLine2 addressLine3")
     assert rules.removed - set(re.findall(r"\w+", told)) == frozenset()
 

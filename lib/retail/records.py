@@ -8,10 +8,9 @@ so that a bad value ends in quarantine beside its line and never stops the lines
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import date
-from decimal import Decimal
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 # Kind of each field in the star; "string" where nothing is to be parsed.
 TYPES: Final[dict[str, str]] = {
@@ -183,45 +182,3 @@ class RowRule:
     reason: str
     when: str
     severity: Severity = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HopCount:
-    """Rows and money of one group at one hop of the way, for the tie-out.
-
-    `business_date` and `currency` are None where the hop does not know them; `reason` says why, where lines
-    were left out. `money` is Σ total_amount in `currency`, where a line's amount is unreadable it counts 0.
-    """
-
-    hop: str
-    reason: str | None = None
-    retailer_id: str
-    business_date: str | None
-    currency: str | None
-    rows: int
-    money: Decimal
-
-    @property
-    def group(self) -> tuple[str, str | None, str | None]:
-        """What the figures are for: retailer, business date, currency."""
-        return (self.retailer_id, self.business_date, self.currency)
-
-    @property
-    def day(self) -> date | None:
-        """`business_date`, or None where it is no date."""
-        try:
-            return date.fromisoformat(self.business_date or "")
-        except ValueError:
-            return None
-
-    def as_hop(self, hop: str) -> HopCount:
-        """The same figures under the name of another hop."""
-        return replace(self, hop=hop)
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values; money as text, so that no cent is lost to a float."""
-        return {**asdict(self), "money": format(self.money, "f")}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> HopCount:
-        return cls(**{**values, "money": Decimal(values["money"])})

@@ -1,4 +1,4 @@
--- Partitions, one a month, are made as months arrive: see lib/retail/warehouse/partitions.py.
+-- Partitions, one a month, are made as months arrive: see lib/retail/warehouse/schema/partitions.py.
 CREATE TABLE IF NOT EXISTS star.fact_sales (
     sales_key bigint NOT NULL,
     retailer_id text NOT NULL,

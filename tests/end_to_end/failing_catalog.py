@@ -1,6 +1,6 @@
 """A service whose catalogue fails in ways that nobody thought of; all else is Shopify."""
 
-from retail.extract.shopify import Shopify
+from retail.sources.shopify.service import Shopify
 
 
 class FailingCatalog(Shopify):

@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from deltalake import DeltaTable
 
 from retail.cli import main
-from retail.demo import demo_environment
-from retail.engine import without_session
-from retail.settings import Settings, home, load_settings
-from retail.warehouse import embedded
+from retail.cli.local.demo import demo_environment
+from retail.config.settings import Settings, home, load_settings
+from retail.lake.engine import without_session
+from retail.warehouse.embedded import server as embedded
 from tests.conftest import JARS
 
 Figures = dict[tuple[str, str], tuple[int, Decimal]]  # (retailer, business date) → rows, money

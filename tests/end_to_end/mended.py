@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from retail.extract.amazon import Amazon
-from retail.extract.amazon_sales import AmazonSales
-from retail.extract.answers import JSON
-from retail.extract.service import Sales, Skipped
+from retail.config.settings import RetailerSettings
 from retail.records import SalesRecord
-from retail.settings import RetailerSettings
+from retail.sources.amazon.mapping import AmazonSales
+from retail.sources.amazon.service import Amazon
+from retail.sources.service import Sales, Skipped
+from retail.sources.values.json_path import JSON
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from retail.settings import home
+from retail.config.settings import home
 
 
 def strict_home(folder: Path, severity: str = "error", *, when: str = "total_amount > 8") -> dict[str, str]:

@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from retail import demo
+from retail.cli.local import demo
+from retail.config.settings import home
+from retail.lake.storage.local import LocalStorage
 from retail.runs import lease
-from retail.settings import home
-from retail.storage import LocalStorage
-from retail.warehouse import embedded
+from retail.warehouse.embedded import server as embedded
 from tests.airflow import server
 from tests.airflow.server import DAG, Airflow, needs_airflow, running, wait_until
 from tests.end_to_end.conftest import CLOCK, START, Truth

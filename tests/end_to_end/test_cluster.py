@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.settings import LakeSettings, home
+from retail.config.settings import LakeSettings, home
 from tests.cluster import Cluster, running_cluster, until
 from tests.end_to_end.installation import Installation, warehouse_of
 from tests.s3 import S3Server

@@ -14,8 +14,8 @@ import psycopg2
 import pytest
 from deltalake import DeltaTable
 
-from retail.settings import home, load_settings
-from retail.warehouse import embedded
+from retail.config.settings import home, load_settings
+from retail.warehouse.embedded import server as embedded
 from tests.end_to_end.conftest import START, Truth
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

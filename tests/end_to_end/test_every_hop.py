@@ -13,23 +13,24 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from retail import pipeline
+from retail.cli.output.console import console
+from retail.cli.output.progress import PlainReport
+from retail.cli.status.reconciliation import show_tie_out
+from retail.config.secrets import Secrets
+from retail.config.settings import home
 from retail.errors import ConfigurationError, QualityError, RetailError, TieOutError
-from retail.extract.newest import NewestLines
-from retail.job import counts_of
-from retail.progress import PlainReport
-from retail.proofs import show_tie_out
+from retail.landing.latest_versions import NewestLines
+from retail.pipeline import runner
+from retail.pipeline.job import counts_of
+from retail.pipeline.resources import Resources
 from retail.records import raw_key
-from retail.resources import Resources
 from retail.runs.context import Context
-from retail.runs.units import Unit
-from retail.secrets import Secrets
-from retail.settings import home
-from retail.star import merge, quarantine, staging
+from retail.runs.days import Unit
+from retail.star import merge, staging
+from retail.star.quarantine import table as quarantine
 from retail.star.table import Table
-from retail.terminal import console
-from retail.warehouse import publish
-from retail.warehouse.schema import prepare
+from retail.warehouse.publish import transaction
+from retail.warehouse.schema.ddl import prepare
 from tests.end_to_end.installation import Installation
 from tests.star.conftest import record
 from tests.star.test_merge import ON_SAIL
@@ -88,8 +89,8 @@ def shown(resources: Resources) -> list[tuple[object, ...]]:
         return cursor.fetchall()
 
 
-def run(resources: Resources) -> pipeline.Result:
-    return pipeline.run(resources, UNITS, PlainReport(console()), tasks=TASKS)
+def run(resources: Resources) -> runner.Result:
+    return runner.run(resources, UNITS, PlainReport(console()), tasks=TASKS)
 
 
 @ON_SAIL
@@ -156,7 +157,7 @@ def test_between_what_is_staged_and_delta(work: Resources, way: str, monkeypatch
 @EACH_WAY
 @ON_SAIL
 def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = publish.copy
+    copy = transaction.copy
 
     def harming(connection: object, rows: pa.Table, staged: object) -> int:
         if "transaction_id" in rows.column_names:
@@ -172,7 +173,7 @@ def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: py
             }[way]()
         return copy(connection, rows, staged)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(publish, "copy", harming)
+    monkeypatch.setattr(transaction, "copy", harming)
     with pytest.raises(
         RetailError, match="more than once" if way == "doubled" else "postgresql = delta_after"
     ):
@@ -256,7 +257,7 @@ def test_between_what_was_fetched_and_what_is_landed(
         Resources(made.settings, Secrets({})) as resources,
         pytest.raises(TieOutError, match="landed does not hold"),
     ):
-        pipeline.run(resources, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
+        runner.run(resources, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
     assert raw.read_bytes() == before
 
 
@@ -266,9 +267,9 @@ def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(
     bad = "".join(record(transaction_id=f"x{n}", currency="usd").to_line() + "\n" for n in range(20))
     work.storage.write(raw_key(*UNITS[0]), raw + bad.encode())
     with pytest.raises(QualityError, match="quarantine"):
-        pipeline.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
+        runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
     work.storage.write(raw_key(*UNITS[0]), raw)
-    result = pipeline.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
+    result = runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
     assert result.outcome == "success"
     assert shown(work) == [(4, 10)]
     assert len(work.ledger.run_ids()) == 1
@@ -282,5 +283,5 @@ def test_a_fetch_that_did_not_end_is_no_ground_for_a_transform_though_another_ru
     work.ledger.begin("20170106T030000Z-later", UNITS, tasks=["ingest"], engine="sail")
     work.ledger.end_step("20170106T030000Z-later", "gate", {}, seconds=0)
     with pytest.raises(ConfigurationError, match=r"`transform` of run .*-daily has to wait: its `ingest`"):
-        pipeline.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
+        runner.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
     assert len(work.ledger.run_ids()) == 2

@@ -104,7 +104,7 @@ def _raw_figures(installation: Installation) -> Figures:
 
 
 def _job(name: str) -> str:
-    from retail.settings import home
+    from retail.config.settings import home
 
     return str(home() / "jobs" / name)
 

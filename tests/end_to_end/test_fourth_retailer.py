@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from tests.end_to_end.installation import CONFIGURATION, Installation
 
 # One installation for all of them.

@@ -24,11 +24,11 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from sqlglot import exp
 
-from retail import readers
-from retail.engine import jars, without_session
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import home
+from retail.config.secrets import Secrets
+from retail.config.settings import home
+from retail.lake import external_tables
+from retail.lake.engine import jars, without_session
+from retail.pipeline.resources import Resources
 from retail.star import TABLES
 from tests.conftest import needs_java
 from tests.end_to_end.conftest import VIEWS, Shown
@@ -111,7 +111,7 @@ def test_athena_s_views_show_what_postgresql_s_show(
 def asked(session: SparkSession, hard_lake: Installation) -> SparkSession:
     """A session of either engine that the lake was registered in."""
     with Resources(hard_lake.settings, Secrets({})) as work:
-        readers.register(session, hard_lake.settings, work.storage)
+        external_tables.register(session, hard_lake.settings, work.storage)
     return session
 
 

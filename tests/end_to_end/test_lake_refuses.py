@@ -12,9 +12,10 @@ from typing import NoReturn
 import pytest
 import requests
 
-from retail import demo, pipeline
+from retail.cli.local import demo
 from retail.errors import LeaseHeldError, StorageError
-from retail.extract import payloads
+from retail.landing import payloads
+from retail.pipeline import runner
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, told
 from tests.kill.told import in_operations
@@ -86,7 +87,7 @@ def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
 ) -> None:
     made = install("damaged")
     with monkeypatch.context() as patch:
-        patch.setitem(pipeline._STEPS, "land", _no_room)
+        patch.setitem(runner._STEPS, "land", _no_room)
         told(made, "run", "--date", str(DAYS[0]), code=1)
     *_, page = sorted((made.folder / "lake" / "payloads" / "retailer_2").rglob("*.json.gz"))
     page.write_bytes(page.read_bytes()[:-20])

@@ -11,8 +11,8 @@ from decimal import Decimal
 import pytest
 import requests
 
-from retail import demo
-from retail.settings import home
+from retail.cli.local import demo
+from retail.config.settings import home
 from tests.end_to_end.installation import Installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from tests.conftest import needs_java
 from tests.end_to_end.installation import Figures, Installation, star_of
 

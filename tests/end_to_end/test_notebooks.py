@@ -9,8 +9,8 @@ import nbclient
 import nbformat
 import pytest
 
-from retail.demo import demo_environment
-from retail.settings import home
+from retail.cli.local.demo import demo_environment
+from retail.config.settings import home
 from tests.end_to_end.installation import Installation
 
 NOTEBOOKS = sorted((home() / "notebooks").glob("*.ipynb"))

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import requests
 
-from retail import demo
-from retail.resources import Resources
-from retail.secrets import Secrets
+from retail.cli.local import demo
+from retail.config.secrets import Secrets
+from retail.pipeline.resources import Resources
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Figures, Installation, told
 from tests.kill.told import in_operations

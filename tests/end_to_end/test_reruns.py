@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from tests.conftest import needs_java
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Installation

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from retail import demo, pipeline
+from retail.cli.local import demo
+from retail.config.secrets import Secrets
 from retail.errors import StorageError
-from retail.job import Job, Record
+from retail.pipeline import runner
+from retail.pipeline.job import Job, Record
+from retail.pipeline.resources import Resources
 from retail.records import raw_key
-from retail.resources import Resources
 from retail.runs.ledger import Ledger
-from retail.secrets import Secrets
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
 from tests.kill.told import in_operations
@@ -330,7 +331,7 @@ def _fail_once(address: str, retailer: str) -> None:
 
 def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
     """The step fails, the first `behind` times excepted."""
-    done = pipeline._STEPS[step]
+    done = runner._STEPS[step]
     calls = itertools.count()
 
     def failing(job: Job) -> Record:
@@ -338,7 +339,7 @@ def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
             return done(job)
         raise StorageError("no room left", hint="make room")
 
-    patch.setitem(pipeline._STEPS, step, failing)
+    patch.setitem(runner._STEPS, step, failing)
 
 
 def _payloads(installation: Installation) -> list[Path]:

@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from retail.demo import demo_environment
-from retail.engine import without_session
-from retail.s3 import S3Storage
+from retail.cli.local.demo import demo_environment
+from retail.lake.engine import without_session
+from retail.lake.storage.s3 import S3Storage
 from tests.cluster import until
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Installation

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 import pytest
 
-from retail.settings import home
-from retail.warehouse import embedded
+from retail.config.settings import home
+from retail.warehouse.embedded import server as embedded
 from tests import dashboards
 from tests.end_to_end.installation import Installation
 from tests.superset import served

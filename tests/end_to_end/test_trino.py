@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import pytest
 
-from retail import statements
-from retail.settings import home
+from retail.config.settings import home
+from retail.lake import sql_text
 from retail.star import TABLES
 from retail.star.table import Table
 from tests.end_to_end.conftest import VIEWS, Shown
@@ -53,7 +53,7 @@ def answers(java: list[str], hard_lake: Installation, tmp_path_factory: pytest.T
     asked = [statement for table in TABLES for statement in loading(table, hard_lake)]
     for view in VIEWS:
         text = (home() / "sql" / "athena" / f"{view}.sql").read_text(encoding="utf-8")
-        asked += [*statements.split(text)[0], f"SELECT * FROM {view}"]
+        asked += [*sql_text.split(text)[0], f"SELECT * FROM {view}"]
     (folder / "asked").write_text(BETWEEN.join(asked), encoding="utf-8")
     ended = subprocess.run(
         [*java, str(home() / "tests" / "trino" / "Ask.java"), str(folder / "asked"), str(folder / "answers")],

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from retail.runs.order import STEPS
+from retail.pipeline.tasks import STEPS
 from tests.end_to_end.installation import Installation
 from tests.kill.runs import Moment, Place, Preloaded, Strike
 from tests.kill.state import State, differences, left_over, state_of
@@ -73,7 +73,7 @@ def play(
 
 
 def at_begin() -> list[Strike]:
-    return [Place("retail.pipeline:_do_once", "1", step) for step in STEPS]
+    return [Place("retail.pipeline.runner:_do_once", "1", step) for step in STEPS]
 
 
 def done_but_not_recorded() -> list[Strike]:

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from retail import demo
-from retail.warehouse import embedded
+from retail.cli.local import demo
+from retail.warehouse.embedded import server
 from tests.end_to_end.installation import Installation
 from tests.kill.chains import Undisturbed, undisturbed
 from tests.kill.runs import Preloaded, preloaded
@@ -32,7 +32,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
         def make(name: str) -> Installation:
             return Installation(folder / name, address, folder / "postgresql", date(2017, 1, 1))
 
-        with embedded.running(make("shared").settings.warehouse):
+        with server.running(make("shared").settings.warehouse):
             yield make
 
 

@@ -58,10 +58,10 @@ def _import_all() -> None:
     import pyspark.sql.connect.session
 
     import retail.cli
-    from retail.quality import suites
+    from retail.quality.suites import validation
 
     del deltalake, pyarrow, pysail, pyspark, retail
-    suites.warm_up()
+    validation.warm_up()
 
 
 def _be(order: Order, tell: Callable[..., None]) -> None:
@@ -74,8 +74,8 @@ def _be(order: Order, tell: Callable[..., None]) -> None:
     os.dup2(file, 2)
     tell(pid=os.getpid())
 
-    from retail import pipeline
     from retail.cli import main as retail
+    from retail.pipeline import runner
 
     if order.place and order.meanwhile:
         run = partial(subprocess.run, order.meanwhile, check=True, stdin=subprocess.DEVNULL)
@@ -90,22 +90,24 @@ def _be(order: Order, tell: Callable[..., None]) -> None:
         real(job, step)
         tell(ends=step)
 
-    wrap(pipeline, "_do_once", telling)
+    wrap(runner, "_do_once", telling)
     retail(order.arguments)
 
 
 def _set_clock(wrong_by: timedelta) -> None:
     """For all that names or judges runs, says which days are due and over, and talks to the retailers."""
-    from retail import due, pipeline, status
-    from retail.extract import exchange, extracting
+    from retail.cli.status import overview
+    from retail.landing import fetch
+    from retail.pipeline import runner, schedule
     from retail.runs import lease, ledger
+    from retail.sources.http import messages
 
     class Clock(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime.now(tz) + wrong_by
 
-    for module in (pipeline, due, status, exchange, extracting, lease, ledger):
+    for module in (runner, schedule, overview, messages, fetch, lease, ledger):
         module.datetime = Clock  # type: ignore[attr-defined]
 
 

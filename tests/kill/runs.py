@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from retail.demo import demo_environment
-from retail.engine import without_session
-from retail.settings import home
+from retail.cli.local.demo import demo_environment
+from retail.config.settings import home
+from retail.lake.engine import without_session
 from tests.end_to_end.installation import Installation
 from tests.kill.preloaded import Order
 

@@ -15,8 +15,8 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from retail import demo
-from retail.warehouse import embedded
+from retail.cli.local import demo
+from retail.warehouse.embedded import server
 from tests.end_to_end.installation import Installation
 from tests.kill.chains import BY_CHECKPOINT, BY_DAYS, at_random, play, undisturbed
 from tests.kill.runs import preloaded
@@ -41,7 +41,7 @@ def main() -> int:
         def install(name: str) -> Installation:
             return Installation(folder / name, address, folder / "postgresql", date(2017, 1, 1))
 
-        with embedded.running(install("shared").settings.warehouse):
+        with server.running(install("shared").settings.warehouse):
             expected = undisturbed(process, install("undisturbed"))
             while True:
                 seed = asked.seed or str(secrets.randbelow(2**32))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from retail import demo
+from retail.cli.local import demo
 from tests.end_to_end.installation import star_of, warehouse_of
 from tests.kill.chains import FIRST, FOLLOWING, Undisturbed
 from tests.kill.conftest import Install

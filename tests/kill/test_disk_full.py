@@ -52,7 +52,9 @@ def test_a_full_disk_is_told_and_once_there_is_room_the_run_goes_on(
 def _run_out_of_room(process: Preloaded, made: Installation, step: str) -> None:
     filler = made.folder / "lake" / "filler"
     fill = ("bash", "-c", 'dd if=/dev/zero of="$0" bs=64k status=none 2>&-; true', str(filler))
-    full = process.retail(made, *FIRST, strike=Meanwhile(Place("retail.pipeline:_do_once", "1", step), fill))
+    full = process.retail(
+        made, *FIRST, strike=Meanwhile(Place("retail.pipeline.runner:_do_once", "1", step), fill)
+    )
     assert full.returncode == 1, f"{step}\n{full.output}"
     in_operations("cannot write …: No space left on device", full.output)
     assert "next: see that the folder of lake.url is there, yours, and not full" in full.output

@@ -29,24 +29,26 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 # One after the other: each is reached by the run that goes on after the one before it.
 INSIDE = [
-    Place("retail.storage:LocalStorage.create", "1"),  # no lease, no run
+    Place("retail.lake.storage.local:LocalStorage.create", "1"),  # no lease, no run
     Place("retail.runs.ledger:Ledger.begin", "1"),  # a lease, no run
-    Place("retail.extract.payloads:write", "2+"),
-    Place("retail.extract.payloads:write", "1"),
-    Place("retail.storage:LocalStorage._write_beside", "5+"),  # a half-written payload
-    Place("retail.extract.landing:_require_tie_out", "2"),
-    Place("retail.storage:LocalStorage._write_beside", "3+"),  # a half-written raw file, or the lease's
-    Place("retail.delta:replace", "1+"),
-    Place("retail.delta:replace", "2"),
-    Place("retail.quality.suites:validate", "1+"),
+    Place("retail.landing.payloads:write", "2+"),
+    Place("retail.landing.payloads:write", "1"),
+    Place("retail.lake.storage.local:LocalStorage._write_beside", "5+"),  # a half-written payload
+    Place("retail.landing.land:_require_tie_out", "2"),
+    Place(
+        "retail.lake.storage.local:LocalStorage._write_beside", "3+"
+    ),  # a half-written raw file, or the lease's
+    Place("retail.lake.delta:replace", "1+"),
+    Place("retail.lake.delta:replace", "2"),
+    Place("retail.quality.suites.validation:validate", "1+"),
     Place("retail.star.merge:into", "2"),
     Place("retail.star.merge:into", "2+"),
     Place("retail.star.merge:count_money", "1+"),  # the fact is planned, and the plan is not recorded
     Place("retail.star.merge:totals", "2"),  # the fact is committed, and the step is not recorded
-    Place("retail.warehouse.copy:_Csv.read", "4"),
-    Place("retail.warehouse.publish:_note", "1"),
-    Place("retail.warehouse.publish:_note", "1+"),
-    Place("retail.steps:publish", "1+"),
+    Place("retail.warehouse.publish.copy:_Csv.read", "4"),
+    Place("retail.warehouse.publish.transaction:_note", "1"),
+    Place("retail.warehouse.publish.transaction:_note", "1+"),
+    Place("retail.pipeline.transform_steps:publish", "1+"),
     Place("retail.quality.profile:write", "1"),
     Place("retail.quality.profile:write", "1+"),
     Place("retail.warehouse.views:_refresh", "3+"),
@@ -64,11 +66,11 @@ LAST_WORDS = [
 ]
 
 ON_SPARK = [
-    Place("retail.delta:replace", "2"),
-    Place("retail.quality.suites:validate", "1+"),
+    Place("retail.lake.delta:replace", "2"),
+    Place("retail.quality.suites.validation:validate", "1+"),
     Place("retail.star.merge:into", "2+"),
     Place("retail.star.merge:totals", "2"),
-    Place("retail.warehouse.jdbc:Sending._forget_other_tries", "4"),  # rows lie in the staging tables
+    Place("retail.warehouse.publish.jdbc:Sending._forget_other_tries", "4"),  # rows lie in the staging tables
     Place("retail.quality.profile:write", "1"),
     Place("retail.warehouse.views:_refresh", "3+"),
 ]
@@ -93,10 +95,10 @@ def test_a_killed_extract_asks_only_for_the_pages_that_are_missing(
     process: Preloaded, install: Install
 ) -> None:
     made = install("between_pages")
-    process.retail(made, *FIRST, strike=Place("retail.extract.payloads:write", "3+"))
+    process.retail(made, *FIRST, strike=Place("retail.landing.payloads:write", "3+"))
     kept = {path: path.stat().st_mtime_ns for path in (made.folder / "lake/payloads").rglob("*.json.gz")}
     assert kept
-    process.retail(made, *FIRST, strike=Place("retail.pipeline:_do_once", "1", "land"))
+    process.retail(made, *FIRST, strike=Place("retail.pipeline.runner:_do_once", "1", "land"))
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 

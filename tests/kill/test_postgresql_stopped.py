@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from retail.warehouse import cluster, embedded
+from retail.warehouse.embedded import cluster
+from retail.warehouse.embedded import server as embedded
 from tests.kill.chains import FIRST, Undisturbed
 from tests.kill.conftest import Install
 from tests.kill.runs import Meanwhile, Place, Preloaded
@@ -42,7 +43,7 @@ def test_a_server_that_stops_is_told_and_once_it_runs_again_the_run_goes_on(
         }
         pid = Path(server_of.data_folder) / "data" / "postmaster.pid"
         stop = ("bash", "-c", STOP, str(pid), str(port))
-        publishing = Meanwhile(Place("retail.warehouse.publish:_note"), stop)
+        publishing = Meanwhile(Place("retail.warehouse.publish.transaction:_note"), stop)
         stopped = process.retail(made, *FIRST, strike=publishing, **outside)
         assert stopped.returncode == 1, stopped.output
         in_operations("cannot publish run … : server closed the connection unexpectedly", stopped.output)

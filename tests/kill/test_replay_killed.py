@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.runs.order import STEPS
+from retail.pipeline.tasks import STEPS
 from tests.end_to_end.installation import star_of, warehouse_of
 from tests.end_to_end.strict import strict_home
 from tests.kill.chains import FIRST
@@ -30,12 +30,12 @@ def test_what_a_killed_replay_took_out_of_quarantine_comes_in_with_the_next(
 
     replay = ("quarantine", "replay")
     strikes = [
-        Place("retail.runs.replays:begin", "1+"),
-        Place("retail.star.quarantine:replace", "1"),
-        Place("retail.star.quarantine:replace", "1+"),
-        *(Place("retail.pipeline:_do_once", "1", step) for step in _OF_A_REPLAY),
+        Place("retail.runs.pending_replays:begin", "1+"),
+        Place("retail.star.quarantine.table:replace", "1"),
+        Place("retail.star.quarantine.table:replace", "1+"),
+        *(Place("retail.pipeline.runner:_do_once", "1", step) for step in _OF_A_REPLAY),
         *(Place("retail.runs.ledger:Ledger.end_step", "1", step) for step in _OF_A_REPLAY),
-        Place("retail.runs.replays:end", "1"),
+        Place("retail.runs.pending_replays:end", "1"),
     ]
     for strike in strikes:
         assert process.retail(made, *replay, strike=strike).returncode == -9, strike

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from retail.settings import LakeSettings
+from retail.config.settings import LakeSettings
 from tests.end_to_end.installation import Installation, warehouse_of
 from tests.kill.conftest import Install
 from tests.kill.runs import Ended, Meanwhile, Place, Preloaded
@@ -98,7 +98,7 @@ def test_a_lease_and_pages_whose_answers_were_lost_are_found_written(
 
 
 # Where boto3 goes to S3, and where the engine does.
-@pytest.mark.parametrize("place", ["retail.extract.landing:land", "retail.star.merge:into"])
+@pytest.mark.parametrize("place", ["retail.landing.land:land", "retail.star.merge:into"])
 def test_a_time_without_service_shorter_than_the_retries_is_sat_out(
     place: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_longer_time_without_service_is_told_and_gone_on_with(
     on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
 ) -> None:
     for place in (
-        Place("retail.extract.payloads:write", "3"),
+        Place("retail.landing.payloads:write", "3"),
         Place("retail.star.merge:into"),
         Place("retail.runs.ledger:Ledger.end_step", "1", "publish"),
     ):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from retail.s3 import S3Storage
-from retail.storage import Storage
+from retail.lake.storage import Storage
+from retail.lake.storage.s3 import S3Storage
 from tests.end_to_end.installation import Installation
 from tests.kill.conftest import Install
 from tests.kill.runs import Meanwhile, Place, Preloaded
@@ -38,7 +38,7 @@ def working(process: Preloaded, made: Installation, **environment: str) -> Itera
     here, go_on = made.conf.parent / "here", made.conf.parent / "go_on"
     wait = ("bash", "-c", 'touch "$0"; while [ ! -e "$1" ]; do sleep 0.05; done', str(here), str(go_on))
     with ThreadPoolExecutor(1) as pool:
-        strike = Meanwhile(Place("retail.pipeline:_do_once", "1", "stage"), wait)
+        strike = Meanwhile(Place("retail.pipeline.runner:_do_once", "1", "stage"), wait)
         run = pool.submit(process.retail, made, *DAY, strike=strike, **environment)
         give_up = time.monotonic() + 120
         while not here.exists():
@@ -93,8 +93,8 @@ def test_on_two_machines_that_share_s3(process: Preloaded, install: Install, s3_
 KILLED_ELSEWHERE = f"""
 import os, signal, sys
 sys.argv = ["-c", "run", "--date", "2017-01-02"]
-from retail import pipeline
-pipeline._do_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from retail.pipeline import runner
+runner._do_once = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {ELSEWHERE}
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from retail.settings import home
+from retail.config.settings import home
 
 
 def in_operations(message: str, printed: str) -> None:

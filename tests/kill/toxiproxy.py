@@ -15,8 +15,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from retail.settings import home
-from retail.warehouse.cluster import free_port
+from retail.config.settings import home
+from retail.warehouse.embedded.cluster import free_port
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from retail.settings import home
+from retail.config.settings import home
 
 NODE_MODULES = home() / "var" / "node" / "node_modules"
 

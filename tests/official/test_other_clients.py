@@ -12,16 +12,15 @@ from typing import Any
 import pytest
 import requests
 
-from retail import demo
-from retail.asking import window_of_unit
-from retail.extract import payloads
-from retail.extract.answers import JSON, entries, text
-from retail.extract.extracting import extract
-from retail.extract.retailers import open_service
-from retail.extract.windows import Window
-from retail.secrets import Secrets
-from retail.settings import Settings
-from retail.storage import LocalStorage
+from retail.cli.local import demo
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.lake.storage.local import LocalStorage
+from retail.landing import payloads
+from retail.landing.fetch import extract
+from retail.sources.registry import open_service
+from retail.sources.values.json_path import JSON, entries, text
+from retail.sources.window import Window, window_of_unit
 from tests.official.conftest import DAY, need
 from tests.official.prism import NODE_MODULES
 

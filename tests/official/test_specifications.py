@@ -12,8 +12,8 @@ import pytest
 import requests
 from graphql import GraphQLSchema
 
-from retail.extract.landing import Landed
-from retail.settings import Settings
+from retail.config.settings import Settings
+from retail.landing.land import Landed
 from tests.official.conftest import need
 from tests.official.prism import prism, routed
 

@@ -11,21 +11,27 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from retail import delta, steps
+from retail.config.secrets import Secrets
+from retail.config.settings import QualitySettings, Settings
 from retail.errors import GateError
-from retail.job import Job
+from retail.lake import delta
+from retail.pipeline import transform_steps
+from retail.pipeline.job import Job
+from retail.pipeline.resources import Resources
 from retail.quality import tie_out
-from retail.records import HopCount, ProductRecord, StoreRecord, master_folder, raw_key
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import QualitySettings, Settings
+from retail.records import ProductRecord, StoreRecord, master_folder, raw_key
+from retail.runs.counts import HopCount
 from tests.conftest import settings_for
 from tests.oracle.figures import Figures
 from tests.oracle.histories import Description, History, Run, Unit
 from tests.oracle.model import Model, Outcome
 from tests.oracle.rows import KEYS
 
-_STEPS = {"stage": steps.stage_step, "gate": steps.gate_step, "merge": steps.merge_step}
+_STEPS = {
+    "stage": transform_steps.stage_step,
+    "gate": transform_steps.gate_step,
+    "merge": transform_steps.merge_step,
+}
 _IDENTITIES = (tie_out.STAGED, tie_out.MERGED, tie_out.DELTA)
 
 

@@ -18,7 +18,7 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pyspark.sql import SparkSession
 
-from retail.engine import open_session
+from retail.lake.engine import open_session
 from tests.conftest import settings_for
 from tests.oracle.histories import History, histories
 from tests.oracle.playing import play

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 
 WriteSuite = Callable[..., None]
 

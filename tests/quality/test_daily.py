@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from retail.quality import daily, suites
+from retail.quality import daily
 from retail.quality.daily import Total
+from retail.quality.suites import validation
 
 DAY = date(2017, 2, 1)  # a Wednesday
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
@@ -86,9 +87,9 @@ def test_a_few_lines_in_another_currency_are_not_judged_and_the_retailer_is(sess
     assert (dollars.rows_ratio, dollars.money) == (1.0, Decimal("1.00"))
     assert (euros.currency, euros.rows, euros.rows_same_weekday) == ("EUR", 3, 19.0)
     assert (euros.rows_ratio, euros.money, euros.sales) == (None, None, 3_003)
-    assert suites.validate("daily_sales", daily.frame(session, [dollars, euros])).failures == []
+    assert validation.validate("daily_sales", daily.frame(session, [dollars, euros])).failures == []
     judged = daily.compare(found, [("retailer_1", DAY)], least_rows=19)
-    assert len(suites.validate("daily_sales", daily.frame(session, judged)).failures) == 2
+    assert len(validation.validate("daily_sales", daily.frame(session, judged)).failures) == 2
 
 
 def test_a_currency_that_came_down_to_a_few_lines_or_up_from_them_is_judged() -> None:
@@ -122,18 +123,20 @@ def test_an_unusual_day_is_a_warning_that_names_it(session: SparkSession) -> Non
         [total(0, 11), total(1, 10), total(2, 10)],
         [("retailer_1", DAY), ("retailer_1", DAY - timedelta(weeks=1))],
     )
-    assert suites.validate("daily_sales", daily.frame(session, usual)).failures == []
+    assert validation.validate("daily_sales", daily.frame(session, usual)).failures == []
     few = compare(total(0, 3), total(1, 10))
     named_by = ("retailer_id", "business_date")
-    (failure,) = suites.validate("daily_sales", daily.frame(session, few), named_by=named_by).failures
+    (failure,) = validation.validate("daily_sales", daily.frame(session, few), named_by=named_by).failures
     assert failure.severity == "warning"
     assert failure.observed.endswith(": retailer_1/2017-02-01")
-    silent = suites.validate("daily_sales", daily.frame(session, compare())).failures
+    silent = validation.validate("daily_sales", daily.frame(session, compare())).failures
     assert len(silent) == 2  # no row that day, and none for weeks
 
 
 @pytest.mark.slow
 @ON_SAIL
 def test_a_stale_retailer_is_a_warning(session: SparkSession) -> None:
-    (_, failure) = suites.validate("daily_sales", daily.frame(session, compare(total(0, 8, days=3)))).failures
+    (_, failure) = validation.validate(
+        "daily_sales", daily.frame(session, compare(total(0, 8, days=3)))
+    ).failures
     assert "days_since_newest" in failure.expectation

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 from structlog.testing import capture_logs
 from tests.quality.conftest import WriteSuite
 
-from retail.quality import data_docs, suites
-from retail.storage import LocalStorage
+from retail.lake.storage.local import LocalStorage
+from retail.quality.suites import data_docs, validation
 
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 SCHEMA = "customer_key long, retailer_id string, customer_id string"
@@ -20,9 +20,9 @@ GOOD = [(1, "retailer_1", "a" * 64)]
 BAD = [*GOOD, (2, "retailer_1", "ann@example.com")]
 
 
-def validated(session: SparkSession, rows: list[tuple[int, str, str]]) -> list[suites.Validation]:
+def validated(session: SparkSession, rows: list[tuple[int, str, str]]) -> list[validation.Validation]:
     frame = session.createDataFrame(rows, SCHEMA)
-    return [suites.validate("dim_customer", frame, named_by=("customer_key",))]
+    return [validation.validate("dim_customer", frame, named_by=("customer_key",))]
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_the_words_of_an_engine_come_without_the_value_that_they_quote(
         "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE CAST(customer_id AS INT) > 1"},
     })  # fmt: skip
     frame = session.createDataFrame([(1, "retailer_1", "ann's@example.com")], SCHEMA)
-    found = suites.validate("dim_customer.cast", frame, named_by=("customer_key",))
+    found = validation.validate("dim_customer.cast", frame, named_by=("customer_key",))
     data_docs.keep(lake, "run-1", "check", [found])
     page = lake.read("quality/data_docs/run-1/check-dim_customer.cast.html").decode()
     assert "Cannot cast" in found.failures[0].observed and "Cannot cast" in page

@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import SparkSession
 from tests.star.test_merge import ON_SAIL
 
+from retail.config.settings import QualitySettings
 from retail.quality import gaps
-from retail.settings import QualitySettings
 
 SETTINGS = QualitySettings(gap_days=28, gap_share=0.9, gap_history=14)
 DAY = date(2017, 2, 1)

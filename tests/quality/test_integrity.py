@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame, SparkSession
 
-from retail.quality.integrity import with_orphans
+from retail.quality.suites.orphans import with_orphans
 
 
 def keys(session: SparkSession, name: str, *found: int) -> DataFrame:

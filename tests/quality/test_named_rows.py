@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from structlog.testing import capture_logs
 from tests.quality.conftest import WriteSuite
 
-from retail.quality import named_rows, suites
+from retail.quality.suites import named_rows, validation
 
 pytestmark = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 
@@ -30,7 +30,7 @@ def observed(session: SparkSession) -> list[str]:
     frame = session.createDataFrame(ROWS, SCHEMA)
     return [
         failure.observed
-        for failure in suites.validate("dim_store.mine", frame, named_by=("store_key",)).failures
+        for failure in validation.validate("dim_store.mine", frame, named_by=("store_key",)).failures
     ]
 
 

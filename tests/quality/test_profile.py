@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from retail.lake.storage.local import LocalStorage
 from retail.quality import profile
 from retail.quality.profile import ColumnProfile
-from retail.storage import LocalStorage
 
 SCHEMA = (
     "sales_key bigint, transaction_id string, customer_id string, status string, brand string, quantity decimal(18,3), "

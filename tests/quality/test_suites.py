@@ -14,10 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 from tests.conftest import settings_for
 
 from retail import star
-from retail.engine import open_session
+from retail.config.settings import home
 from retail.errors import ConfigurationError, GateError
-from retail.quality import suites
-from retail.settings import home
+from retail.lake.engine import open_session
+from retail.quality.suites import validation
 from retail.star.table import Table
 
 SCHEMA = (
@@ -40,7 +40,7 @@ def frame(session: SparkSession, *rows: dict[str, Any]) -> DataFrame:
 
 
 def test_good_rows_pass(session: SparkSession) -> None:
-    found = suites.validate("staged_sales", frame(session, {}, {"sales_key": 9}))
+    found = validation.validate("staged_sales", frame(session, {}, {"sales_key": 9}))
     assert found.failures == []
     assert found.judged == 19
 
@@ -57,30 +57,30 @@ def test_good_rows_pass(session: SparkSession) -> None:
 def test_one_bad_row_stops_the_run_and_is_named(
     wrong: dict[str, Any], expectation: str, session: SparkSession
 ) -> None:
-    found = suites.validate("staged_sales", frame(session, {}, {}, wrong))
+    found = validation.validate("staged_sales", frame(session, {}, {}, wrong))
     with pytest.raises(GateError) as caught:
-        suites.stop_on_critical([found])
+        validation.stop_on_critical([found])
     assert expectation in str(caught.value)
     assert "unexpected_count 1" in str(caught.value)
 
 
 def test_a_warning_is_reported_and_stops_nothing(session: SparkSession) -> None:
-    found = suites.validate("staged_sales", frame(session, {}, {"product_name": None}))
+    found = validation.validate("staged_sales", frame(session, {}, {"product_name": None}))
     assert [failure.severity for failure in found.failures] == ["warning"]
-    suites.stop_on_critical([found])
+    validation.stop_on_critical([found])
 
 
 def test_a_condition_leaves_out_the_rows_it_is_not_for(session: SparkSession) -> None:
     cancelled = {"quantity": Decimal(0), "status": "cancelled"}
-    assert suites.validate("staged_sales", frame(session, {}, cancelled, cancelled)).failures == []
-    (found,) = suites.validate("staged_sales", frame(session, {}, {"quantity": Decimal(0)})).failures
+    assert validation.validate("staged_sales", frame(session, {}, cancelled, cancelled)).failures == []
+    (found,) = validation.validate("staged_sales", frame(session, {}, {"quantity": Decimal(0)})).failures
     assert found.expectation.startswith("expect_column_values_to_be_between(column=quantity")
 
 
 def test_a_key_that_is_not_unique_in_a_dimension_is_critical(session: SparkSession) -> None:
     schema = "retailer_key long, retailer_id string, retailer_name string"
     twice = session.createDataFrame([(1, "retailer_1", "A"), (1, "retailer_2", "B")], schema)
-    found = suites.validate("dim_retailer", twice)
+    found = validation.validate("dim_retailer", twice)
     assert [failure.expectation for failure in found.critical] == [
         "expect_column_values_to_be_unique(column=retailer_key)"
     ]
@@ -92,7 +92,9 @@ def test_a_natural_key_that_is_not_unique_is_critical_though_the_surrogate_keys_
     schema = "product_key long, retailer_id string, product_id string, product_name string, gtin string, "
     schema += "changed_run_id string"
     rows = [(1, "retailer_1", "A", "Mug", None, "r"), (2, "retailer_1", "A", "Mug", None, "r")]
-    found = suites.validate("dim_product", session.createDataFrame(rows, schema), named_by=("product_key",))
+    found = validation.validate(
+        "dim_product", session.createDataFrame(rows, schema), named_by=("product_key",)
+    )
     assert [failure.expectation for failure in found.critical] == [
         "expect_compound_columns_to_be_unique(column_list=['retailer_id', 'product_id'])"
     ]
@@ -103,7 +105,9 @@ def test_the_rows_that_break_an_expectation_are_named_and_their_values_told_nowh
 ) -> None:
     schema = "customer_key long, retailer_id string, customer_id string"
     rows = [(1, "retailer_1", "a" * 64), (2, "retailer_1", "ann@example.com")]
-    found = suites.validate("dim_customer", session.createDataFrame(rows, schema), named_by=("customer_key",))
+    found = validation.validate(
+        "dim_customer", session.createDataFrame(rows, schema), named_by=("customer_key",)
+    )
     (failure,) = found.critical
     assert failure.observed == "unexpected_count 1, element_count 2: 2"
     assert "ann" not in json.dumps([failure.observed, found.result])
@@ -115,7 +119,7 @@ def test_what_is_sold_in_one_currency_does_not_hide_what_is_given_back_in_anothe
     given_back = {"currency": "CAD", "total_amount": Decimal(-1), "record_type": "return"}
     few = [given_back | {"currency": "EUR"}] * 19  # too few to be judged by their sum
     rows = frame(session, {}, *[given_back] * 20, *few)
-    found = suites.validate("fact_sales", rows, named_by=("retailer_id",))
+    found = validation.validate("fact_sales", rows, named_by=("retailer_id",))
     (failure,) = [each for each in found.failures if "sum(total_amount)" in each.expectation]
     assert (failure.severity, failure.observed) == ("warning", "observed_value 1: retailer_1")
 
@@ -130,9 +134,9 @@ def test_a_second_suite_for_a_table_is_a_file_and_no_code(
          "kwargs": {"unexpected_rows_query": "SELECT * FROM {batch} WHERE quantity > 100"}},
     ]}  # fmt: skip
     (tmp_path / "conf/expectations/staged_sales.finance.json").write_text(json.dumps(suite))
-    suites.read_all()
-    assert suites.of("staged_sales") == ["staged_sales", "staged_sales.finance"]
-    found = suites.validate("staged_sales.finance", frame(session, {}, {"quantity": Decimal(101)}))
+    validation.read_all()
+    assert validation.of("staged_sales") == ["staged_sales", "staged_sales.finance"]
+    found = validation.validate("staged_sales.finance", frame(session, {}, {"quantity": Decimal(101)}))
     assert [(failure.severity, failure.observed) for failure in found.failures] == [
         ("warning", "observed_value 1")
     ]
@@ -144,7 +148,7 @@ def test_a_query_runs_in_the_session_of_its_frame_though_the_process_has_another
     assert session.range(1).count() == 1
     with open_session(settings_for("sail", tmp_path)) as other:
         twice = frame(other, {}, {"line_id": "2"})
-        found = suites.validate("fact_sales", twice)
+        found = validation.validate("fact_sales", twice)
     (failure,) = (each for each in found.critical if "{batch}" in each.expectation)
     assert "SELECT sales_key FROM" in failure.expectation
     assert "not found" not in failure.observed
@@ -157,11 +161,11 @@ def test_a_suite_for_nothing_that_is_judged_is_a_configuration_error(
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     (tmp_path / "conf/expectations/dim_shop.json").write_text("{}")
     with pytest.raises(ConfigurationError, match=r"dim_shop\.json: there is nothing to judge by that name"):
-        suites.read_all()
+        validation.read_all()
 
 
 def test_an_expectation_over_a_column_that_is_not_there_fails_and_says_so(session: SparkSession) -> None:
-    found = suites.validate("dim_retailer", session.createDataFrame([(1,)], "retailer_key long"))
+    found = validation.validate("dim_retailer", session.createDataFrame([(1,)], "retailer_key long"))
     assert any("retailer_name" in failure.observed for failure in found.critical)
 
 
@@ -184,7 +188,7 @@ def test_every_table_of_the_star_has_a_suite_over_its_own_columns(table: Table) 
 
 def test_every_key_of_the_fact_is_judged() -> None:
     judged = {
-        each["kwargs"]["column"] for each in suites._read("fact_keys") if each["severity"] == "critical"
+        each["kwargs"]["column"] for each in validation._read("fact_keys") if each["severity"] == "critical"
     }
     assert judged == {f"orphan_{table.key}" for table in star.DIMENSIONS}
 
@@ -214,7 +218,7 @@ def test_a_broken_suite_is_a_clear_configuration_error(
         (folder / "dim_store.json").write_text(text)
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     with pytest.raises(ConfigurationError, match=said):
-        suites.load("dim_store")
+        validation.load("dim_store")
 
 
 def test_the_shape_of_every_suite_is_seen_before_a_run_starts(
@@ -225,12 +229,12 @@ def test_the_shape_of_every_suite_is_seen_before_a_run_starts(
         *(table.name for table in star.TABLES),
         "fact_keys",
         "daily_sales",
-    ) == suites.SUITES
-    suites.read_all()
+    ) == validation.SUITES
+    validation.read_all()
     shutil.copytree(home() / "conf", tmp_path / "conf")
     for name in ("dim_store", "fact_sales"):
         (tmp_path / "conf/expectations" / f"{name}.json").write_text("{")
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     with pytest.raises(ConfigurationError) as caught:
-        suites.read_all()
+        validation.read_all()
     assert len(caught.value.problems) == 2

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from retail.errors import TieOutError
 from retail.quality import tie_out
-from retail.records import HopCount
+from retail.runs.counts import HopCount
 
 IDENTITIES = (
     tie_out.FETCHED, tie_out.READ, tie_out.STAGED, tie_out.MERGED, tie_out.DELTA, tie_out.POSTGRESQL,

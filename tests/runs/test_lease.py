@@ -18,9 +18,9 @@ import pytest
 import structlog
 
 from retail.errors import LeaseHeldError, StorageError
+from retail.lake.storage.local import LocalStorage
 from retail.runs import lease
-from retail.runs.guarded import GuardedStorage
-from retail.storage import LocalStorage
+from retail.runs.fenced_storage import GuardedStorage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -65,7 +65,7 @@ def test_an_expired_lease_is_taken_over_and_its_old_holder_notices(tmp_path: Pat
 def test_the_lease_of_a_process_that_was_killed_on_this_machine_is_free_at_once(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\n"
-        "from retail.runs import lease\nfrom retail.storage import LocalStorage\nfrom pathlib import Path\n"
+        "from retail.runs import lease\nfrom retail.lake.storage.local import LocalStorage\nfrom pathlib import Path\n"
         "with lease.hold(LocalStorage(Path(sys.argv[1])), 'killed'):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from retail.ending import without_last_word
 from retail.errors import ConfigurationError, StorageError
+from retail.lake.storage.local import LocalStorage
+from retail.pipeline.finish import without_last_word
+from retail.pipeline.tasks import ALL_TASKS, STEPS
+from retail.runs.days import Span
 from retail.runs.ledger import Ledger, Outcome
-from retail.runs.order import ALL_TASKS, STEPS
 from retail.runs.run import new_run_id
-from retail.runs.units import Span
-from retail.storage import LocalStorage
 
 TASKS = ("ingest", "transform", "check", "refresh")
 UNITS = [("retailer_1", date(2017, 1, 5)), ("retailer_2", date(2017, 1, 5))]

@@ -8,7 +8,7 @@ import requests
 from tests.simulator.conftest import CREDENTIALS
 
 import retail_simulator.__main__ as command
-from retail.settings import home
+from retail.config.settings import home
 from retail_simulator.access import Credentials
 from retail_simulator.sales import SalesMissingError
 

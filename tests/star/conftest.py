@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from retail.lake.storage.local import LocalStorage
 from retail.records import SalesRecord, raw_key
 from retail.runs.context import Context
 from retail.runs.ledger import Ledger
-from retail.storage import LocalStorage
 from tests.conftest import settings_for
 
 DAY = date(2017, 1, 5)

@@ -8,7 +8,7 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import SparkSession
 
-from retail.star import dim_date
+from retail.star.tables import dim_date
 
 
 def test_a_day_with_all_its_columns(session: SparkSession) -> None:

@@ -8,14 +8,16 @@ from itertools import permutations
 
 import pytest
 
-from retail import delta, star
+from retail import star
 from retail.errors import KeyCollisionError, TieOutError
+from retail.lake import delta
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs.context import Context
-from retail.star import fact_sales, merge, staging
+from retail.star import merge, staging
 from retail.star.build import Built, build, merged_by
+from retail.star.tables import fact_sales
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]

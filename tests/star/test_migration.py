@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from retail import delta, star
+from retail import star
 from retail.errors import StorageError
+from retail.lake import delta
 from retail.records import raw_key
-from retail.runs import rewrites
+from retail.runs import table_rewrites
 from retail.runs.context import Context
-from retail.star import dim_customer, fact_sales, merge, migration, quarantine, staging
+from retail.star import merge, migration, staging
+from retail.star.quarantine import table as quarantine
+from retail.star.tables import dim_customer, fact_sales
 from tests.oracle.histories import Run
 from tests.oracle.playing import Lake, settings_of
 from tests.star.conftest import record, write_raw
@@ -51,7 +54,7 @@ def test_the_lake_of_issue_1_is_today_s_after_its_migration_and_its_days_again_c
 ) -> None:
     lake = lake_of_issue_1
     context = lake.resources.context("migration")
-    assert not rewrites.begun_on(lake.resources.storage, fact_sales.TABLE.path, 2)
+    assert not table_rewrites.begun_on(lake.resources.storage, fact_sales.TABLE.path, 2)
 
     migration.migrate(context, star.TABLES)
 
@@ -220,4 +223,4 @@ def test_a_migration_that_failed_before_its_commit_leaves_no_note(
     monkeypatch.setattr(delta, "add_columns", failed)
     with pytest.raises(StorageError, match="no space left"):
         migration.migrate(context, [NEWER])
-    assert not rewrites.begun_on(context.storage, NEWER.path, version)
+    assert not table_rewrites.begun_on(context.storage, NEWER.path, version)

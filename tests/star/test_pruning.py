@@ -18,14 +18,16 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from retail import checking, delta
-from retail.job import Job
+from retail.lake import delta
+from retail.pipeline import check_step
+from retail.pipeline.job import Job
 from retail.quality import profile
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs.context import Context
-from retail.star import fact_sales, merge, staging
+from retail.star import merge, staging
 from retail.star.build import build
+from retail.star.tables import fact_sales
 from tests.oracle.histories import Run
 from tests.oracle.playing import Lake, Silence, settings_of
 from tests.star.conftest import DAY, record, write_raw
@@ -133,7 +135,7 @@ def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
     job = Job(lake.resources, ledger.run("run-2"), Silence())
     delete_files(job.context, *OTHER_MONTHS)
 
-    found = checking.judge_lake(job)
+    found = check_step.judge_lake(job)
 
     assert found.months == ["2017-06"]
     # What cannot be read is, to Great Expectations, an expectation that fails.

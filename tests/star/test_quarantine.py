@@ -9,15 +9,16 @@ from decimal import Decimal
 
 import pytest
 
-from retail import delta
 from retail.errors import StorageError
+from retail.lake import delta
+from retail.lake.storage.local import LocalStorage
 from retail.quality import tie_out
 from retail.records import RowRule, SalesRecord
 from retail.runs.context import Context
-from retail.star import accepted, quarantine, staging
+from retail.star import staging
 from retail.star.build import Built, build
-from retail.star.refused import Selection, acceptance, in_words
-from retail.storage import LocalStorage
+from retail.star.quarantine import acknowledged, table
+from retail.star.quarantine.listing import Selection, acceptance, in_words
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -52,11 +53,11 @@ def amounts(context: Context) -> list[Decimal]:
 
 def test_groups_are_by_day_reason_and_currency_with_their_money(make_context: MakeContext) -> None:
     context = make_context("run-1")
-    assert quarantine.groups(context.storage) == []
+    assert table.groups(context.storage) == []
     lines = [record(), record(line_id="2", total_amount="20"), record(line_id="3", currency="CAD"), "[1]"]
     staged(context, *lines, rules=STRICT)
     staged(context, record(total_amount="NaN"), day=NEXT_DAY, rules=STRICT)
-    found = quarantine.groups(context.storage)
+    found = table.groups(context.storage)
     assert [(g.logical_date, g.severity, g.reasons, g.currency, g.rows, g.money) for g in found] == [
         (DAY, "critical", "too dear", "CAD", 1, Decimal(10)),
         (DAY, "critical", "too dear", "USD", 2, Decimal(30)),
@@ -64,9 +65,9 @@ def test_groups_are_by_day_reason_and_currency_with_their_money(make_context: Ma
         (NEXT_DAY, "error", "bad total_amount", "USD", 1, Decimal(0)),
     ]
     assert in_words(found) == "5 rows, 10.00 CAD, 30.00 USD"
-    assert len(quarantine.groups(context.storage, Selection(until=DAY))) == 3
-    assert len(quarantine.groups(context.storage, Selection(since=NEXT_DAY, until=NEXT_DAY))) == 1
-    assert quarantine.groups(context.storage, Selection(retailers=("retailer_2",))) == []
+    assert len(table.groups(context.storage, Selection(until=DAY))) == 3
+    assert len(table.groups(context.storage, Selection(since=NEXT_DAY, until=NEXT_DAY))) == 1
+    assert table.groups(context.storage, Selection(retailers=("retailer_2",))) == []
 
 
 @ON_SAIL
@@ -74,14 +75,14 @@ def test_a_line_has_a_name_and_is_found_by_its_beginning(make_context: MakeConte
     context = make_context("run-1")
     one, two = record(total_amount="NaN"), record(line_id="2", total_amount="NaN")
     staged(context, one, two)
-    both, count = quarantine.rows(context.storage, most=5)
+    both, count = table.rows(context.storage, most=5)
     names = {json.loads(each.value)["line_id"]: each.row for each in both}
-    assert (count, quarantine.rows(context.storage, most=1)) == (2, (both[:1], 2))
+    assert (count, table.rows(context.storage, most=1)) == (2, (both[:1], 2))
     staged(make_context("run-2"), two, one)  # at every look, in any order
-    [found], _ = quarantine.rows(context.storage, named=[names["2"][:6].upper()], most=5)
+    [found], _ = table.rows(context.storage, named=[names["2"][:6].upper()], most=5)
     assert (found.value, found.row, found.source_ref) == (two.to_line(), names["2"], two.source_ref)
     assert (found.retailer_id, found.logical_date, found.reasons) == ("retailer_1", DAY, "bad total_amount")
-    assert quarantine.rows(context.storage, named=["no such"], most=5) == ([], 0)
+    assert table.rows(context.storage, named=["no such"], most=5) == ([], 0)
 
 
 @ON_SAIL
@@ -93,7 +94,7 @@ def test_after_a_rule_was_mended_the_line_comes_in_once(make_context: MakeContex
         built = merged(make_context(run_id), DAY)
         assert built.actions["fact_sales"]["inserted"] == inserted
         assert sorted(amounts(make_context("look"))) == [Decimal(5), Decimal(10)]
-        assert quarantine.groups(make_context("look").storage) == []
+        assert table.groups(make_context("look").storage) == []
 
 
 @ON_SAIL
@@ -119,9 +120,9 @@ def test_a_backfill_of_hundreds_of_days_replaces_what_it_refused(make_context: M
     days = [NEXT_DAY + timedelta(days=2 * number) for number in range(600)]
     units = [(retailer, day) for retailer in ("retailer_1", "retailer_2") for day in days]
 
-    quarantine.replace(context, lines, units)
+    table.replace(context, lines, units)
 
-    assert [(each.logical_date, each.rows) for each in quarantine.groups(context.storage)] == [
+    assert [(each.logical_date, each.rows) for each in table.groups(context.storage)] == [
         (DAY, 1), (NEXT_DAY, 1),
     ]  # fmt: skip
 
@@ -131,8 +132,8 @@ def test_where_no_day_is_staged_nothing_is_replaced(make_context: MakeContext) -
     context = make_context("run-1")
     staged(context, record(total_amount="NaN"))
     lines = delta.read(context.session, context.storage, staging.LINES)
-    quarantine.replace(context, lines, [])
-    assert len(quarantine.groups(context.storage)) == 1
+    table.replace(context, lines, [])
+    assert len(table.groups(context.storage)) == 1
 
 
 @ON_SAIL
@@ -150,31 +151,31 @@ def test_what_a_run_put_there_is_chosen_where_it_is_read(
             yield line
 
     monkeypatch.setattr(delta, "rows", watched)
-    assert [(each.hop, each.rows) for each in quarantine.kept(storage, "run-2")] == [("in_quarantine", 1)]
+    assert [(each.hop, each.rows) for each in table.kept(storage, "run-2")] == [("in_quarantine", 1)]
     assert len(read) == 1
-    assert sum(each.rows for each in quarantine.kept(storage, "run-1")) == 2
-    assert quarantine.kept(storage, "run-3") == []
+    assert sum(each.rows for each in table.kept(storage, "run-1")) == 2
+    assert table.kept(storage, "run-3") == []
 
 
 def accept(context: Context, *, named: list[str] | None = None, because: str = "never mended") -> None:
-    lines = quarantine.each_line(context.storage, named=named or [])
-    accepted.accept(context.storage, acceptance(lines, because=because, at=datetime.now(UTC)))
+    lines = table.each_line(context.storage, named=named or [])
+    acknowledged.accept(context.storage, acceptance(lines, because=because, at=datetime.now(UTC)))
 
 
 def test_what_was_accepted_is_open_no_more_though_its_day_is_staged_anew(make_context: MakeContext) -> None:
     context = make_context("run-1")
     one, two = record(total_amount="20.00"), record(line_id="2", total_amount="NaN")
     staged(context, one, two, rules=STRICT)
-    [dear] = [each for each in quarantine.each_line(context.storage) if each.reasons == "too dear"]
+    [dear] = [each for each in table.each_line(context.storage) if each.reasons == "too dear"]
     accept(context, named=[dear.row])
     for run_id in ("run-1", "run-2"):
         if run_id == "run-2":
             staged(make_context(run_id), two, one, rules=STRICT)
-        assert [group.reasons for group in quarantine.groups(context.storage)] == ["bad total_amount"]
-        [of_run] = quarantine.accepted_of(context.storage, run_id)
+        assert [group.reasons for group in table.groups(context.storage)] == ["bad total_amount"]
+        [of_run] = table.accepted_of(context.storage, run_id)
         assert (of_run.hop, of_run.reason, of_run.rows, of_run.money) == ("accepted", "too dear", 1, 20)
-        assert sum(each.rows for each in quarantine.kept(context.storage, run_id)) == 2  # no row is lost
-    [group] = quarantine.accepted_groups(context.storage)
+        assert sum(each.rows for each in table.kept(context.storage, run_id)) == 2  # no row is lost
+    [group] = table.accepted_groups(context.storage)
     assert (group.severity, group.reasons, group.rows, group.money) == (
         "critical",
         "too dear",
@@ -192,7 +193,7 @@ def test_another_line_with_the_same_key_and_the_same_line_of_another_day_stay_op
     accept(context)
     staged(context, record(total_amount="NaN"), day=NEXT_DAY)
     staged(context, record(total_amount="NaN"), record(total_amount="inf"))
-    assert [(each.logical_date, each.rows) for each in quarantine.groups(context.storage)] == [
+    assert [(each.logical_date, each.rows) for each in table.groups(context.storage)] == [
         (DAY, 1), (NEXT_DAY, 1),
     ]  # fmt: skip
 
@@ -203,7 +204,7 @@ def test_what_is_open_is_summed_without_looking_at_single_lines(
 ) -> None:
     staged(make_context("run-1"), record(line_id="2", total_amount="NaN"), record(total_amount="NaN"))
     monkeypatch.setattr(delta, "rows", None)
-    assert [each.rows for each in quarantine.groups(make_context("look").storage)] == [2]
+    assert [each.rows for each in table.groups(make_context("look").storage)] == [2]
 
 
 @ON_SAIL
@@ -212,7 +213,7 @@ def test_two_commands_at_once_both_have_their_lines_accepted(
 ) -> None:
     context = make_context("run-1")
     staged(context, record(total_amount="NaN"), record(line_id="2", total_amount="NaN"))
-    one, two = (each.row for each in quarantine.each_line(context.storage))
+    one, two = (each.row for each in table.each_line(context.storage))
     create = LocalStorage.create
 
     def overtaken(storage: LocalStorage, key: str, data: bytes) -> bool:
@@ -222,7 +223,7 @@ def test_two_commands_at_once_both_have_their_lines_accepted(
 
     monkeypatch.setattr(LocalStorage, "create", overtaken)
     accept(context, named=[one])
-    assert quarantine.groups(context.storage) == []
+    assert table.groups(context.storage) == []
 
 
 @ON_SAIL
@@ -231,4 +232,4 @@ def test_a_damaged_record_of_what_was_accepted_says_what_to_do(make_context: Mak
     staged(context, record(total_amount="NaN"))
     context.storage.write("quality/accepted/00001.json", b'{"acceptances": [{}]}')
     with pytest.raises(StorageError, match=r"quality/accepted/00001\.json is damaged"):
-        quarantine.groups(context.storage)
+        table.groups(context.storage)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retail.star.retail_calendar import retail_day, retail_year_start
+from retail.star.tables.retail_calendar import retail_day, retail_year_start
 from tests.star.nrf_calendar import END, MONTH_STARTS, WEEKS_53
 
 # NRF's 4-5-4 calendars: the Sunday each begins on. 2012, 2017 and 2023 have 53 weeks.

@@ -8,12 +8,13 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import Row
 
-from retail import delta
 from retail.errors import ConfigurationError, StorageError
+from retail.lake import delta
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, RowRule, SalesRecord
 from retail.runs.context import Context
-from retail.star import quarantine, staging
+from retail.star import staging
+from retail.star.quarantine import table as quarantine
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]

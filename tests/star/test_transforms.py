@@ -9,7 +9,7 @@ from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
 from retail.records import RowRule, SalesRecord
-from retail.star.judging import judge
+from retail.star.row_checks import judge
 from retail.star.staging import good, newest_version, parse, with_keys
 from tests.star.conftest import DAY, record
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import requests
 
-from retail.settings import home
-from retail.warehouse.cluster import HOST, free_port
+from retail.config.settings import home
+from retail.warehouse.embedded.cluster import HOST, free_port
 
 HERE: Final = Path(__file__).parent
 FOLDER: Final = home() / "var" / "superset"

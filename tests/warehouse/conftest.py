@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from psycopg2.extras import execute_values
 
-from retail.settings import home
-from retail.warehouse import schema
+from retail.config.settings import home
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from tests.warehouse import servers
 from tests.warehouse.literals import DIMENSIONS, Lake, Row, make_partitions
 
@@ -45,7 +45,7 @@ def temporary_folder() -> Iterator[Path]:
 def server() -> Iterator[Warehouse]:
     """The prepared database `template` of the chosen server, to which nobody stays connected."""
     with temporary_folder() as folder, servers.running(folder) as warehouse:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
         yield warehouse
 
 

@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-from retail.engine import open_session
-from retail.secrets import Secret
+from retail.config.secrets import Secret
+from retail.lake.engine import open_session
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import publish
+from retail.warehouse.publish.transaction import publish
 from tests.conftest import settings_for
 from tests.kill.striking import kill_at
 from tests.warehouse.literals import Lake

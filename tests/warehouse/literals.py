@@ -10,10 +10,10 @@ from pathlib import Path
 import deltalake
 import pyarrow as pa
 
-from retail.settings import LakeSettings
-from retail.storage import Storage, open_storage
-from retail.warehouse import partitions
+from retail.config.settings import LakeSettings
+from retail.lake.storage import Storage, open_storage
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import partitions
 
 Row = dict[str, object]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from retail.config.secrets import Secret, Secrets
+from retail.config.settings import WarehouseSettings, home
 from retail.errors import WarehouseError
-from retail.secrets import Secret, Secrets
-from retail.settings import WarehouseSettings, home
-from retail.warehouse import cluster
-from retail.warehouse.account import account_for
 from retail.warehouse.connection import Warehouse, open_warehouse
+from retail.warehouse.embedded import cluster
+from retail.warehouse.embedded.os_user import account_for
 
 EMBEDDED = cluster.MAJOR
 PASSWORD = "a password for tests"

@@ -11,13 +11,14 @@ from shutil import copytree
 import pytest
 from pyspark.sql import SparkSession
 
-from retail import star, steps
+from retail import star
+from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.job import Job
-from retail.settings import home
-from retail.star import fact_sales
-from retail.warehouse import schema
+from retail.pipeline import transform_steps
+from retail.pipeline.job import Job
+from retail.star.tables import fact_sales
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from tests.oracle.histories import Run
 from tests.oracle.playing import Lake, Silence, settings_of
 from tests.star.conftest import record
@@ -34,7 +35,7 @@ Gain = Callable[[str, str, str], None]
 def gain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gain:
     """Adds a line to a copy of our DDL, with its migration, and lets the copy be applied."""
     copytree(home() / "sql", tmp_path / "sql")
-    monkeypatch.setattr(schema, "_folder", lambda: tmp_path / "sql")
+    monkeypatch.setattr(ddl, "_folder", lambda: tmp_path / "sql")
 
     def add(file: str, line: str, before: str) -> None:
         path = tmp_path / "sql" / "star" / file
@@ -70,8 +71,8 @@ def test_it_is_added_with_its_comment_to_every_partition_and_old_rows_are_null_o
         "13_dim_store.sql", "    area numeric(18, 3) NOT NULL DEFAULT 0,", "    changed_run_id text NOT NULL,"
     )
 
-    schema.prepare(warehouse)
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
+    ddl.prepare(warehouse)
 
     assert query("SELECT sales_key, total_amount FROM star.fact_sales ORDER BY sales_key") == before
     assert query("SELECT DISTINCT sales_channel FROM star.fact_sales_2017_02") == [(None,)]
@@ -90,7 +91,7 @@ def test_one_that_old_rows_could_not_have_is_refused_and_nothing_is_changed(
     gain("13_dim_store.sql", "    area integer,", "    changed_run_id text NOT NULL,")
     gain("20_fact_sales.sql", "    sales_channel text NOT NULL,", "    changed_run_id text NOT NULL,")
     with pytest.raises(WarehouseError, match="sales_channel"):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     columns = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'star.dim_store'::regclass"
     assert ("area",) not in query(columns)
 
@@ -115,5 +116,5 @@ def test_a_star_that_was_merged_before_it_gained_a_column_is_published_after(
     monkeypatch.setattr(star, "TABLES", (*star.DIMENSIONS, newer))
     gain("20_fact_sales.sql", "    sales_channel text,", "    changed_run_id text NOT NULL,")
 
-    assert steps.publish_step(merged)["sent"]["fact_sales"] == 1
+    assert transform_steps.publish_step(merged)["sent"]["fact_sales"] == 1
     assert query("SELECT transaction_id, sales_channel FROM star.fact_sales") == [("t1", None)]

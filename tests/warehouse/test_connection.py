@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
+from retail.config.secrets import Secrets
+from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
-from retail.secrets import Secrets
-from retail.settings import WarehouseSettings
 from retail.warehouse.connection import Warehouse, open_warehouse, taking_turns
 
 pytestmark = pytest.mark.postgres

@@ -8,7 +8,7 @@ import pytest
 from psycopg2 import sql
 
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.copy import copy
+from retail.warehouse.publish.copy import copy
 from tests.warehouse.conftest import Query
 
 pytestmark = pytest.mark.postgres

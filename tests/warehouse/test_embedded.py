@@ -12,12 +12,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from retail.config.secrets import Secrets
+from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
-from retail.secrets import Secrets
-from retail.settings import WarehouseSettings
-from retail.warehouse import cluster, embedded
-from retail.warehouse.cluster import Cluster
 from retail.warehouse.connection import Warehouse, open_warehouse
+from retail.warehouse.embedded import cluster
+from retail.warehouse.embedded import server as embedded
+from retail.warehouse.embedded.cluster import Cluster
 from tests.warehouse.conftest import temporary_folder
 
 pytestmark = pytest.mark.postgres
@@ -111,8 +112,8 @@ def test_the_server_that_a_killed_run_left_behind_is_used_and_then_stopped(
     settings: WarehouseSettings,
 ) -> None:
     program = (
-        "import os, signal, sys; from retail.settings import WarehouseSettings\n"
-        "from retail.warehouse import embedded\n"
+        "import os, signal, sys; from retail.config.settings import WarehouseSettings\n"
+        "from retail.warehouse.embedded import server as embedded\n"
         "with embedded.running(WarehouseSettings(embedded=True, data_folder=sys.argv[1])):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -195,8 +196,8 @@ def test_data_of_another_version_of_postgresql_is_refused(new_settings: Warehous
 
 def test_processes_that_start_at_once_get_one_server(settings: WarehouseSettings) -> None:
     program = (
-        "import sys; from retail.settings import WarehouseSettings\n"
-        "from retail.warehouse import embedded\n"
+        "import sys; from retail.config.settings import WarehouseSettings\n"
+        "from retail.warehouse.embedded import server as embedded\n"
         "with embedded.running(WarehouseSettings(embedded=True, data_folder=sys.argv[1])) as server:\n"
         "    print(server.port, flush=True); sys.stdin.read()\n"
     )

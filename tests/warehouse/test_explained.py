@@ -15,15 +15,15 @@ import pytest
 from deltalake import write_deltalake
 from rich.console import Console
 
-from retail.explain import SHOWN_LINES, Found, explain
-from retail.explained import show
-from retail.extract import payloads
+from retail.cli.explain.render import show
+from retail.cli.explain.trace import SHOWN_LINES, Found, explain
+from retail.config.secrets import Secrets
+from retail.lake.storage import Storage
+from retail.landing import payloads
+from retail.pipeline.resources import Resources
 from retail.records import raw_key
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.star import accepted, quarantine
-from retail.star.refused import acceptance
-from retail.storage import Storage
+from retail.star.quarantine import acknowledged, table
+from retail.star.quarantine.listing import acceptance
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.views import refresh
 from tests.conftest import settings_for
@@ -165,11 +165,11 @@ def test_a_refused_line_that_was_accepted_is_told_with_when_with_what_and_why(
 ) -> None:
     refuse(lake, "bad quantity", "t1", "t2", "t3")
     made = acceptance(
-        [each for each in quarantine.each_line(lake.storage) if each.value != "t3"],
+        [each for each in table.each_line(lake.storage) if each.value != "t3"],
         because="test sales [4711]",
         at=datetime(2017, 1, 9, 8, 14, tzinfo=UTC),
     )
-    accepted.accept(lake.storage, made)
+    acknowledged.accept(lake.storage, made)
     refused = "in quarantine, retailer_1 2017-01-05: bad quantity; p#/1\n"
     said = "  accepted for good 2017-01-09 08:14 UTC: 2 rows, 10.00 USD, because: test sales [4711]\n"
     assert told(explain(resources, "t1")) == refused + said

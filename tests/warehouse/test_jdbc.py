@@ -14,11 +14,11 @@ import pytest
 import structlog
 from pyspark.sql import SparkSession
 
+from retail.config.settings import SyncSettings, WarehouseSettings
 from retail.errors import ConfigurationError, WarehouseError
-from retail.settings import SyncSettings, WarehouseSettings
-from retail.warehouse import jdbc
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import Method, Published, publish, published_runs
+from retail.warehouse.publish import jdbc
+from retail.warehouse.publish.transaction import Method, Published, publish, published_runs
 from tests.conftest import settings_for
 from tests.warehouse.conftest import Query, database
 from tests.warehouse.literals import Lake, Row, line

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from retail.engine import without_session
-from retail.settings import home
+from retail.config.settings import home
+from retail.lake.engine import without_session
 from retail.warehouse.connection import Warehouse
 from tests.conftest import JARS, needs_java
 from tests.warehouse.conftest import Query
@@ -27,13 +27,13 @@ PROGRAM = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from retail.engine import open_session
+from retail.lake.engine import open_session
 from retail.errors import WarehouseError
-from retail.secrets import Secret
-from retail.settings import load_settings
-from retail.warehouse import jdbc
+from retail.config.secrets import Secret
+from retail.config.settings import load_settings
+from retail.warehouse.publish import jdbc
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import publish
+from retail.warehouse.publish.transaction import publish
 from tests.warehouse.literals import Lake
 
 given = json.loads(sys.stdin.read())

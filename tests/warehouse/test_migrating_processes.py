@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from tests.warehouse.catalogue import catalogue_of, differences
 from tests.warehouse.conftest import Query, Write, database
 from tests.warehouse.versions import MIGRATIONS, RECORD, bring_to, rows
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.postgres
 
 PREPARING = """
 import sys
-from retail.secrets import Secret
+from retail.config.secrets import Secret
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.schema import prepare
+from retail.warehouse.schema.ddl import prepare
 host, port, name, user, sslmode = sys.argv[1:]
 prepare(Warehouse(host, int(port), name, user, Secret(sys.stdin.readline()), sslmode))
 """
@@ -57,7 +57,7 @@ def test_processes_that_prepare_at_once_migrate_once(
     assert [process.returncode for process in started] == [0, 0, 0, 0], said
     assert len(rows(empty, RECORD)) == len(MIGRATIONS)
     expected = database(server, template="template1")
-    schema.prepare(expected)
+    ddl.prepare(expected)
     assert differences(catalogue_of(empty), catalogue_of(expected)) == {}
 
 
@@ -81,7 +81,7 @@ def test_a_process_killed_in_the_middle_leaves_the_database_as_it_was(
     assert differences(catalogue_of(warehouse), before) == {}
 
     write(new, "ALTER TABLE star.dim_store ADD COLUMN area integer;")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query("SELECT count(area) FROM star.dim_store") == [(0,)]
 
 
@@ -95,6 +95,6 @@ def test_where_nothing_is_pending_a_look_is_all_it_costs(warehouse: Warehouse, q
         took = []
         for _ in range(5):
             started = time.perf_counter()
-            schema.prepare(locked)
+            ddl.prepare(locked)
             took.append(time.perf_counter() - started)
     assert min(took) < 0.05

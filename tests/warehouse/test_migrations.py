@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from retail import doctor
+from retail.cli.doctor import examine
+from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.settings import home
-from retail.warehouse import migrations, schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl, migrations
 from tests.warehouse.catalogue import STRUCTURE, catalogue_of, differences
 from tests.warehouse.conftest import Query, Sold, Write, database
 from tests.warehouse.literals import line, make_partitions
@@ -48,7 +48,7 @@ def fill(warehouse: Warehouse) -> None:
 def prepared(server: Warehouse) -> Warehouse:
     """An empty database that was brought to the newest version, then partitioned as `fill` does."""
     warehouse = database(server, template="template1")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     make_partitions(warehouse, ["2017-01", "2017-02"])
     return warehouse
 
@@ -56,7 +56,7 @@ def prepared(server: Warehouse) -> Warehouse:
 def test_migrations_alone_make_the_tables_that_sql_star_declares(server: Warehouse) -> None:
     migrated, declared = (database(server, template="template1") for _ in range(2))
     apply(migrated, *MIGRATIONS)
-    apply(declared, *schema.star_files())
+    apply(declared, *ddl.star_files())
     one, other = catalogue_of(migrated, STRUCTURE), catalogue_of(declared, STRUCTURE)
     assert differences(one, other) == {}
     assert len(one["columns"]) > 80
@@ -67,8 +67,8 @@ def test_an_empty_database_gets_what_sql_declares_comments_views_and_grants_incl
     server: Warehouse, empty: Warehouse
 ) -> None:
     declared = database(server, template="template1")
-    apply(declared, *schema.star_files(), *schema.view_files(), home() / "sql" / "roles.sql")
-    schema.prepare(empty)
+    apply(declared, *ddl.star_files(), *ddl.view_files(), home() / "sql" / "roles.sql")
+    ddl.prepare(empty)
     found = catalogue_of(empty)
     assert differences(found, catalogue_of(declared)) == {}
     assert all(found.values())
@@ -82,10 +82,10 @@ def test_every_earlier_version_is_brought_to_the_newest_with_its_rows(
     fill(empty)
     before = rows(empty, FACTS)
 
-    schema.prepare(empty)
+    ddl.prepare(empty)
 
     assert rows(empty, FACTS) == before != []
-    assert schema.state(empty).is_newest
+    assert ddl.state(empty).is_newest
     assert [number for number, *_ in rows(empty, RECORD)] == list(range(1, len(MIGRATIONS) + 1))
     expected, found = catalogue_of(prepared(server)), catalogue_of(empty)
     assert differences(found, expected) == {}
@@ -99,11 +99,11 @@ def test_a_database_from_before_migrations_is_taken_over_with_its_rows_and_views
     rows(empty, "REFRESH MATERIALIZED VIEW marts.mv_daily_sales")
     shown = rows(empty, "SELECT business_date, net_amount FROM marts.mv_daily_sales ORDER BY 1")
 
-    schema.prepare(empty)
+    ddl.prepare(empty)
 
     assert len(rows(empty, FACTS)) == 2
     assert rows(empty, "SELECT business_date, net_amount FROM marts.mv_daily_sales ORDER BY 1") == shown != []
-    assert schema.state(empty).is_newest
+    assert ddl.state(empty).is_newest
     assert differences(catalogue_of(empty), catalogue_of(prepared(server))) == {}
 
 
@@ -113,9 +113,9 @@ def test_a_migration_is_applied_once_and_recorded_with_who_applied_it(
     sold(line(1, "2017-01-05", "9.99"))
     new = f"{len(MIGRATIONS) + 1:04}_area.sql"
     write(f"migrations/{new}", "ALTER TABLE star.dim_store ADD COLUMN area numeric NOT NULL DEFAULT 0;")
-    assert [each.name for each in schema.state(warehouse).migrations] == [new]
-    schema.prepare(warehouse)
-    schema.prepare(warehouse)
+    assert [each.name for each in ddl.state(warehouse).migrations] == [new]
+    ddl.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query("SELECT DISTINCT area FROM star.dim_store") == [(0,)]
     assert query(RECORD)[-1] == (len(MIGRATIONS) + 1, new, migrations.applied_by())
     assert len(query(RECORD)) == len(MIGRATIONS) + 1
@@ -125,17 +125,17 @@ def test_doctor_tells_the_version_and_what_is_pending(
     server: Warehouse, empty: Warehouse, warehouse: Warehouse, write: Write, query: Query
 ) -> None:
     newest = len(MIGRATIONS)
-    assert doctor.schema_of(warehouse) == f"schema version {newest}, nothing pending"
-    told = doctor.schema_of(empty)
+    assert examine.schema_of(warehouse) == f"schema version {newest}, nothing pending"
+    told = examine.schema_of(empty)
     assert told.startswith("schema version 0; pending, and applied by the next publish: 0001_star.sql, 0002_")
     assert told.endswith(f" and {newest - 3} more")
     write("views/mv_daily_sales.sql", "SELECT 1;")
-    assert doctor.schema_of(warehouse).endswith("by the next publish: mv_daily_sales.sql")
+    assert examine.schema_of(warehouse).endswith("by the next publish: mv_daily_sales.sql")
     write(f"migrations/{newest + 1:04}_area.sql", "SELECT 1;")
-    assert doctor.schema_of(warehouse).endswith(f"by the next publish: {newest + 1:04}_area.sql")
+    assert examine.schema_of(warehouse).endswith(f"by the next publish: {newest + 1:04}_area.sql")
     query("INSERT INTO ops.migration VALUES (900, '0900_later.sql', 'x', now(), '9.9')")
     with pytest.raises(WarehouseError, match="version 900"):
-        doctor.schema_of(warehouse)
+        examine.schema_of(warehouse)
 
 
 def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
@@ -145,7 +145,7 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
     with pytest.raises(
         WarehouseError, match=f"{MIGRATIONS[1].name} is not what this database had"
     ) as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "put the file back" in refused.value.hint
     assert f"{len(MIGRATIONS) + 1:04}_title.sql" in refused.value.hint
 
@@ -153,7 +153,7 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
 def test_line_ends_of_windows_are_no_edit(warehouse: Warehouse, tmp_path: Path, write: Write) -> None:
     file = tmp_path / "sql" / "migrations" / MIGRATIONS[1].name
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    assert schema.state(warehouse).is_newest
+    assert ddl.state(warehouse).is_newest
 
 
 def test_a_database_that_a_newer_version_made_is_refused_and_left_alone(
@@ -162,7 +162,7 @@ def test_a_database_that_a_newer_version_made_is_refused_and_left_alone(
     query("INSERT INTO ops.migration VALUES (900, '0900_later.sql', 'x', now(), '9.9')")
     query("DELETE FROM ops.definition")
     with pytest.raises(WarehouseError, match=r"version 900 \(0900_later.sql\)") as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "install the version" in refused.value.hint
     assert query("SELECT count(*) FROM ops.definition") == [(0,)]
 
@@ -173,7 +173,7 @@ def test_numbers_with_a_gap_or_twice_are_refused_before_anything_is_asked(
 ) -> None:
     write(f"migrations/{name}", "SELECT 1;")
     with pytest.raises(WarehouseError, match="is not migration") as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "without a gap" in refused.value.hint
 
 
@@ -185,7 +185,7 @@ def test_a_migration_that_fails_leaves_nothing_of_those_before_it(
     write(f"migrations/{second}", "ALTER TABLE star.dim_store ADD COLUMN area integer; SELECT nonsense;")
     before = catalogue_of(warehouse)
     with pytest.raises(WarehouseError, match='cannot prepare the schema: column "nonsense"'):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert differences(catalogue_of(warehouse), before) == {}
     assert len(query(RECORD)) == len(MIGRATIONS)
 
@@ -196,7 +196,7 @@ def test_a_table_that_the_declaration_has_and_no_migration_makes_is_seen(
     write("star/99_more.sql", "CREATE TABLE IF NOT EXISTS star.dim_more (more_key bigint PRIMARY KEY);")
     declared = database(server, template="template1")
     apply(empty, *MIGRATIONS)
-    apply(declared, *schema.star_files())
+    apply(declared, *ddl.star_files())
     assert set(differences(catalogue_of(empty, STRUCTURE), catalogue_of(declared, STRUCTURE))) == set(
         STRUCTURE
     )

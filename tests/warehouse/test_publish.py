@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from retail import delta
 from retail.errors import EngineError, WarehouseError
+from retail.lake import delta
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import Published, TableCounts, publish, published_runs
+from retail.warehouse.publish.transaction import Published, TableCounts, publish, published_runs
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import DIMENSIONS, Lake, line
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from retail.engine import without_session
+from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.settings import home
+from retail.lake.engine import without_session
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import published_runs
+from retail.warehouse.publish.transaction import published_runs
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import Lake, line
 from tests.warehouse.test_publish import Publisher, counts
@@ -41,12 +41,12 @@ EVERYTHING = (
 # Where, and at which call ("+": just behind it). COPY asks a table without rows for nothing, one with few rows twice:
 # for these, and for the end. Of what run_2 changed, product and fact have rows.
 PLACES = {
-    "before COPY has a row": ("retail.warehouse.copy:_Csv.read", "1"),
-    "in mid-COPY of the fact": ("retail.warehouse.copy:_Csv.read", "4"),
-    "between staging and transaction": ("retail.warehouse.upsert:find_replaced", "1"),
-    "in mid-transaction, a month half made": ("retail.warehouse.partitions:create", "1+"),
-    "in mid-transaction, all written but the ledger": ("retail.warehouse.publish:_note", "1"),
-    "just before the commit": ("retail.warehouse.publish:_note", "1+"),
+    "before COPY has a row": ("retail.warehouse.publish.copy:_Csv.read", "1"),
+    "in mid-COPY of the fact": ("retail.warehouse.publish.copy:_Csv.read", "4"),
+    "between staging and transaction": ("retail.warehouse.publish.upsert:find_replaced", "1"),
+    "in mid-transaction, a month half made": ("retail.warehouse.schema.partitions:create", "1+"),
+    "in mid-transaction, all written but the ledger": ("retail.warehouse.publish.transaction:_note", "1"),
+    "just before the commit": ("retail.warehouse.publish.transaction:_note", "1+"),
 }
 
 

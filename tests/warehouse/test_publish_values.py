@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import publish
+from retail.warehouse.publish.transaction import publish
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import Lake, line
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from retail.settings import home
+from retail.config.settings import home
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.questions import Question, questions, statement
-from retail.warehouse.schema import view_files
+from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import Row, line

@@ -10,7 +10,7 @@ import pytest
 
 from retail.errors import TieOutError
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.schema import view_files
+from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.totals import star_totals
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import Query, Sold

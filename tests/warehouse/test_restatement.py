@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from psycopg2.extras import execute_values
 from pyspark.sql import SparkSession
 
-from retail.secrets import Secret
-from retail.warehouse import upsert
+from retail.config.secrets import Secret
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.restatement import Restatement, note, restatements
-from retail.warehouse.schema import star_tables
-from retail.warehouse.staged import temporary
+from retail.warehouse.publish import upsert
+from retail.warehouse.publish.restatement import Restatement, note, restatements
+from retail.warehouse.publish.staging_table import temporary
+from retail.warehouse.schema.ddl import star_tables
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import Lake, line
 from tests.warehouse.test_publish import Publisher

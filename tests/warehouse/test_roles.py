@@ -12,11 +12,11 @@ import psycopg2
 import pytest
 import structlog
 
+from retail.config.secrets import Secret
+from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.secrets import Secret
-from retail.settings import home
-from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import database
 from tests.warehouse.literals import make_partitions
@@ -52,7 +52,7 @@ class Login:
 def ours(server: Warehouse) -> Warehouse:
     """A database that the administrator has prepared. Grants on a database are not copied from a template."""
     fresh = database(server, template="template1")
-    schema.prepare(fresh)
+    ddl.prepare(fresh)
     make_partitions(fresh, ["2017-01"])
     return fresh
 
@@ -102,7 +102,7 @@ def test_each_role_connects_where_public_may_not(server: Warehouse, role: str) -
     closed = database(server, template="template1")
     with closed.connect("test") as connection:
         connection.cursor().execute(f"REVOKE CONNECT ON DATABASE {closed.database} FROM PUBLIC")
-    schema.prepare(closed)
+    ddl.prepare(closed)
     with contextmanager(login)(closed, role) as person:
         others = "SELECT has_database_privilege('pg_monitor', current_database(), 'CONNECT')"
         assert person.does(others) == [(False,)]
@@ -147,7 +147,7 @@ def test_bi_makes_nothing_and_becomes_nobody_else(reader: Login, statement: str)
 def test_bi_reads_a_month_and_a_view_that_came_after_the_roles_were_made(
     ours: Warehouse, reader: Login, owner: Login
 ) -> None:
-    schema.prepare(owner.warehouse)  # whose first look gives this login its default privileges
+    ddl.prepare(owner.warehouse)  # whose first look gives this login its default privileges
     make_partitions(owner.warehouse, ["2018-01"])
     make_partitions(ours, ["2018-02"])
     with owner.warehouse.connect("test") as connection, connection.cursor() as cursor:
@@ -171,8 +171,8 @@ def test_the_loader_writes_rows_of_star_ledger_and_marts(ours: Warehouse, loader
 def test_the_loader_looks_whether_the_schema_is_the_newest_and_needs_no_more_where_it_is(
     loader: Login,
 ) -> None:
-    schema.prepare(loader.warehouse)
-    assert schema.state(loader.warehouse).is_newest
+    ddl.prepare(loader.warehouse)
+    assert ddl.state(loader.warehouse).is_newest
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_the_loader_grants_is_not_granted(loader: Login) -> None:
 
 
 def test_an_owner_makes_changes_and_refreshes_all_that_is_ours(owner: Login) -> None:
-    schema.prepare(owner.warehouse)
+    ddl.prepare(owner.warehouse)
     assert make_partitions(owner.warehouse, ["2019-01"]) == ["fact_sales_2019_01"]
     assert len(refresh(owner.warehouse).views) == 6
     owner.does("ALTER TABLE star.dim_store ADD COLUMN n integer")
@@ -227,10 +227,10 @@ def test_an_owner_migrates_and_a_loader_is_told_who_may(
         file.write("COMMENT ON COLUMN star.dim_store.area IS 'Square metres';\n")
 
     with pytest.raises(WarehouseError, match="must be owner of table dim_store") as refused:
-        schema.prepare(loader.warehouse)
+        ddl.prepare(loader.warehouse)
     assert "retail_owner" in refused.value.hint
-    schema.prepare(owner.warehouse)
-    assert schema.state(loader.warehouse).is_newest
+    ddl.prepare(owner.warehouse)
+    assert ddl.state(loader.warehouse).is_newest
     assert loader.does("SELECT area FROM star.dim_store") == []
 
 
@@ -263,7 +263,7 @@ def test_in_a_database_with_tables_of_others_their_rights_are_left_alone(server:
     shared = database(server, template="template1")
     with shared.connect("test") as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE public.theirs (n integer)")
-    schema.prepare(shared)
+    ddl.prepare(shared)
     temporary = "SELECT has_database_privilege('retail_reader', current_database(), 'TEMPORARY')"
     assert Login(shared).does(temporary) == [(True,)]
 
@@ -272,7 +272,7 @@ def test_what_an_administrator_grants_again_stays(ours: Warehouse) -> None:
     with ours.connect("test") as connection, connection.cursor() as cursor:
         cursor.execute(f"GRANT TEMPORARY ON DATABASE {ours.database} TO PUBLIC")
         cursor.execute("UPDATE ops.definition SET checksum = 'older'")  # as after an upgrade
-    schema.prepare(ours)
+    ddl.prepare(ours)
     temporary = "SELECT has_database_privilege('retail_reader', current_database(), 'TEMPORARY')"
     assert Login(ours).does(temporary) == [(True,)]
 
@@ -294,6 +294,6 @@ def test_a_database_in_use_is_told_who_loses_the_right_to_temporary_tables(serve
             "INSERT INTO ops.publish (run_id, published_by, tables, delta_versions) VALUES ('r', 'r', '{}', '{}')"
         )
     with structlog.testing.capture_logs() as told:
-        schema.prepare(older)
+        ddl.prepare(older)
     [notice] = [each["notice"] for each in told if each["event"] == "PostgreSQL warns"]
     assert "GRANT TEMPORARY ON DATABASE" in notice

@@ -10,10 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from retail.errors import EngineError, LeaseHeldError, TieOutError, WarehouseError
-from retail.records import HopCount
-from retail.runs.guarded import GuardedStorage
+from retail.runs.counts import HopCount
+from retail.runs.fenced_storage import GuardedStorage
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.publish import publish
+from retail.warehouse.publish.transaction import publish
 from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
 from retail.warehouse.views import refresh
 from tests.warehouse import literals

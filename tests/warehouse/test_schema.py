@@ -7,11 +7,11 @@ from shutil import copytree
 
 import pytest
 
+from retail.config.secrets import Secret
+from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.secrets import Secret
-from retail.settings import home
-from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from retail.warehouse.views import refresh
 from tests.warehouse import servers
 from tests.warehouse.conftest import Query, Sold
@@ -43,10 +43,10 @@ def test_preparing_again_changes_nothing(warehouse: Warehouse, query: Query) -> 
         "SELECT oid, relname, relowner, relacl FROM pg_class WHERE relnamespace >= 16384 ORDER BY oid"
     )
     make_partitions(warehouse, ["2017-01"])
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     before = query(everything)
     assert len(before) > 30
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query(everything) == before
 
 
@@ -79,7 +79,7 @@ def test_a_statement_that_fails_leaves_the_schema_as_it_was(
     (tmp_path / "sql" / "views" / "mv_wrong.sql").write_text("SELECT nonsense;")
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     with pytest.raises(WarehouseError, match='cannot prepare the schema: column "nonsense"'):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert query("SELECT to_regclass('star.dim_more')") == [(None,)]
 
 
@@ -88,7 +88,7 @@ def test_a_home_without_sql_is_named(
 ) -> None:
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     with pytest.raises(WarehouseError, match="holds no migration") as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "RETAIL_HOME" in refused.value.hint
 
 
@@ -143,16 +143,16 @@ def test_the_loader_writes_rows_and_refreshes_but_makes_no_tables(warehouse: War
 
 def test_a_member_of_the_owners_who_is_no_superuser_prepares_and_refreshes(server: Warehouse) -> None:
     alan = owner_of_a_database(server, "alan", "IN ROLE retail_owner")
-    schema.prepare(alan)
+    ddl.prepare(alan)
     assert make_partitions(alan, ["2017-01"]) == ["fact_sales_2017_01"]
-    schema.prepare(alan)
+    ddl.prepare(alan)
     assert make_partitions(alan, ["2017-02"]) == ["fact_sales_2017_02"]
     assert len(refresh(alan).views) == 6
 
 
 def test_a_login_that_is_no_member_of_the_owners_owns_the_tables_itself(server: Warehouse) -> None:
     edsger = owner_of_a_database(server, "edsger", "")
-    schema.prepare(edsger)
+    ddl.prepare(edsger)
     make_partitions(edsger, ["2017-01"])
     assert len(refresh(edsger).views) == 6
     with edsger.connect("test") as connection, connection.cursor() as cursor:
@@ -162,10 +162,10 @@ def test_a_login_that_is_no_member_of_the_owners_owns_the_tables_itself(server: 
 
 def test_an_administrator_who_runs_the_roles_later_leaves_the_login_able_to_go_on(server: Warehouse) -> None:
     barbara = owner_of_a_database(server, "barbara", "")
-    schema.prepare(barbara)
+    ddl.prepare(barbara)
     make_partitions(barbara, ["2017-01"])
-    schema.prepare(replace(server, database="barbara"))
-    schema.prepare(barbara)
+    ddl.prepare(replace(server, database="barbara"))
+    ddl.prepare(barbara)
     assert make_partitions(barbara, ["2017-02"]) == ["fact_sales_2017_02"]
     assert len(refresh(barbara).views) == 6
     with barbara.connect("test") as connection, connection.cursor() as cursor:

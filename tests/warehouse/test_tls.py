@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from retail.config.secrets import Secrets
+from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
-from retail.secrets import Secrets
-from retail.settings import WarehouseSettings
 from retail.warehouse.connection import open_warehouse
 from tests.warehouse import servers
 from tests.warehouse.conftest import temporary_folder

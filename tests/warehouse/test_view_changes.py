@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from retail.config.secrets import Secret
+from retail.config.settings import home
 from retail.errors import TieOutError, WarehouseError
-from retail.secrets import Secret
-from retail.settings import home
-from retail.warehouse import renewal, schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl, view_rebuild
 from retail.warehouse.views import refresh
 from tests.warehouse.catalogue import catalogue_of, differences
 from tests.warehouse.conftest import MORE, VIEW, Edit, Query, Sold
@@ -73,7 +73,7 @@ def test_everything_that_people_put_on_a_view_is_there_after_its_query_changed(
     hanging = query(bi)
     assert len(hanging) == 4
 
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
 
     assert query(f"SELECT DISTINCT answer FROM marts.{VIEW}") == [(42,)]
     assert query(GRANTS) == grants
@@ -93,7 +93,7 @@ def test_everything_that_people_put_on_a_view_is_there_after_its_query_changed(
 def test_freshness_tells_when_the_view_was_made_anew(warehouse: Warehouse, query: Query) -> None:
     fresh = "SELECT view, refreshed_at, rows FROM marts.freshness WHERE view "
     before, others = query(f"{fresh} = '{VIEW}'"), query(f"{fresh} <> '{VIEW}' ORDER BY 1")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     ((_, at, rows),) = query(f"{fresh} = '{VIEW}'")
     assert at > before[0][1]
     assert rows == before[0][2] == 2
@@ -111,10 +111,10 @@ def test_a_changed_comment_leaves_the_view_and_its_rows_as_they_are(
     )
     sold(line(3, "2017-01-07", "5"))  # published, and not shown yet
     before = query(f"SELECT oid, relfilenode FROM pg_class WHERE oid = 'marts.{VIEW}'::regclass")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query(f"SELECT oid, relfilenode FROM pg_class WHERE oid = 'marts.{VIEW}'::regclass") == before
     assert query(f"SELECT count(*) FROM marts.{VIEW}") == [(2,)]
-    assert schema.state(warehouse).is_newest
+    assert ddl.state(warehouse).is_newest
 
 
 @pytest.mark.usefixtures("more")
@@ -123,13 +123,13 @@ def test_a_new_query_waits_while_the_star_holds_what_no_check_let_into_the_views
 ) -> None:
     sold(line(1, "2017-01-05", "9.99"))
     query("INSERT INTO ops.publish VALUES (DEFAULT, 'run_1', 'run_1', now(), '{}', '{}')")
-    schema.prepare(warehouse)
-    assert [file.stem for file in schema.state(warehouse).definitions] == [VIEW]
+    ddl.prepare(warehouse)
+    assert [file.stem for file in ddl.state(warehouse).definitions] == [VIEW]
     assert query(f"SELECT count(*) FROM marts.{VIEW}") == [(0,)]
 
     refresh(warehouse)
-    schema.prepare(warehouse)
-    assert schema.state(warehouse).is_newest
+    ddl.prepare(warehouse)
+    assert ddl.state(warehouse).is_newest
     assert query(f"SELECT answer FROM marts.{VIEW}") == [(42,)]
 
 
@@ -140,7 +140,7 @@ def test_a_new_query_that_loses_money_is_refused_and_the_old_view_stays(
     edit(f"views/{VIEW}.sql", "sum(total_amount) AS net_amount", "sum(total_amount) - 1 AS net_amount")
     before = query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date")
     with pytest.raises(TieOutError, match=f"2 figure\\(s\\) of {VIEW} are not those of the star"):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date") == before
 
 
@@ -155,7 +155,7 @@ def test_a_view_on_a_column_that_goes_is_named_and_nothing_is_changed(
     with pytest.raises(
         WarehouseError, match=r"bi.baskets, which reads from them, cannot be made again"
     ) as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "drop bi.baskets" in refused.value.hint
     assert differences(catalogue_of(warehouse), before) == {}
 
@@ -167,7 +167,7 @@ def test_what_hangs_on_a_view_and_is_no_view_is_named_too(warehouse: Warehouse, 
         f" BEGIN ATOMIC SELECT net_amount FROM marts.{VIEW} LIMIT 1; END"
     )
     with pytest.raises(WarehouseError, match=r"function bi.first\(\) depends on") as refused:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert "drop what depends on it" in refused.value.hint
 
 
@@ -179,7 +179,7 @@ def test_a_view_of_another_login_that_would_be_made_anew_is_named(warehouse: War
     with pytest.raises(
         WarehouseError, match=r"bi.unfilled has to be made anew .* another login's"
     ) as refused:
-        schema.prepare(replace(warehouse, user=name, password=Secret("x")))
+        ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
     assert "once as an administrator" in refused.value.hint
     assert differences(catalogue_of(warehouse), before) == {}
 
@@ -191,8 +191,8 @@ def test_a_new_comment_needs_no_right_over_what_hangs_on_the_view(
     name = f"pipeline_{warehouse.database}"
     query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE retail_owner")
     edit(f"views/{VIEW}.sql", "; NULL without one'", "; none without one'")
-    schema.prepare(replace(warehouse, user=name, password=Secret("x")))
-    assert schema.state(warehouse).is_newest
+    ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
+    assert ddl.state(warehouse).is_newest
 
 
 @pytest.mark.usefixtures("by_hand")
@@ -202,7 +202,7 @@ def test_an_index_by_hand_on_a_column_that_goes_is_let_go(
     query(f"CREATE INDEX baskets ON marts.{VIEW} (average_basket)")
     edit(f"views/{VIEW}.sql", MORE, "42 AS answer")
     edit(f"views/{VIEW}.sql", "average_basket IS", "answer IS")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query("SELECT to_regclass('marts.by_hand') IS NULL, to_regclass('marts.baskets') IS NULL") == [
         (False, True)
     ]
@@ -213,26 +213,26 @@ def test_a_type_that_views_read_is_changed_by_a_migration_that_makes_them_anew(
     warehouse: Warehouse, query: Query, edit: Edit
 ) -> None:
     new = Path(
-        f"{home()}/sql/migrations/{len(schema.migrations.known(home() / 'sql' / 'migrations')) + 1:04}_wider.sql"
+        f"{home()}/sql/migrations/{len(ddl.migrations.known(home() / 'sql' / 'migrations')) + 1:04}_wider.sql"
     )
     statement = "ALTER TABLE star.fact_sales ALTER COLUMN tax_amount TYPE numeric(20, 4);\n"
     new.write_text(statement)
     with pytest.raises(WarehouseError, match="cannot alter type of a column used by a view"):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     new.write_text(f"-- views are made anew\n{statement}")
     grants = query(GRANTS)
     shown = query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query(GRANTS) == grants
     assert query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date") == shown
-    assert schema.state(warehouse).is_newest
+    assert ddl.state(warehouse).is_newest
 
     query("INSERT INTO ops.publish VALUES (DEFAULT, 'run_9', 'run_9', now(), '{}', '{}')")
     (new.parent / f"{int(new.name[:4]) + 1:04}_wider.sql").write_text(f"-- views are made anew\n{statement}")
     with pytest.raises(WarehouseError, match="no check has let into them yet"):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
 
 
 def test_every_view_s_file_makes_the_view_it_is_named_for_and_a_draft_of_it(warehouse: Warehouse) -> None:
     with warehouse.connect("compare") as connection, connection:
-        assert renewal.changed(connection, schema.view_files()) == []
+        assert view_rebuild.changed(connection, ddl.view_files()) == []

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import structlog
 
+from retail.config.secrets import Secret
 from retail.errors import WarehouseError
-from retail.secrets import Secret
-from retail.warehouse import schema
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from tests.warehouse.conftest import MORE, VIEW, Edit, Query, Sold
 from tests.warehouse.literals import line
 
@@ -122,7 +122,7 @@ def test_what_was_set_on_a_view_its_columns_and_its_indexes_is_kept(
     before = {what: query(statement) for what, statement in ON_VIEWS.items()}
     assert all(before.values())
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert query(f"SELECT answer FROM marts.{VIEW}") == [(42,)]
     assert {what: query(statement) for what, statement in ON_VIEWS.items()} == before
     assert warnings(logged) == []
@@ -132,7 +132,7 @@ def test_what_was_set_on_a_view_its_columns_and_its_indexes_is_kept(
 def test_a_view_that_people_write_through_still_does_what_they_taught_it(
     warehouse: Warehouse, query: Query
 ) -> None:
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     query("INSERT INTO bi.days (business_date) VALUES ('2017-01-09')")
     assert query("SELECT business_date::text, note FROM bi.log") == [("2017-01-09", "by default")]
     query("DELETE FROM bi.days")
@@ -152,7 +152,7 @@ def test_what_was_put_on_a_column_that_goes_is_told_one_by_one(
     edit(f"views/{VIEW}.sql", MORE, "42 AS answer")
     edit(f"views/{VIEW}.sql", "average_basket IS", "answer IS")
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     told = warnings(logged)
     assert {each["view"] for each in told} == {f"marts.{VIEW}"}
     first, second, third = sorted(each["lost"] for each in told)
@@ -168,7 +168,7 @@ def test_a_parameter_that_the_file_names_is_the_file_s_and_others_stay(
 ) -> None:
     query(f"ALTER MATERIALIZED VIEW marts.{VIEW} SET (fillfactor = 50, autovacuum_enabled = false)")
     edit(f"views/{VIEW}.sql", f"marts.{VIEW} AS", f"marts.{VIEW} WITH (fillfactor = 90) AS")
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     options = f"SELECT unnest(reloptions) FROM pg_class WHERE oid = 'marts.{VIEW}'::regclass ORDER BY 1"
     assert query(options) == [("autovacuum_enabled=false",), ("fillfactor=90",)]
 
@@ -180,9 +180,9 @@ def test_a_parameter_set_by_hand_is_no_reason_to_make_a_view_anew(
     query(f"ALTER MATERIALIZED VIEW marts.{VIEW} SET (fillfactor = 50)")
     edit(f"views/{VIEW}.sql", "COMMENT ON COLUMN", "COMMENT  ON COLUMN")
     before = query(oid)
-    schema.prepare(warehouse)
+    ddl.prepare(warehouse)
     assert query(oid) == before
-    assert schema.state(warehouse).is_newest
+    assert ddl.state(warehouse).is_newest
 
 
 @pytest.mark.usefixtures("by_hand", "more")
@@ -194,7 +194,7 @@ def test_a_security_label_whose_provider_is_not_loaded_is_told(warehouse: Wareho
         WHERE attrelid IN ('marts.{VIEW}'::regclass, 'bi.days'::regclass) AND attname = 'net_amount'
     """)
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert [(each["view"], each["lost"], each["because"]) for each in warnings(logged)] == [
         (
             view,
@@ -214,7 +214,7 @@ def test_another_access_method_is_kept_or_told_where_postgresql_cannot_set_it(
         CREATE MATERIALIZED VIEW bi.heaped USING heaps AS SELECT count(*) FROM marts.{VIEW};
     """)
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     told = [(each["view"], each["lost"]) for each in warnings(logged)]
     (method,) = query(
         "SELECT amname FROM pg_class JOIN pg_am ON pg_am.oid = relam WHERE pg_class.oid = 'bi.heaped'::regclass"
@@ -237,7 +237,7 @@ def test_views_that_hang_on_each_other_by_a_rule_are_named_and_nothing_is_change
     query("CREATE RULE round AS ON UPDATE TO bi.days DO INSTEAD SELECT * FROM bi.latest")
     before = query("SELECT 'bi.days'::regclass::oid")
     with pytest.raises(WarehouseError, match=r"view bi.latest depends on view bi.days"):
-        schema.prepare(warehouse)
+        ddl.prepare(warehouse)
     assert query("SELECT 'bi.days'::regclass::oid") == before
 
 
@@ -252,6 +252,6 @@ def test_a_login_that_may_not_give_something_again_is_told_what_and_changes_noth
     with pytest.raises(
         WarehouseError, match=rf"marts.{VIEW} is made anew, and cannot get again .*"
     ) as refused:
-        schema.prepare(replace(warehouse, user=name, password=Secret("x")))
+        ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
     assert "once as an administrator" in refused.value.hint
     assert query(f"SELECT 'marts.{VIEW}'::regclass::oid") == before

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from retail import doctor
-from retail.secrets import Secret
-from retail.settings import home
-from retail.warehouse import schema
+from retail.cli.doctor import examine
+from retail.config.secrets import Secret
+from retail.config.settings import home
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 from tests.warehouse import servers
 from tests.warehouse.conftest import Write, temporary_folder
 
@@ -34,27 +34,25 @@ def test_a_database_without_the_roles_is_whole_until_they_are_made(
 ) -> None:
     one = replace(administrator, user="one", password=Secret("x"))
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(one)
+        ddl.prepare(one)
     assert [each for each in logged if "role retail_owner is missing" in each.get("notice", "")]
 
-    assert schema.state(one).is_newest
-    assert doctor.schema_of(one).endswith(
+    assert ddl.state(one).is_newest
+    assert examine.schema_of(one).endswith(
         ", nothing pending; without the roles of sql/roles.sql, which are optional"
     )
     write("roles.sql", (home() / "sql" / "roles.sql").read_text(encoding="utf-8") + "-- changed\n")
     with structlog.testing.capture_logs() as logged:
-        schema.prepare(one)
+        ddl.prepare(one)
     assert logged == []
-    assert schema.state(one).is_newest
-    assert [file.name for file in schema.state(administrator).definitions] == [
-        "roles.sql"
-    ]  # who may make them
+    assert ddl.state(one).is_newest
+    assert [file.name for file in ddl.state(administrator).definitions] == ["roles.sql"]  # who may make them
 
     with administrator.connect("make the roles") as connection, connection.cursor() as cursor:
         cursor.execute((home() / "sql" / "roles.sql").read_text(encoding="utf-8"))
-    assert doctor.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
-    schema.prepare(one)
-    assert doctor.schema_of(one).endswith(", nothing pending")
+    assert examine.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
+    ddl.prepare(one)
+    assert examine.schema_of(one).endswith(", nothing pending")
 
     write("roles.sql", "-- changed again\n")
-    assert doctor.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
+    assert examine.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")

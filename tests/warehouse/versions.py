@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retail.settings import home
-from retail.warehouse import migrations
+from retail.config.settings import home
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import migrations
 
 MIGRATIONS = sorted((home() / "sql" / "migrations").glob("*.sql"))
 RECORD = "SELECT number, name, applied_by FROM ops.migration ORDER BY number"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
-from retail import logs
-from retail.cli import data_docs, inspect, lake, local, quarantine, scheduler, sql, tasks
+from retail.cli import admin, data_docs, inspect, quarantine, run, scheduler
+from retail.cli.local import command
 from retail.cli.options import Failing
-from retail.settings import load_settings
+from retail.cli.sql import command as sql
+from retail.config import logs
+from retail.config.settings import load_settings
 
 
 @click.group(cls=Failing, context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,13 +27,13 @@ def main(ctx: click.Context, conf: Path | None, verbose: bool) -> None:
 
 
 for _command in (
-    *tasks.COMMANDS,
+    *run.COMMANDS,
     *inspect.COMMANDS,
     *quarantine.COMMANDS,
     *data_docs.COMMANDS,
-    *lake.COMMANDS,
+    *admin.COMMANDS,
     *sql.COMMANDS,
-    *local.COMMANDS,
+    *command.COMMANDS,
     *scheduler.COMMANDS,
 ):
     main.add_command(_command)

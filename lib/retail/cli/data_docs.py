@@ -7,10 +7,10 @@ from typing import Final
 import click
 
 from retail.cli.options import with_settings
-from retail.quality import data_docs as pages
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import Settings
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.pipeline.resources import Resources
+from retail.quality.suites import data_docs as pages
 
 
 @click.command("data-docs")

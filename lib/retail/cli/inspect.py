@@ -7,18 +7,18 @@ from typing import Final
 
 import click
 
-from retail import terminal
+from retail.cli.doctor.examine import examine
+from retail.cli.explain.render import show as show_explained
+from retail.cli.explain.trace import explain as explain_line
 from retail.cli.options import with_settings
-from retail.doctor import examine
+from retail.cli.output import console
+from retail.cli.status.overview import show_run, show_status
+from retail.cli.status.reconciliation import show_gaps, show_restated, show_tie_out
+from retail.cli.status.task_failures import show_failures
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
 from retail.errors import TieOutError
-from retail.explain import explain as explain_line
-from retail.explained import show as show_explained
-from retail.proofs import show_gaps, show_restated, show_tie_out
-from retail.resources import Resources
-from retail.secrets import Secrets
-from retail.settings import Settings
-from retail.shown_failures import show_failures
-from retail.status import show_run, show_status
+from retail.pipeline.resources import Resources
 
 
 @click.command()
@@ -29,7 +29,7 @@ from retail.status import show_run, show_status
 @with_settings
 def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, run_id: str | None) -> None:
     """Runs, how far each retailer has come, what runs next; the steps of a run; or what proves its figures."""
-    out = terminal.console()
+    out = console.console()
     with Resources(settings, Secrets()) as resources:
         if restated:
             show_restated(resources, out, run_id)
@@ -43,7 +43,7 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
             show_run(resources, out, run_id)
         else:
             # A scheduler's names are long, and in a log nothing need be cut.
-            wide = out if out.is_terminal else terminal.uncut()
+            wide = out if out.is_terminal else console.uncut()
             show_status(resources, wide)
             show_failures(resources, wide)
 
@@ -52,7 +52,7 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
 @with_settings
 def doctor(settings: Settings, /) -> None:
     """Is everything there: engine, storage, PostgreSQL, secrets; and what to do if not."""
-    sys.exit(examine(settings, Secrets(), terminal.console()))
+    sys.exit(examine(settings, Secrets(), console.console()))
 
 
 # A sales_key may begin with a minus.
@@ -62,7 +62,7 @@ def doctor(settings: Settings, /) -> None:
 def explain(settings: Settings, /, name: str) -> None:
     """Where a figure comes from: a line's way back, from the view to what the retailer answered."""
     with Resources(settings, Secrets()) as resources:
-        show_explained(terminal.console(), explain_line(resources, name))
+        show_explained(console.console(), explain_line(resources, name))
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor, explain)

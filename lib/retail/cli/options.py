@@ -12,10 +12,10 @@ from typing import Any, Concatenate, ParamSpec
 import click
 from rich.console import Console
 
+from retail.cli.output.progress import LiveReport, PlainReport
+from retail.config.settings import Settings
 from retail.errors import RetailError
-from retail.progress import LiveReport, PlainReport
-from retail.runs.units import Unit, units_of
-from retail.settings import Settings
+from retail.runs.days import Unit, units_of
 
 P = ParamSpec("P")
 

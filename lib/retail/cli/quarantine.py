@@ -13,16 +13,17 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from retail import pipeline, terminal
 from retail.cli.options import DAY, reporting, with_settings
-from retail.job import Manner, counts_of
-from retail.resources import Resources
-from retail.runs import replays
-from retail.secrets import Secrets
-from retail.settings import Settings
-from retail.star import accepted as accepting
-from retail.star.quarantine import accepted_groups, each_line, groups, rows
-from retail.star.refused import Group, Refused, Selection, acceptance, in_one_line, in_words, when
+from retail.cli.output import console
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.pipeline import runner
+from retail.pipeline.job import Manner, counts_of
+from retail.pipeline.resources import Resources
+from retail.runs import pending_replays
+from retail.star.quarantine import acknowledged as accepting
+from retail.star.quarantine.listing import Group, Refused, Selection, acceptance, in_one_line, in_words, when
+from retail.star.quarantine.table import accepted_groups, each_line, groups, rows
 
 _NOTHING: Final = "Nothing is in quarantine there."
 
@@ -69,7 +70,7 @@ def quarantine() -> None:
 @_selecting
 def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> None:
     """Refused lines by retailer, logical date and reason, with their money."""
-    out = terminal.console()
+    out = console.console()
     with Resources(settings, Secrets()) as resources:
         those_accepted = accepted_groups(resources.storage, selection)
         if accepted:
@@ -92,7 +93,7 @@ def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> Non
 @_selecting
 def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most: int) -> None:
     """Whole refused lines, or those whose names begin with ROW, with where they came from."""
-    out = terminal.console()
+    out = console.console()
     with Resources(settings, Secrets()) as resources:
         found, count = rows(resources.storage, selection, named=row, most=most)
         for each in found:
@@ -130,11 +131,11 @@ def accept(
         ]
         _require_one_each(row, [line.row for line in found], "open line in quarantine")
         if not found:
-            terminal.console().print(_NOTHING)
+            console.console().print(_NOTHING)
             return
         made = acceptance(found, because=because.strip(), at=datetime.now(UTC))
         accepting.accept(resources.storage, made)
-        terminal.console().print(f"accepted for good {in_one_line(made)}", markup=False)
+        console.console().print(f"accepted for good {in_one_line(made)}", markup=False)
 
 
 @quarantine.command()
@@ -154,13 +155,13 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
         names = [name for of_unit in lines.values() for name in of_unit]
         _require_one_each(row, names, "accepted line")
         if not names:
-            terminal.console().print("Nothing is accepted there.")
+            console.console().print("Nothing is accepted there.")
             return
         lying = {line.row for line in each_line(resources.storage, selection, named=row) if line.accepted}
         accepting.reopen(resources.storage, lines)
         gone = len(names) - len(lying)
         told = f"; {gone:,} are no longer refused as they were accepted" if gone else ""
-        terminal.console().print(f"open again: {len(lying):,} lines{told}")
+        console.console().print(f"open again: {len(lying):,} lines{told}")
 
 
 def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str) -> None:
@@ -184,11 +185,11 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
     So too days that a run before staged again and did not bring all the way. The merge's rule holds: what is older than
     the star, or there already, changes nothing.
     """
-    out = terminal.console()
+    out = console.console()
     with Resources(settings, Secrets()) as resources:
         before = groups(resources.storage, selection)
         refused = {(group.retailer_id, group.logical_date) for group in before}
-        left = {unit for unit in replays.left(resources.storage) if selection.has(*unit)}
+        left = {unit for unit in pending_replays.left(resources.storage) if selection.has(*unit)}
         units = sorted(refused | left)
         if not units:
             out.print(_NOTHING)
@@ -199,7 +200,7 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
             out.print(f"{len(left)} retailer-days were staged again before and have not come all the way")
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
-            result = pipeline.run(
+            result = runner.run(
                 resources,
                 units,
                 report,
@@ -207,7 +208,7 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
                 manner=Manner(replay=True, let_pass=_refused_of_done_days(resources, before)),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
-        terminal.show_result(out, result, counts_of(resources.ledger, result.run_id))
+        console.show_result(out, result, counts_of(resources.ledger, result.run_id))
         of_units = set(units)
         after = [
             group
@@ -239,7 +240,7 @@ def _show_groups(out: Console, found: Sequence[Group]) -> None:
         out.print(_NOTHING)
         return
     columns = ("retailer", "date", "severity", "reasons", "rows", "money", "currency")
-    table = terminal.rows_table(
+    table = console.rows_table(
         columns,
         [
             (g.retailer_id, g.logical_date, g.severity, g.reasons, g.rows, g.money, g.currency or "-")

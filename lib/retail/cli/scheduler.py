@@ -7,12 +7,12 @@ from typing import IO, Final
 import click
 from pydantic import ValidationError
 
-from retail import engine
 from retail.cli.options import with_settings
+from retail.config.settings import Settings
 from retail.errors import ConfigurationError
-from retail.runs.failures import Failure, note
-from retail.settings import Settings
-from retail.storage import open_storage
+from retail.lake import engine
+from retail.lake.storage import open_storage
+from retail.runs.task_failures import Failure, note
 
 
 @click.command("note-failure")

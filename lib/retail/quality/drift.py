@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from retail.quality import files
+from retail.quality import conf_files
 from retail.quality.profile import ColumnProfile
 
 
@@ -42,7 +42,7 @@ class Drift(BaseModel):
 
 def load_limits(path: Path | None = None) -> Limits:
     """The limits of the file. Raises ConfigurationError naming what is wrong with it."""
-    return files.read_toml(path or files.folder() / "profile.toml", Limits)
+    return conf_files.read_toml(path or conf_files.folder() / "profile.toml", Limits)
 
 
 def drifted(

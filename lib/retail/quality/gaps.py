@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from retail.settings import QualitySettings
+from retail.config.settings import QualitySettings
 
 UNKNOWN_STORE = -1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from retail.errors import ConfigurationError
-from retail.quality import files
+from retail.quality import conf_files
 from retail.records import RowRule, Severity
 
 
@@ -28,8 +28,8 @@ class _Rules(BaseModel):
 
 def load_row_rules(path: Path | None = None) -> list[RowRule]:
     """The rules in the order of the file. Raises ConfigurationError naming what is wrong with the file."""
-    path = path or files.folder() / "row_rules.toml"
-    rules = files.read_toml(path, _Rules).rule
+    path = path or conf_files.folder() / "row_rules.toml"
+    rules = conf_files.read_toml(path, _Rules).rule
     twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
     if twice:
         raise ConfigurationError([f"{path}: reason {reason!r} stands twice" for reason in twice])

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from retail.errors import TieOutError
-from retail.records import HopCount
+from retail.runs.counts import HopCount
 
 FETCHED: Final = "fetched = skipped + superseded + landed"
 READ: Final = "landed = read"

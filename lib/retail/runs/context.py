@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from retail.config.settings import Settings
+from retail.lake.storage import Storage
 from retail.runs.ledger import Ledger
-from retail.settings import Settings
-from retail.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -28,7 +28,7 @@ from typing import Any, Final
 import structlog
 
 from retail.errors import LeaseHeldError, ObjectNotFoundError, RetailError
-from retail.storage import Storage
+from retail.lake.storage import Storage
 
 LIFETIME: Final = timedelta(seconds=90)
 _EXTENSIONS_A_LIFETIME: Final = 4.5

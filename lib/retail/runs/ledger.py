@@ -19,9 +19,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from retail.lake.storage import Storage
+from retail.runs.days import Span, Unit
 from retail.runs.run import Run
-from retail.runs.units import Span, Unit
-from retail.storage import Storage
 
 _OUT_OF_REACH: Final = "ops/out-of-reach/"
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from retail.errors import ConfigurationError
-from retail.runs.units import Span, Unit
+from retail.runs.days import Span, Unit
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _STAMP: Final = "%Y%m%dT%H%M%SZ"

@@ -8,22 +8,13 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
-from retail import delta
-from retail.records import HopCount
-from retail.runs import rewrites
+from retail.lake import delta
+from retail.runs import table_rewrites
 from retail.runs.context import Context
-from retail.star import (
-    described,
-    dim_customer,
-    dim_date,
-    dim_product,
-    dim_retailer,
-    dim_store,
-    fact_sales,
-    merge,
-    staging,
-)
+from retail.runs.counts import HopCount
+from retail.star import master_data, merge, staging
 from retail.star.table import Table
+from retail.star.tables import dim_customer, dim_date, dim_product, dim_retailer, dim_store, fact_sales
 
 
 @dataclass(frozen=True)
@@ -101,11 +92,11 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
         return dim_date.derive(session, [row.business_date for row in dates])
 
     def products() -> DataFrame:
-        told = described.read(context, dim_product.TABLE, "products")
+        told = master_data.read(context, dim_product.TABLE, "products")
         return _staged_once(context, dim_product.TABLE, dim_product.derive(lines, told))
 
     def stores() -> DataFrame:
-        told = described.read(context, dim_store.TABLE, "stores")
+        told = master_data.read(context, dim_store.TABLE, "stores")
         return _staged_once(context, dim_store.TABLE, dim_store.derive(lines, told))
 
     return [
@@ -134,10 +125,10 @@ def _merge_once(
     merge.create(context, table)
     rows = derive()
     recorded = context.ledger.step(context.run_id, _plan_step(table))
-    if recorded is None or rewrites.begun_on(context.storage, table.path, recorded["version"]):
+    if recorded is None or table_rewrites.begun_on(context.storage, table.path, recorded["version"]):
         plan = merge.plan(context, table, rows)
         # A rewrite that was begun on the newest version was killed: from here on, what follows is this merge.
-        rewrites.give_up(context.storage, table.path, plan.version)
+        table_rewrites.give_up(context.storage, table.path, plan.version)
         counts = _count(context, table, rows, plan)
         judge(counts)  # before the plan is kept, which is for figures that add up
         recorded = {

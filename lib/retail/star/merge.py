@@ -15,10 +15,10 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from retail import delta
 from retail.errors import KeyCollisionError
-from retail.records import HopCount
+from retail.lake import delta
 from retail.runs.context import Context
+from retail.runs.counts import HopCount
 from retail.star.table import Table, with_content_hash
 
 # `touched`: a newer sighting with the same content, which moves `updated_at` alone.

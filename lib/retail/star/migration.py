@@ -3,7 +3,7 @@
     ops/format.json    {"format": 2}
 
 `format` counts the rewrites of what older code wrote; a lake without it is of format 1, or new. Each change of a table
-is noted before it begins (`retail.runs.rewrites`), so that a merge which was planned before it is planned anew
+is noted before it begins (`retail.runs.table_rewrites`), so that a merge which was planned before it is planned anew
 (docs/decisions/0009-migration.md).
 """
 
@@ -16,13 +16,13 @@ from typing import Final
 
 import structlog
 
-from retail import delta
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.runs import rewrites
+from retail.lake import delta
+from retail.lake.storage import Storage
+from retail.runs import table_rewrites
 from retail.runs.context import Context
-from retail.star import dim_date
 from retail.star.table import CONTENTS, Table
-from retail.storage import Storage
+from retail.star.tables import dim_date
 
 FORMAT: Final = 2
 KEY: Final = "ops/format.json"
@@ -80,7 +80,7 @@ def _found_format(context: Context) -> int:
 
 def _noted(context: Context, table: Table) -> AbstractContextManager[None]:
     version = delta.require_version(context.storage, table.path)
-    return rewrites.noted(context.storage, table.path, version)
+    return table_rewrites.noted(context.storage, table.path, version)
 
 
 def _lacking(context: Context, table: Table) -> dict[str, str]:

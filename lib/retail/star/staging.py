@@ -14,13 +14,14 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from retail import delta
 from retail.errors import KeyCollisionError, StorageError, TieOutError
-from retail.records import FIELDS, RAW_SCHEMA, TYPES, HopCount, RowRule, raw_key
+from retail.lake import delta
+from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule, raw_key
 from retail.runs.context import Context
-from retail.star import quarantine
-from retail.star.counting import Counted, count
-from retail.star.judging import check_rules, judge
+from retail.runs.counts import HopCount
+from retail.star.hop_counts import Counted, count
+from retail.star.quarantine import table
+from retail.star.row_checks import check_rules, judge
 from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
 
 LINES: Final = "staged/lines"
@@ -71,7 +72,7 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Seq
     sales = delta.read(context.session, context.storage, SALES)
     counted = count(lines, sales)
     _check_keys(counted, sales)
-    quarantine.replace(context, lines, units)
+    table.replace(context, lines, units)
     lines_version = delta.version(context.storage, LINES)
     sales_version = delta.version(context.storage, SALES)
     assert lines_version is not None and sales_version is not None  # noqa: S101

@@ -10,10 +10,10 @@ from urllib.parse import quote, urlencode
 
 import psycopg2
 
+from retail.config.secrets import Secret, Secrets
+from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
-from retail.secrets import Secret, Secrets
-from retail.settings import WarehouseSettings
-from retail.warehouse import embedded
+from retail.warehouse.embedded import server as embedded
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

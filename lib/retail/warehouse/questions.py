@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from retail.settings import home
-from retail.warehouse.schema import view_files
+from retail.config.settings import home
+from retail.warehouse.schema.ddl import view_files
 
 OF_THE_STAR: Final = "__star"
 

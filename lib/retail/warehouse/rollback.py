@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from retail import delta
+from retail.config.settings import sql_text
 from retail.errors import WarehouseError
-from retail.records import HopCount
-from retail.settings import sql_text
-from retail.storage import Storage
-from retail.warehouse import restatement, totals, upsert, views
+from retail.lake import delta
+from retail.lake.storage import Storage
+from retail.runs.counts import HopCount
+from retail.warehouse import totals, views
 from retail.warehouse.connection import Warehouse, taking_turns
-from retail.warehouse.copy import copy
-from retail.warehouse.schema import FACT, StarTable, star_tables
-from retail.warehouse.source import ROWS_AT_ONCE, Source, reading
-from retail.warehouse.staged import Staged, prepare, temporary
+from retail.warehouse.publish import restatement, upsert
+from retail.warehouse.publish.copy import copy
+from retail.warehouse.publish.delta_changes import ROWS_AT_ONCE, Source, reading
+from retail.warehouse.publish.staging_table import Staged, prepare, temporary
+from retail.warehouse.schema.ddl import FACT, StarTable, star_tables
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

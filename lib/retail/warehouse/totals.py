@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
-from retail.records import HopCount
+from retail.runs.counts import HopCount
 from retail.warehouse.connection import Warehouse
 
 if TYPE_CHECKING:

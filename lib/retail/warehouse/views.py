@@ -12,12 +12,13 @@ import structlog
 from psycopg2 import sql
 from psycopg2.extras import RealDictCursor, execute_values
 
+from retail.config.settings import sql_text
 from retail.errors import TieOutError
-from retail.records import HopCount
-from retail.settings import sql_text
-from retail.warehouse import restatement, totals
+from retail.runs.counts import HopCount
+from retail.warehouse import totals
 from retail.warehouse.connection import Warehouse, taking_turns
-from retail.warehouse.schema import view_files
+from retail.warehouse.publish import restatement
+from retail.warehouse.schema.ddl import view_files
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

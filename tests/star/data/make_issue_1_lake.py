@@ -9,11 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from retail import steps
-from retail.job import Job
+from retail.config.secrets import Secrets
+from retail.pipeline import transform_steps
+from retail.pipeline.job import Job
+from retail.pipeline.resources import Resources
 from retail.records import raw_key
-from retail.resources import Resources
-from retail.secrets import Secrets
 from tests.conftest import settings_for
 from tests.star.conftest import record
 
@@ -47,7 +47,7 @@ def main(archive: Path) -> None:
                 run = resources.ledger.begin(f"run-{number}", units, tasks=("transform",), engine="sail")
                 job = Job(resources, run, report=None)  # type: ignore[arg-type]
                 for name in ("stage", "gate", "merge"):
-                    record_ = getattr(steps, f"{name}_step")(job)
+                    record_ = getattr(transform_steps, f"{name}_step")(job)
                     resources.ledger.end_step(run.run_id, name, record_, seconds=0)
                 resources.ledger.end(run.run_id, "success")
         with tarfile.open(archive, "w:gz") as tar:

@@ -1,0 +1,123 @@
+"""Commands for what is there: keep the lake's tables small and quick, see what they hold, take a publish back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from retail.cli.options import with_settings
+from retail.cli.output import console
+from retail.cli.status import next_commands
+from retail.cli.status.profile import show_profile
+from retail.config.secrets import Secrets
+from retail.config.settings import MaintainSettings, Settings
+from retail.pipeline.maintain import Maintained, NotMaintainedError
+from retail.pipeline.maintain import maintain as maintain_lake
+from retail.pipeline.resources import Resources
+from retail.pipeline.rollback import roll_back
+from retail.runs.ledger import Ledger
+from retail.warehouse.rollback import RolledBack
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+@with_settings
+def maintain(settings: Settings, /, *, dry_run: bool) -> None:
+    """Compact the Delta tables, write checkpoints, delete what no version of the promised days has.
+
+    Waits for nobody: while a run works it says which, and ends with 1; a run that starts meanwhile does the same.
+    A table that fails is named at the end, which is then 1; the others are done.
+    """
+    with Resources(settings, Secrets()) as resources:
+        try:
+            done = maintain_lake(
+                resources.storage,
+                settings.maintain,
+                dry_run=dry_run,
+                lease_lifetime=timedelta(seconds=settings.runs.lease_seconds),
+            )
+        except NotMaintainedError as error:
+            _show_maintained(console.console(), error.done, settings.maintain, dry_run=dry_run)
+            raise
+    _show_maintained(console.console(), done, settings.maintain, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
+@with_settings
+def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> None:
+    """What each column held at a run's check, and in what it has drifted from the runs before."""
+    with Resources(settings, Secrets()) as resources:
+        show_profile(resources, console.console(), table, run_id)
+
+
+@click.command()
+@click.option(
+    "--rollback", is_flag=True, help="Bring PostgreSQL and its views back to the publish before the newest."
+)
+@with_settings
+def publish(settings: Settings, /, *, rollback: bool) -> None:
+    """Take the newest publish back. To publish is a part of `retail transform` and `retail run`."""
+    if not rollback:
+        raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
+    with Resources(settings, Secrets()) as resources:
+        done = roll_back(resources)
+        _show_rolled_back(console.console(), resources.ledger, done)
+
+
+def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:
+    """Print what was taken back, what is shown now, and how to go on."""
+    back, shown = done.taken_back, done.shown
+    out.print(f"taken back    {', '.join(back.run_ids)}, published {back.published_at:%Y-%m-%d %H:%M:%S}Z")
+    out.print(f"shown now     {shown.run_ids[-1]}, published {shown.published_at:%Y-%m-%d %H:%M:%S}Z")
+    for each in done.tables:
+        if each.restored or each.removed:
+            out.print(f"{each.table:<13} {each.restored:,} rows as they were, {each.removed:,} rows gone")
+    out.print(
+        f"{done.restated_days:,} published days restated (retail status --restated --run {done.run_id});"
+        " PostgreSQL = Delta of then"
+    )
+    out.print(
+        "views = PostgreSQL"
+        if done.views_renewed
+        else "the views showed nothing of what was taken back yet, and are as they were"
+    )
+    again = next_commands.again(ledger, back.run_ids)
+    out.print(f"next: mend the cause; to publish, check and show them again: {again}", soft_wrap=True)
+
+
+def _show_maintained(
+    out: Console, done: Iterable[Maintained], settings: MaintainSettings, *, dry_run: bool
+) -> None:
+    """Print what was done to each table, or would be."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ("files", "small", "after", "deleted", "MiB freed", "log entries deleted", "versions kept")
+    shown.add_column("table", no_wrap=True)
+    for heading in headings:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for each in done:
+        after = "" if each.files_after is None else f"{each.files_after:,}"
+        counts = (each.files_before, each.to_compact)
+        told = (
+            each.deleted,
+            f"{each.freed_bytes / 2**20:,.1f}",
+            each.log_entries_deleted,
+            each.versions_kept,
+        )
+        shown.add_row(each.table, *map(str, counts), after, *map(str, told))
+    out.print(shown)
+    tense = "would be deleted" if dry_run else "was deleted"
+    out.print(
+        f"\nWhat no version of the last {settings.retention_days} days has {tense} (maintain.retention_days)."
+        + (" Nothing was changed: this was a dry run." if dry_run else ""),
+        markup=False,
+    )
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (maintain, profile, publish)

@@ -1,0 +1,68 @@
+"""What `retail doctor` tells of the lake's bucket: who could read it, and how what lies in it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from retail.config.settings import LakeSettings
+from retail.errors import StorageError
+from retail.lake.storage.s3 import S3Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_UNKNOWN = "not told"
+
+
+def examine_bucket(settings: LakeSettings) -> str:
+    """Encryption, public access and versions, in words; what the server or the permissions do not tell is said so.
+
+    Raises StorageError where the bucket is not there, or where the public can read it.
+    """
+    storage = S3Storage(settings)
+    client, bucket = storage.client, storage.bucket
+    next(storage.details("ops/"), None)
+    if _told(lambda: client.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]) is True:
+        raise StorageError(
+            f"the policy of bucket {bucket} lets the public in",
+            hint="block public access to it: it holds every sale",
+        )
+    found = {
+        "asked for with every object": settings.s3_encryption if settings.s3_encryption != "bucket" else None,
+        "encrypted by default": _default_encryption(client, bucket),
+        "public access": _public_access(client, bucket),
+        "versions of objects": _told(
+            lambda: client.get_bucket_versioning(Bucket=bucket).get("Status", "not kept")
+        ),
+    }
+    return ", ".join(f"{what}: {told}" for what, told in found.items() if told is not None)
+
+
+def _default_encryption(client: S3Client, bucket: str) -> str:
+    def ask() -> str:
+        rules = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        return str(rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
+
+    return str(_told(ask))
+
+
+def _public_access(client: S3Client, bucket: str) -> str:
+    def ask() -> str:
+        blocked = client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        open_ = sorted(name for name, value in blocked.items() if not value)
+        return f"not blocked in {', '.join(open_)}" if open_ else "blocked"
+
+    return str(_told(ask))
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """The answer; that it is not told where the server has no word for it, nothing is set, or we may not ask."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return ask()
+    except ClientError as error:
+        return f"{_UNKNOWN} ({error.response['Error']['Code']})"
+    except (BotoCoreError, KeyError, IndexError):
+        return _UNKNOWN

@@ -1,0 +1,99 @@
+"""`retail doctor`: is everything there, and what to do if not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+
+from retail.cli.doctor.bucket import examine_bucket
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.errors import RetailError
+from retail.lake.engine import open_session
+from retail.lake.storage import open_storage
+from retail.sources.registry import problems
+from retail.warehouse.connection import Warehouse, open_warehouse
+from retail.warehouse.schema import ddl
+
+
+def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
+    """Print one line a finding; gives 0 where a run could start, 2 where not."""
+    failed = 0
+    for name, check in _checks(settings, secrets):
+        try:
+            out.print(f"  ok    {name}: {check()}", markup=False)
+        except RetailError as error:
+            failed += 1
+            out.print(f"  FAIL  {name}: {error}", markup=False)
+    out.print("Everything is there." if not failed else f"{failed} thing(s) to mend before a run can start.")
+    return 2 if failed else 0
+
+
+def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "configuration and secrets", lambda: _configuration(settings, secrets)
+    yield "storage", lambda: _storage(settings)
+    if settings.lake.url.startswith(("s3://", "s3a://")):
+        yield "bucket", lambda: examine_bucket(settings.lake)
+    yield f"engine {settings.engine}", lambda: _engine(settings)
+    yield "PostgreSQL", lambda: _warehouse(settings, secrets)
+    yield "Java, for the Spark engine", lambda: _java(needed=settings.engine == "spark")
+
+
+def _configuration(settings: Settings, secrets: Secrets) -> str:
+    found = problems(settings, secrets, settings.retailers)
+    if found:
+        raise RetailError("; ".join(found), hint="mend conf/*.toml or the environment")
+    return f"{len(settings.retailers)} retailers"
+
+
+def _storage(settings: Settings) -> str:
+    storage = open_storage(settings.lake)
+    key = f"ops/doctor/{uuid.uuid4().hex}"
+    if not storage.create(key, b"1") or storage.create(key, b"2"):
+        storage.delete(key)
+        raise RetailError(
+            f"{storage.url} does not refuse to create an object twice; two runs could work at once",
+            hint="use a store with conditional writes (If-None-Match), as Amazon S3 has them",
+        )
+    storage.delete(key)
+    return f"{storage.url} can be written and guards against two writers"
+
+
+def _engine(settings: Settings) -> str:
+    with open_session(settings) as session:
+        return f"answers {session.range(3).count()} of 3 rows, Spark API {session.version}"
+
+
+def _warehouse(settings: Settings, secrets: Secrets) -> str:
+    with open_warehouse(settings.warehouse, secrets) as warehouse:
+        return f"{warehouse.dsn()}, {schema_of(warehouse)}"
+
+
+def schema_of(warehouse: Warehouse) -> str:
+    """The schema's version, and what the next publish will apply. Raises WarehouseError where it could not."""
+    state = ddl.state(warehouse)
+    pending = [migration.name for migration in state.migrations]
+    pending += [file.name for file in state.definitions if not state.migrations]
+    if not pending:
+        without = "" if state.has_roles else "; without the roles of sql/roles.sql, which are optional"
+        return f"schema version {state.version}, nothing pending{without}"
+    names = f"{', '.join(pending[:3])}{f' and {len(pending) - 3} more' if len(pending) > 3 else ''}"
+    return f"schema version {state.version}; pending, and applied by the next publish: {names}"
+
+
+def _java(*, needed: bool) -> str:
+    java = shutil.which("java")
+    if java is None:
+        if needed:
+            raise RetailError("no java on the PATH", hint="install a JDK 17 or newer")
+        return "not there, and not needed by this configuration"
+    told = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr  # noqa: S603
+    version = re.search(r'version "(\d+)', told)
+    if needed and (version is None or int(version[1]) < 17):
+        raise RetailError("java is older than 17", hint="install a JDK 17 or newer")
+    return told.splitlines()[0] if told else java

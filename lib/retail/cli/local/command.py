@@ -1,0 +1,55 @@
+"""Commands for a laptop: the demo, the simulator, the embedded PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+import click
+
+from retail.cli.local.demo import demo as run_demo
+from retail.cli.options import reporting, with_settings
+from retail.cli.output import console
+from retail.config.settings import Settings
+from retail.warehouse.embedded import server
+
+
+@click.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 300), help="Days to bring in.")
+@with_settings
+def demo(settings: Settings, /, days: int) -> None:
+    """The whole way on real sales, with a simulator for the retailers and a PostgreSQL of our own."""
+    out = console.console()
+    with reporting(out) as report:
+        sys.exit(run_demo(settings, days, out, report))
+
+
+@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def simulate(arguments: tuple[str, ...]) -> None:
+    """The three retailers' APIs on this machine; `retail simulate --help` lists the options."""
+    sys.exit(subprocess.call([sys.executable, "-m", "retail_simulator", *arguments]))  # noqa: S603
+
+
+@click.group()
+def warehouse() -> None:
+    """The embedded PostgreSQL: start and stop it."""
+
+
+@warehouse.command("start")
+@with_settings
+def warehouse_start(settings: Settings, /) -> None:
+    """Start it, and say how to reach it."""
+    with server.running(settings.warehouse, keep_running=True):
+        click.echo(server.psql_command(settings.warehouse))
+
+
+@warehouse.command("stop")
+@with_settings
+def warehouse_stop(settings: Settings, /) -> None:
+    """Stop it; its data stays."""
+    click.echo("stopped" if server.stop(settings.warehouse) else "it was not running")
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (demo, simulate, warehouse)

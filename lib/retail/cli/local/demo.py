@@ -1,0 +1,146 @@
+"""`retail demo`: the main job on real sales, with nothing to set up.
+
+A simulator plays the three retailers in a process of its own; all else is what runs in production. Only the
+retailers' base addresses are set by hand, for the simulator listens where a port is free.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from rich.console import Console
+
+from retail.cli.output import console
+from retail.cli.output.progress import PlainReport
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings, home
+from retail.errors import ConfigurationError, RetailError
+from retail.pipeline import runner
+from retail.pipeline.job import counts_of
+from retail.pipeline.resources import Resources
+from retail.runs.days import units_of
+from retail.warehouse.embedded import server
+from retail.warehouse.sample import first_rows
+
+SHOWN_ROWS: Final = 3
+# The retailers' clocks stand this long after the last day that is asked for.
+CLOCK_AHEAD: Final = timedelta(days=2)
+
+
+def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> int:
+    """Run `days` days from the simulator to the views, show the result, and say where to go on.
+
+    Raises ConfigurationError for a configuration of real retailers, or whose lake or server others may share.
+    """
+    _require_playground(settings)
+    started = time.monotonic()
+    environment = demo_environment()
+    dates = [settings.start_date + timedelta(days=n) for n in range(days)]
+    units = list(units_of(settings.retailers, dates))
+    with (
+        simulator(environment, clock=_noon_of(dates[-1]) + CLOCK_AHEAD) as address,
+        Resources(pointed_at(settings, address), Secrets(environment)) as work,
+    ):
+        span = f"{days} days of real sales, {dates[0]} to {dates[-1]}"
+        out.print(f"{span}, from three simulated retailers at {address}\n")
+        result = runner.run(work, units, report)
+        shown = result.run_id or work.ledger.run_ids()[-1]
+        console.show_result(out, result, counts_of(work.ledger, result.run_id) if result.run_id else [])
+        out.print(f"all of it took {time.monotonic() - started:.1f} s\n")
+        for name, columns, rows in first_rows(work.warehouse, SHOWN_ROWS):
+            out.print(f"[bold]marts.{name}[/bold]")
+            out.print(console.rows_table(columns, rows))
+            out.print()
+        with server.running(settings.warehouse, keep_running=True):
+            _where_to_go_on(out, work, shown)
+    return result.exit_code
+
+
+def _noon_of(day: date) -> datetime:
+    return datetime.combine(day, time_of_day(12), UTC)
+
+
+def _require_playground(settings: Settings) -> None:
+    """Simulated sales must never come into a real star."""
+    found = []
+    if "://" in settings.lake.url:
+        found.append(f"lake.url: {settings.lake.url} is no local folder")
+    if not settings.warehouse.embedded:
+        found.append("warehouse.embedded: the demo brings its own PostgreSQL, and this is another")
+    for name, retailer in settings.retailers.items():
+        if urlsplit(retailer.base_url).scheme == "https":
+            found.append(f"retailers.{name}.base_url: {retailer.base_url} may be a real retailer")
+    if found:
+        raise ConfigurationError(
+            found, hint="the demo is for conf/local.toml: unset RETAIL_CONF and the RETAIL_… variables"
+        )
+
+
+def demo_environment() -> dict[str, str]:
+    """The process's environment, and under it the keys of `conf/demo.env` that both sides use."""
+    lines = (home() / "conf" / "demo.env").read_text(encoding="utf-8").splitlines()
+    keys = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    return keys | dict(os.environ)
+
+
+@contextmanager
+def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence[str] = ()) -> Iterator[str]:
+    """The simulator's address while it runs; it ends with the block, or with this process."""
+    command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
+    command += ["--clock", f"{clock:%Y-%m-%dT%H:%M:%SZ}", *options]
+    process = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101
+        line = process.stdout.readline()
+        if not line:
+            raise RetailError(
+                "the retailer simulator did not start; its reason stands above",
+                hint="install it with `pip install 'retail-lakehouse[simulator]'`, or `make setup` in a checkout",
+            )
+        yield str(json.loads(line)["listening"])
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def pointed_at(settings: Settings, address: str) -> Settings:
+    """The same settings, every retailer at the simulator's address."""
+    retailers = {}
+    for name, retailer in settings.retailers.items():
+        options = dict(retailer.options)
+        if "token_url" in options:
+            options["token_url"] = f"{address}/auth/o2/token"
+        retailers[name] = retailer.model_copy(update={"base_url": address, "options": options})
+    return settings.model_copy(update={"retailers": retailers})
+
+
+def _where_to_go_on(out: Console, work: Resources, run_id: str) -> None:
+    here = Path.cwd()
+    lake = Path(work.storage.url)
+    shown = lake.relative_to(here) if lake.is_relative_to(here) else lake
+    for line in (
+        "Where to go on:",
+        f"  PostgreSQL   {work.warehouse.dsn()}",
+        f"  psql         {server.psql_command(work.settings.warehouse)}",
+        f"  raw files    {shown}/raw/retailer_1/year=2017/month=01/",
+        f"  Delta star   {shown}/star/fact_sales",
+        f"  this run     {shown}/ops/runs/{run_id}/",
+        "  status       retail status",
+        "  more days    retail demo --days 14",
+        "  your own     README.md, “Your own retailers”",
+        "  stop         retail warehouse stop   (PostgreSQL goes on running until then; `retail` is in .venv/bin)",
+    ):
+        out.print(line, markup=False, soft_wrap=True)

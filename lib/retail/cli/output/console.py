@@ -1,0 +1,170 @@
+"""What a person sees of a run that has ended: tables of what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from retail.landing.estimate import Planned
+from retail.pipeline.runner import Result
+from retail.runs.counts import HopCount
+
+# The hops in the order of the way, as the tie-out table shows them.
+HOPS: Final = (
+    "fetched",
+    "skipped",
+    "superseded",
+    "landed",
+    "quarantined",
+    "duplicate",
+    "staged",
+    "inserted",
+    "updated_in",
+    "unchanged",
+    "stale",
+)
+
+# One of these is counted by every merge; `delta_before` is not by the first.
+_OF_A_MERGE: Final = frozenset({"delta_before", "inserted", "updated_in", "unchanged", "stale"})
+
+
+def console() -> Console:
+    """Standard output; plain and 120 wide where it is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=120)
+
+
+def uncut() -> Console:
+    """As `console`, with lines that go on over the terminal's edge instead of being cut."""
+    return Console(highlight=False, width=100_000)
+
+
+def tie_out_table(counts: Sequence[HopCount]) -> Table:
+    """Rows and money per retailer and currency at each hop."""
+    hops = [hop for hop in HOPS if any(count.hop == hop for count in counts)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("retailer")
+    table.add_column("currency")
+    for hop in hops:
+        table.add_column(hop.replace("_in", ""), justify="right")
+    for group in sorted({(c.retailer_id, c.currency or "-") for c in counts}):
+        of_group = [c for c in counts if (c.retailer_id, c.currency or "-") == group]
+        table.add_row(*group, *(_figures(of_group, hop) for hop in hops))
+    return table
+
+
+def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool = False) -> Table:
+    """Rows of a view, numbers to the right; money to the cent for the eye, or `exact`."""
+    rows = list(rows)
+    shown = exactly if exact else _shown
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(columns):
+        number = any(isinstance(row[position], (int, float, Decimal)) for row in rows)
+        justify: JustifyMethod = "right" if number else "left"
+        table.add_column(Text(name), justify=justify, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*(Text(shown(value)) for value in row))
+    return table
+
+
+def _figures(counts: Sequence[HopCount], hop: str) -> str:
+    chosen = [count for count in counts if count.hop == hop]
+    rows = sum(count.rows for count in chosen)
+    money = sum((count.money for count in chosen), Decimal(0))
+    return f"{rows:,}\n{money:,.2f}" if chosen else "0\n0.00"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return str(value)
+
+
+def exactly(value: object) -> str:
+    """Every digit, and none that begins an exponent."""
+    if value is None:
+        return "–"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> None:
+    """How a command ended: what failed, rows and money at each hop, and that they tie out."""
+    if result.run_id is None:
+        out.print(
+            f"Nothing new to do: all {result.skipped_units} retailer-days have come all the way before; "
+            "no row was changed. (--again fetches them anew.)"
+            if result.skipped_units
+            else "Nothing is due: every day that is over, and that its retailer shows, has come all the way; "
+            "no row was changed."
+        )
+        return
+    if counts:
+        out.print()
+        out.print(tie_out_table(counts))
+        judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
+        out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
+    show_failed(out, result.failed, anew=result.anew)
+    if result.out_of_reach:
+        out.print(
+            f"{result.out_of_reach:,} retailer-days are out of reach: runs without days pass them over from now on; "
+            "`retail status` lists them."
+        )
+    out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
+
+
+def show_failed(out: Console, failed: Mapping[str, str], *, anew: bool) -> None:
+    """Which retailers could not be read, and why; what fetches their days later, which may be done `anew`."""
+    for retailer, reason in failed.items():
+        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False, soft_wrap=True)
+    if failed and anew:
+        out.print(
+            "`retail status` names the command that fetches what is missing; this one fetches every day anew."
+        )
+    elif failed:
+        out.print("The same command fetches later what can be had; done days are left out.")
+
+
+def _came_to_the_views(counts: Sequence[HopCount]) -> bool:
+    """A run that merged, to its end; a check that stands alone judges but PostgreSQL."""
+    hops = {count.hop for count in counts}
+    return "views" in hops and not hops.isdisjoint(_OF_A_MERGE)
+
+
+def show_plan(out: Console, planned: Sequence[Planned]) -> None:
+    """What fetching will take of each retailer, and why one could not say."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("retailer", "days", "orders", "calls", "minutes", "of them for quota"):
+        table.add_column(name, justify="left" if name == "retailer" else "right")
+    table.add_column("quota")
+    for each in planned:
+        if each.estimate is None:
+            continue
+        found = each.estimate
+        table.add_row(
+            each.retailer_id,
+            str(each.days),
+            f"{found.orders:,}",
+            f"{found.calls:,}",
+            _minutes(each.seconds),
+            _minutes(found.quota_seconds),
+            found.quota,
+        )
+    out.print(table)
+    for each in planned:
+        if each.failure:
+            out.print(f"\n{each.retailer_id} could not be asked: {each.failure}", markup=False)
+    asked = sum(each.estimate.asked for each in planned if each.estimate)
+    out.print(
+        f"\nNothing was fetched; {asked} calls were made to find out. The retailers are fetched side by side."
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:,.1f}"

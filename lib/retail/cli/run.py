@@ -1,0 +1,233 @@
+"""The pipeline's commands: `run` and `backfill`, and the tasks of a run one by one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from retail.cli.options import Selected, dates, reporting, selected, with_settings
+from retail.cli.output import console
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.errors import NobodyAnsweredError
+from retail.landing.estimate import plan as plan_ingest
+from retail.pipeline import runner
+from retail.pipeline.job import Manner, counts_of
+from retail.pipeline.resources import Resources
+from retail.pipeline.runner import Result
+from retail.pipeline.schedule import due_units, in_parts, oldest
+from retail.runs.days import Span, Unit
+
+_RUN_ID = click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
+_REDO = click.option(
+    "--redo", is_flag=True, help="With --run-id: do the task once more where it has ended in that run."
+)
+_AGAIN = click.option("--again", is_flag=True, help="Fetch and merge days anew that are done already.")
+_NO_WAIT = click.option(
+    "--no-wait", is_flag=True, help="Give a retailer up whose quota is used up, instead of waiting for it."
+)
+_PLAN = click.option(
+    "--plan", is_flag=True, help="Only tell what it will take: calls, minutes, quota per retailer."
+)
+
+
+@click.command()
+@dates
+@_AGAIN
+@_NO_WAIT
+@with_settings
+def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> None:
+    """The whole way: ingest, transform, check, refresh. Without days, from the checkpoint to yesterday.
+
+    Yesterday, and so which days are over, is by each retailer's own time zone; --to alone ends earlier.
+    """
+    chosen = selected(settings, **dates)
+    with Resources(settings, Secrets()) as resources:
+        units = chosen.units
+        span = Span.of(units) if units else None
+        if units is None:
+            units = due_units(resources, chosen.retailers, until=chosen.until)
+        sys.exit(_whole_way(resources, units, Manner(anew=again, patient=not no_wait), span=span))
+
+
+@click.command()
+@dates
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 32),
+    default=4,
+    show_default=True,
+    help="So many days of each retailer are fetched side by side.",
+)
+@_AGAIN
+@_NO_WAIT
+@_PLAN
+@with_settings
+def backfill(
+    settings: Settings, /, *, parallel: int, again: bool, no_wait: bool, plan: bool, **dates: Any
+) -> None:
+    """The whole way for days of the past, several fetched side by side. No checkpoint is moved."""
+    units = selected(settings, **dates).require_units()
+    if plan:
+        _plan(settings, units)
+    with Resources(settings, Secrets()) as resources:
+        manner = Manner(anew=again, patient=not no_wait, parallel=parallel)
+        sys.exit(_whole_way(resources, units, manner, span=Span.of(units), backfill=True))
+
+
+@click.command()
+@dates
+@_RUN_ID
+@_REDO
+@_NO_WAIT
+@_PLAN
+@with_settings
+def ingest(
+    settings: Settings, /, *, run_id: str | None, redo: bool, no_wait: bool, plan: bool, **dates: Any
+) -> None:
+    """Steps 1-2: fetch the retailers' sales and land them as raw files.
+
+    Without days: those of the run called --run-id; where there is none yet, from the checkpoint to yesterday.
+    """
+    if plan:
+        _plan(settings, selected(settings, **dates).require_units())
+    _task(settings, "ingest", Manner(patient=not no_wait), run_id=run_id, redo=redo, **dates)
+
+
+@click.command()
+@dates
+@_RUN_ID
+@_REDO
+@click.option("--again", is_flag=True, help="All six views, though nothing that they read has changed.")
+@with_settings
+def refresh(settings: Settings, /, *, run_id: str | None, redo: bool, again: bool, **dates: Any) -> None:
+    """Step 8: refresh the materialized views that have anything new."""
+    _task(settings, "refresh", Manner(anew=again), run_id=run_id, redo=redo, **dates)
+
+
+def _command(name: str, text: str) -> click.Command:
+    @click.command(name, help=text)
+    @dates
+    @_RUN_ID
+    @_REDO
+    @with_settings
+    def command(settings: Settings, /, *, run_id: str | None, redo: bool, **dates: Any) -> None:
+        _task(settings, name, Manner(), run_id=run_id, redo=redo, **dates)
+
+    return command
+
+
+def _whole_way(
+    resources: Resources,
+    units: list[Unit],
+    manner: Manner,
+    *,
+    span: Span | None = None,
+    backfill: bool = False,
+) -> int:
+    """The exit code, once all units have gone all the way; in several runs where they are of many days.
+
+    A retailer that failed is not asked for the days of the later ones, unless it answers for others. Raises
+    NobodyAnsweredError where all of them failed in every part.
+    """
+    out = console.console()
+    failed: dict[str, str] = {}
+    given_up: set[str] = set()
+    nobody: NobodyAnsweredError | None = None
+    left = units if manner.anew else runner.not_done(resources.ledger, units)
+    parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
+    brought = 0
+    for number, part in enumerate(parts, start=1):
+        asked = [unit for unit in part if unit[0] not in given_up]
+        if len(parts) > 1:
+            left_out = "" if asked else f", left out: {', '.join(sorted(given_up))} FAILED"
+            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{left_out}")
+        if part and not asked:
+            continue
+        try:
+            with reporting(out) as report:
+                result = runner.run(resources, asked, report, manner=manner, span=span, backfill=backfill)
+        except NobodyAnsweredError as error:
+            if len(parts) == 1:
+                raise
+            console.show_failed(out, error.failed, anew=manner.anew)
+            nobody = error
+            failed |= error.failed
+            given_up |= error.failed.keys()
+            continue
+        brought += 1
+        _show(out, resources, result)
+        failed |= result.failed
+        given_up |= result.failed.keys() - result.answers
+    if nobody is not None and not brought:
+        raise nobody
+    return 3 if failed else 0
+
+
+def _task(
+    settings: Settings, task: str, manner: Manner, *, run_id: str | None, redo: bool, **dates: Any
+) -> None:
+    chosen = selected(settings, **dates)
+    if redo and run_id is None:
+        raise click.UsageError("--redo is for the run that --run-id names")
+    if run_id is None:
+        chosen.require_units()
+    out = console.console()
+    with Resources(settings, Secrets()) as resources:
+        units = chosen.units
+        if units is None:
+            assert run_id is not None  # noqa: S101 - else the days were required
+            units = _of_named(resources, task, run_id, chosen)
+        with reporting(out) as report:
+            result = runner.run(
+                resources, units, report, tasks=(task,), manner=manner, name=run_id, redo=redo
+            )
+        _show(out, resources, result)
+    sys.exit(result.exit_code)
+
+
+def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[Unit]:
+    """The named run's units; for a fetch where there are none yet, the oldest that are due."""
+    found = resources.ledger.newest_named(name)
+    if found is not None and (found.units or task != "ingest"):
+        if found.units and chosen.only and set(chosen.only) != set(found.retailers):
+            raise click.UsageError(
+                f"--only {', '.join(chosen.only)}: run {found.run_id} is that of {', '.join(found.retailers)}"
+            )
+        if found.units and chosen.until and chosen.until < found.dates[-1]:
+            raise click.UsageError(
+                f"--to {chosen.until}: run {found.run_id} goes to {found.dates[-1]}; give a new --run-id for fewer days"
+            )
+        return list(found.units)
+    if task != "ingest":
+        raise click.UsageError(f"no run is called {name}: begin with `retail ingest --run-id {name}`")
+    units = due_units(resources, chosen.retailers, until=chosen.until)
+    return oldest(units, resources.settings.runs.days_a_run)
+
+
+def _show(out: Console, resources: Resources, result: Result) -> None:
+    console.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
+
+
+def _plan(settings: Settings, wanted: list[Unit]) -> None:
+    out = console.console()
+    planned = plan_ingest(settings, Secrets(), wanted)
+    console.show_plan(out, planned)
+    sys.exit(3 if any(each.failure for each in planned) else 0)
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    run,
+    backfill,
+    ingest,
+    _command(
+        "land",
+        "Step 2 alone: raw files anew from what was fetched, without a call, after a mapping was mended.",
+    ),
+    _command("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL."),
+    _command("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL."),
+    refresh,
+)

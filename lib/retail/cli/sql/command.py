@@ -1,0 +1,72 @@
+"""`retail sql`: ask the lake, and tell others how to read it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+
+from retail.cli.options import with_settings
+from retail.cli.output import console
+from retail.cli.sql import prompt
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.lake import external_tables
+from retail.lake.storage import open_storage
+from retail.pipeline.resources import Resources
+
+
+@click.command()
+@click.argument("statement", required=False)
+@click.option(
+    "--engine", type=click.Choice(["sail", "spark"]), help="Who answers [the configuration's engine]."
+)
+@click.option(
+    "--rows", default=1_000, show_default=True, type=click.IntRange(1), help="Show at most so many."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="All rows as CSV instead of a table.")
+@click.option(
+    "--print", "dialect", type=click.Choice(["athena", "spark"]), help="Only print the DDL for that reader."
+)
+@with_settings
+def sql(
+    settings: Settings,
+    /,
+    *,
+    statement: str | None,
+    engine: str | None,
+    rows: int,
+    as_csv: bool,
+    dialect: str | None,
+) -> None:
+    """Ask the lake in SQL: the star's tables, the raw files and the six views, without PostgreSQL.
+
+    Answers STATEMENT, or what comes in on standard input, or opens a prompt on a terminal. It only reads.
+    """
+    if dialect is not None:
+        _print(settings, dialect)
+        return
+    show = prompt.as_csv if as_csv else prompt.as_table(rows)
+    settings = settings.model_copy(update={"engine": engine or settings.engine})
+    with Resources(settings, Secrets()) as resources:
+        external_tables.register(resources.session, settings, resources.storage)
+        if statement is not None:
+            prompt.run(resources.session, [statement], show)
+        elif sys.stdin.isatty():
+            prompt.converse(resources.session, console.console(), show)
+        else:
+            prompt.run(resources.session, [sys.stdin.read()], show)
+
+
+def _print(settings: Settings, dialect: str) -> None:
+    to_athena = dialect == "athena"
+    ready = (
+        external_tables.athena(settings)
+        if to_athena
+        else external_tables.spark(settings, open_storage(settings.lake))
+    )
+    click.echo("\n\n".join(f"{each};" for each in ready))
+
+
+COMMANDS: Final[tuple[click.Command, ...]] = (sql,)

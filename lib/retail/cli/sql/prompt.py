@@ -1,0 +1,153 @@
+"""`retail sql`: asks the lake in SQL, by a statement, a file or a prompt."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from retail.cli.output import console
+from retail.errors import EngineError, RetailError
+from retail.lake import sql_text
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+HELP: Final = r"""statements end in ;
+  \d        what there is to read
+  \d NAME   its columns
+  \q        quit (or Ctrl-D)"""
+
+Show = Callable[["DataFrame"], None]
+
+
+def run(session: SparkSession, texts: Iterable[str], show: Show) -> None:
+    """Answer every statement of `texts` in order. Raises EngineError at the first that fails."""
+    for text in texts:
+        found, rest = sql_text.split(text)
+        for statement in found if sql_text.is_empty(rest) else [*found, rest]:
+            _answer(session, statement, show)
+
+
+def converse(session: SparkSession, out: Console, show: Show) -> None:
+    """Read from the terminal and answer until the end; what fails is told, and the next line read."""
+    with suppress(ImportError):
+        import readline  # noqa: F401 - gives input() its editing and history
+    out.print(HELP, markup=False)
+    for statement in _typed(out):
+        try:
+            _answer(session, statement, show)
+        except RetailError as error:
+            out.print(str(error), markup=False, soft_wrap=True)
+        except KeyboardInterrupt:
+            out.print("interrupted")
+
+
+def as_table(most: int) -> Show:
+    """Shows up to `most` rows as a table, every digit of them, and says where there are more."""
+
+    out = console.uncut()
+
+    def show(frame: DataFrame) -> None:
+        rows = [tuple(row) for row in _presentable(frame).limit(most + 1).collect()]
+        table = console.rows_table(frame.columns, rows[:most], exact=True)
+        out.print(table)
+        if len(rows) > most:
+            out.print(f"({most:,} rows, and there are more: add a LIMIT, --rows N, or take all with --csv)")
+        else:
+            out.print(f"({len(rows):,} row{'' if len(rows) == 1 else 's'})")
+
+    return show
+
+
+def as_csv(frame: DataFrame) -> None:
+    """Writes all rows as CSV to standard output, as they come; NULL is an empty field."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(frame.columns)
+    for row in _presentable(frame).toLocalIterator():
+        writer.writerow("" if value is None else console.exactly(value) for value in row)
+
+
+def _typed(out: Console) -> Iterator[str]:
+    """Statements as they are typed, over as many lines as they take; a line that begins with `\\` is one alone."""
+    waiting = ""
+    while True:
+        try:
+            line = input("   ...> " if waiting else "retail> ")
+        except EOFError:
+            out.print()
+            return
+        except KeyboardInterrupt:  # as in a shell: what was typed is dropped
+            out.print()
+            waiting = ""
+            continue
+        word = line.strip().rstrip(";")
+        if not waiting and word in (r"\q", "quit", "exit"):
+            return
+        if not waiting and word.startswith("\\"):
+            yield word
+            continue
+        complete, waiting = sql_text.split(f"{waiting}\n{line}")
+        waiting = "" if sql_text.is_empty(waiting) else waiting
+        yield from complete
+
+
+def _answer(session: SparkSession, statement: str, show: Show) -> None:
+    """Raises EngineError."""
+    listing = statement == r"\d"
+    statement = _spelled_out(statement)
+    if not sql_text.only_reads(statement):
+        raise EngineError(
+            f"not done: {_in_short(statement)}: this only reads, and a run writes the lake",
+            hint="SELECT, SHOW TABLES, DESCRIBE TABLE, EXPLAIN, CREATE TEMPORARY VIEW; docs/LAKE_READERS.md",
+        )
+    try:
+        frame = session.sql(statement)
+        if listing:
+            frame = frame.select("tableName").orderBy("tableName")
+        if statement.split(maxsplit=1)[0].upper() != "CREATE":
+            show(frame)
+    except Exception as error:  # what an engine, a driver or a library raises
+        raise EngineError(f"{_in_short(statement)}: {_reason(error)}") from error
+
+
+def _spelled_out(statement: str) -> str:
+    command, *names = statement.split()
+    match command, names:
+        case r"\d", []:
+            return "SHOW TABLES"
+        case r"\d", [name]:
+            return f"DESCRIBE TABLE {name}"
+        case _ if command.startswith("\\"):
+            raise EngineError(f"there is no {command}", hint=HELP)
+    return statement
+
+
+def _presentable(frame: DataFrame) -> DataFrame:
+    """Times as text: PySpark would give them in this machine's zone. Names may come twice in an answer."""
+    from pyspark.sql import functions as F
+
+    numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
+    return numbered.select(
+        *(
+            F.col(name).cast("string") if kind.startswith("timestamp") else F.col(name)
+            for name, kind in numbered.dtypes
+        )
+    )
+
+
+def _in_short(statement: str) -> str:
+    one_line = " ".join(statement.split())
+    return one_line if len(one_line) <= 60 else f"{one_line[:59]}…"
+
+
+def _reason(error: Exception) -> str:
+    """What the engine says, without the plan and the stack behind it."""
+    lines = (line.strip() for line in str(error).splitlines())
+    said: Sequence[str] = list(itertools.islice((line for line in lines if line), 1))
+    return said[0][:500] if said else type(error).__name__

@@ -1,0 +1,1 @@
+"""`retail status` and `retail profile`."""

@@ -1,0 +1,177 @@
+"""`retail status`: what has run, how it ended, how far each retailer has come, and what would run next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from retail.cli.status import next_commands
+from retail.errors import ConfigurationError, RetailError
+from retail.pipeline.job import counts_of
+from retail.pipeline.resources import Resources
+from retail.pipeline.schedule import due_units
+from retail.pipeline.tasks import STEPS
+from retail.runs import lease
+from retail.runs.counts import rows_at
+from retail.warehouse import rollback
+
+SHOWN_RUNS = 10
+_DUE = ("retail run", "what is due; --to D ends earlier")
+
+
+def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
+    """Print the newest runs, who works now, what was taken back, each retailer's checkpoint, what would run next."""
+    now = now or datetime.now(UTC)
+    ledger = resources.ledger
+    run_ids = ledger.run_ids()[-SHOWN_RUNS:]
+    if not run_ids:
+        out.print(
+            f"No run yet in {resources.storage.url}. Begin with `retail run --date …` or `retail demo`."
+        )
+        return
+    table = _table("run", "engine", "days", "retailers", "steps", "landed", "changed", "ended")
+    working = lease.holder(resources.storage, now=now)
+    for run_id in run_ids:
+        table.add_row(*_row(resources, run_id, working))
+    out.print(table)
+    for run_id in run_ids:
+        reason = str((ledger.ended(run_id) or {}).get("reason", "")).splitlines()
+        if reason:
+            out.print(f"  {run_id}: {reason[0]}", markup=False, soft_wrap=True)
+    if working is not None:
+        out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
+    if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
+        _tell_taken_back(resources, out)
+    out.print()
+    _show_retailers(resources, out, now)
+    _show_next(resources, out, working)
+
+
+def show_run(resources: Resources, out: Console, run_id: str) -> None:
+    """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError for no run."""
+    ledger = resources.ledger
+    if run_id not in ledger.run_ids():
+        raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
+    run = ledger.run(run_id)
+    kind = "backfill" if run.backfill else " ".join(run.tasks)
+    out.print(f"run {run_id}: {kind} on {run.engine}, {_days(run.dates)}, {', '.join(run.retailers)}")
+    out.print(f"begun: {run.started_at[:19]}Z, by the clock of its machine\n")
+    table = _table("step", "ended", "seconds")
+    table.add_column("what it did", overflow="fold")
+    for step in STEPS:
+        record = ledger.step(run_id, step)
+        if record is not None:
+            table.add_row(
+                step, record["ended_at"][:19] + "Z", f"{record['seconds']:,.2f}", Text(record["summary"])
+            )
+    out.print(table)
+    ended = ledger.ended(run_id)
+    reason = f": {ended['reason']}" if ended and ended["reason"] else ""
+    out.print(f"\nended: {ended['outcome'] if ended else 'not'}{reason}", markup=False)
+
+
+def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> list[str]:
+    ledger = resources.ledger
+    run = ledger.run(run_id)
+    done = [step for step in STEPS if ledger.step(run_id, step) is not None]
+    counts = counts_of(ledger, run_id)
+    changed = sum(rows_at(counts, hop) for hop in ("inserted", "updated_in"))
+    return [
+        run_id,
+        run.engine,
+        _days(run.dates) + (" backfill" if run.backfill else ""),
+        str(len(run.retailers)),
+        f"{len(done)}/{len(STEPS)}" + (f" {done[-1]}" if done else ""),
+        f"{rows_at(counts, 'landed'):,}" if "land" in done else "–",
+        f"{changed:,}" if "merge" in done else "–",
+        _outcome(resources, run_id, working),
+    ]
+
+
+def _outcome(resources: Resources, run_id: str, working: dict[str, Any] | None) -> str:
+    if working is not None and working["run_id"] == run_id:
+        return "running"
+    return resources.ledger.outcome(run_id) or "killed"
+
+
+def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
+    done = resources.ledger.done()
+    due = due_units(resources, tuple(resources.settings.retailers), now=now)
+    table = _table("retailer", "name", "checkpoint", "days done", "next run brings")
+    for retailer_id, retailer in resources.settings.retailers.items():
+        checkpoint = resources.ledger.checkpoint(retailer_id)
+        table.add_row(
+            retailer_id,
+            retailer.name,
+            str(checkpoint) if checkpoint else f"none, from {resources.settings.start_date}",
+            str(sum(1 for each, _ in done if each == retailer_id)),
+            _next_days([day for each, day in due if each == retailer_id]),
+        )
+    out.print(table)
+    passed_over = resources.ledger.out_of_reach()
+    for retailer_id in resources.settings.retailers:
+        days = sorted(day for each, day in passed_over if each == retailer_id)
+        if days:
+            out.print(
+                f"out of reach: {retailer_id}, {_next_days(days)}; no longer shown by the retailer, and passed over",
+                soft_wrap=True,
+            )
+
+
+def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
+    """The commands that go on with what was left, or bring what is due."""
+    ledger = resources.ledger
+    newest = (
+        next_commands.with_newest(ledger, resources.settings.runs.days_a_run) if working is None else None
+    )
+    command, told = (newest.command, newest.told) if newest else _DUE
+    out.print(f"\nnext: {command}   ({told})", soft_wrap=True)
+    run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
+    others = list(next_commands.with_earlier(ledger, run_ids, newest))
+    if working is None:
+        others += next_commands.with_replays(resources.storage, [*others, *([newest] if newest else [])])
+    for other in others:
+        out.print(f"also: {other.command}   ({other.told})", soft_wrap=True)
+
+
+def _next_days(days: Sequence[date]) -> str:
+    return f"{_days(sorted(days))} ({len(days)} days)" if days else "nothing"
+
+
+def _days(days: Sequence[date]) -> str:
+    if not days:
+        return "no days"
+    return f"{days[0]}…{days[-1]}" if len(days) > 1 else str(days[0])
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _tell_taken_back(resources: Resources, out: Console) -> None:
+    """What BI does not see because its publish was taken back, as long as it was not published again."""
+    try:
+        found = rollback.in_effect(resources.warehouse)
+    except RetailError as error:
+        out.print(f"\nwhether PostgreSQL is taken back is not known: {error.message}", markup=False)
+        return
+    for each in found:
+        out.print(
+            f"\nPostgreSQL was taken back on {each.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {each.run_id},"
+            f" from run {', '.join(each.taken_back)} to run {each.shown_run_id}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if found:
+        again = next_commands.again(
+            resources.ledger, [run_id for each in found for run_id in each.taken_back]
+        )
+        out.print(f"BI sees that until a run publishes anew: {again}", markup=False, soft_wrap=True)

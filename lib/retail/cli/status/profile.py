@@ -1,0 +1,71 @@
+"""`retail profile`: the profile that a run's check kept, with its drift."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from retail.errors import ConfigurationError
+from retail.pipeline.check_step import checked_before
+from retail.pipeline.resources import Resources
+from retail.quality import drift, profile
+from retail.quality.profile import ColumnProfile
+
+_LONGEST = 28
+
+
+def show_profile(resources: Resources, out: Console, table: str | None, run_id: str | None) -> None:
+    """Print the profile of one table or all. Raises ConfigurationError where there is none of that name or run."""
+    ledger = resources.ledger
+    if run_id is None:
+        run_id = next((each for each in reversed(ledger.run_ids()) if ledger.step(each, "check")), None)
+    kept = profile.read(resources.session, resources.storage, [run_id]) if run_id else []
+    if run_id is None or not kept:
+        raise ConfigurationError(
+            [f"no profile is kept of {f'run {run_id}' if run_id else 'any run'}"],
+            hint="a run's check makes it: `retail run --date …`; `retail status` shows the runs",
+        )
+    tables = sorted({each.table_name for each in kept[0]})
+    if table is not None and table not in tables:
+        raise ConfigurationError(
+            [f"run {run_id} has no profile of {table!r}"], hint=f"it has {', '.join(tables)}"
+        )
+    earlier = checked_before(ledger, run_id, most=resources.settings.quality.profile_runs)
+    before = profile.read(resources.session, resources.storage, earlier)
+    drifts = drift.drifted(kept[0], before, drift.load_limits())
+    for name in [table] if table else tables:
+        columns = [each for each in kept[0] if each.table_name == name]
+        out.print(_table(name, columns, {each.column_name for each in drifts if each.table_name == name}))
+    for each in drifts:
+        if table in (None, each.table_name):
+            out.print(f"drifted: {each}", markup=False)
+    out.print(
+        f"\nrun {run_id}, held against {len(before)} runs before; distinct counts are approximate",
+        markup=False,
+    )
+
+
+def _table(name: str, columns: list[ColumnProfile], drifted: set[str]) -> Table:
+    rows = columns[0].row_count if columns else 0
+    shown = Table(
+        title=f"{name}, {rows:,} rows", title_justify="left", box=None, pad_edge=False, header_style="bold"
+    )
+    for heading, justify in (
+        ("column", "left"), ("", "left"), ("nulls", "right"), ("distinct", "right"), ("least", "left"),
+        ("greatest", "left"), ("mean", "right"), ("commonest", "left"),
+    ):  # fmt: skip
+        shown.add_column(
+            heading, justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis"
+        )
+    for each in columns:
+        shown.add_row(
+            each.column_name,
+            "drifted" if each.column_name in drifted else "",
+            f"{each.null_share:.1%}",
+            f"{each.distinct_count:,}",
+            (each.minimum or "")[:_LONGEST],
+            (each.maximum or "")[:_LONGEST],
+            "" if each.mean is None else f"{each.mean:,.2f}",
+            ", ".join(f"{value} {each.share_of(value):.0%}" for value, _ in each.top_values[:3]),
+        )
+    return shown

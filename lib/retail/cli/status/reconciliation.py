@@ -1,0 +1,193 @@
+"""What an analyst who doubts a figure looks at: each hop of a run, what was restated, and where sales are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from retail.cli.output.console import rows_table
+from retail.errors import ConfigurationError
+from retail.pipeline.job import counts_of
+from retail.pipeline.resources import Resources
+from retail.quality import gaps, tie_out
+from retail.runs.counts import HopCount
+from retail.star.quarantine.listing import in_words
+from retail.warehouse.publish.restatement import Restatement, restatements
+
+# Columns of the tie-out, and the hops that are summed in each.
+_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "fetched": ("fetched",),
+    "left out": ("skipped", "superseded", "duplicate"),
+    "landed": ("landed",),
+    "quarantined": ("in_quarantine",),
+    "staged": ("staged",),
+    "Delta": ("delta_after",),
+    "PostgreSQL": ("postgresql",),
+    "views": ("views",),
+}
+
+
+def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool:
+    """Rows and money of a run at each hop, per retailer, business day and currency, and whether each identity holds.
+
+    The identities are judged anew from what the steps counted. False where one does not hold.
+    """
+    run_id = _run_to_show(resources, run_id, "land", "stage")
+    counts = counts_of(resources.ledger, run_id)
+    out.print(_tie_out_table(tie_out.of_run(counts)))
+    out.print(
+        "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views hold "
+        "what earlier runs brought too"
+    )
+    accepted = [count for count in counts if count.hop == "accepted"]
+    if accepted:
+        out.print(f"of the quarantined, accepted for good: {in_words(accepted)}", markup=False)
+    out.print()
+    holds = True
+    for step, identities in tie_out.IDENTITIES.items():
+        for identity in identities:
+            if not _is_counted(resources, run_id, step, identity, counts):
+                out.print(f"  not judged  {identity}", markup=False)
+                continue
+            found = tie_out.differences(identity, counts)
+            holds = holds and not found
+            out.print(f"  {'does NOT hold' if found else 'holds':<10}  {identity}", markup=False)
+            for each in found:
+                out.print(f"      {each}", markup=False)
+    out.print(f"\nrun {run_id}", markup=False)
+    return holds
+
+
+def show_restated(resources: Resources, out: Console, run_id: str | None) -> None:
+    """Figures of days that were published before, as they were and as they are since a run changed them.
+
+    Of the run that is named, or of the newest that changed any.
+    """
+    if run_id is not None:
+        run_id = _run_to_show(resources, run_id)
+    found = restatements(resources.warehouse, run_id)
+    if not found:
+        out.print(
+            f"No published figure was ever restated{f' by run {run_id}' if run_id else ''}.", markup=False
+        )
+        return
+    out.print(f"run {found[0].run_id}", style="bold", markup=False)
+    out.print(_restated_table(found))
+    out.print(
+        "\nEvery run's, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
+    )
+
+
+def _restated_table(restated: Sequence[Restatement]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("retailer", "business day", "", "figure"):
+        table.add_column(name, no_wrap=True)
+    for name in ("before", "after", "change"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("by transactions")
+    for each in restated:
+        more = each.transactions - len(each.named)
+        table.add_row(
+            each.retailer_id,
+            str(each.business_date),
+            each.currency,
+            each.figure,
+            _plain(each.before),
+            _plain(each.after),
+            _plain(each.after - each.before, sign="+"),
+            ", ".join(each.named) + (f" and {more:,} more" if more else ""),
+        )
+    return table
+
+
+def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
+    """Stores and retailers that were silent on a run's days, and logical dates that never came to the views."""
+    run_id = _run_to_show(resources, run_id, "check")
+    record = resources.ledger.step(run_id, "check") or {}
+    if "gaps" not in record:
+        raise ConfigurationError(
+            [f"run {run_id} did not judge gaps"], hint="name a run that came to the end of its check"
+        )
+    found = [gaps.Gap(**each) for each in record["gaps"]]
+    if found:
+        rows = [
+            (
+                gap.retailer_id,
+                gap.business_date,
+                gap.store_id or "all stores",
+                gap.store_name or "",
+                f"{gap.sold_days} of {gap.of_days}",
+            )
+            for gap in found
+        ]
+        columns = ("silent", "business day", "store", "name", "sold before on")
+        out.print(rows_table(columns, rows))
+        in_all = record.get("gaps_in_all", len(found))
+        if in_all > len(found):
+            out.print(f"… and {in_all - len(found):,} more that the run did not record", markup=False)
+    else:
+        out.print("No store was silent that sells on nearly every day.")
+    missing = gaps.missing_days(
+        resources.ledger.done(),
+        resources.settings.retailers,
+        start_date=resources.settings.start_date,
+        last=max(resources.ledger.run(run_id).dates),
+    )
+    for line in gaps.never_brought_in(missing):
+        out.print(line, markup=False)
+    out.print(f"\nrun {run_id}", markup=False)
+
+
+def _run_to_show(resources: Resources, run_id: str | None, *steps: str) -> str:
+    """The run that is named, or the newest that recorded one of the steps. Raises ConfigurationError."""
+    known = resources.ledger.run_ids()
+    if run_id is not None:
+        if run_id not in known:
+            raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="see `retail status`")
+        return run_id
+    for newest in reversed(known):
+        if any(resources.ledger.step(newest, step) for step in steps):
+            return newest
+    raise ConfigurationError(["there is no run yet to show"], hint="begin with `retail run --date …`")
+
+
+def _is_counted(
+    resources: Resources, run_id: str, step: str, identity: str, counts: Sequence[HopCount]
+) -> bool:
+    """Whether the run came to the step, and counted both sides: a run of some tasks does not count the others' hops."""
+    if resources.ledger.step(run_id, step) is None:
+        return False
+    if identity == tie_out.READ and resources.ledger.step(run_id, "land") is None:
+        return False
+    return identity != tie_out.POSTGRESQL or any(count.hop == "delta_after" for count in counts)
+
+
+def _tie_out_table(counts: Sequence[HopCount]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("retailer", "business day", ""):
+        table.add_column(name, no_wrap=True)
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for group in sorted({count.group for count in counts}, key=str):
+        of_group = [count for count in counts if count.group == group]
+        retailer_id, day, currency = group
+        shown = [_figures(of_group, hops) for hops in _COLUMNS.values()]
+        table.add_row(retailer_id, day or "no date", currency or "–", *shown)
+    return table
+
+
+def _figures(counts: Iterable[HopCount], hops: tuple[str, ...]) -> str:
+    chosen = [count for count in counts if count.hop in hops]
+    rows = sum(count.rows for count in chosen)
+    return f"{rows:,}\n{sum((count.money for count in chosen), Decimal(0)):,.2f}" if rows else "–"
+
+
+def _plain(value: Decimal, *, sign: str = "") -> str:
+    """With separators, and no more places than it has; an amount has two at least."""
+    places = max(0, -int(value.normalize().as_tuple().exponent))
+    places = max(places, 2) if places else 0
+    return f"{value:{sign},.{places}f}"

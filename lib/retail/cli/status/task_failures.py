@@ -1,0 +1,30 @@
+"""The part of `retail status` that tells of a scheduler's failed tasks: why, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+
+from retail.pipeline.resources import Resources
+from retail.runs import task_failures
+
+SHOWN: Final = 5
+
+
+def show_failures(resources: Resources, out: Console) -> None:
+    """The newest failures: those that wait for somebody in full, a line for one that a later run has made good."""
+    found = task_failures.newest(resources.storage, SHOWN)
+    if not found:
+        return
+    out.print("\ntasks that failed, as the scheduler told, the newest last:")
+    for failure in found:
+        run_id = task_failures.mended_by(resources.ledger, failure)
+        head = f"{failure.failed_at:%Y-%m-%d %H:%M} UTC  {failure.task}, attempt {failure.attempt}, of {failure.run}"
+        state = f"made good by run {run_id}" if run_id else "OPEN"
+        out.print(f"  {head}: {state}", markup=False, soft_wrap=True)
+        if run_id:
+            continue
+        for name in ("reason", "next", "command"):
+            text = str(getattr(failure, name)).replace("\n", "\n" + " " * 13)
+            out.print(f"    {name:<7}  {text}", markup=False, soft_wrap=True)

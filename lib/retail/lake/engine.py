@@ -1,0 +1,265 @@
+"""The engine under the DataFrames. The only module that knows Sail from Spark.
+
+Both speak the API of Spark Connect; nothing outside this module may use more than that.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from retail.config.settings import LakeSettings, Settings
+from retail.errors import EngineError
+from retail.lake import temporary_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.3.1"
+AWS_SDK: Final = "2.29.52"
+POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
+PACKAGES: Final = (
+    DELTA,
+    "org.apache.hadoop:hadoop-aws:3.4.2",
+    # hadoop-aws asks for the SDK's bundle of 600 MB; these are the parts of it that S3A uses.
+    *(
+        f"software.amazon.awssdk:{part}:{AWS_SDK}"
+        for part in (
+            "s3",
+            "s3-transfer-manager",
+            "sts",
+            "apache-client",
+            "netty-nio-client",
+            "url-connection-client",
+        )
+    ),
+    POSTGRESQL,
+)
+
+# A batch wants throughput, not short pauses: a tenth less time than with the JVM's default collector.
+JAVA_OPTIONS: Final = "-XX:+UseParallelGC"
+
+_OF_PYSPARK: Final = ("SPARK_", "PYSPARK_")
+_OF_CONNECT: Final = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE", "SPARK_REMOTE"})
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[SparkSession]:
+    """A session of the configured engine, closed with the block. Raises EngineError with what to install."""
+    opened = _sail(settings) if settings.engine == "sail" else _spark(settings)
+    with opened as session:
+        yield session
+
+
+@contextmanager
+def _sail(settings: Settings) -> Iterator[SparkSession]:
+    with _environment(_sail_variables(settings.lake)):
+        from pysail.spark import SparkConnectServer
+        from pyspark.sql import SparkSession
+
+        server = SparkConnectServer(ip="127.0.0.1", port=0)
+        server.start(background=True)
+        _, port = server.listening_address
+        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        try:
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+            yield session
+        finally:
+            session.stop()
+            server.stop()
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables of this process, and puts them back as they were, with those that PySpark sets meanwhile.
+
+    A Spark Connect client sets some by which PySpark would take a later classic session for a remote one.
+    """
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name in variables or name.startswith(_OF_PYSPARK)]:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+def without_session(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for another process, which must not take itself for a client of this one's session."""
+    return {name: value for name, value in environment.items() if name not in _OF_CONNECT}
+
+
+def _sail_variables(lake: LakeSettings) -> dict[str, str]:
+    """Sail reads its S3 settings from the process environment; what is set there already counts."""
+    variables = {"RUST_LOG": "error", "AWS_REGION": lake.s3_region}
+    variables = {name: os.environ.get(name, value) for name, value in variables.items()}
+    if lake.s3_endpoint:
+        variables["AWS_ENDPOINT"] = lake.s3_endpoint
+        variables["AWS_ALLOW_HTTP"] = str(lake.s3_endpoint.startswith("http://")).lower()
+        variables["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = str(not lake.s3_path_style).lower()
+    if lake.s3_encryption != "bucket":
+        variables["AWS_SERVER_SIDE_ENCRYPTION"] = lake.s3_encryption
+    if lake.s3_kms_key:
+        variables["AWS_SSE_KMS_KEY_ID"] = lake.s3_kms_key
+    return variables
+
+
+@contextmanager
+def _spark(settings: Settings) -> Iterator[SparkSession]:
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        raise EngineError(
+            "Spark needs Java 17 or newer, and no java is on the PATH",
+            hint='install a JDK (Debian: openjdk-17-jre-headless), or run with engine = "sail"',
+        )
+    builder = SparkSession.builder.appName("retail-lakehouse")
+    if "SPARK_ENV_LOADED" not in os.environ:  # set by spark-submit, whose master and jars then count
+        builder = builder.master(settings.spark.master).config(
+            "spark.driver.memory", settings.spark.driver_memory
+        )
+        for key, value in _temporary(temporary_folder.folder()).items():
+            builder = builder.config(key, value)
+        builder = builder.config("spark.jars", ",".join(map(str, jars(settings))))
+    for key, value in spark_options(settings).items():
+        builder = builder.config(key, value)
+    try:
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+    except (PySparkException, RuntimeError, OSError) as error:
+        raise EngineError(
+            f"Spark did not start: {error}", hint="see `java -version` (17 or newer) and `retail doctor`"
+        ) from error
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def _temporary(folder: Path) -> dict[str, str]:
+    """All that Spark, Hadoop and the JVM's libraries write beside the lake goes here: killed, they clear nothing."""
+    return {
+        "spark.local.dir": str(folder),
+        "spark.hadoop.hadoop.tmp.dir": str(folder),
+        "spark.driver.extraJavaOptions": f'{JAVA_OPTIONS} "-Djava.io.tmpdir={folder}"',
+    }
+
+
+def spark_options(settings: Settings) -> dict[str, str]:
+    """Spark configuration that the product needs wherever Spark runs; `spark-submit.sh` passes the same."""
+    options = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
+        "spark.databricks.delta.snapshotPartitions": "2",
+        # The JVM never compiles a method of more than 8,000 bytes; Spark then splits what it generates.
+        "spark.sql.codegen.hugeMethodLimit": "8000",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    if settings.lake.s3_encryption != "bucket":
+        names = {"AES256": "AES256", "aws:kms": "SSE-KMS"}
+        options["spark.hadoop.fs.s3a.encryption.algorithm"] = names[settings.lake.s3_encryption]
+    if settings.lake.s3_kms_key:
+        options["spark.hadoop.fs.s3a.encryption.key"] = settings.lake.s3_kms_key
+    if settings.lake.s3_endpoint:
+        options["spark.hadoop.fs.s3a.endpoint"] = settings.lake.s3_endpoint
+        options["spark.hadoop.fs.s3a.path.style.access"] = str(settings.lake.s3_path_style).lower()
+        secure = urlsplit(settings.lake.s3_endpoint).scheme == "https"
+        options["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(secure).lower()
+    if settings.lake.url.startswith(("s3://", "s3a://")):
+        options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
+        # The chain that everyone else follows: variables, profile, web identity, the container's or machine's role.
+        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = (
+            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+        )
+    return options
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What the engine raises where work in it fails; Spark without Connect lets some of Java's errors through."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    return (PySparkException, Py4JError)
+
+
+def jars(settings: Settings) -> list[Path]:
+    """The Delta and S3 jars, and PostgreSQL's where `sync.method` asks for it, resolved once into `spark.jars_folder`.
+
+    `spark.jars.packages` would resolve them anew at every start, which costs 8 s. One process at a time does it: two in
+    one folder fail each other. Raises EngineError.
+    """
+    folder = Path(settings.spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
+    if not (folder / "complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "resolving").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not (folder / "complete").exists():
+                _resolve_jars(folder)
+    driver = _jar(POSTGRESQL)
+    return sorted(
+        jar for jar in (folder / "jars").glob("*.jar") if jar.name != driver or settings.sync.method == "jdbc"
+    )
+
+
+def _jar(package: str) -> str:
+    """The name under which a package's jar is resolved."""
+    return "{}_{}-{}.jar".format(*package.split(":"))
+
+
+def _resolve_jars(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        result = _resolve(folder, Path(home), {})
+        if result.returncode != 0:
+            # Maven may have left a pom without its jar in the home's .m2: Ivy takes it from nowhere else then, ever.
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            result = _resolve(folder, Path(home), {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"})
+    if result.returncode != 0:
+        raise EngineError(
+            f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
+            hint="see that Java 17 is there and Maven Central can be reached; then run the same command again",
+        )
+    (folder / "complete").touch()
+
+
+def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    program = home / "resolve.py"
+    program.write_text("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n")
+    find_home = [sys.executable, "-m", "pyspark.find_spark_home"]
+    spark_home = subprocess.run(find_home, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    command = [
+        str(Path(spark_home) / "bin" / "spark-submit"),
+        *("--master", "local[1]"),
+        *("--conf", f"spark.jars.ivy={folder}"),
+        *("--conf", "spark.ui.enabled=false"),
+        *("--packages", ",".join(PACKAGES)),
+        *("--exclude-packages", "software.amazon.awssdk:bundle"),
+        str(program),
+    ]
+    return subprocess.run(  # noqa: S603
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**without_session(os.environ), "PYSPARK_PYTHON": sys.executable, **environment},
+    )
+
+
+def _without_stack(error: str) -> str:
+    """What Java says, without how it came there."""
+    return "\n".join(line for line in error.strip().splitlines() if not line.startswith("\tat "))

@@ -1,0 +1,102 @@
+"""The lake for other readers: the SQL of `sql/athena` and `sql/spark`, made ready for this lake.
+
+`:lake` and the other names in those files are filled in here; docs/LAKE_READERS.md has the list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from retail.config.settings import Settings, home
+from retail.errors import ConfigurationError, EngineError, StorageError
+from retail.lake import delta, sql_text
+from retail.lake.storage import Storage
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_VIEW: Final = "mv_"
+
+
+def athena(settings: Settings) -> list[str]:
+    """Statements that tell Athena of this lake, each for a query of its own. Raises ConfigurationError."""
+    place = settings.lake.url.rstrip("/").partition("://")[2]
+    if not place:
+        raise ConfigurationError(
+            [f"lake.url: {settings.lake.url} is a folder, and Athena reads S3"],
+            hint="name the bucket: RETAIL_LAKE__URL=s3://your-bucket/retail retail sql --print athena",
+        )
+    values = {
+        "lake": f"s3://{place}".replace("'", r"\'"),  # as Hive escapes, in whose words Athena's DDL is
+        "retailers": ",".join(settings.retailers),
+        "first_year": f"{settings.start_date:%Y}",
+    }
+    files = [*_files("athena", views=False), *_files("athena", views=True)]
+    return [statement for file in files for statement in _filled(file, values)]
+
+
+def spark(settings: Settings, storage: Storage) -> list[str]:
+    """Statements that make a temporary view of everything there is in the lake, for Spark and Sail.
+
+    Raises StorageError where there is nothing yet.
+    """
+    lake = {"lake": storage.engine_path("").rstrip("/").replace("`", "``")}
+    made = [*_raw(settings, storage, lake), *_star(storage, lake)]
+    if not made:
+        raise StorageError(
+            f"there is nothing to read in {storage.url} yet",
+            hint="run `retail run` for at least one day first",
+        )
+    return made
+
+
+def register(session: SparkSession, settings: Settings, storage: Storage) -> None:
+    """Make the views of `spark` in the session. Raises StorageError, EngineError."""
+    for statement in spark(settings, storage):
+        try:
+            session.sql(statement)
+        except Exception as error:  # what an engine raises of a table that it cannot read
+            raise EngineError(
+                f"the engine could not make a view of {storage.url}: {str(error).strip()[:500]}\n{statement}",
+                hint="`retail status` and `retail check` tell more of the lake",
+            ) from error
+
+
+def _raw(settings: Settings, storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
+    landed = [name for name in settings.retailers if next(storage.list(f"raw/{name}/"), None)]
+    for retailer in landed:
+        yield from _filled(_file("spark", "raw_retailer"), {**lake, "retailer": retailer})
+    if landed:
+        together = "\nUNION ALL\n".join(f"SELECT * FROM raw_{retailer}" for retailer in landed)
+        yield from _filled(_file("spark", "raw_sales"), {"raw_of_every_retailer": together})
+
+
+def _star(storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
+    tables = [file for file in _files("spark", views=False) if not file.stem.startswith("raw_")]
+    there = [file for file in tables if delta.version(storage, f"star/{file.stem}") is not None]
+    for file in there:
+        yield from _filled(file, lake)
+    if there == tables:
+        for file in _files("spark", views=True):
+            yield from _filled(file, {})
+
+
+def _files(dialect: str, *, views: bool) -> list[Path]:
+    files = sorted((home() / "sql" / dialect).glob("*.sql"))
+    return [file for file in files if file.stem.startswith(_VIEW) == views]
+
+
+def _file(dialect: str, name: str) -> Path:
+    return home() / "sql" / dialect / f"{name}.sql"
+
+
+def _filled(file: Path, values: Mapping[str, str]) -> list[str]:
+    """The statements of the file, with `values` in the places of their names."""
+    text = file.read_text(encoding="utf-8")
+    if values:
+        names = re.compile(rf":({'|'.join(values)})\b")
+        text = names.sub(lambda name: values[name[1]], text)
+    return sql_text.split(text)[0]

@@ -1,0 +1,217 @@
+"""The lake in an S3 bucket, by boto3."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Final, Literal, TypedDict
+
+import boto3
+import structlog
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+
+from retail.config.settings import LakeSettings
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.lake.storage.object_info import Stored
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+log = structlog.get_logger(__name__)
+
+# docs/OPERATIONS.md tells what comes of these. boto3 sends a body in blocks, each of which has the seconds of a
+# connection; an answer's begin behind the last block, with some megabytes still on their way to a slow server.
+_TRIES: Final = 5
+_SECONDS_TO_CONNECT: Final = 5
+_SECONDS_TO_ANSWER: Final = 30
+_SECONDS_BEFORE_READING_AGAIN: Final = 0.5  # doubled each time: about boto3's own mean
+
+# What a body raises that breaks off. boto3's tries end with an answer's head.
+_BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError)
+_REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+class _Encryption(TypedDict, total=False):
+    """What a write asks S3 to encrypt with; nothing where the bucket's own setting is to hold."""
+
+    ServerSideEncryption: Literal["AES256", "aws:kms"]
+    SSEKMSKeyId: str
+
+
+class S3Storage:
+    """A bucket. Credentials come from the default chain: environment, profile, web identity or role."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        self._settings = settings
+        bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
+        self.bucket = bucket
+        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": _TRIES},
+            connect_timeout=_SECONDS_TO_CONNECT,
+            read_timeout=_SECONDS_TO_ANSWER,
+            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
+        )
+        self._encryption = _encryption(settings)
+        try:
+            self._session = boto3.Session()
+            self.client: S3Client = self._session.client(
+                "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise StorageError(
+                f"cannot open {self.url}: {error}",
+                hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
+            ) from error
+
+    def require_writer(self) -> None:
+        """Who holds no lease is not kept from writing."""
+
+    def read(self, key: str) -> bytes:
+        with self._failing("read", key):
+            for attempt in range(_TRIES - 1):
+                body = self._body(key)
+                try:
+                    return body.read()
+                except _BROKEN_OFF as error:
+                    log.info("read again, for the answer broke off", url=self.url, key=key, error=str(error))
+                time.sleep(_SECONDS_BEFORE_READING_AGAIN * 2**attempt)
+            return self._body(key).read()
+
+    def _body(self, key: str) -> StreamingBody:
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+            raise
+
+    def write(self, key: str, data: bytes) -> None:
+        with self._failing("write", key):
+            self.client.put_object(Bucket=self.bucket, Key=self._prefix + key, Body=data, **self._encryption)
+
+    def write_from(self, key: str, file: IO[bytes]) -> None:
+        with self._failing("write", key):
+            # In parts where it is large; the object is there when the last of them is.
+            self.client.upload_fileobj(file, self.bucket, self._prefix + key, ExtraArgs={**self._encryption})
+
+    def create(self, key: str, data: bytes) -> bool:
+        """True as well where the object is there with the same bytes: then it is this call's own.
+
+        boto3 tries a put again whose answer was lost, and S3 refuses that for the first one's sake. Two writers of the
+        same bytes would both be told that they were first; what is created in the lake names its run or its writer.
+        """
+        for attempt in range(_TRIES):
+            if self._put_if_absent(key, data):
+                return True
+            with suppress(ObjectNotFoundError):
+                return self.read(key) == data
+            time.sleep(0.1 * 2**attempt)  # refused by a put that is under way, or for an object deleted since
+        raise StorageError(
+            f"cannot create {self.url}/{key}: refused {_TRIES} times, and nothing is there",
+            hint="see what else writes to the bucket, then run again",
+        )
+
+    def _put_if_absent(self, key: str, data: bytes) -> bool:
+        with self._failing("create", key):
+            try:
+                self.client.put_object(
+                    Bucket=self.bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*", **self._encryption
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _REFUSED:
+                    return False
+                raise
+        return True
+
+    def delete(self, key: str) -> None:
+        with self._failing("delete", key):
+            self.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return (each.key for each in self.details(prefix))
+
+    def details(self, prefix: str) -> Iterator[Stored]:
+        with self._failing("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield Stored(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
+
+    def sweep(self, prefix: str) -> None:
+        """Uploads in parts that were never completed: nobody sees them, but they are paid for."""
+        try:
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=self._prefix + prefix
+            )
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    self.client.abort_multipart_upload(
+                        Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
+        except (BotoCoreError, ClientError) as error:
+            # A policy may not let us; the bucket's own rules serve too.
+            log.info("uploads that were cut off were not removed", url=self.url, error=str(error))
+
+    def engine_path(self, key: str) -> str:
+        return f"s3a://{self.bucket}/{self._prefix}{key}"
+
+    def delta_url(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self._prefix}{key}"
+
+    def delta_options(self) -> dict[str, str]:
+        settings = self._settings
+        options = {
+            "aws_region": settings.s3_region,
+            "aws_virtual_hosted_style_request": str(not settings.s3_path_style).lower(),
+            "aws_conditional_put": "etag",
+        }
+        if settings.s3_endpoint:
+            options["aws_endpoint"] = settings.s3_endpoint
+            options["aws_allow_http"] = str(settings.s3_endpoint.startswith("http://")).lower()
+        if settings.s3_encryption != "bucket":
+            options["aws_server_side_encryption"] = settings.s3_encryption
+        if settings.s3_kms_key:
+            options["aws_sse_kms_key_id"] = settings.s3_kms_key
+        found = self._session.get_credentials()  # deltalake by itself knows no profiles
+        if found is not None:
+            frozen = found.get_frozen_credentials()
+            options["aws_access_key_id"] = str(frozen.access_key)
+            options["aws_secret_access_key"] = str(frozen.secret_key)
+            if frozen.token:
+                options["aws_session_token"] = frozen.token
+        return options
+
+    @contextmanager
+    def _failing(self, verb: str, key: str) -> Iterator[None]:
+        """Whatever boto3 raises within is a StorageError."""
+        try:
+            yield
+        except (Boto3Error, BotoCoreError, ClientError) as error:
+            raise StorageError(
+                f"cannot {verb} {self.url}/{key}: {error}",
+                hint="see that the server answers and that bucket, region and credentials are right "
+                "(`retail doctor`), then run again",
+            ) from error
+
+
+def _encryption(settings: LakeSettings) -> _Encryption:
+    asked = _Encryption()
+    if settings.s3_encryption != "bucket":
+        asked["ServerSideEncryption"] = settings.s3_encryption
+    if settings.s3_kms_key is not None:
+        asked["SSEKMSKeyId"] = settings.s3_kms_key
+    return asked

@@ -1,0 +1,193 @@
+"""Step 1: ask a retailer for a window, page by page, and keep each page before asking for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import structlog
+
+from retail.errors import CursorExpiredError, ExtractError
+from retail.lake.storage import Storage
+from retail.landing import payloads
+from retail.landing.payloads import Payload
+from retail.sources.service import Page, Service
+from retail.sources.values.json_path import JSON
+from retail.sources.values.timestamps import utc_text
+from retail.sources.window import Window
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted:
+    """A window that was read to its end. `pages` are all that the run holds, `fetched` those asked for now."""
+
+    retailer_id: str
+    run_id: str
+    window: Window
+    pages: int
+    fetched: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageWritten:
+    """Told to `on_page` once the page is safe."""
+
+    retailer_id: str
+    number: int
+    key: str
+
+
+def extract(
+    service: Service,
+    storage: Storage,
+    *,
+    retailer_id: str,
+    window: Window,
+    run_id: str,
+    anew: bool = False,
+    look: Callable[[JSON, date], None] | None = None,
+    on_page: Callable[[PageWritten], None] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Extracted:
+    """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
+
+    Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
+    end; where the retailer no longer takes that page's cursor, or that page is of another window, for the
+    configuration has changed, the window is walked from its start. `look` is shown each answer once it is safe, and
+    first those that lie there: who kept them may have been killed. Raises ExtractError where the retailer cannot be
+    read, the pages so far are kept; and for a day that is not over, of which a part would be taken for the whole.
+    """
+    _require_over(window, retailer_id, now())
+    left = payloads.last(storage, retailer_id, window.logical_date, run_id)
+    number = resumed_behind = left.page if left else 0
+    if left is None and not anew:
+        left = _left_by_another(storage, retailer_id, window)
+    if left is not None and look is not None:
+        for lying in payloads.since_walk_began(storage, left):
+            look(lying.answer, window.logical_date)
+    new_walk = ""
+    for page, walk, walk_page in _pages(service, window, left, retailer_id=retailer_id):
+        number += 1
+        if walk_page == 1:
+            new_walk = payloads.walk_of(run_id, number)
+        place = _Place(run_id, number, walk or new_walk, walk_page)
+        key = _keep(storage, _payload(page, place, window, retailer_id=retailer_id, fetched_at=now()))
+        if look is not None:
+            look(page.answer, window.logical_date)
+        if on_page is not None:
+            on_page(PageWritten(retailer_id, number, key))
+    log.info(
+        "extracted",
+        retailer_id=retailer_id,
+        logical_date=str(window.logical_date),
+        run_id=run_id,
+        pages=number,
+        resumed_behind=resumed_behind,
+    )
+    fetched = number - resumed_behind
+    return Extracted(retailer_id=retailer_id, run_id=run_id, window=window, pages=number, fetched=fetched)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a page stands: its number in the run, and in the walk through the window that it belongs to."""
+
+    run_id: str
+    page: int
+    walk: str
+    walk_page: int
+
+
+def _payload(page: Page, place: _Place, window: Window, *, retailer_id: str, fetched_at: datetime) -> Payload:
+    return Payload(
+        retailer_id=retailer_id,
+        run_id=place.run_id,
+        walk=place.walk,
+        walk_page=place.walk_page,
+        logical_date=window.logical_date.isoformat(),
+        window_start=utc_text(window.start),
+        window_end=utc_text(window.end),
+        page=place.page,
+        fetched_at=utc_text(fetched_at),
+        next_cursor=page.next_cursor,
+        answer=page.answer,
+    )
+
+
+def _require_over(window: Window, retailer_id: str, now: datetime) -> None:
+    if window.end > now:
+        raise ExtractError(
+            f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
+            hint="run this date again then; the other days and retailers go on",
+        )
+
+
+def _keep(storage: Storage, payload: Payload) -> str:
+    key = payloads.write(storage, payload)
+    if key is None:
+        raise ExtractError(
+            f"{payload.retailer_id}: page {payload.page} of run {payload.run_id} is there already; "
+            "two processes work on it",
+            hint="let the other one end, then run the same command again",
+        )
+    return key
+
+
+def _pages(
+    service: Service, window: Window, left: Payload | None, *, retailer_id: str
+) -> Iterator[tuple[Page, str | None, int]]:
+    """The pages behind `left`, with its walk; all of the window's, of no walk yet, where nothing was left.
+
+    The last part counts the walk's pages, which begin anew where a cursor has expired or is of another window.
+    """
+    if left is not None:
+        try:
+            _require_window(left, window)
+            if left.next_cursor is None:
+                return
+            behind = _behind(left, service.pages(window, left.next_cursor))
+            yield from (
+                (page, left.walk, place) for place, page in enumerate(behind, start=left.walk_page + 1)
+            )
+        except CursorExpiredError as error:
+            log.warning("walk begun anew", retailer_id=retailer_id, page=left.page, reason=error.message)
+        else:
+            return
+    yield from ((page, None, place) for place, page in enumerate(service.pages(window, None), start=1))
+
+
+def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
+    """The pages, if they do lead on: a cursor that led in circles when the walk was left does so still."""
+    for number, page in enumerate(pages):
+        if number == 0 and _content(page.answer) == _content(left.answer):
+            raise CursorExpiredError(
+                f"the cursor of page {left.page} of run {left.run_id} leads to that page again",
+                hint="the window is walked from its start",
+            )
+        yield page
+
+
+def _content(answer: JSON) -> JSON:
+    """Without what GraphQL says of the exchange itself."""
+    if isinstance(answer, dict):
+        return {key: value for key, value in answer.items() if key != "extensions"}
+    return answer
+
+
+def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payload | None:
+    """The last page of the newest run, where that run asked for this window and did not come to its end."""
+    left = payloads.last(storage, retailer_id, window.logical_date)
+    return left if left is not None and left.next_cursor is not None and left.is_of(window) else None
+
+
+def _require_window(last: Payload, window: Window) -> None:
+    """Raises CursorExpiredError where the configuration has changed since: the cursor leads on in another window."""
+    if not last.is_of(window):
+        raise CursorExpiredError(
+            f"run {last.run_id} asked for {last.window_start} to {last.window_end}, "
+            f"now it is {utc_text(window.start)} to {utc_text(window.end)}",
+            hint="the window is walked from its start",
+        )

@@ -1,0 +1,204 @@
+"""Step 2: the raw file of a date, the newest version of every line in all payload pages of that date.
+
+    raw/<retailer_id>/year=YYYY/month=MM/day=DD/sales_data.json     one SalesRecord a line
+
+The file depends on the payloads alone: landing again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from tempfile import TemporaryFile
+from typing import Final, NamedTuple
+
+import structlog
+
+from retail.errors import DamagedError, NotFetchedError, TieOutError
+from retail.lake.storage import Storage
+from retail.landing import payloads
+from retail.landing.latest_versions import NewestLines
+from retail.landing.payloads import Payload
+from retail.records import SalesRecord, raw_key
+from retail.runs.counts import HopCount
+from retail.sources.service import Sales, Skipped
+
+# As staging reads an amount (a test holds the two together): what it cannot read counts no money here either.
+_AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed.
+
+    `products` and `stores` are the ids that its lines name, with the number of lines.
+    """
+
+    retailer_id: str
+    logical_date: date
+    key: str
+    rows: int
+    counts: list[HopCount]
+    products: Counter[str]
+    stores: Counter[str]
+
+
+class _Group(NamedTuple):
+    hop: str
+    reason: str | None
+    business_date: str | None
+    currency: str | None
+
+
+class _Tally:
+    """Rows and money per hop, reason, business date and currency."""
+
+    def __init__(self) -> None:
+        self._figures: dict[_Group, tuple[int, Decimal]] = {}
+
+    def add(self, hop: str, record: SalesRecord, *, reason: str | None = None) -> None:
+        group = _Group(hop, reason, record.business_date, record.currency)
+        rows, money = self._figures.get(group, (0, Decimal(0)))
+        self._figures[group] = (rows + 1, money + money_of(record))
+
+    def counts(self, retailer_id: str) -> list[HopCount]:
+        """In a fixed order. Money has at most four places, as in the star."""
+        return [
+            HopCount(
+                hop=group.hop,
+                reason=group.reason,
+                retailer_id=retailer_id,
+                business_date=group.business_date,
+                currency=group.currency,
+                rows=rows,
+                money=money,
+            )
+            for group, (rows, money) in sorted(self._figures.items(), key=lambda each: str(each[0]))
+        ]
+
+
+def money_of(record: SalesRecord) -> Decimal:
+    """The line's total where it is an amount that the star can hold, else 0."""
+    return _money(record.total_amount or "")
+
+
+@lru_cache(maxsize=4096)
+def _money(text: str) -> Decimal:
+    return Decimal(text) if _AMOUNT.fullmatch(text) else Decimal(0)
+
+
+def land(
+    sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date, mapping_revision: int = 0
+) -> Landed:
+    """Write the raw file of a date, whole and at once, from all payload pages that the date has.
+
+    `mapping_revision` is the configuration's, and is added to the version of the mapping.
+    Raises NotFetchedError and DamagedError where they are none or not the whole day, and TieOutError with the figures
+    where rows or money do not add up; the file that was there before then stays.
+    """
+    tally = _Tally()
+    key = raw_key(retailer_id, logical_date)
+    with NewestLines(sales.MAPPING_VERSION + mapping_revision) as newest, TemporaryFile() as file:
+        walks: dict[str, list[Payload]] = {}
+        for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
+            walks.setdefault(payload.walk, []).append(replace(payload, answer=None))
+            for record in records:
+                other = newest.add(record, walk=payload.walk)
+                if other is not None:
+                    tally.add("superseded", other)
+        for superseded in newest.keep_keyless_of(_newest_whole(walks, retailer_id, logical_date)):
+            tally.add("superseded", superseded)
+        rows, products, stores = 0, Counter[str](), Counter[str]()
+        for line in newest.lines():
+            rows += 1
+            file.write(line.encode() + b"\n")
+            # Read back, so that what is proven is what is written.
+            record = SalesRecord(**json.loads(line))
+            tally.add("landed", record)
+            products.update(filter(None, [record.product_id]))
+            stores.update(filter(None, [record.store_id]))
+        counts = tally.counts(retailer_id)
+        _require_tie_out(counts, logical_date)
+        file.seek(0)
+        storage.write_from(key, file)
+    log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
+    return Landed(
+        retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts,
+        products=products, stores=stores,
+    )  # fmt: skip
+
+
+def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
+    """Read every page of the date, as `land` will.
+
+    Raises DamagedError for a page that cannot be read or is missing, NotFetchedError where no walk came to its end.
+    """
+    walks: dict[str, list[Payload]] = {}
+    for _, payload in payloads.read_all(storage, retailer_id, logical_date):
+        walks.setdefault(payload.walk, []).append(replace(payload, answer=None))
+    _newest_whole(walks, retailer_id, logical_date)
+
+
+def _fetched(
+    sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
+) -> Iterator[tuple[Payload, list[SalesRecord]]]:
+    """Every page with its lines that are not skipped, in the order in which they were fetched."""
+    for key, payload in payloads.read_all(storage, retailer_id, logical_date):
+        records = []
+        for each in sales.records(payload.answer, key):
+            record = each.record if isinstance(each, Skipped) else each
+            tally.add("fetched", record)
+            if isinstance(each, Skipped):
+                tally.add("skipped", record, reason=each.reason)
+            else:
+                records.append(record)
+        yield payload, records
+
+
+def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_date: date) -> str:
+    """The newest walk that came to its end with every page there: without one, a part would be taken for the day."""
+    fetch = f"fetch it: retail run --date {logical_date} --only {retailer_id}"
+    if not walks:
+        raise NotFetchedError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
+    for walk, pages in reversed(walks.items()):
+        ends = [page.walk_page for page in pages if page.next_cursor is None]
+        if not ends:
+            continue
+        missing = set(range(1, max(ends) + 1)) - {page.walk_page for page in pages}
+        if missing:
+            raise DamagedError(
+                f"{retailer_id}: of {logical_date}, page {min(missing)} of the {max(ends)} that were fetched from "
+                f"{walk} on is missing",
+                hint=f"bring it back from a backup, or {fetch} --again",
+            )
+        return walk
+    raise NotFetchedError(f"{retailer_id}: {logical_date} was never fetched to its end", hint=fetch)
+
+
+def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
+    """fetched = skipped + superseded + landed, in rows and money, for every business date and currency."""
+    left: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
+    for count in counts:
+        group = (count.retailer_id, count.business_date, count.currency)
+        sign = 1 if count.hop == "fetched" else -1
+        rows, money = left.get(group, (0, Decimal(0)))
+        left[group] = (rows + sign * count.rows, money + sign * count.money)
+    wrong = [
+        f"{retailer}, {day or 'no date'}, {currency or 'no currency'}: {rows:+d} rows, {money:+f} in money"
+        for (retailer, day, currency), (rows, money) in sorted(left.items(), key=str)
+        if rows or money
+    ]
+    if wrong:
+        raise TieOutError(
+            f"landing {logical_date}: fetched = skipped + superseded + landed does not hold:\n  - "
+            + "\n  - ".join(wrong),
+            hint="nothing was landed; this is a fault of retail-lakehouse: please report it with the payloads",
+        )

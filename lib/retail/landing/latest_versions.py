@@ -1,0 +1,96 @@
+"""The newest version of every line of a date, kept on disk: a day may hold more lines than memory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, Self
+
+from retail.records import SalesRecord
+from retail.sources.values.timestamps import is_normal
+
+_TABLE: Final = """
+    CREATE TABLE line (
+        natural_key TEXT PRIMARY KEY, walk TEXT,
+        business_date TEXT, transaction_id TEXT, line_id TEXT, source_ref TEXT, line TEXT
+    )
+"""
+_IN_ORDER: Final = "SELECT line FROM line ORDER BY business_date, transaction_id, line_id, source_ref"
+
+
+class NewestLines:
+    """Takes records in the order in which they were fetched, and tells each one that another superseded.
+
+    Its lines carry the version of the mapping that made the records.
+    """
+
+    def __init__(self, mapping_version: int) -> None:
+        self._mapping_version = str(mapping_version)
+        # A database without a name lives in a file of its own that goes with it; what fits stays in memory.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute(_TABLE)
+        self._database.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def add(self, record: SalesRecord, *, walk: str) -> SalesRecord | None:
+        """Keep the record, or the one with its key that is there; gives the other of the two."""
+        key = record.natural_key
+        if None in key:
+            self._put(f"{walk} {record.source_ref}", record, walk=walk)
+            return None
+        name = json.dumps(key)
+        found = next(self._select("natural_key = ?", name), None)
+        other = None if found is None else _record(found[0])
+        if other is not None and not _supersedes(record, other):
+            return record
+        self._put(name, record, walk=None)
+        return other
+
+    def keep_keyless_of(self, walk: str) -> Iterator[SalesRecord]:
+        """Lines without a whole key are only those of the newest walk that came to its end; tells the others."""
+        yield from (_record(line) for (line,) in self._select("walk <> ?", walk))
+        self._database.execute("DELETE FROM line WHERE walk <> ?", [walk])
+
+    def lines(self) -> Iterator[str]:
+        """Each line that is kept, in order of business date, transaction, line and place in the payloads."""
+        for (line,) in self._database.execute(_IN_ORDER):
+            yield str(line)
+
+    def _select(self, where: str, *values: str) -> Iterator[tuple[str]]:
+        return iter(self._database.execute(f"SELECT line FROM line WHERE {where}", values))
+
+    def _put(self, name: str, record: SalesRecord, *, walk: str | None) -> None:
+        parts = (record.business_date, record.transaction_id, record.line_id)
+        values = (
+            name,
+            walk,
+            *(part or "" for part in parts),
+            record.source_ref,
+            record.to_line(self._mapping_version),
+        )
+        self._database.execute("INSERT OR REPLACE INTO line VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def _record(line: str) -> SalesRecord:
+    return SalesRecord(**json.loads(line))
+
+
+def _supersedes(record: SalesRecord, other: SalesRecord) -> bool:
+    """Whether it is newer than `other`, which was fetched before it; of equally new ones, whether it differs."""
+    if _version(record) != _version(other):
+        return _version(record) > _version(other)
+    # What was fetched again unchanged leaves the raw file as it is, to the byte.
+    return replace(record, source_ref=other.source_ref, mapping_version=other.mapping_version) != other
+
+
+def _version(record: SalesRecord) -> str:
+    """Compares as time does; what is no time is older than any."""
+    return record.updated_at if record.updated_at is not None and is_normal(record.updated_at) else ""

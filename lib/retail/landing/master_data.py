@@ -1,0 +1,233 @@
+"""Master data: what the retailers' catalogues say of the products and stores that the sales name.
+
+    raw/master-data/<products|stores>/<retailer_id>/run=<run_id>/<products|stores>-00001.json
+
+Asked once for each, with what the catalogue does not know written down too, and behind the sales: a catalogue
+that fails, or has more to tell than fits into a run, costs no sale. Files are added and never changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, Literal, TypeAlias
+
+import structlog
+
+from retail.config.settings import ExtractSettings
+from retail.errors import ExtractError, RefusedError
+from retail.lake.storage import Storage
+from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder
+from retail.sources.catalog import Catalog
+from retail.sources.http.messages import Clock
+from retail.sources.pii import without_e_mail
+from retail.sources.values.timestamps import utc_text
+
+Kind: TypeAlias = Literal["products", "stores"]
+# Ids, with the number of lines that name each.
+Named: TypeAlias = dict[Kind, Counter[str]]
+
+# An object in the lake holds about so many records: what a killed run has to ask again, at most.
+_CHUNK: Final = 100
+
+_MAY_READ: Final = (
+    "let the application read the catalogue: Amazon's role Product Listing, Shopify's scopes read_products and "
+    "read_locations; sales are not touched by it"
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What became of the products and stores that some sales name.
+
+    `known` were described before, or have lately been asked for in vain. Asked for now, `found` have a
+    description and `missing` have none. `left` wait for a later run. `failure` is why the catalogue stopped.
+    """
+
+    retailer_id: str
+    known: int = 0
+    found: int = 0
+    missing: int = 0
+    left: int = 0
+    failure: str | None = None
+
+    @property
+    def asked(self) -> int:
+        return self.found + self.missing
+
+
+def look_up(
+    catalog: Catalog,
+    storage: Storage,
+    settings: ExtractSettings,
+    *,
+    retailer_id: str,
+    named: Named,
+    run_id: str,
+    deadline: Deadline,
+) -> LookedUp:
+    """Ask the catalogue for what the sales have `named` and no master file knows, the most sold first.
+
+    At most `settings.master_calls` calls, and until the `deadline`, whose clock is the catalogue's. Raises
+    StorageError, never an ExtractError: a catalogue that fails is a warning, and the next run asks again.
+    """
+    since = deadline.clock.now() - timedelta(days=settings.master_days)
+    wanted, known = {}, 0
+    for kind, ids in named.items():
+        told = _told(storage, kind, retailer_id, since=since)
+        most_first = sorted(ids, key=lambda name: (-ids[name], name))
+        wanted[kind] = [name for name in most_first if name not in told]
+        known += len(ids) - len(wanted[kind])
+    looked_up = LookedUp(retailer_id=retailer_id, known=known, left=sum(map(len, wanted.values())))
+    if looked_up.left and settings.master_calls:
+        writer = _Writer(storage, retailer_id, run_id)
+        failure = None
+        try:
+            calls = catalog.describe(wanted["products"], wanted["stores"])
+            for records in islice(calls, settings.master_calls):
+                writer.add(records)
+                if deadline.is_over:
+                    break
+        except TimeIsUpError:
+            pass
+        except RefusedError as error:
+            hint = _MAY_READ if error.status in (401, 403) else error.hint
+            failure = str(ExtractError(error.message, hint=hint))
+        except ExtractError as error:
+            failure = str(error)
+        finally:
+            writer.flush()
+        looked_up = replace(
+            looked_up,
+            found=writer.found,
+            missing=writer.missing,
+            left=looked_up.left - writer.found - writer.missing,
+            failure=failure,
+        )
+    _log(looked_up)
+    return looked_up
+
+
+class Deadline:
+    """So many seconds from now, and a clock on which nobody sleeps beyond them."""
+
+    def __init__(self, seconds: float, clock: Clock | None = None) -> None:
+        clock = clock or Clock()
+        self._ends = clock.monotonic() + seconds
+        self._sleep = clock.sleep
+        self.clock = replace(clock, sleep=self._sleep_in_time)
+
+    @property
+    def is_over(self) -> bool:
+        return self.clock.monotonic() >= self._ends
+
+    def _sleep_in_time(self, seconds: float) -> None:
+        if self.clock.monotonic() + seconds > self._ends:
+            raise TimeIsUpError("extract.master_seconds are over", hint="the next run goes on")
+        self._sleep(seconds)
+
+
+class TimeIsUpError(ExtractError):
+    """Whoever went on would sleep beyond the deadline."""
+
+
+class _Writer:
+    """Keeps records until they fill an object, and writes that beside those that are there."""
+
+    def __init__(self, storage: Storage, retailer_id: str, run_id: str) -> None:
+        self._storage, self._retailer_id, self._run_id = storage, retailer_id, run_id
+        self._kept: dict[Kind, list[str]] = {"products": [], "stores": []}
+        self._seen: set[tuple[Kind, str]] = set()
+        self.found = self.missing = 0
+
+    def add(self, records: Iterable[MasterRecord]) -> None:
+        for record in records:
+            kind: Kind = "products" if isinstance(record, ProductRecord) else "stores"
+            if (kind, record.id) in self._seen:
+                continue
+            self._seen.add((kind, record.id))
+            self._kept[kind].append(_without_e_mails(record).to_line() + "\n")
+            if is_described(record):
+                self.found += 1
+            else:
+                self.missing += 1
+            if len(self._kept[kind]) >= _CHUNK:
+                self._write(kind)
+
+    def flush(self) -> None:
+        for kind in self._kept:
+            self._write(kind)
+
+    def _write(self, kind: Kind) -> None:
+        lines, self._kept[kind] = self._kept[kind], []
+        folder = f"{master_folder(kind, self._retailer_id)}run={self._run_id}/"
+        number = sum(1 for _ in self._storage.list(folder)) + 1 if lines else 0
+        # A run that is gone on with has objects already.
+        while lines and not self._storage.create(
+            f"{folder}{kind}-{number:05d}.json", "".join(lines).encode()
+        ):
+            number += 1
+
+
+def is_described(record: MasterRecord) -> bool:
+    """Whether the catalogue named it; what is told of it without a name would blank the name that sales give it."""
+    name = record.product_name if isinstance(record, ProductRecord) else record.store_name
+    return name is not None
+
+
+def _told(storage: Storage, kind: Kind, retailer_id: str, *, since: datetime) -> set[str]:
+    """The ids that are described, and those that the catalogue did not know when asked after `since`."""
+    keys = list(storage.list(master_folder(kind, retailer_id)))
+    told = set[str]()
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        for data in pool.map(storage.read, keys):
+            told.update(_ids_told(kind, data, since=utc_text(since)))
+    return told
+
+
+def _ids_told(kind: Kind, lines: bytes, *, since: str) -> Iterator[str]:
+    for line in lines.splitlines():
+        try:
+            values = json.loads(line)
+            record = ProductRecord(**values) if kind == "products" else StoreRecord(**values)
+            holds = is_described(record) or record.fetched_at >= since
+        except (ValueError, TypeError):
+            continue  # a broken line tells nothing; the star warns of it
+        if holds and isinstance(record.id, str):
+            yield record.id
+
+
+def _without_e_mails(record: MasterRecord) -> MasterRecord:
+    """Nobody's address gets into the lake with a product's name."""
+    if isinstance(record, ProductRecord):
+        return replace(
+            record,
+            product_name=_clean(record.product_name),
+            brand=_clean(record.brand),
+            category=_clean(record.category),
+        )
+    return replace(record, store_name=_clean(record.store_name), store_city=_clean(record.store_city))
+
+
+def _clean(words: str | None) -> str | None:
+    return None if words is None else without_e_mail(words)
+
+
+def _log(looked_up: LookedUp) -> None:
+    tell = log.warning if looked_up.failure else log.info
+    tell(
+        "looked_up",
+        retailer_id=looked_up.retailer_id,
+        known=looked_up.known,
+        found=looked_up.found,
+        missing=looked_up.missing,
+        unknown_still=looked_up.left,
+        **({"failure": looked_up.failure} if looked_up.failure else {}),
+    )

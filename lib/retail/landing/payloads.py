@@ -1,0 +1,154 @@
+"""Payload pages: what a retailer answered, less personal data, kept for ever and never changed.
+
+payloads/<retailer_id>/date=YYYY-MM-DD/run=<run_id>/page-00001.json.gz
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from retail.errors import DamagedError
+from retail.lake.storage import Storage
+from retail.sources.values.json_path import JSON, at, dump, parse, text
+from retail.sources.values.timestamps import utc_text
+from retail.sources.window import Window
+
+_KEY = re.compile(r"/run=(?P<run>[^/]+)/page-(?P<page>\d{5,})\.json\.gz$", re.ASCII)
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One page and what it takes to go on behind it. Times are texts of `utc_text`.
+
+    `walk` names the way through the window that the page belongs to: the run and page where it began. A run that
+    goes on behind another's pages keeps that one's walk; `walk_page` counts the walk's pages from 1. A walk has come to
+    its end with a page that names no next cursor.
+    """
+
+    retailer_id: str
+    run_id: str
+    walk: str
+    walk_page: int
+    logical_date: str
+    window_start: str
+    window_end: str
+    page: int
+    fetched_at: str
+    next_cursor: str | None
+    answer: JSON
+
+    def is_of(self, window: Window) -> bool:
+        """Whether the page answers a question for this window."""
+        return (self.window_start, self.window_end) == (utc_text(window.start), utc_text(window.end))
+
+
+def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -> str:
+    """The folder of a date, or of one run in it. Raises ValueError for a run id that is no plain name."""
+    folder = f"payloads/{retailer_id}/date={logical_date.isoformat()}/"
+    if run_id is None:
+        return folder
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id!r}: a run's id is letters, digits, `.`, `_` and `-` only")
+    return f"{folder}run={run_id}/"
+
+
+def key_of(retailer_id: str, logical_date: date, run_id: str, page: int) -> str:
+    """The key of one page; pages count from 1."""
+    return f"{folder_of(retailer_id, logical_date, run_id)}page-{page:05d}.json.gz"
+
+
+def walk_of(run_id: str, first_page: int) -> str:
+    """The name of a walk that began with this page."""
+    return f"{run_id}/{first_page}"
+
+
+def keys(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> list[str]:
+    """The pages of a date, or of one run in it, in order of run and page."""
+    found = storage.list(folder_of(retailer_id, logical_date, run_id))
+    return sorted((key for key in found if _KEY.search(key)), key=_place)
+
+
+def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | None = None) -> Payload | None:
+    """The last page of a run, or of the newest run that has any; None without pages. Raises DamagedError for a gap."""
+    found = keys(storage, retailer_id, logical_date, run_id)
+    if not found:
+        return None
+    newest = _place(found[-1])
+    pages = sum(1 for key in found if _place(key)[0] == newest[0])
+    if pages != newest[1]:
+        raise DamagedError(
+            f"{retailer_id}: run {newest[0]} holds {pages} pages of {logical_date}, the last is number {newest[1]}",
+            hint="bring the missing pages back from a backup, or fetch the day anew with `retail run --again`",
+        )
+    return read(storage, found[-1])
+
+
+def write(storage: Storage, payload: Payload) -> str | None:
+    """Write the page under its key and return that; None, and nothing written, where there is one already."""
+    window: JSON = {"start": payload.window_start, "end": payload.window_end}
+    envelope: JSON = {
+        "retailer_id": payload.retailer_id,
+        "run_id": payload.run_id,
+        "walk": payload.walk,
+        "walk_page": payload.walk_page,
+        "logical_date": payload.logical_date,
+        "window": window,
+        "page": payload.page,
+        "fetched_at": payload.fetched_at,
+        "next_cursor": payload.next_cursor,
+        "answer": payload.answer,
+    }
+    key = key_of(payload.retailer_id, date.fromisoformat(payload.logical_date), payload.run_id, payload.page)
+    # No time in the gzip header: the same page gives the same bytes. Level 4 takes a third of the time of 9.
+    written = storage.create(key, gzip.compress(dump(envelope).encode(), compresslevel=4, mtime=0))
+    return key if written else None
+
+
+def read(storage: Storage, key: str) -> Payload:
+    """The page. Raises DamagedError where the object is damaged."""
+    try:
+        envelope = parse(gzip.decompress(storage.read(key)))
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DamagedError(
+            f"{storage.url}/{key} is damaged: {error}",
+            hint="bring it back from a backup; or delete its run's folder, and extract that date again",
+        ) from None
+    place = _place(key)
+    return Payload(
+        retailer_id=text(envelope, "retailer_id") or "",
+        run_id=place[0],
+        walk=text(envelope, "walk") or walk_of(place[0], 1),
+        walk_page=int(text(envelope, "walk_page") or place[1]),
+        logical_date=text(envelope, "logical_date") or "",
+        window_start=text(envelope, "window", "start") or "",
+        window_end=text(envelope, "window", "end") or "",
+        page=place[1],
+        fetched_at=text(envelope, "fetched_at") or "",
+        next_cursor=text(envelope, "next_cursor"),
+        answer=at(envelope, "answer"),
+    )
+
+
+def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator[tuple[str, Payload]]:
+    """Every page of a date with its key, in order of run and page, one at a time."""
+    for key in keys(storage, retailer_id, logical_date):
+        yield key, read(storage, key)
+
+
+def since_walk_began(storage: Storage, last: Payload) -> Iterator[Payload]:
+    """The pages of `last`'s date from the run on in which its walk began, in order, one at a time."""
+    first_run = last.walk.rpartition("/")[0]
+    for key in keys(storage, last.retailer_id, date.fromisoformat(last.logical_date)):
+        if _place(key)[0] >= first_run:
+            yield read(storage, key)
+
+
+def _place(key: str) -> tuple[str, int]:
+    match = _KEY.search(key)
+    return (match["run"], int(match["page"])) if match else ("", 0)

@@ -1,0 +1,232 @@
+"""Step 7 of a run: what the star holds is judged, and PostgreSQL holds the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import structlog
+from pyspark.sql import functions as F
+
+from retail import star
+from retail.lake import delta
+from retail.pipeline.job import Job, Record
+from retail.quality import daily, drift, gaps, profile, tie_out
+from retail.quality.suites import data_docs
+from retail.quality.suites import validation as suites
+from retail.quality.suites.orphans import with_orphans
+from retail.runs.counts import HopCount, as_json
+from retail.runs.ledger import Ledger
+from retail.star import merge, staging
+from retail.star.build import months_of_run
+from retail.star.tables import dim_store, fact_sales
+from retail.warehouse.totals import star_totals
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+log = structlog.get_logger()
+
+# A retailer that closes down must not make a record that nobody can read; how many they are in all is told.
+_SHOWN_GAPS = 1_000
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found in the lake: what `runs` merged was judged. `months` of the fact, None for all of them."""
+
+    runs: Sequence[str]
+    months: Sequence[str] | None
+    validations: Sequence[suites.Validation]
+    silent: Sequence[gaps.Gap]
+    drifts: Sequence[drift.Drift]
+
+
+def check_step(job: Job) -> Record:
+    """Expectations over the star, and PostgreSQL = Delta in rows and money.
+
+    The fact is judged in the months that runs have merged into since the last check, its keys in the rows they changed.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        tied_out = pool.submit(copy_context().run, _tie_out, job)
+        found = judge_lake(job)
+        counts = tied_out.result()
+    judged = sum(validation.judged for validation in found.validations)
+    warnings = [str(failure) for validation in found.validations for failure in validation.failures]
+    warnings += gaps.warnings(found.silent) + _never_brought_in(job)
+    warnings += map(str, found.drifts)
+    days = {count.business_date for count in counts}
+    job.resources.ledger.mark_checked([*found.runs, job.run.run_id], by=job.run.run_id)
+    return {
+        "months": found.months,
+        "warnings": warnings,
+        "gaps": [gap.to_json() for gap in found.silent[:_SHOWN_GAPS]],
+        "gaps_in_all": len(found.silent),
+        "counts": as_json(counts),
+        "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
+    }
+
+
+def judge_lake(job: Job) -> Findings:
+    """Expectations, gaps and profile side by side: the first keep Python busy, the others wait for the engine.
+
+    Raises GateError where a critical expectation does not hold.
+    """
+    runs = _runs_to_judge(job)
+    months = _months_of(job, runs) if job.recorded("merge") is not None else None
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        silent = pool.submit(copy_context().run, _silent_stores, job)
+        drifts = pool.submit(copy_context().run, _profiled, job)
+        validations = _expectations(job, months, None if months is None else runs)
+        return Findings(runs, months, validations, silent.result(), drifts.result())
+
+
+def _runs_to_judge(job: Job) -> list[str]:
+    """The runs that merged and that no check has judged since, and this one.
+
+    A check outside a run that merged judges all months, theirs among them.
+    """
+    return sorted({*job.resources.ledger.unchecked(), job.run.run_id})
+
+
+def _months_of(job: Job, runs: list[str]) -> list[str]:
+    """Months (`YYYY-MM`) that these runs merged into."""
+    return sorted({month for run_id in runs for month in months_of_run(job.context, run_id)})
+
+
+def judged(
+    tables: Mapping[str, DataFrame], months: list[str] | None, runs: list[str] | None
+) -> dict[str, DataFrame]:
+    """What of the star is judged, by the name of its suite: no fact where no month was merged into.
+
+    `fact_keys` are the rows that `runs` changed, for where an unchanged row's keys lead was proven before.
+    """
+    of_fact = tables[fact_sales.TABLE.name]
+    changed = of_fact
+    found = {name: frame for name, frame in tables.items() if name != fact_sales.TABLE.name}
+    if months is not None and runs is not None:
+        if not months:
+            return found
+        of_fact = of_fact.where(F.col("business_month").isin(months))
+        changed = of_fact.where(F.col("changed_run_id").isin(runs))
+    keys = {table.key: tables[table.name] for table in star.DIMENSIONS}
+    return found | {fact_sales.TABLE.name: of_fact, "fact_keys": with_orphans(changed, keys)}
+
+
+def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
+    """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
+    tables = {
+        table.name: delta.read(job.resources.session, job.resources.storage, table.path)
+        for table in star.TABLES
+    }
+    days = _days(job, tables[fact_sales.TABLE.name])
+    frames = judged(tables, months, runs) | {"daily_sales": daily.frame(job.resources.session, days)}
+    # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
+    named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
+        fact_sales.TABLE.name: (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
+        "fact_keys": (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
+        "daily_sales": ("retailer_id", "business_date", "currency"),
+    }
+    validations = [
+        suites.validate(suite, frame, named_by=named_by[name])
+        for name, frame in frames.items()
+        for suite in suites.of(name)
+    ]
+    suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "check", validations)
+    suites.stop_on_critical(validations)
+    return validations
+
+
+def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
+    """The run's days beside the same weekdays before them."""
+    units = job.units_to_process()
+    needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
+    least = job.resources.settings.quality.daily_rows
+    return daily.compare(daily.totals(needed), units, least_rows=least)
+
+
+def _silent_stores(job: Job) -> list[gaps.Gap]:
+    """Stores, and retailers, that were silent on the run's days; none where no day could be had."""
+    units = job.units_to_process()
+    if not units:
+        return []
+    settings = job.resources.settings.quality
+    days = [day for _, day in units]
+    first, last = min(days) - timedelta(days=settings.gap_days), max(days)
+    session, storage = job.resources.session, job.resources.storage
+    sales = delta.read(session, storage, fact_sales.TABLE.path).where(
+        F.col("business_month").isin(gaps.months_between(first, last))
+        & F.col("business_date").between(first, last)
+    )
+    silent = gaps.silent(
+        gaps.store_days(sales),
+        session.createDataFrame(units, "retailer_id string, business_date date"),
+        delta.read(session, storage, dim_store.TABLE.path).select("store_key", "store_id", "store_name"),
+        settings,
+    )
+    found = [
+        gaps.Gap(**{**row.asDict(), "business_date": str(row.business_date)}) for row in silent.collect()
+    ]
+    return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
+
+
+def _never_brought_in(job: Job) -> list[str]:
+    """Each retailer's days that no run brought in, as warnings; what this one brings is not marked as done yet."""
+    missing = gaps.missing_days(
+        job.resources.ledger.done() | set(job.units_to_process()),
+        job.resources.settings.retailers,
+        start_date=job.resources.settings.start_date,
+        last=max(job.run.dates),
+    )
+    return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
+
+
+def _profiled(job: Job) -> list[drift.Drift]:
+    """The profile of what the run brought and of the dimensions, kept, and how it differs from the runs before."""
+    resources, run_id = job.resources, job.run.run_id
+    read = partial(delta.read, resources.session, resources.storage)
+    tables = {table.name: read(table.path) for table in star.DIMENSIONS}
+    staged = job.recorded("stage")
+    if staged is not None:
+        tables["staged_sales"] = read(staging.SALES, at=staged["sales_version"])
+    if job.recorded("merge") is not None:
+        tables[fact_sales.TABLE.name] = read(fact_sales.TABLE.path).where(
+            F.col("business_month").isin(months_of_run(job.context, run_id))
+            & (F.col("changed_run_id") == run_id)
+        )
+    found = profile.profile(resources.session, run_id, tables)
+    earlier = checked_before(resources.ledger, run_id, most=resources.settings.quality.profile_runs)
+    before = profile.read(resources.session, resources.storage, earlier)
+    profile.write(resources.session, resources.storage, found)
+    drifts = drift.drifted(found, before, drift.load_limits())
+    for each in drifts:
+        log.warning("profile drifted", table=each.table_name, column=each.column_name, what=each.what)
+    return drifts
+
+
+def checked_before(ledger: Ledger, run_id: str, *, most: int) -> list[str]:
+    """The runs before this one that came to the end of their check, the newest of them."""
+    earlier = (each for each in reversed(ledger.run_ids()) if each < run_id)
+    return list(islice((each for each in earlier if ledger.step(each, "check") is not None), most))
+
+
+def _tie_out(job: Job) -> list[HopCount]:
+    """Rows and money in PostgreSQL, held against all of Delta. Raises TieOutError where they differ.
+
+    What is given is for the run's tie-out ledger: the months that it merged into, or all and Delta's where it did not.
+    """
+    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    lake = [count.as_hop("delta_after") for count in merge.totals(job.context, fact_sales.TABLE, None, at=at)]
+    in_postgresql = star_totals(job.resources.warehouse)
+    tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
+    if job.recorded("merge") is None:
+        return [*lake, *in_postgresql]
+    months = months_of_run(job.context, job.run.run_id)
+    return [count for count in in_postgresql if str(count.business_date)[:7] in months]

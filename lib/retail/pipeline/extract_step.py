@@ -1,0 +1,219 @@
+"""How one retailer is asked for its days, side by side with the others: what fails is its own, or a day's alone."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from retail.errors import (
+    DamagedError,
+    ExtractError,
+    LeaseHeldError,
+    NotFetchedError,
+    OutOfReachError,
+    RetailError,
+    StorageError,
+)
+from retail.landing import payloads
+from retail.landing.fetch import PageWritten, extract
+from retail.landing.field_drift import NewField, PayloadFields
+from retail.landing.land import require_whole
+from retail.pipeline.job import Job
+from retail.runs.days import Unit
+from retail.sources.http.messages import Clock
+from retail.sources.http.rate_limit import Patience, QuotaWait
+from retail.sources.registry import open_service
+from retail.sources.service import Service
+from retail.sources.window import window_of_unit
+
+log = structlog.get_logger()
+
+# What keeps one day from being had, of a retailer that answers for others.
+_OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
+
+
+@dataclass
+class Fetched:
+    """The units that were fetched, why the others were not, and fields that no answer had before.
+
+    `without` are days that could not be had of a retailer that answers; it goes on behind them.
+    """
+
+    units: list[Unit] = field(default_factory=list)
+    without: dict[Unit, RetailError] = field(default_factory=dict)
+    failure: str | None = None
+    goes_on: bool = False
+    new_fields: list[NewField] = field(default_factory=list)
+
+    @property
+    def out_of_reach(self) -> list[Unit]:
+        return [unit for unit, error in self.without.items() if isinstance(error, OutOfReachError)]
+
+
+def ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> Fetched:
+    """Raises, and interrupts the others, where the lake cannot be written; whatever else fails is the retailer's."""
+    fetched = Fetched()
+    units = [unit for unit in job.run.units if unit[0] == retailer_id]
+    try:
+        fields = PayloadFields(
+            job.resources.storage,
+            retailer_id,
+            job.run.run_id,
+            has_ended=lambda run_id: job.resources.ledger.step(run_id, "extract") is not None,
+        )
+        try:
+            _extract_units(job, units, fetched, fields, interrupted)
+        finally:
+            fetched.new_fields = fields.keep()
+        if fetched.without:
+            kinds = {type(error): error for error in reversed(fetched.without.values())}
+            reasons = "\n".join(map(str, kinds.values()))
+            fetched.failure, fetched.goes_on = f"{_missing(units, fetched.units)}{reasons}", True
+    except RetailError as error:
+        if _is_of_the_lake(error):
+            interrupted.set()
+            raise
+        log.error("retailer failed", retailer=retailer_id, error=str(error))
+        fetched.failure = f"{_missing(units, fetched.units)}{error}"
+    except Exception as error:  # a fault in one service must not stop the other retailers
+        log.exception("retailer failed", retailer=retailer_id)
+        name = type(error).__name__
+        fetched.failure = f"{_missing(units, fetched.units)}{retailer_id}: unexpected {name}; see the log"
+    return fetched
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What the threads share that ask one retailer for its days."""
+
+    job: Job
+    fields: PayloadFields
+    patience: Patience
+    interrupted: threading.Event
+    left: deque[Unit]
+    failed: threading.Event = field(default_factory=threading.Event)
+
+
+def _extract_units(
+    job: Job, units: list[Unit], fetched: Fetched, fields: PayloadFields, interrupted: threading.Event
+) -> None:
+    """Adds to `fetched` as it goes, for what was fetched before a failure counts.
+
+    Days that are fetched side by side share the retailer's quota; once one has failed, no other is begun, unless the
+    failure is that day's alone.
+    """
+    patience = Patience(waits=job.manner.patient, tell=lambda wait: _tell(job, wait))
+    asking = _Asking(job, fields, patience, interrupted, deque(units))
+
+    def work() -> None:
+        try:
+            for unit in _extracted(asking, fetched.without):
+                fetched.units.append(unit)
+                job.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
+        except BaseException as error:
+            asking.failed.set()
+            if _is_of_the_lake(error):
+                interrupted.set()
+            raise
+
+    workers = min(job.manner.parallel, len(units))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        working = [pool.submit(work) for _ in range(workers)]
+    failures = [failure for each in working if (failure := each.exception()) is not None]
+    for failure in sorted(failures, key=_is_of_the_lake, reverse=True):
+        raise failure
+
+
+def _is_of_the_lake(error: BaseException) -> bool:
+    """No fault of a retailer: every other one meets it as well, and so does each step behind."""
+    return isinstance(error, StorageError | LeaseHeldError) and not isinstance(error, _OF_ONE_DAY)
+
+
+def _extracted(asking: _Asking, without: dict[Unit, RetailError]) -> Iterator[Unit]:
+    """Each unit that no other thread takes, once it is fetched; those that cannot be had are put into `without`.
+
+    A thread has a service of its own.
+    """
+    job, retailer_id = asking.job, asking.fields.retailer_id
+    service = open_service(
+        retailer_id,
+        job.resources.settings,
+        job.resources.secrets,
+        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, asking.interrupted)),
+        patience=asking.patience,
+    )
+    while not asking.failed.is_set():
+        try:
+            unit = asking.left.popleft()
+        except IndexError:
+            return
+        try:
+            _fetch(asking, service, unit)
+        except _OF_ONE_DAY as error:
+            log.error("day failed", retailer=retailer_id, logical_date=str(unit[1]), error=str(error))
+            without[unit] = error
+        else:
+            yield unit
+
+
+def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
+    job, storage = asking.job, asking.job.resources.storage
+    retailer_id, day = unit
+    lying = payloads.keys(storage, retailer_id, day)
+    # A damaged page is found before its retailer is asked: of no use is what is fetched beside it.
+    for key in lying:
+        payloads.read(storage, key)
+    extract(
+        service,
+        storage,
+        retailer_id=retailer_id,
+        window=window_of_unit(job.resources.settings, unit),
+        run_id=job.run.run_id,
+        anew=job.manner.anew,
+        look=asking.fields.look,
+        on_page=partial(_page_kept, job, asking.interrupted),
+    )
+    if lying:
+        # Found here, a page that is missing is the day's failure; found in landing, it would be the run's.
+        require_whole(storage, retailer_id, day)
+
+
+def _missing(units: list[Unit], fetched: list[Unit]) -> str:
+    """The logical dates that a retailer did not come to the end of, for the begin of a message."""
+    days = sorted({day for _, day in units} - {day for _, day in fetched})
+    if not days:
+        return ""
+    if len(days) == 1:
+        return f"{days[0]} is missing: "
+    unbroken = (days[-1] - days[0]).days == len(days) - 1
+    return (
+        f"{days[0]} to {days[-1]} are missing: "
+        if unbroken
+        else f"{len(days)} days from {days[0]} to {days[-1]} are missing: "
+    )
+
+
+def _page_kept(job: Job, interrupted: threading.Event, page: PageWritten) -> None:
+    job.report.progress("extract", 0, f"{page.retailer_id} page {page.number}")
+    _stop_if(interrupted.is_set(), page.retailer_id)
+
+
+def _tell(job: Job, wait: QuotaWait) -> None:
+    text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
+    log.info("waits for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until))
+    job.report.waits("extract", text)
+
+
+def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> None:
+    _stop_if(interrupted.wait(seconds), retailer_id)
+
+
+def _stop_if(interrupted: bool, retailer_id: str) -> None:
+    if interrupted:
+        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command goes on where it stopped")

@@ -1,0 +1,258 @@
+"""`retail maintain`: the Delta tables of the lake with few files, a short log, and no file that nobody can ask for.
+
+One way on either engine: the deltalake package compacts and writes checkpoints; which files and log entries are
+past the promised days is told from the log itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+import structlog
+
+from retail.config.settings import MaintainSettings
+from retail.errors import StorageError
+from retail.lake import delta
+from retail.lake.storage import Storage
+from retail.lake.storage.object_info import Stored
+from retail.runs import lease, table_rewrites
+from retail.runs.fenced_storage import GuardedStorage
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+ROOMS: Final = ("star/", "staged/", "quarantine/", "quality/")
+# Written anew by each run: there is nothing to compact that the next run would not replace.
+_REPLACED: Final = "staged/"
+
+_LOG: Final = "/_delta_log/"
+_ENTRY: Final = re.compile(r"/_delta_log/(?P<version>\d{20})\.(?P<kind>json|crc|checkpoint\.parquet)$")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintained:
+    """What was done to a table, or, at a dry run, would be: `files_after` is then not known.
+
+    `files` are the data files of its newest version, `deleted` those that no version of the promised days has.
+    """
+
+    table: str
+    files_before: int
+    files_after: int | None
+    to_compact: int
+    deleted: int
+    freed_bytes: int
+    log_entries_deleted: int
+    versions_kept: int
+
+
+class NotMaintainedError(StorageError):
+    """Tables could not be read or rewritten; `done` is what came of the others."""
+
+    def __init__(self, done: list[Maintained], failed: Mapping[str, StorageError]) -> None:
+        told = "".join(f"\n  - {table}: {error.message}" for table, error in failed.items())
+        hint = "; ".join(dict.fromkeys(error.hint for error in failed.values()))
+        super().__init__(
+            f"{len(failed)} of {len(done) + len(failed)} tables were not maintained:{told}", hint=hint
+        )
+        self.done = done
+
+
+def maintain(
+    storage: Storage,
+    settings: MaintainSettings,
+    *,
+    dry_run: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    lease_lifetime: timedelta = lease.LIFETIME,
+) -> list[Maintained]:
+    """Compact, checkpoint and clean every Delta table of the lake. A dry run works beside any other.
+
+    Raises LeaseHeldError, naming the run, where one is working; NotMaintainedError, once all others are done, naming
+    the tables that cannot be read or rewritten.
+    """
+    began = now()
+    cutoff = began - timedelta(days=settings.retention_days)
+    done, failed = [], dict[str, StorageError]()
+    with _lease(storage, began, lease_lifetime, dry_run=dry_run) as held:
+        if held is not None:
+            storage = GuardedStorage(storage, held.require)
+        for table, stored in tables_of(storage).items():
+            if held is not None:
+                held.check()
+            try:
+                with delta.failing(storage, table, "be maintained"):
+                    done.append(_maintain(storage, settings, table, stored, cutoff=cutoff, dry_run=dry_run))
+            except StorageError as error:
+                failed[table] = error
+                log.error("table not maintained", table=table, error=error.message)
+            else:
+                log.info("table maintained", dry_run=dry_run, **_fields(done[-1]))
+    if failed:
+        raise NotMaintainedError(done, failed)
+    return done
+
+
+def _lease(
+    storage: Storage, began: datetime, lifetime: timedelta, *, dry_run: bool
+) -> AbstractContextManager[lease.Lease | None]:
+    if dry_run:
+        return nullcontext()
+    return lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain", lifetime=lifetime)
+
+
+def tables_of(storage: Storage) -> dict[str, list[Stored]]:
+    """Every Delta table of the lake by its key, with its objects."""
+    stored = [each for room in ROOMS for each in storage.details(room)]
+    tables = sorted({each.key.partition(_LOG)[0] for each in stored if _ENTRY.search(each.key)})
+    return {table: [each for each in stored if each.key.startswith(f"{table}/")] for table in tables}
+
+
+def _maintain(
+    storage: Storage,
+    settings: MaintainSettings,
+    table: str,
+    stored: list[Stored],
+    *,
+    cutoff: datetime,
+    dry_run: bool,
+) -> Maintained:
+    opened = delta.table(storage, table)
+    before = _sizes(opened)
+    small = _small_files(before, settings.target_file_bytes)
+    if not dry_run:
+        _rewrite(storage, table, opened, settings, compact=bool(small) and not table.startswith(_REPLACED))
+        stored = [*storage.details(f"{table}/")]
+    entries = _entries(stored)
+    first = _first_promised(entries, cutoff)
+    unneeded = _unneeded_files(storage, table, stored, entries, first=first, cutoff=cutoff)
+    past = _past_entries(stored, first)
+    if not dry_run:
+        # The oldest first: whenever this is cut off, what is left of the log can be read.
+        for each in [*unneeded, *past]:
+            storage.delete(each.key)
+    return Maintained(
+        table=table,
+        files_before=len(before),
+        files_after=None if dry_run else len(_sizes(delta.table(storage, table))),
+        to_compact=0 if table.startswith(_REPLACED) else small,
+        deleted=len(unneeded),
+        freed_bytes=sum(each.size for each in [*unneeded, *past]),
+        log_entries_deleted=len(past),
+        versions_kept=max(entries) - first + 1,
+    )
+
+
+def _rewrite(
+    storage: Storage, table: str, opened: DeltaTable, settings: MaintainSettings, *, compact: bool
+) -> None:
+    """Compaction and the promised days as commits of their own, noted before; then a checkpoint."""
+    from deltalake import PostCommitHookProperties
+
+    promised = f"interval {settings.retention_days} days"
+    properties = {"delta.logRetentionDuration": promised, "delta.deletedFileRetentionDuration": promised}
+    differ = {
+        name: value
+        for name, value in properties.items()
+        if opened.metadata().configuration.get(name) != value
+    }
+    hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
+    with delta.as_writer(storage), delta.failing(storage, table, "be compacted", hint):
+        with table_rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
+            # The log is cleaned below, when every promised version is known to be readable.
+            hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+            if differ:
+                opened.alter.set_table_properties(differ, post_commithook_properties=hooks)
+            if compact:
+                opened.optimize.compact(
+                    target_size=settings.target_file_bytes, post_commithook_properties=hooks
+                )
+        opened.update_incremental()
+        opened.create_checkpoint()
+        delta.forget_last_checkpoint(storage, table)
+
+
+def _sizes(opened: DeltaTable) -> dict[str, int]:
+    """The data files of the opened version, by their path in the table."""
+    import pyarrow as pa
+
+    actions = pa.table(opened.get_add_actions())
+    paths, sizes = actions["path"].to_pylist(), actions["size_bytes"].to_pylist()
+    return dict(zip(paths, sizes, strict=True))
+
+
+def _small_files(sizes: dict[str, int], target: int) -> int:
+    """Files below the target's size that have another such beside them in their partition."""
+    folders: dict[str, int] = {}
+    for path, size in sizes.items():
+        if size < target:
+            folder = path.rpartition("/")[0]
+            folders[folder] = folders.get(folder, 0) + 1
+    return sum(files for files in folders.values() if files > 1)
+
+
+def _entries(stored: Iterable[Stored]) -> dict[int, Stored]:
+    """The commits in the log, by version."""
+    found = ((_ENTRY.search(each.key), each) for each in stored)
+    return {int(entry["version"]): each for entry, each in found if entry and entry["kind"] == "json"}
+
+
+def _first_promised(entries: dict[int, Stored], cutoff: datetime) -> int:
+    """The version that was the newest at the first promised moment; the oldest there is where all are younger."""
+    before = [version for version, entry in entries.items() if entry.modified <= cutoff]
+    return max(before, default=min(entries))
+
+
+def _unneeded_files(
+    storage: Storage,
+    table: str,
+    stored: Iterable[Stored],
+    entries: dict[int, Stored],
+    *,
+    first: int,
+    cutoff: datetime,
+) -> list[Stored]:
+    """Data files, written before the promised days, that no version from `first` on has."""
+    needed = {unquote(path) for path in _sizes(delta.table(storage, table, at=first))}
+    for version, entry in entries.items():
+        if version > first:
+            needed |= {unquote(path) for path in _added(storage.read(entry.key))}
+    return [
+        each
+        for each in stored
+        if each.key.endswith(".parquet")
+        and _LOG not in each.key
+        and each.modified <= cutoff
+        and unquote(each.key.removeprefix(f"{table}/")) not in needed
+    ]
+
+
+def _added(commit: bytes) -> Iterable[str]:
+    for line in commit.splitlines():
+        action: dict[str, Any] = json.loads(line) if line.strip() else {}
+        if "add" in action:
+            yield action["add"]["path"]
+
+
+def _past_entries(stored: Iterable[Stored], first: int) -> list[Stored]:
+    """Log entries, oldest first, before the newest checkpoint that is not younger than the version `first`."""
+    entries = [(entry, each) for each in stored if (entry := _ENTRY.search(each.key))]
+    checkpoints = [int(entry["version"]) for entry, _ in entries if entry["kind"].startswith("checkpoint")]
+    start = max((version for version in checkpoints if version <= first), default=0)
+    past = [
+        (int(entry["version"]), each.key, each) for entry, each in entries if int(entry["version"]) < start
+    ]
+    return [each for _, _, each in sorted(past, key=lambda found: found[:2])]
+
+
+def _fields(done: Maintained) -> dict[str, object]:
+    return {name: getattr(done, name) for name in done.__dataclass_fields__}

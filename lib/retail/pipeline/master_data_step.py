@@ -1,0 +1,64 @@
+"""After the landing: what the sales name is looked up in the retailers' catalogues; no fault there costs a sale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from retail.errors import StorageError
+from retail.landing.master_data import Deadline, LookedUp, Named, look_up
+from retail.pipeline.job import Job
+from retail.sources.catalog import catalog_of
+from retail.sources.registry import open_service
+
+log = structlog.get_logger()
+
+
+def look_up_named(job: Job, named: Mapping[str, Named]) -> list[LookedUp]:
+    """Master data of what each retailer's sales have named, side by side; a failure is told, not raised.
+
+    A retailer without a catalogue has no part in it. Raises StorageError where the lake cannot keep what was found.
+    """
+    if not named or not job.resources.settings.extract.master_calls:
+        return []
+    with ThreadPoolExecutor(max_workers=len(named)) as pool:
+        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, named[retailer]), sorted(named))
+        return [each for each in results if each is not None]
+
+
+def described(looked_up: Sequence[LookedUp]) -> str:
+    """What was found, what is left for later runs and which catalogue failed, for the end of a step's summary."""
+    found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
+    failed = [each.retailer_id for each in looked_up if each.failure]
+    return (
+        (f"; {found:,} products and stores described" if found else "")
+        + (f", {left:,} are for later runs" if left else "")
+        + (f"; catalogue failed: {', '.join(failed)}" if failed else "")
+    )
+
+
+def _look_up_retailer(job: Job, retailer_id: str, named: Named) -> LookedUp | None:
+    settings = job.resources.settings
+    deadline = Deadline(settings.extract.master_seconds)
+    try:
+        service = open_service(retailer_id, settings, job.resources.secrets, clock=deadline.clock)
+        catalog = catalog_of(service)
+        if catalog is None:
+            log.info("retailer has no catalogue to ask", retailer=retailer_id)
+            return None
+        return look_up(
+            catalog,
+            job.resources.storage,
+            settings.extract,
+            retailer_id=retailer_id,
+            named=named,
+            run_id=job.run.run_id,
+            deadline=deadline,
+        )
+    except StorageError:
+        raise
+    except Exception as error:
+        log.exception("catalogue failed", retailer=retailer_id)
+        return LookedUp(retailer_id=retailer_id, failure=f"unexpected {type(error).__name__}; see the log")

@@ -1,0 +1,283 @@
+"""The pipeline: eight steps in four tasks, one run at a time, each step done once.
+
+A run is for units, pairs of retailer and logical date. Each step that ends is recorded in the ledger and not
+done again, so a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from retail.config import logs
+from retail.errors import ConfigurationError, QualityError, RetailError
+from retail.pipeline import check_step, finish, land_step, resume
+from retail.pipeline import transform_steps as steps
+from retail.pipeline.job import Job, Manner, Record, Report, out_of_reach
+from retail.pipeline.resources import Resources
+from retail.pipeline.resume import Resumed
+from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
+from retail.quality import drift
+from retail.quality.rules import load_row_rules
+from retail.quality.suites import validation
+from retail.runs import lease
+from retail.runs.days import Span, Unit
+from retail.runs.ledger import Ledger, Outcome
+from retail.runs.run import Run, new_run_id
+from retail.sources.registry import problems
+from retail.star import migration
+from retail.warehouse.publish import jdbc
+
+log = structlog.get_logger()
+
+_STEPS: Final[dict[str, Callable[[Job], Record]]] = {
+    "extract": land_step.extract_step,
+    "land": land_step.land_step,
+    "stage": steps.stage_step,
+    "gate": steps.gate_step,
+    "merge": steps.merge_step,
+    "publish": steps.publish_step,
+    "check": check_step.check_step,
+    "refresh": steps.refresh_step,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. `failed` maps a retailer to why this command could not read it, or days of it.
+
+    `answers` are those of them that answer all the same, so that later days may be asked for, and `out_of_reach` counts
+    the retailer-days that they no longer show. `anew` tells that the days were to be done whether they were done before
+    or not.
+    """
+
+    run_id: str | None
+    outcome: Outcome
+    failed: dict[str, str] = field(default_factory=dict)
+    answers: frozenset[str] = frozenset()
+    out_of_reach: int = 0
+    skipped_units: int = 0
+    anew: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        return 3 if self.failed else 0
+
+
+def run(
+    resources: Resources,
+    units: Iterable[Unit],
+    report: Report,
+    *,
+    tasks: Sequence[str] = ALL_TASKS,
+    manner: Manner = Manner(),  # noqa: B008 - frozen
+    name: str | None = None,
+    redo: bool = False,
+    span: Span | None = None,
+    backfill: bool = False,
+) -> Result:
+    """Bring `units` through the tasks, as the run called `name` where one is given.
+
+    With all tasks, units that have come all the way before are left out unless they are done anew. A `backfill` moves
+    no checkpoint; `span` is all that the command names, of which these units may be a part. With a name, `redo` does
+    tasks once more that have ended in that run. Raises ConfigurationError before any work, LeaseHeldError where another
+    run works, QualityError where a gate or an identity stopped it, and what a step raises; the ledger then says how the
+    run ended.
+    """
+    run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
+    wanted = sorted(set(units))
+    _require_configuration(resources, wanted, tasks)
+    asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
+    if not _left(resources.ledger, asked) and finish.without_last_word(resources.ledger) is None:
+        _note_nothing_due(resources, run_id, asked)
+        return Result(None, "success", skipped_units=len(wanted))
+    migration.require_known(resources.storage)
+    with resources.lease(run_id) as held:
+        # Only now nobody else can end what is left, or merge before it.
+        left = _left(resources.ledger, asked)
+        resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
+        if resumed.run is None and finish.say_last_word(resources):
+            left = _left(resources.ledger, asked)
+        if not left:
+            _note_nothing_due(resources, run_id, asked)
+            return Result(None, "success", skipped_units=len(wanted))
+        current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
+        held.works_on(current.run_id)
+        logs.bind_run(current.run_id)
+        job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
+        _do(job, tasks, held)
+        outcome = finish.end(resources, current)
+    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), anew=job.manner.anew)
+    if "ingest" not in tasks:  # what could not be read was told by the command that fetched
+        return result
+    return replace(
+        result,
+        failed=job.failed_retailers(),
+        answers=frozenset(job.failed_for_days()),
+        out_of_reach=len(out_of_reach(resources.ledger, current)),
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a command is to do, as it was given."""
+
+    units: list[Unit]
+    tasks: tuple[str, ...]
+    anew: bool
+    name: str | None
+    redo: bool
+
+
+def not_done(ledger: Ledger, units: Iterable[Unit]) -> list[Unit]:
+    """The units that have not come all the way, or that the newest run was to do anew and did not come to its end."""
+    done = ledger.settled(ALL_TASKS)
+    return [unit for unit in units if unit not in done]
+
+
+def _left(ledger: Ledger, asked: _Asked) -> list[Unit]:
+    """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
+    return asked.units if asked.tasks != ALL_TASKS or asked.anew else not_done(ledger, asked.units)
+
+
+def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
+    """A named run's later tasks are to find it, and that it has nothing to do. Its own objects need no lease."""
+    if asked.name is None or resources.ledger.newest_named(asked.name) is not None:
+        return
+    resources.ledger.end(run_id, "success", reason="nothing was due")
+    resources.ledger.begin(run_id, [], tasks=asked.tasks, engine=resources.settings.engine)
+
+
+def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: Sequence[str]) -> None:
+    """Raises ConfigurationError with all that is wrong; only a run that fetches needs the retailers' secrets."""
+    found: list[str] = []
+    if "ingest" in tasks:
+        found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
+    for judge in (
+        load_row_rules,
+        validation.read_all,
+        drift.load_limits,
+        lambda: jdbc.require(resources.settings),
+    ):
+        try:
+            judge()
+        except ConfigurationError as error:
+            found += error.problems
+    if found:
+        raise ConfigurationError(found)
+
+
+def _resumed(ledger: Ledger, units: Sequence[Unit], asked: _Asked) -> Resumed:
+    """The run to go on with: the named one, or one of the whole way that did not come to its end."""
+    if asked.name is not None:
+        steps = [step for task in asked.tasks for step in TASKS[task]]
+        return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
+    if asked.tasks != ALL_TASKS:
+        return Resumed()
+    return Resumed(ledger.unfinished(units, tasks=asked.tasks, anew=asked.anew))
+
+
+def _begin(
+    resources: Resources,
+    run_id: str,
+    units: Sequence[Unit],
+    asked: _Asked,
+    resumed: Resumed,
+    *,
+    span: Span | None,
+    backfill: bool,
+) -> Run:
+    """The run to go on with, less what is to be done again; or a new one, with what it takes over."""
+    ledger = resources.ledger
+    if resumed.run is not None:
+        _require_earlier_tasks(ledger, resumed.run, asked.tasks)
+        if resumed.again is not None:
+            ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
+        if not ledger.came_to_merge(resumed.run.run_id):
+            _judge_anew(ledger, resumed.run.run_id)
+        return ledger.goes_on(resumed.run.run_id)
+    if resumed.source is not None:
+        _require_earlier_tasks(ledger, ledger.run(resumed.source), asked.tasks)
+        ledger.take_over(run_id, resumed.source, resumed.taken_over)
+    return ledger.begin(
+        run_id,
+        units,
+        tasks=asked.tasks,
+        engine=resources.settings.engine,
+        span=span,
+        backfill=backfill,
+        anew=asked.anew and asked.tasks == ALL_TASKS,
+        behind=resumed.behind,
+    )
+
+
+def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> None:
+    """Raises ConfigurationError where a task of the run that comes before these has not ended.
+
+    A run that began with a later task, as one for raw files that lie there, never had the ones before.
+    """
+    first, asked = (STEPS.index(TASKS[each[0]][0]) for each in (run.tasks, tasks))
+    missing = [step for step in STEPS[first:asked] if ledger.step(run.run_id, step) is None]
+    if missing:
+        task = next(task for task in ALL_TASKS if missing[0] in TASKS[task])
+        raise ConfigurationError(
+            [f"`{tasks[0]}` of run {run.run_id} has to wait: its `{task}` has not ended"],
+            hint=f"`retail {task}` with the same --run-id first; `retail status` tells why it did not end",
+        )
+
+
+def _judge_anew(ledger: Ledger, run_id: str) -> None:
+    """A run that the gate stopped stages anew: a rule may have been mended since."""
+    if ledger.outcome(run_id) == "stopped":
+        ledger.forget_step(run_id, "stage")
+
+
+def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
+    """The tasks' steps in order."""
+    ledger, run_id = job.resources.ledger, job.run.run_id
+    try:
+        for step in (step for task in tasks for step in TASKS[task]):
+            held.check()
+            _do_once(job, step)
+    except QualityError as error:
+        ledger.end(run_id, "stopped", reason=error.message)
+        raise
+    except RetailError as error:
+        ledger.end(run_id, "failed", reason=error.message)
+        raise
+    except Exception as error:  # what an engine, a driver or a library raises
+        ledger.end(run_id, "failed", reason=f"{type(error).__name__}: {error}")
+        log.exception("run failed")
+        raise RetailError(
+            f"run {run_id} failed: {type(error).__name__}: {str(error)[:500]}",
+            hint="nothing half-done was published; the same command goes on where it stopped",
+        ) from error
+
+
+def _last_time(job: Job, step: str) -> float | None:
+    """How many seconds the step took in the run before."""
+    ledger, run_id = job.resources.ledger, job.run.run_id
+    before = [each for each in ledger.run_ids() if each < run_id]
+    record = ledger.step(before[-1], step) if before else None
+    return float(record["seconds"]) if record else None
+
+
+def _do_once(job: Job, step: str) -> None:
+    """Do a step and record it, or take what it recorded before."""
+    recorded = job.recorded(step)
+    if recorded is not None:
+        job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
+        return
+    job.resources.ledger.forget_from(job.run.run_id, step, STEPS)
+    job.report.started(step, last_time=_last_time(job, step))
+    started = time.monotonic()
+    record = _STEPS[step](job)
+    seconds = time.monotonic() - started
+    job.resources.ledger.end_step(job.run.run_id, step, record, seconds=seconds)
+    log.info("step ended", step=step, seconds=round(seconds, 2), summary=record["summary"])
+    job.report.ended(step, seconds, record["summary"], resumed=False)

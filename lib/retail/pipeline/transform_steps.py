@@ -1,0 +1,221 @@
+"""Steps 3 to 6 and 8 of a run, one function each; 1 and 2 are in `ingest`, 7 in `checking`.
+
+What a step gives is recorded as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from retail import star
+from retail.errors import RetailError, UncheckedError
+from retail.lake import delta
+from retail.pipeline.job import Job, Record, counts_of
+from retail.pipeline.tasks import ALL_TASKS
+from retail.quality import quarantine_gate, tie_out
+from retail.quality.rules import load_row_rules
+from retail.quality.suites import data_docs
+from retail.quality.suites import validation as suites
+from retail.runs import pending_replays
+from retail.runs.counts import HopCount, as_json, by_reason, rows_at
+from retail.runs.days import Unit
+from retail.star import merge, migration, staging
+from retail.star.build import build, merged_by, months_of_run
+from retail.star.quarantine import table as kept_back
+from retail.star.quarantine.listing import in_words
+from retail.star.tables import fact_sales
+from retail.warehouse.publish.transaction import publish, published_runs
+from retail.warehouse.schema.ddl import prepare
+from retail.warehouse.views import refresh
+
+
+def stage_step(job: Job) -> Record:
+    """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
+    migration.migrate(job.context, star.TABLES)
+    storage, run_id = job.resources.storage, job.run.run_id
+    pending_replays.begin(storage, run_id, _staged_again(job))
+    staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
+    bad = rows_at(staged.counts, "quarantined")
+    accepted = kept_back.accepted_of(storage, run_id)
+    in_all = in_words(kept_back.groups(storage))
+    let_in = kept_back.no_longer_refused(storage, job.units_to_process())
+    freed = [
+        f"{let_in:,} lines that were accepted as refused are refused no more: what of them still comes is sales"
+    ] * (let_in > 0)
+    drift = [
+        f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
+    ]
+    return {
+        "lines_version": staged.lines_version,
+        "sales_version": staged.sales_version,
+        "counts": as_json([*staged.counts, *kept_back.kept(storage, run_id), *accepted]),
+        "critical": as_json(staged.critical),
+        "warned": as_json(staged.warned),
+        "unknown_fields": staged.unknown_fields,
+        "in_quarantine": in_all,
+        "warnings": [*by_reason(staged.warned), *drift, *freed],
+        "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
+        + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
+        + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
+        + _told("warning", freed)
+        + _told("warned", by_reason(staged.warned))
+        + _told("unknown fields", staged.unknown_fields),
+    }
+
+
+def gate_step(job: Job) -> Record:
+    """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
+    staged = _staged(job)
+    sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
+    named_by = fact_sales.TABLE.natural_key
+    validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
+    suites.warn(validations)
+    data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
+    quarantine_gate.stop_on_critical(staged.critical, staged.counts)
+    suites.stop_on_critical(validations)
+    quarantine_gate.stop_on_share(staged.counts, job.resources.settings.quality, job.manner.let_pass)
+    landed = job.counts("land")
+    if landed:
+        lands = "" if job.run.tasks == ALL_TASKS else f"`retail land --run-id {job.run.run_id} --redo`, then "
+        again = f"where another command landed these days meanwhile, {lands}the same command; "
+        tie_out.require([tie_out.READ], [*landed, *staged.counts], likely=again)
+    tie_out.require([tie_out.STAGED, tie_out.QUARANTINED], staged.counts)
+    warnings = [str(failure) for validation in validations for failure in validation.failures]
+    judged = sum(validation.judged for validation in validations)
+    return {"warnings": warnings, "summary": f"{judged} expectations, {len(warnings)} warnings"}
+
+
+def merge_step(job: Job) -> Record:
+    """Step 5. The star, and its rows and money before and after.
+
+    Facts that do not add up are not committed; the dimensions are by then, which describe and hold no figure.
+    """
+    staged = _staged(job)
+    _require_earlier_merge(job)
+    built = build(
+        job.context, staged, judge=lambda plan: tie_out.require([tie_out.MERGED], [*staged.counts, *plan])
+    )
+    tie_out.require([tie_out.DELTA], built.counts)
+    fact = built.actions[fact_sales.TABLE.name]
+    return {
+        "versions": built.versions,
+        "actions": built.actions,
+        "months": built.months,
+        "counts": as_json(built.counts),
+        "summary": ", ".join(f"{fact[action]:,} {action}" for action in merge.ACTIONS if fact[action])
+        or "no facts",
+    }
+
+
+def publish_step(job: Job) -> Record:
+    """Step 6. What changed in Delta since the last publish goes to PostgreSQL, in one transaction."""
+    resources, context = job.resources, job.context
+    migration.migrate(context, star.TABLES)  # PostgreSQL gets new columns now
+    prepare(resources.warehouse)
+    published = published_runs(resources.warehouse)
+    pending = [
+        run_id
+        for run_id in resources.ledger.run_ids()
+        if run_id not in published and resources.ledger.came_to_merge(run_id)
+    ]
+    months = sorted({month for run_id in pending for month in months_of_run(context, run_id)})
+    result = publish(
+        resources.session,
+        resources.storage,
+        resources.warehouse,
+        run_id=job.run.run_id,
+        pending_run_ids=pending,
+        months=months,
+        delta_versions={
+            table.name: delta.require_version(resources.storage, table.path) for table in star.TABLES
+        },
+        method=resources.settings.sync.method,
+    )
+    sent = {table.table: table.sent for table in result.tables}
+    return {
+        "runs": pending,
+        "months": months,
+        "sent": sent,
+        "restated_days": result.restated_days,
+        "summary": _sent(sum(sent.values()), result.restated_days) if pending else "nothing new to send",
+    }
+
+
+def refresh_step(job: Job) -> Record:
+    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them.
+
+    Raises UncheckedError where PostgreSQL holds what a run merged and no check has passed.
+    """
+    _require_checked(job)
+    counted = counts_of(job.resources.ledger, job.run.run_id)
+
+    def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
+        job.resources.storage.require_writer()
+        return job.run.run_id, tie_out.of_run([*counted, *shown])
+
+    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.manner.anew)
+    renewed = sum(view.seconds is not None for view in refreshed.views)
+    judged = {count.group for count in counted if count.hop == "postgresql"}
+    return {
+        "views": {view.view: view.rows for view in refreshed.views},
+        "counts": as_json(count for count in refreshed.totals if count.group in judged),
+        "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
+        f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
+    }
+
+
+def _require_checked(job: Job) -> None:
+    ledger = job.resources.ledger
+    unchecked = ledger.unchecked()
+    if not unchecked:
+        return
+    published = published_runs(job.resources.warehouse).intersection(unchecked)
+    if published:
+        raise UncheckedError({run_id: ledger.run(run_id).dates for run_id in sorted(published)})
+
+
+def _staged_again(job: Job) -> set[Unit]:
+    """Of what is staged the days that are replayed, that are done already, or that a replay before did not bring."""
+    units = set(job.units_to_process())
+    if job.manner.replay:
+        return units
+    return units & (job.resources.ledger.done() | pending_replays.left(job.resources.storage))
+
+
+def _require_earlier_merge(job: Job) -> None:
+    """The run that merged last may have been killed, or stopped, before its figures were proven: they are now.
+
+    A table that was put back to what it held before that merge is right too.
+    """
+    resources = job.resources
+    for run_id in reversed(resources.ledger.run_ids()):
+        if run_id == job.run.run_id or not months_of_run(job.context, run_id):
+            continue  # one without a plan came no further than this check, if so far
+        if resources.ledger.step(run_id, "merge") is None:
+            counts = merged_by(job.context, run_id)
+            if tie_out.differences(tie_out.RESTORED, counts):
+                tie_out.require([tie_out.DELTA], counts)
+        return
+
+
+def _sent(rows: int, restated_days: int) -> str:
+    restated = (
+        f"; {restated_days:,} published days restated (retail status --restated)" if restated_days else ""
+    )
+    return f"{rows:,} changed rows sent{restated}"
+
+
+def _staged(job: Job) -> staging.Staged:
+    record = job.recorded("stage")
+    if record is None:
+        raise RetailError(
+            f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
+        )
+    critical = [HopCount.from_json(count) for count in record.get("critical", [])]
+    return staging.Staged(
+        record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical
+    )
+
+
+def _told(what: str, told: Collection[str]) -> str:
+    return f"; {what}: {', '.join(told)}" if told else ""

@@ -1,0 +1,66 @@
+"""When lines in quarantine are no longer single bad lines, but a source that has changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from retail.config.settings import QualitySettings
+from retail.errors import GateError
+from retail.runs.counts import HopCount
+
+NOBODY: Final[Mapping[str, int]] = {}
+
+
+def stop_on_critical(counts: Sequence[HopCount], staged: Sequence[HopCount] = ()) -> None:
+    """Raises GateError naming the critical rules that lines broke, of which a single one is too many.
+
+    Those that were accepted, hop `accepted` of `staged`, stop nothing.
+    """
+    accepted = Counter[object]()
+    for count in staged:
+        if count.hop == "accepted":
+            accepted[count.group, count.reason] += count.rows
+    left = [replace(count, rows=count.rows - accepted[count.group, count.reason]) for count in counts]
+    counts = [count for count in left if count.rows > 0]
+    if counts:
+        named = sorted(
+            {
+                f"{count.rows:,} lines of {count.retailer_id}, {count.business_date}: {count.reason}"
+                for count in counts
+            }
+        )
+        raise GateError(
+            "lines break a critical rule:\n" + "\n".join(f"  - {each}" for each in named),
+            hint="see them with `retail quarantine list`; mend the source or the rule, then run again",
+        )
+
+
+def stop_on_share(
+    counts: Sequence[HopCount], quality: QualitySettings, let_pass: Mapping[str, int] = NOBODY
+) -> None:
+    """Raises GateError naming every retailer with too large a share of its lines in quarantine.
+
+    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Lines that were
+    accepted, hop `accepted`, count as good. Up to as many of a retailer's lines as `let_pass` says are let pass
+    whatever their share: at a replay, those that were refused before.
+    """
+    stopped = []
+    for retailer_id in sorted({count.retailer_id for count in counts}):
+        read, bad, accepted = (_rows(counts, retailer_id, hop) for hop in ("read", "quarantined", "accepted"))
+        bad -= accepted
+        least = max(quality.quarantine_lines, let_pass.get(retailer_id, 0))
+        if bad > least and bad / read > quality.quarantine_share:
+            stopped.append(f"{bad:,} of {read:,} lines of {retailer_id} ({bad / read:.2%})")
+    if stopped:
+        raise GateError(
+            f"{'; '.join(stopped)} are in quarantine; quality.quarantine_share allows {quality.quarantine_share:.2%}",
+            hint="see why with `retail quarantine list`; mend the source, or `retail quarantine accept` what nobody "
+            "will ever mend; then run again",
+        )
+
+
+def _rows(counts: Sequence[HopCount], retailer_id: str, hop: str) -> int:
+    return sum(count.rows for count in counts if (count.retailer_id, count.hop) == (retailer_id, hop))

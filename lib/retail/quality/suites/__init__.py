@@ -1,0 +1,1 @@
+"""Great Expectations suites: validation, the rows that failed, and Data Docs."""

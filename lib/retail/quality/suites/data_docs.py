@@ -1,0 +1,129 @@
+"""What the suites found, kept for every run, and Great Expectations' Data Docs of it as static pages in the lake.
+
+    quality/validations/<run_id>/<step>.json            what each suite found, as Great Expectations tells it
+    quality/data_docs/index.html                        the newest runs, their suites, and what failed
+    quality/data_docs/<run_id>/<step>-<suite>.html      a suite's page
+
+The pages stand alone: no script, nothing from another host. They are made where something critical failed, and by
+`retail data-docs`; to render them at every run would take longer than to judge the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from retail.lake.storage import Storage
+from retail.quality.suites.validation import Failure, Validation
+
+log = structlog.get_logger()
+
+INDEX: Final = "quality/data_docs/index.html"
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+# So many runs are listed; what was found of those before stays in quality/validations/.
+_LISTED_RUNS: Final = 30
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the suites of one step of a run found, and when."""
+
+    run_id: str
+    step: str
+    judged_at: str
+    validations: list[Validation]
+
+
+def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validation]) -> None:
+    """Keep what the suites of a step found; where a critical expectation failed, with its pages.
+
+    Pages that cannot be made are a warning: what failed is to be told, not what did not come of showing it.
+    """
+    values = {
+        "run_id": run_id,
+        "step": step,
+        "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "validations": [asdict(validation) for validation in validations],
+    }
+    storage.write(
+        f"quality/validations/{run_id}/{step}.json", json.dumps(values, ensure_ascii=False).encode()
+    )
+    if any(validation.critical for validation in validations):
+        try:
+            build(storage, run_ids=[run_id])
+        except Exception as error:
+            log.warning("pages of Data Docs cannot be made", run_id=run_id, error=str(error))
+
+
+def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
+    """Make the pages of these runs, or of all that are listed, and the list; gives the number of suites' pages."""
+    listed = _listed(storage)
+    view, pages = _view(), set(storage.list("quality/data_docs/"))
+    made = 0
+    for kept in listed:
+        if run_ids is None or kept.run_id in run_ids:
+            for validation in kept.validations:
+                key = f"quality/data_docs/{_page(kept, validation)}"
+                storage.write(key, _render(view, kept, validation).encode())
+                pages.add(key)
+                made += 1
+    template = view.env.get_template("retail_index.j2")
+    there = {key.removeprefix("quality/data_docs/") for key in pages}
+    storage.write(INDEX, template.render(runs=listed, page=_page, there=there).encode())
+    return made
+
+
+def _listed(storage: Storage) -> list[Kept]:
+    """The newest run first, and its last step first."""
+    keys = list(storage.list("quality/validations/"))
+    newest = sorted({key.split("/")[2] for key in keys}, reverse=True)[:_LISTED_RUNS]
+    found = [_read(storage, key) for key in keys if key.split("/")[2] in newest]
+    there = [kept for kept in found if kept is not None]
+    return sorted(there, key=lambda kept: (kept.run_id, kept.judged_at), reverse=True)
+
+
+def _read(storage: Storage, key: str) -> Kept | None:
+    """None for a file that is not as `keep` writes it, cut off perhaps."""
+    try:
+        values: dict[str, Any] = json.loads(storage.read(key))
+        validations = [
+            Validation(**each | {"failures": _failures(each["failures"])}) for each in values["validations"]
+        ]
+        return Kept(values["run_id"], values["step"], values["judged_at"], validations)
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("a file of validations is left out", key=key, error=type(error).__name__)
+        return None
+
+
+def _failures(values: Iterable[dict[str, str]]) -> list[Failure]:
+    return [Failure(**each) for each in values]
+
+
+def _page(kept: Kept, validation: Validation) -> str:
+    return f"{kept.run_id}/{kept.step}-{validation.suite}.html"
+
+
+def _view() -> Any:
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView(custom_views_directory=str(_TEMPLATES))
+
+
+def _render(view: Any, kept: Kept, validation: Validation) -> str:
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+        expectationSuiteValidationResultSchema,
+    )
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    loaded = expectationSuiteValidationResultSchema.load(validation.result)
+    result = ExpectationSuiteValidationResult(**{name: loaded[name] for name in validation.result})
+    content = ValidationResultsPageRenderer().render(result)
+    page: str = view.render(content, template="retail_page.j2", kept=kept, validation=validation)
+    return page

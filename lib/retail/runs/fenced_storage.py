@@ -1,0 +1,60 @@
+"""The lake as the holder of the lease sees it: no write begins once the lease may be another's.
+
+Delta's log on S3 is not safe for two writers where Apache Spark writes it (its log store replaces a commit that is
+there), so that this and the lease are what keeps them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from retail.lake.storage import Storage
+from retail.lake.storage.object_info import Stored
+
+
+class GuardedStorage:
+    """Asks `guard` before every write, which raises where nothing may be written; else the storage below."""
+
+    def __init__(self, below: Storage, guard: Callable[[], None]) -> None:
+        self._below = below
+        self.require_writer = guard
+        self.url = below.url
+
+    def read(self, key: str) -> bytes:
+        return self._below.read(key)
+
+    def write(self, key: str, data: bytes) -> None:
+        self.require_writer()
+        self._below.write(key, data)
+
+    def write_from(self, key: str, file: IO[bytes]) -> None:
+        self.require_writer()
+        self._below.write_from(key, file)
+
+    def create(self, key: str, data: bytes) -> bool:
+        self.require_writer()
+        return self._below.create(key, data)
+
+    def delete(self, key: str) -> None:
+        self.require_writer()
+        self._below.delete(key)
+
+    def sweep(self, prefix: str) -> None:
+        self.require_writer()
+        self._below.sweep(prefix)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return self._below.list(prefix)
+
+    def details(self, prefix: str) -> Iterator[Stored]:
+        return self._below.details(prefix)
+
+    def engine_path(self, key: str) -> str:
+        return self._below.engine_path(key)
+
+    def delta_url(self, key: str) -> str:
+        return self._below.delta_url(key)
+
+    def delta_options(self) -> dict[str, str]:
+        return self._below.delta_options()

@@ -1,0 +1,78 @@
+"""Versions of Delta tables on which a rewrite was begun that is no merge: a compaction, or a migration.
+
+    ops/rewrites.json    {"star/fact_sales": [7, 12]}
+
+A merge tells by the table's version whether it was committed before a kill. One that was planned for a version in
+this list was not: what came after that version was the rewrite, and the merge is to be planned anew. So no note may
+stay of a rewrite that made no commit: it is taken back where the rewrite fails, and, where that was killed, by the
+next merge that is planned on the version.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from retail.errors import ObjectNotFoundError, StorageError
+from retail.lake import delta
+from retail.lake.storage import Storage
+
+KEY: Final = "ops/rewrites.json"
+# Only a run that no other has merged after is gone on with; this is many more than can matter.
+_KEPT: Final = 50
+# Dimensions are planned side by side.
+_ONE_AT_A_TIME: Final = threading.Lock()
+
+
+@contextmanager
+def noted(storage: Storage, table: str, version: int) -> Iterator[None]:
+    """Around a rewrite of `table` that begins on `version`: whatever ends it, without a commit no note stays."""
+    begin(storage, table, version)
+    try:
+        yield
+    finally:
+        if delta.version(storage, table) == version:
+            give_up(storage, table, version)
+
+
+def begin(storage: Storage, table: str, version: int) -> None:
+    """Note, before it starts, that a rewrite of `table` begins on `version`. Only for the holder of the lease."""
+    with _ONE_AT_A_TIME:
+        all_noted = _read(storage)
+        versions = [each for each in all_noted.get(table, []) if each != version]
+        _write(storage, {**all_noted, table: [*versions, version][-_KEPT:]})
+
+
+def give_up(storage: Storage, table: str, version: int) -> None:
+    """Take the note back, where there is one: the rewrite made no commit. Only for the holder of the lease."""
+    with _ONE_AT_A_TIME:
+        all_noted = _read(storage)
+        if version in all_noted.get(table, []):
+            _write(storage, {**all_noted, table: [each for each in all_noted[table] if each != version]})
+
+
+def begun_on(storage: Storage, table: str, version: int) -> bool:
+    """Whether a rewrite of `table` was begun on that version. Raises StorageError where the note cannot be read."""
+    return version in _read(storage).get(table, [])
+
+
+def _read(storage: Storage) -> dict[str, list[int]]:
+    try:
+        return {
+            table: [int(each) for each in versions]
+            for table, versions in json.loads(storage.read(KEY)).items()
+        }
+    except ObjectNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{storage.url}/{KEY} cannot be read: {error!r}",
+            hint="bring it back from a backup; or, where no run was killed lately (`retail status`), delete it",
+        ) from None
+
+
+def _write(storage: Storage, noted: dict[str, list[int]]) -> None:
+    storage.write(KEY, json.dumps(noted, sort_keys=True).encode())

@@ -1,0 +1,211 @@
+"""What an order of Amazon's Orders v2026-01-01 means as sales. Pure: no network, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import ClassVar, Final
+from zoneinfo import ZoneInfo
+
+from retail.records import SalesRecord
+from retail.sources.service import Skipped, cancelled, unreadable
+from retail.sources.values import money, timestamps
+from retail.sources.values.json_path import JSON, at, entries, text
+
+PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
+# UNFULFILLABLE is for orders from elsewhere, which are skipped as such; seen otherwise, nothing was sold.
+NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
+# Marketplace ids as developer-docs.amazon.com/sp-api/docs/marketplace-ids lists them, by their currency.
+_MARKETPLACES: Final = {
+    "USD": ("ATVPDKIKX0DER",),
+    "CAD": ("A2EUQ1WTGCTBG2",),
+    "MXN": ("A1AM78C64UM0Y8",),
+    "BRL": ("A2Q3Y263D00KWC",),
+    "GBP": ("A1F83G8C2ARO7P",),
+    "EUR": (
+        *("A28R8C7NBKEWEA", "A1RKKUPIHCS9HS", "A13V1IB3VIYZZH", "AMEN7PMS3EDWL"),
+        *("A1805IZSGTT6HS", "A1PA6795UKMFR9", "APJ6JRA9NG5V4"),
+    ),
+    "SEK": ("A2NODRKZP88ZB9",),
+    "ZAR": ("AE08WJ6YKNBMC",),
+    "EGP": ("ARBP9OOSHTCHU",),
+    "PLN": ("A1C3SOZRARQ6R3",),
+    "TRY": ("A33AVAJ2PDY3EV",),
+    "AED": ("A2VIGQ35RCS4UG",),
+    "SAR": ("A17E79C6D8DWNP",),
+    "INR": ("A21TJRUUN4KGV",),
+    "SGD": ("A19VAU5U5O7RUS",),
+    "AUD": ("A39IBJ37TRP1C6",),
+    "JPY": ("A1VC38T7YXB528",),
+}
+_CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.items() for place in places}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmazonSales:
+    """Makes records of answers. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
+
+    In `taxed_marketplaces` prices include tax: it comes off the total, unit price and discount are as shown there.
+    `currency` is that of lines without any amount, as cancelled ones can be, in a marketplace that is not known here.
+    """
+
+    MAPPING_VERSION: ClassVar[int] = 1
+
+    retailer_id: str
+    zone: ZoneInfo
+    currency: str | None = None
+    taxed_marketplaces: frozenset[str] = frozenset()
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """See Service."""
+        for place, order in enumerate(orders(answer)):
+            yield from self._order(order, f"{source}#/answer/orders/{place}")
+
+    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
+        items = entries(order, "orderItems")
+        if items is None:
+            yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId"))
+            return
+        reason, common, packages = _skip_reason(order), self._common(order), _packages_by_item(order)
+        for place, item in enumerate(items):
+            package = packages.get(text(item, "orderItemId"))
+            record = self._line(order, item, f"{source_ref}/orderItems/{place}", common, package)
+            yield Skipped(reason, record) if reason else record
+
+    def _common(self, order: JSON) -> dict[str, str | None]:
+        """What all lines of an order share."""
+        sold_at = timestamps.from_iso(at(order, "createdTime"))
+        return {
+            "retailer_id": self.retailer_id,
+            "transaction_id": text(order, "orderId"),
+            "record_type": "sale",
+            "status": "completed",
+            "sold_at": sold_at,
+            "updated_at": timestamps.from_iso(at(order, "lastUpdatedTime")),
+            "business_date": timestamps.business_date(sold_at, self.zone),
+            "customer_id": text(order, "buyer", "buyerEmail"),
+        }
+
+    def _line(
+        self, order: JSON, item: JSON, source_ref: str, common: dict[str, str | None], package: JSON
+    ) -> SalesRecord:
+        quantity = _quantity(item)
+        proceeds = entries(item, "proceeds", "breakdowns")
+        gross = _gross(proceeds)
+        discount = money.size(money.total(_of_goods(proceeds, "DISCOUNT")))
+        if gross is None and _is_replacement(order):
+            gross, discount = money.ZERO, money.ZERO
+        tax = money.total(_of_goods(proceeds, "TAX"))
+        is_taxed = text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
+        in_price = money.size(tax) if is_taxed else money.ZERO
+        price = at(item, "product", "price", "unitPrice", "amount")
+        address = at(package, "shipFromAddress")
+        store = text(address, "name")
+        record = SalesRecord(
+            **common,
+            line_id=text(item, "orderItemId"),
+            product_id=text(item, "product", "sellerSku"),
+            product_name=text(item, "product", "title"),
+            store_id=store or text(order, "salesChannel", "marketplaceId"),
+            store_name=store or text(order, "salesChannel", "marketplaceName"),
+            store_city=text(address, "city"),
+            store_region=text(address, "stateOrRegion"),
+            store_country=text(address, "countryCode"),
+            quantity=money.plain(quantity),
+            unit_price=money.plain(money.unit_price(price, gross=gross, quantity=quantity)),
+            discount_amount=money.plain(discount),
+            tax_amount=money.plain(tax),
+            total_amount=money.plain(money.less(gross, discount, in_price)),
+            currency=_currency(order, item, proceeds) or self.currency,
+            source_ref=source_ref,
+        )
+        return cancelled(record) if _is_cancelled(order, item) else record
+
+
+def orders(answer: JSON) -> list[JSON]:
+    """The orders of one page."""
+    return entries(answer, "orders") or []
+
+
+def _skip_reason(order: JSON) -> str | None:
+    if at(order, "salesChannel", "channelName") == "NON_AMAZON":
+        return "non_amazon"  # multi-channel fulfilment: sold elsewhere, shipped by Amazon
+    if at(order, "fulfillment", "fulfillmentStatus") in PENDING:
+        return "pending"  # payment is not authorised yet, and prices may be missing
+    return None
+
+
+def _quantity(item: JSON) -> Decimal | None:
+    """The units ordered; where some were cancelled, those sent or still to be sent. The proceeds are of these alone."""
+    if at(item, "cancellation", "cancellationExecution") is not None:
+        left = [
+            money.number(at(item, "fulfillment", name))
+            for name in ("quantityFulfilled", "quantityUnfulfilled")
+        ]
+        if None not in left:
+            return money.total(left)
+    return money.number(at(item, "quantityOrdered"))
+
+
+def _is_cancelled(order: JSON, item: JSON) -> bool:
+    if at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD:
+        return True
+    executed = at(item, "cancellation", "cancellationExecution") is not None
+    left = [money.number(at(item, "fulfillment", f"quantity{name}")) for name in ("Fulfilled", "Unfulfilled")]
+    return executed and not any(money.is_positive(each) for each in left)
+
+
+def _is_replacement(order: JSON) -> bool:
+    """Sent for nothing in the place of what an earlier order sold: it has units and no price."""
+    associated = entries(order, "associatedOrders") or []
+    return any(at(each, "associationType") == "REPLACEMENT_ORIGINAL_ID" for each in associated)
+
+
+def _packages_by_item(order: JSON) -> dict[str | None, JSON]:
+    """The first package that holds each item. Only orders that the merchant ships have packages."""
+    found: dict[str | None, JSON] = {}
+    for package in entries(order, "packages") or []:
+        for held in entries(package, "packageItems") or []:
+            found.setdefault(text(held, "orderItemId"), package)
+    found.pop(None, None)
+    return found
+
+
+def _currency(order: JSON, item: JSON, proceeds: list[JSON] | None) -> str | None:
+    parts = [*_of_type(proceeds, "ITEM"), *_of_type(proceeds, "DISCOUNT")]
+    if parts:
+        return money.only(text(part, "subtotal", "currencyCode") for part in parts)
+    return (
+        text(item, "proceeds", "proceedsTotal", "currencyCode")
+        or text(item, "product", "price", "unitPrice", "currencyCode")
+        or text(order, "proceeds", "grandTotal", "currencyCode")
+        or _CURRENCY_OF.get(text(order, "salesChannel", "marketplaceId") or "")
+    )
+
+
+def _gross(proceeds: list[JSON] | None) -> Decimal | None:
+    """What the goods of the line cost, all units of it; None where Amazon does not say."""
+    parts = _of_type(proceeds, "ITEM")
+    return money.total(_subtotal(part) for part in parts) if parts else None
+
+
+def _of_goods(proceeds: list[JSON] | None, kind: str) -> list[Decimal | None] | None:
+    """The amounts of TAX or DISCOUNT that belong to the goods: shipping and gift wrap have their own."""
+    if proceeds is None:
+        return None
+    found: list[Decimal | None] = []
+    for part in _of_type(proceeds, kind):
+        details = entries(part, "detailedBreakdowns")
+        goods = [each for each in details or [] if at(each, "subtype") == "ITEM"]
+        found += [money.number(at(each, "value", "amount")) for each in goods]
+        found += [] if details else [_subtotal(part)]
+    return found
+
+
+def _of_type(proceeds: list[JSON] | None, kind: str) -> list[JSON]:
+    return [part for part in proceeds or [] if at(part, "type") == kind]
+
+
+def _subtotal(part: JSON) -> Decimal | None:
+    return money.number(at(part, "subtotal", "amount"))

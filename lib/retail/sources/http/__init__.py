@@ -1,0 +1,1 @@
+"""HTTP with a retailer: one client, its messages and its rate limit."""

@@ -1,0 +1,295 @@
+"""The one HTTP client: timeouts, retries with the retailer's own hint, tokens, exact numbers, no secret shown."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import version
+from math import inf
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+import requests
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+
+from retail.config.secrets import Secret
+from retail.config.settings import ExtractSettings
+from retail.errors import ExtractError, QuotaError, RefusedError
+from retail.sources.http.messages import Answer, Clock, Dialect, Request, answered_at, retry_after
+from retail.sources.http.rate_limit import SHORT_WAIT, Patience, Quota, QuotaWait
+from retail.sources.pii import without_e_mail
+from retail.sources.values.json_path import JSON, dump, parse, text
+from retail.sources.values.money import is_positive, number
+
+_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
+_BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
+AGAIN: Final = "run the same command again later; it goes on behind the last page that is kept"
+
+log = structlog.get_logger(__name__)
+
+
+class HttpClient:
+    """Asks one retailer. Holds its connections and its access token."""
+
+    def __init__(
+        self,
+        retailer_id: str,
+        dialect: Dialect,
+        settings: ExtractSettings,
+        *,
+        clock: Clock,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        self._retailer_id = retailer_id
+        self._dialect = dialect
+        self._settings = settings
+        self._clock = clock
+        self._patience = patience
+        self._waited_for_quota = 0.0
+        self._token: str | None = None
+        self._token_ends = 0.0
+        self.scope: str | None = (
+            None  # what the token opens, in the retailer's words; None where it does not say
+        )
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = _USER_AGENT
+        # Set, so that requests does not put a password from ~/.netrc over our header.
+        self._session.auth = lambda prepared: prepared
+
+    def ask(
+        self,
+        request: Request,
+        *,
+        accept: Collection[int] = (200,),
+        quota: Quota | None = None,
+        cost: float = 1.0,
+    ) -> Answer:
+        """The answer, once its status is in `accept` and its body is whole JSON.
+
+        What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`; waiting for
+        the `quota` of which the question takes `cost` is no part of that budget. Raises QuotaError where it is used up
+        and nobody waits, RefusedError and ExtractError with what the retailer said last.
+        """
+        began = self._clock.monotonic() - self._waited_for_quota
+        attempts = Retrying(
+            retry=retry_if_exception_type(_LaterError),
+            wait=_wait,
+            stop=lambda state: self._is_enough(state, began),
+            before_sleep=lambda state: self._before_sleep(request, state),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            return attempts(self._ask_once, request, accept, quota, cost)
+        except _LaterError as error:
+            raise self._gave_up(request, error, attempts, began) from None
+
+    def _ask_once(
+        self, request: Request, accept: Collection[int], quota: Quota | None, cost: float
+    ) -> Answer:
+        answer = self._send_within(quota, cost, request)
+        if self._dialect.token_refused(answer):
+            self._token = None
+            answer = self._send_within(quota, cost, request)
+        if answer.status not in accept:
+            raise self._refused(request, answer)
+        return answer
+
+    def _send_within(self, quota: Quota | None, cost: float, request: Request) -> Answer:
+        """One signed exchange, once the quota has room for it."""
+        signed = self._signed(request)
+        if quota is None:
+            return self._send(signed)
+        self._await_quota(quota, cost)
+        quota.sent(cost)
+        try:
+            return self._send(signed, quota)
+        except _LaterError as error:
+            if not error.throttled:
+                raise
+            quota.refused(cost, error.wait)
+            wait = quota.seconds_until(cost)
+            raise _LaterError(str(error), wait, throttled=True, hinted=error.wait is not None) from None
+
+    def _await_quota(self, quota: Quota, cost: float) -> None:
+        seconds = quota.spend(cost)
+        try:
+            self._told(seconds)
+        except QuotaError:
+            quota.give_back(cost)
+            raise
+        if seconds > 0:
+            self._clock.sleep(seconds)
+            self._waited_for_quota += seconds
+
+    def _told(self, seconds: float) -> float:
+        """The same seconds, once whoever waits for the quota knows. Raises QuotaError where nobody waits."""
+        if seconds > SHORT_WAIT:
+            until = self._clock.now() + timedelta(seconds=seconds)
+            if not self._patience.waits:
+                raise QuotaError(
+                    f"{self._retailer_id}: its quota is used up until {until:%Y-%m-%d %H:%M:%S} UTC, "
+                    "and this command does not wait",
+                    hint=f"without --no-wait it waits; or {AGAIN}",
+                )
+            self._patience.tell(QuotaWait(retailer_id=self._retailer_id, seconds=seconds, until=until))
+        return seconds
+
+    def _signed(self, request: Request) -> Request:
+        if self._token is None or self._clock.monotonic() >= self._token_ends:
+            self._token = self._fetch_token()
+        return replace(request, headers={**request.headers, **self._dialect.headers(self._token)})
+
+    def _fetch_token(self) -> str:
+        request = self._dialect.token_request()
+        if isinstance(request, Secret):
+            self._token_ends = inf
+            return request.reveal()
+        answer = self._send(request)
+        token = text(answer.body, "access_token")
+        if answer.status != 200 or token is None:
+            raise self._refused(request, answer)
+        self.scope = text(answer.body, "scope")
+        life = number(answer.body.get("expires_in") if isinstance(answer.body, dict) else None)
+        seconds = float(life) if life is not None and is_positive(life) else 600.0
+        # Walmart's tokens live 900 s, Amazon's 3600: refreshed a minute early, they don't end on the way.
+        self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
+        return token
+
+    def _send(self, request: Request, quota: Quota | None = None) -> Answer:
+        """One exchange. Raises _LaterError for what may pass."""
+        seconds = self._settings.timeout_seconds
+        try:
+            response = self._session.request(
+                request.method,
+                request.url,
+                params=dict(request.params),
+                headers=dict(request.headers),
+                data=dict(request.form) if request.form is not None else _body(request),
+                timeout=(min(10.0, seconds), seconds),
+                # A redirect would carry the token to another host.
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise _LaterError(f"no answer within {seconds:g} s") from None
+        except requests.RequestException as error:
+            # Its message holds the address with the query: the name of its kind must do.
+            raise _LaterError(f"the connection broke ({type(error).__name__})") from None
+        return self._read(response, quota)
+
+    def _read(self, response: requests.Response, quota: Quota | None) -> Answer:
+        answer = Answer(response.status_code, response.headers, _json_or_text(response))
+        if quota is not None:
+            self._dialect.learn(answer, quota)
+        hint = self._dialect.wait(answer, self._clock.now())
+        if answer.status in _LATER or hint is not None:
+            asked_for = retry_after(answer.headers, self._clock.now())
+            wait = hint if asked_for is None else asked_for
+            raise _LaterError(self._said(answer), wait, throttled=self._dialect.throttled(answer))
+        if answer.status == 200 and isinstance(answer.body, str):
+            raise _LaterError("HTTP 200, but the body is cut off or no JSON")
+        return answer
+
+    def _is_enough(self, state: RetryCallState, began: float) -> bool:
+        """Tries or seconds are used up; what is waited for the quota spends tries only, within the same bound."""
+        budget = self._settings.retry_budget_seconds
+        if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
+            return True
+        spent = self._clock.monotonic() - self._waited_for_quota - began + state.upcoming_sleep
+        return spent > budget and not _is_throttled(state)
+
+    def _before_sleep(self, request: Request, state: RetryCallState) -> None:
+        self._log(request, state)
+        if _is_throttled(state):
+            self._waited_for_quota += self._told(state.upcoming_sleep)
+
+    def _log(self, request: Request, state: RetryCallState) -> None:
+        log.warning(
+            "retailer_asked_again",
+            retailer_id=self._retailer_id,
+            asked=request.asked,
+            why=str(state.outcome.exception()) if state.outcome else "",
+            attempt=state.attempt_number,
+            wait_seconds=round(state.upcoming_sleep, 1),
+        )
+
+    def _gave_up(
+        self, request: Request, error: _LaterError, attempts: Retrying, began: float
+    ) -> ExtractError:
+        tries = attempts.statistics.get("attempt_number", 1)
+        seconds = self._clock.monotonic() - self._waited_for_quota - began
+        wish = "" if not error.wait else f"; it asks to wait {error.wait:.0f} s more"
+        return ExtractError(
+            f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
+            hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
+        )
+
+    def _refused(self, request: Request, answer: Answer) -> ExtractError:
+        secrets = f"RETAIL_{self._retailer_id.upper()}_…"
+        asked_for_token = self._dialect.token_request()
+        is_token_request = isinstance(asked_for_token, Request) and request.url == asked_for_token.url
+        if answer.status in (401, 403) or is_token_request:
+            hint = f"see that the secrets {secrets} are right and the application is allowed to read orders"
+        elif 300 <= answer.status < 400:
+            hint = f"retailers.{self._retailer_id}.base_url must be the API's own address, it sends elsewhere"
+        else:
+            hint = (
+                f"see that retailers.{self._retailer_id} is configured right, then run the same command again"
+            )
+        said = f"{self._retailer_id}: {request.asked}: {self._said(answer)}"
+        there = answered_at(answer.headers)
+        return RefusedError(said, hint=hint, status=answer.status, answered_at=there)
+
+    def _said(self, answer: Answer) -> str:
+        """Status and words of the answer, without secrets and addresses of people."""
+        words = answer.body if isinstance(answer.body, str) else dump(answer.body)
+        for secret in (*(each.reveal() for each in self._dialect.secrets), self._token):
+            for form in _forms_of(secret) if secret else ():
+                words = words.replace(form, "***")
+        return f"HTTP {answer.status} {without_e_mail(' '.join(words.split()))[:300]}".rstrip()
+
+
+class _LaterError(Exception):
+    """The same question may be answered later; `wait` is the retailer's own wish, in seconds."""
+
+    def __init__(
+        self, reason: str, wait: float | None = None, *, throttled: bool = False, hinted: bool = True
+    ) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.throttled = throttled
+        self.hinted = hinted
+
+
+def _wait(state: RetryCallState) -> float:
+    """Never less than the retailer's wish; the jitter keeps clients that failed together apart."""
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, _LaterError) or error.wait is None:
+        return _BACKOFF(state)
+    wait = error.wait + random.uniform(0, 1)  # noqa: S311 - no secret is made of it
+    return wait if error.hinted else max(wait, _BACKOFF(state))
+
+
+def _forms_of(secret: str) -> set[str]:
+    """As it is, and as a form or a JSON text would hold it."""
+    return {secret, quote(secret, safe=""), quote_plus(secret), dump(secret).strip('"')}
+
+
+def _is_throttled(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    return isinstance(error, _LaterError) and error.throttled
+
+
+def _body(request: Request) -> bytes | None:
+    return None if request.json is None else dump(request.json).encode()
+
+
+def _json_or_text(response: requests.Response) -> JSON:
+    try:
+        return parse(response.content)
+    except ValueError:
+        return response.content[:2000].decode("utf-8", "replace")

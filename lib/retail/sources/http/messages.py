@@ -1,0 +1,97 @@
+"""One exchange with a retailer: question, answer, what is a retailer's own in it, and the time it happens in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from retail.config.secrets import Secret
+from retail.sources.http.rate_limit import Quota
+from retail.sources.values.json_path import JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question to a retailer; `form` or `json` is its body."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+    json: JSON = None
+
+    @property
+    def asked(self) -> str:
+        """How errors and logs name it: without the query, which holds cursors."""
+        parts = urlsplit(self.url)
+        return f"{self.method} {parts.scheme}://{parts.netloc}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back; `body` is text where it is no JSON. Names of headers are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: JSON
+
+
+class Dialect(Protocol):
+    """What is one retailer's own in HTTP."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What must never be shown, even where the retailer repeats it in an answer."""
+
+    def token_request(self) -> Request | Secret:
+        """The request that is answered with `access_token` and `expires_in` in seconds; or a lasting token."""
+
+    def headers(self, token: str) -> dict[str, str]:
+        """What every request carries."""
+
+    def token_refused(self, answer: Answer) -> bool:
+        """Whether the answer says that the token is no longer good."""
+
+    def throttled(self, answer: Answer) -> bool:
+        """Whether the answer says that the quota is used up."""
+
+    def wait(self, answer: Answer, now: datetime) -> float | None:
+        """Seconds to wait where the answer, whatever its status, means "later"; None where it does not tell."""
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        """Tell the quota what the answer says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as the client sees it, so that tests need not wait."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime | None:
+    """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None where it says none."""
+    try:
+        found = parsedate_to_datetime(headers["Date"])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks for, given as seconds or as a date (RFC 9110, 10.2.3)."""
+    value = headers.get("Retry-After", "").strip()
+    if value.replace(".", "", 1).isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None

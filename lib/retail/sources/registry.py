@@ -1,0 +1,108 @@
+"""Which service class reads which retailer, and whether the configuration gives it all it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import Final
+
+from pydantic import ValidationError
+
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.errors import ConfigurationError
+from retail.sources.http.messages import Clock
+from retail.sources.http.rate_limit import Patience
+from retail.sources.service import Sales, Service
+
+# Short names for our own; any other service is named by its class, as `package.module:Class`.
+SERVICES: Final[dict[str, str]] = {
+    "amazon": "retail.sources.amazon.service:Amazon",
+    "walmart": "retail.sources.walmart.service:Walmart",
+    "shopify": "retail.sources.shopify.service:Shopify",
+}
+PEPPER: Final = "customer_pepper"
+# With the configuration's revisions as many as the star can order (docs/decisions/0002-order-of-versions.md).
+MOST_MAPPING_VERSIONS: Final = 1_000
+
+
+def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> list[str]:
+    """Everything that keeps these retailers from being read, each by its key or variable."""
+    retailers = list(retailers)
+    found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
+    names = [name for retailer_id in retailers for name in _secret_names(retailer_id, settings)]
+    return found + [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
+
+
+def open_service(
+    retailer_id: str,
+    settings: Settings,
+    secrets: Secrets,
+    *,
+    clock: Clock | None = None,
+    patience: Patience | None = None,
+) -> Service:
+    """The retailer's service, ready to be asked. Raises ConfigurationError with all of its problems."""
+    found = problems(settings, secrets, [retailer_id])
+    if found:
+        raise ConfigurationError(found)
+    service = _class_of(settings.retailers[retailer_id].service)
+    return service(retailer_id, settings, secrets, clock=clock or Clock(), patience=patience or Patience())
+
+
+def sales_of(retailer_id: str, settings: Settings) -> Sales:
+    """What the retailer's answers mean; no secret is needed. Raises ConfigurationError."""
+    found = list(_of_retailer(retailer_id, settings))
+    if found:
+        raise ConfigurationError(found)
+    retailer = settings.retailers[retailer_id]
+    sales = _class_of(retailer.service).sales(retailer_id, retailer)
+    if not 0 < sales.MAPPING_VERSION <= MOST_MAPPING_VERSIONS:
+        problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}, and must be 1 to 1,000"
+        raise ConfigurationError([problem], hint="number the versions of the mapping from 1 on")
+    return sales
+
+
+def _class_of(service: str) -> type[Service]:
+    """The class by its name in the configuration. Raises ValueError with the reason where there is none."""
+    module, _, name = SERVICES.get(service, service).partition(":")
+    if not name:
+        known = ", ".join(sorted(SERVICES))
+        raise ValueError(f"{service!r} is none of {known}, nor a class named as package.module:Class")
+    try:
+        found: type[Service] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"{service!r} cannot be loaded: {error}") from None
+    return found
+
+
+def _of_retailer(retailer_id: str, settings: Settings) -> Iterator[str]:
+    retailer = settings.retailers.get(retailer_id)
+    if retailer is None:
+        yield f"retailers.{retailer_id} is not configured; there are {', '.join(settings.retailers)}"
+        return
+    try:
+        _class_of(retailer.service).Options(**retailer.options)
+    except ValidationError as error:
+        for each in error.errors(include_input=False):
+            key = ".".join(["retailers", retailer_id, "options", *map(str, each["loc"])])
+            yield f"{key}: {each['msg']}"
+    except ValueError as error:
+        yield f"retailers.{retailer_id}.service: {error}"
+
+
+def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
+    """None for a retailer or service that is not there: that problem is told elsewhere."""
+    try:
+        retailer = settings.retailers[retailer_id]
+        names = _class_of(retailer.service).secret_names(retailer.options)
+    except (KeyError, ValueError):
+        return []
+    return [f"{retailer_id}_{name}" for name in names]
+
+
+def _of_secret(name: str, secrets: Secrets) -> list[str]:
+    try:
+        return secrets.missing([name])
+    except ConfigurationError as error:  # the file that should hold it cannot be read
+        return error.problems

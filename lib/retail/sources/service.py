@@ -1,0 +1,192 @@
+"""What every retailer's service class offers, and what all of them share in walking pages and making records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from retail.config.secrets import Secrets
+from retail.config.settings import RetailerSettings, Settings, web_address
+from retail.errors import CursorExpiredError, ExtractError, RefusedError
+from retail.records import SalesRecord
+from retail.sources.http.client import AGAIN
+from retail.sources.http.messages import Clock
+from retail.sources.http.rate_limit import Patience
+from retail.sources.values.json_path import JSON
+from retail.sources.window import Window
+
+# A filter applied after paging can leave pages empty; an endless row of them is a cursor gone wrong.
+_MOST_EMPTY_PAGES: Final = 10
+
+WebAddress: TypeAlias = Annotated[str, AfterValidator(web_address)]
+
+
+class Options(BaseModel):
+    """What `[retailers.x] options` may hold; each service adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer without personal data, and where to go on; `next_cursor` is None on the last page.
+
+    `begins` says that a list of its own begins with it, which may hold what the one before ended with.
+    """
+
+    answer: JSON
+    next_cursor: str | None
+    begins: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line that is no sale of this retailer, and why. Counted with its money, never landed."""
+
+    reason: str
+    record: SalesRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What fetching some windows will take of a retailer.
+
+    `quota_seconds` are those spent waiting for its quota, which `quota` puts in words; `asked` is how many calls
+    were made to find out.
+    """
+
+    orders: int
+    calls: int
+    quota_seconds: float
+    quota: str
+    asked: int
+
+
+class Sales(Protocol):
+    """What a retailer's answers mean. Pure: no network, no secret, no clock.
+
+    MAPPING_VERSION, from 1 to 1,000, is raised with every change in what `records` makes of an answer: then days that
+    are landed again take the place of what the version before made of them.
+    """
+
+    MAPPING_VERSION: ClassVar[int]
+
+    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+        """One record a line of a page; `source` is the payload object that holds the page. Never raises."""
+
+
+class Service(Protocol):
+    """One retailer's API, and the meaning of its answers."""
+
+    Options: ClassVar[type[Options]]
+
+    def __init__(
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+    ) -> None: ...
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """The secrets needed beside these options of the configuration, each named `<retailer_id>_<name>`."""
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> Sales:
+        """The meaning of this retailer's answers, for which no secret is needed."""
+
+    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """The pages of what changed in the window, from the one that `cursor` names.
+
+        Raises CursorExpiredError where the retailer no longer takes that cursor, OutOfReachError where by its own clock
+        it no longer shows that day, ExtractError otherwise.
+        """
+
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        """What fetching these windows will take, found with few calls. Raises ExtractError."""
+
+
+def follow(
+    fetch: Callable[[str | None], Page],
+    *,
+    orders: Callable[[JSON], JSON],
+    cursor: str | None,
+    retailer_id: str,
+) -> Iterator[Page]:
+    """Pages until one names no next.
+
+    Raises CursorExpiredError where the `cursor` to begin with is refused, ExtractError for a cursor or a page that
+    comes again.
+    """
+    first = cursor
+    seen = {cursor}
+    last: JSON = None
+    empty = 0
+    while True:
+        try:
+            page = fetch(cursor)
+        except RefusedError as error:
+            if cursor is not None and cursor == first and error.status == 400:
+                raise CursorExpiredError(error.message, hint=error.hint) from None
+            raise
+        found = orders(page.answer)
+        empty = 0 if found else empty + 1
+        repeats = found and found == last and not page.begins
+        if repeats or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
+            raise ExtractError(
+                f"{retailer_id}: page {len(seen)} of this query repeats; the retailer's cursor does not advance",
+                hint=AGAIN,
+            )
+        yield page
+        if page.next_cursor is None:
+            return
+        cursor, last = page.next_cursor, found
+        seen.add(cursor)
+
+
+def require_over_there(end: datetime, there: datetime | None, *, retailer_id: str, here: datetime) -> None:
+    """Raises ExtractError where the retailer's own time, if it told one, has not come to the `end` of what was asked.
+
+    It answers such a question with what there is, and a clock that runs ahead here would take that for the whole day.
+    """
+    if there is not None and there < end:
+        raise ExtractError(
+            f"{retailer_id}: the day that ends at {end:%Y-%m-%d %H:%M} UTC is not over; "
+            f"the retailer's clock says {there:%Y-%m-%d %H:%M:%S}, this machine's {here:%Y-%m-%d %H:%M:%S}",
+            hint="set this machine's clock right, then run the same command again; nothing of that day was taken",
+        )
+
+
+def unreadable(
+    retailer_id: str, source_ref: str, *, transaction_id: str | None = None, line_id: str | None = None
+) -> SalesRecord:
+    """The record of something that is no order or no line: it ends in quarantine, not in silence."""
+    return SalesRecord(
+        retailer_id=retailer_id,
+        transaction_id=transaction_id,
+        line_id=line_id,
+        record_type=None,
+        status=None,
+        sold_at=None,
+        updated_at=None,
+        business_date=None,
+        product_id=None,
+        quantity=None,
+        total_amount=None,
+        currency=None,
+        source_ref=source_ref,
+    )
+
+
+def cancelled(record: SalesRecord) -> SalesRecord:
+    """The same line with nothing sold, so that it overwrites the sale."""
+    return replace(
+        record,
+        status="cancelled",
+        quantity="0",
+        unit_price=None,
+        discount_amount="0",
+        tax_amount="0",
+        total_amount="0",
+    )

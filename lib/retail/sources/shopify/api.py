@@ -1,0 +1,173 @@
+"""One shop's GraphQL: a query is asked within its price, half an answer is none, and connections are read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from retail.errors import ExtractError, RefusedError
+from retail.sources import pii
+from retail.sources.http.client import AGAIN, HttpClient
+from retail.sources.http.messages import Answer, Request
+from retail.sources.http.rate_limit import Quota
+from retail.sources.shopify.api_profile import points
+from retail.sources.shopify.ledger import needs_ledger
+from retail.sources.shopify.queries import LEDGER, MORE_LINES, PATH
+from retail.sources.values import timestamps
+from retail.sources.values.json_path import JSON, at, dump, entries, text
+
+# What a query is taken to cost until its first answer tells.
+_FIRST_COST = 100.0
+_AGREEMENTS, _SALES = 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifyApi:
+    """Asks one shop; `lines` is how many line items of an order are asked for at once."""
+
+    retailer_id: str
+    base_url: str
+    http: HttpClient
+    quota: Quota
+    lines: int
+    _costs: dict[str, float] = field(default_factory=dict)
+
+    def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Answer:
+        """The answer to a query, whole and with something at `path`.
+
+        Raises RefusedError, of status 400, where the query is refused: with a cursor that is no longer good, too.
+        """
+        json: JSON = {"query": query, "variables": dict(variables)}
+        request = Request(method="POST", url=self.base_url + PATH, json=json)
+        cost = self._costs.get(query, _FIRST_COST)
+        answer = self.http.ask(request, quota=self.quota, cost=cost)
+        priced = points(at(answer.body, "extensions", "cost", "requestedQueryCost"))
+        if priced is not None and priced > 0:
+            self._costs[query] = priced
+        errors = at(answer.body, "errors")
+        if errors or at(answer.body, *path) is None:
+            said = pii.without_e_mail(dump(errors))[:300]
+            raise RefusedError(
+                f"{self.retailer_id}: Shopify refuses the query: {said}",
+                hint="too costly: lower options.page_size or options.lines_page_size; "
+                "access denied: give the application read_orders and read_products",
+                status=400,
+            )
+        return answer
+
+    def complete(self, order: JSON) -> None:
+        """Put into the order the line items behind its first page of them, and its ledger where it has changed."""
+        lines = at(order, "lineItems")
+        if isinstance(lines, dict) and "pageInfo" in lines:
+            self._complete_lines(order, lines)
+        if isinstance(order, dict) and needs_ledger(order):
+            order["agreements"] = {"nodes": self._agreements(order)}
+
+    def next_cursor(self, connection: JSON) -> str | None:
+        """Where the next page begins; None on the last one. Raises ExtractError where it does not tell."""
+        more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
+        if not isinstance(more, bool) or (more and cursor is None):
+            raise ExtractError(
+                f"{self.retailer_id}: a page of POST {PATH} does not tell whether and where it goes on",
+                hint=AGAIN,
+            )
+        return cursor if more else None
+
+    def _complete_lines(self, order: JSON, lines: dict[str, JSON]) -> None:
+        nodes = entries(lines, "nodes")
+        if nodes is None:
+            return
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its lines")
+        while (cursor := self.next_cursor(lines)) is not None:
+            variables = {"order": at(order, "id"), "lines": self.lines, "after": cursors.new(cursor)}
+            more = at(self._part(MORE_LINES, variables, "lineItems", "nodes"), "lineItems")
+            nodes += entries(more, "nodes") or []
+            lines["pageInfo"] = at(more, "pageInfo")
+
+    def _agreements(self, order: JSON) -> list[JSON]:
+        """All agreements of an order, each with all of its sales.
+
+        Where the order has changed since it was read, those of the change are left out: it comes again with them. Taken
+        now, a cancellation's own entries would stand beside an order that is not cancelled yet.
+        """
+        known = timestamps.from_iso(at(order, "updatedAt"))
+        found: list[JSON] = []
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its agreements")
+        after: str | None = None
+        while True:
+            now = self._ledger(order, after=after, agreements=_AGREEMENTS)
+            connection, before = at(now, "agreements"), after
+            has_changed = _is_later(timestamps.from_iso(at(now, "updatedAt")), known)
+            for edge in entries(connection, "edges") or []:
+                agreement = at(edge, "node")
+                if isinstance(agreement, dict):
+                    agreement["sales"] = {"nodes": self._sales(order, agreement, before)}
+                if not (has_changed and _is_later(timestamps.from_iso(at(agreement, "happenedAt")), known)):
+                    found.append(agreement)
+                before = text(edge, "cursor")
+            after = self.next_cursor(connection)
+            if after is None:
+                return found
+            cursors.new(after)
+
+    def _sales(self, order: JSON, agreement: JSON, before: str | None) -> list[JSON] | None:
+        """All sales of the agreement that comes behind the cursor `before`; None where the first page has no list."""
+        sales, found = at(agreement, "sales"), entries(agreement, "sales", "nodes")
+        if found is None:
+            return None
+        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its sales")
+        while (cursor := self.next_cursor(sales)) is not None:
+            now = self._ledger(order, after=before, agreements=1, after_sale=cursors.new(cursor))
+            connection = at(now, "agreements")
+            same = at(connection, "edges", 0, "node")
+            more = entries(same, "sales", "nodes")
+            if text(same, "id") != text(agreement, "id") or more is None:
+                raise ExtractError(
+                    f"{self.retailer_id}: order {text(order, 'id')}: its ledger changed while it was read",
+                    hint=AGAIN,
+                )
+            found += more
+            sales = at(same, "sales")
+        return found
+
+    def _ledger(
+        self, order: JSON, *, after: str | None, agreements: int, after_sale: str | None = None
+    ) -> JSON:
+        variables: dict[str, JSON] = {
+            "order": at(order, "id"),
+            "agreements": agreements,
+            "after": after,
+            "sales": _SALES,
+            "afterSale": after_sale,
+        }
+        return self._part(LEDGER, variables, "agreements", "edges")
+
+    def _part(self, query: str, variables: Mapping[str, JSON], name: str, listed: str) -> JSON:
+        """The order that was asked for, with the list of its connection."""
+        order = at(self.ask(query, variables, "data", "order").body, "data", "order")
+        if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
+            raise ExtractError(
+                f"{self.retailer_id}: asked for {name} of order {variables['order']}, Shopify answers those of "
+                f"{text(order, 'id')}",
+                hint=AGAIN,
+            )
+        return order
+
+
+def _is_later(instant: str | None, other: str | None) -> bool:
+    return timestamps.is_normal(instant) and timestamps.is_normal(other) and str(instant) > str(other)
+
+
+class _Cursors:
+    """Stops a walk whose cursor comes again."""
+
+    def __init__(self, retailer_id: str, what: str) -> None:
+        self._message = f"{retailer_id}: {what} does not advance"
+        self._seen: set[str] = set()
+
+    def new(self, cursor: str) -> str:
+        """The same cursor. Raises ExtractError where it was there before."""
+        if cursor in self._seen:
+            raise ExtractError(self._message, hint=AGAIN)
+        self._seen.add(cursor)
+        return cursor

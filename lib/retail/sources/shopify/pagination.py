@@ -1,0 +1,98 @@
+"""Where a walk through a shop's orders stands, as text that a later run goes on from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Final
+
+from retail.errors import CursorExpiredError, ExtractError
+from retail.sources.values.json_path import JSON, entries, text
+from retail.sources.values.timestamps import from_iso, is_normal
+from retail.sources.window import Window
+
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A walk by pages: the query for changes from `since` on, of which `seen` orders came, up to the cursor `after`."""
+
+    since: str
+    after: str | None = None
+    seen: int = 0
+
+    @classmethod
+    def of(cls, window: Window) -> Paged:
+        """The start of a window."""
+        return cls(f"{window.start:{_TIME}}")
+
+    def search(self, window: Window) -> str:
+        """The search for what changed from `since` to the window's end. Sorted by that, oldest first."""
+        # Without the quotes Shopify takes the time apart at its colons, and does not say so.
+        return f"updated_at:>='{self.since}' AND updated_at:<'{window.end:{_TIME}}'"
+
+    def behind(
+        self, orders: list[JSON], cursor: str | None, *, page_size: int, most: int, retailer_id: str
+    ) -> Paged | None:
+        """Where the walk goes on behind these orders; None at its end.
+
+        Shopify lets nobody page beyond `most` objects of one query. Before that a new query begins at the last
+        order's change; that order and its neighbours of the same second come twice, which landing evens out.
+        """
+        if cursor is None:
+            return None
+        seen = self.seen + len(orders)
+        if seen + page_size <= most:
+            return replace(self, after=cursor, seen=seen)
+        since = from_iso(text(orders[-1], "updatedAt")) if orders else None
+        if since is None or not is_normal(since):
+            raise ExtractError(
+                f"{retailer_id}: the last order of a page does not tell when it changed, so the {most:,} objects that "
+                "Shopify lets one query page through cannot be divided",
+                hint="set options.bulk_from_orders, so that such days are read by a bulk operation",
+            )
+        # Searches know whole seconds only.
+        since = f"{since[:19]}Z"
+        if since <= self.since:
+            raise ExtractError(
+                f"{retailer_id}: more than {most:,} orders changed in the one second {since}; Shopify lets nobody page "
+                "through so many",
+                hint="set options.bulk_from_orders, so that such days are read by a bulk operation",
+            )
+        return Paged(since)
+
+    @property
+    def cursor(self) -> str:
+        return json.dumps({"since": self.since, "after": self.after, "seen": self.seen})
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A walk through the file of a bulk operation, of which `done` orders are kept."""
+
+    operation: str
+    done: int = 0
+
+    @property
+    def cursor(self) -> str:
+        return json.dumps({"bulk": self.operation, "done": self.done})
+
+
+def place_of(cursor: str, *, retailer_id: str) -> Paged | Bulk:
+    """The place that a cursor names. Raises CursorExpiredError for one that an earlier version wrote."""
+    try:
+        found = json.loads(cursor)
+        if "bulk" in found:
+            return Bulk(str(found["bulk"]), int(found["done"]))
+        return Paged(str(found["since"]), found["after"], int(found["seen"]))
+    except (ValueError, KeyError, TypeError):
+        raise CursorExpiredError(
+            f"{retailer_id}: the cursor of the last page is none of this version's",
+            hint="the day is walked from its start",
+        ) from None
+
+
+def orders_of(answer: JSON) -> list[JSON]:
+    """The orders of one page."""
+    return entries(answer, "data", "orders", "nodes") or []

@@ -1,0 +1,1 @@
+"""Values as retailers send them: JSON, money, timestamps, GTINs."""

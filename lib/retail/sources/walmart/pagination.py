@@ -1,0 +1,96 @@
+"""Where a walk over Walmart's lists stands: which list, which stretch of time in it, and how far in that.
+
+Walmart answers each kind of ship node by itself, returns by another address, no query with more than 10,000 orders
+whole, and pages by position in a list that may lose an entry meanwhile, so that another is passed over. So a walk goes
+list by list and stretch by stretch; a stretch that holds too much, changed its number of entries on the way or ended
+short of it is walked again by halves, down to one page, which cannot change on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from retail.errors import CursorExpiredError, ExtractError
+from retail.sources.window import Window
+
+# One call shows one kind of ship node only, SellerFulfilled where none is named; often most sales are WFS.
+ORDER_LISTS: Final = ("SellerFulfilled", "WFSFulfilled", "3PLFulfilled")
+RETURNS: Final = "returns"
+LISTS: Final = (*ORDER_LISTS, RETURNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in the walk. `start` and `end` bound the stretch, in UTC as Walmart is asked for it.
+
+    `query` is Walmart's own next page, None for the first; `total` the number of entries that the first page of this
+    stretch told, `seen` how many came so far; `moved` that a later page told another number.
+    """
+
+    of: str
+    start: str
+    end: str
+    query: str | None = None
+    total: int | None = None
+    seen: int = 0
+    moved: bool = False
+
+    @classmethod
+    def first(cls, window: Window) -> Place:
+        """The beginning of the walk over a window."""
+        return cls(of=LISTS[0], start=instant_text(window.start), end=instant_text(window.end))
+
+    @classmethod
+    def of_cursor(cls, cursor: str) -> Place:
+        """The place that `cursor` names. Raises CursorExpiredError for one of an earlier version."""
+        try:
+            return cls(**json.loads(cursor))
+        except (ValueError, TypeError):
+            raise CursorExpiredError(
+                f"{cursor[:80]!r} is no place in Walmart's lists", hint="the day is fetched from its start"
+            ) from None
+
+    @property
+    def cursor(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer entries came than the list is said to have."""
+        return self.seen < (self.total or 0)
+
+    def halved(self) -> Place:
+        """The first half of the stretch. Raises ExtractError for a stretch of one second."""
+        start, end = datetime.fromisoformat(self.start), datetime.fromisoformat(self.end)
+        half = (start + (end - start) / 2).replace(microsecond=0)
+        if half <= start:
+            raise ExtractError(
+                f"Walmart's list of {self.of} changed in the second {self.start} is more than it answers whole",
+                hint="fetch these with Walmart's reports; no query can name fewer of them",
+            )
+        return Place(of=self.of, start=self.start, end=instant_text(half))
+
+    def told(self, *, total: int, entries: int) -> Place:
+        """The same place once its page came with that many entries, and told the list to have `total`."""
+        first = total if self.total is None else self.total
+        moved = self.moved or total != first
+        return replace(self, total=first, seen=self.seen + entries, moved=moved)
+
+    def after(self, query: str | None, window: Window) -> Place | None:
+        """Where to go on behind a page that was told; None behind the last list."""
+        if query is not None:
+            return replace(self, query=query)
+        if self.moved or (self.is_short and self.query is not None):
+            return self.halved()
+        if self.end < instant_text(window.end):
+            return Place(of=self.of, start=self.end, end=instant_text(window.end))
+        following = LISTS.index(self.of) + 1
+        return None if following == len(LISTS) else replace(Place.first(window), of=LISTS[following])
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as Walmart's parameters take it; a date alone would be one in a zone that is not told."""
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,278 @@
+"""Walmart Marketplace US: `GET /v3/orders` and `/v3/returns` (specs orders.json and returns.json).
+
+Whether the ends of a date range belong to it is not stated there: a doubled order is harmless, and removed in landing.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from math import ceil
+from typing import Any, ClassVar, Final, Literal
+from zoneinfo import ZoneInfo
+
+import structlog
+from pydantic import Field
+
+from retail.config.secrets import Secret, Secrets
+from retail.config.settings import RetailerSettings, Settings
+from retail.errors import ExtractError, OutOfReachError
+from retail.sources import pii
+from retail.sources.http.client import HttpClient
+from retail.sources.http.messages import Answer, Clock, Request, answered_at
+from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
+from retail.sources.values import money
+from retail.sources.values.json_path import JSON, at, text
+from retail.sources.walmart import catalog, mapping
+from retail.sources.walmart.catalog import WalmartItems
+from retail.sources.walmart.errors import error_code
+from retail.sources.walmart.pagination import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
+from retail.sources.window import Window
+
+ORDERS_PATH: Final = "/v3/orders"
+RETURNS_PATH: Final = "/v3/returns"
+KEPT: Final = timedelta(days=180)
+# How old an order may be that changed in a window; fetched within two days, that lies within KEPT.
+OLDEST: Final = timedelta(days=177)
+# "All orders", as cited by two third parties; the official table needs a login.
+CALLS_A_MINUTE: Final = 5_000
+
+log = structlog.get_logger(__name__)
+
+
+class WalmartOptions(Options):
+    """`charge_basis`: whether a charge is for the whole line or for one unit. No document says which.
+
+    A query that matches `most_entries` or more is not answered whole, and is asked in parts.
+    """
+
+    charge_basis: Literal["line", "unit"] = "line"
+    most_entries: int = Field(default=10_000, gt=1, le=10_000)
+    page_size: int = Field(default=200, ge=1, le=200)
+    token_url: WebAddress | None = None
+    channel_type: str | None = None
+
+
+class WalmartDialect:
+    """Client credentials buy tokens of 15 minutes; 429 comes with the instant of the next token."""
+
+    def __init__(
+        self, token_url: str, *, client_id: Secret, client_secret: Secret, channel_type: str | None
+    ) -> None:
+        pair = f"{client_id.reveal()}:{client_secret.reveal()}"
+        self._basic = Secret(base64.b64encode(pair.encode()).decode())
+        self.secrets = (client_id, client_secret, self._basic)
+        self._token_url = token_url
+        self._channel = {"WM_CONSUMER.CHANNEL.TYPE": channel_type} if channel_type else {}
+
+    def token_request(self) -> Request:
+        headers = {"Authorization": f"Basic {self._basic.reveal()}", **self._common()}
+        form = {"grant_type": "client_credentials"}
+        return Request(method="POST", url=self._token_url, headers=headers, form=form)
+
+    def headers(self, token: str) -> dict[str, str]:
+        return {"WM_SEC.ACCESS_TOKEN": token, **self._common()}
+
+    def token_refused(self, answer: Answer) -> bool:
+        # Reports differ: 401 in one client, 400 with this code in another.
+        expired = answer.status == 400 and error_code(answer.body).startswith("INVALID_TOKEN")
+        return answer.status == 401 or expired
+
+    def throttled(self, answer: Answer) -> bool:
+        return answer.status == 429
+
+    def wait(self, answer: Answer, now: datetime) -> float | None:
+        if answer.status != 429:
+            return None
+        # Milliseconds since 1970; two spellings are in use.
+        for header in ("X-Next-Replenishment-Time", "x-next-replenish-time"):
+            instant = money.number(answer.headers.get(header))
+            if instant is not None and money.is_positive(instant):
+                seconds = float(instant) / 1000 - now.timestamp()
+                return seconds if seconds > 0 else None
+        return None
+
+    def learn(self, answer: Answer, quota: Quota) -> None:
+        left = money.number(answer.headers.get("x-current-token-count"))
+        if left is not None and left.is_finite():
+            quota.learn(available=float(left))
+
+    def _common(self) -> dict[str, str]:
+        return {
+            "WM_QOS.CORRELATION_ID": str(uuid.uuid4()),
+            "WM_SVC.NAME": "Walmart Marketplace",
+            "Accept": "application/json",
+            **self._channel,
+        }
+
+
+class Walmart:
+    """One seller's orders; what they mean is in `walmart_sales`."""
+
+    Options: ClassVar[type[Options]] = WalmartOptions
+
+    def __init__(
+        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+    ) -> None:
+        retailer = settings.retailers[retailer_id]
+        self._retailer_id = retailer_id
+        self._base_url = retailer.base_url
+        self._options = WalmartOptions(**retailer.options)
+        client_id, client_secret = (
+            secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
+        )
+        self._pepper = secrets.require("customer_pepper")
+        dialect = WalmartDialect(
+            self._options.token_url or f"{self._base_url}/v3/token",
+            client_id=client_id,
+            client_secret=client_secret,
+            channel_type=self._options.channel_type,
+        )
+        self._clock = clock
+        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
+        self._quota = patience.bucket(
+            "orders", burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic
+        )
+
+    @classmethod
+    def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """See Service."""
+        del options
+        return ("client_id", "client_secret")
+
+    @classmethod
+    def sales(cls, retailer_id: str, retailer: RetailerSettings) -> mapping.WalmartSales:
+        """See Service."""
+        return mapping.WalmartSales(
+            retailer_id=retailer_id,
+            zone=ZoneInfo(retailer.time_zone),
+            charges_are_per_unit=WalmartOptions(**retailer.options).charge_basis == "unit",
+        )
+
+    def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """See Service. The cursor is a `Place` in Walmart's lists."""
+        fetch = partial(self._page, window)
+        return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
+
+    def estimate(self, windows: Sequence[Window]) -> Estimate:
+        """See Service. Walmart counts what changed from the first window to the last, once for each list."""
+        whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
+        counts = [self._count(replace(Place.first(whole), of=of), whole) for of in LISTS]
+        calls = sum(
+            len(windows) * max(1, ceil(count / len(windows) / self._options.page_size)) for count in counts
+        )
+        return Estimate(
+            orders=sum(counts),
+            calls=calls,
+            quota_seconds=self._quota.seconds_for(calls),
+            quota=f"{CALLS_A_MINUTE:,} calls a minute",
+            asked=len(counts),
+        )
+
+    def _count(self, place: Place, window: Window) -> int:
+        _, total = self._ask(place, window, limit=1, only_count=True)
+        return total
+
+    def catalog(self) -> WalmartItems:
+        """The seller's items."""
+        calls = catalog.CALLS_A_MINUTE
+        return WalmartItems(
+            retailer_id=self._retailer_id,
+            http=self._http,
+            quota=Quota(burst=calls, per_second=calls / 60, monotonic=self._clock.monotonic),
+            base_url=self._base_url,
+            clock=self._clock,
+        )
+
+    def _page(self, window: Window, cursor: str | None) -> Page:
+        """The first page from the cursor on that is not empty; the last one, if all are."""
+        place = Place.of_cursor(cursor) if cursor is not None else Place.first(window)
+        while True:
+            answer, total = self._ask(place, window, limit=self._options.page_size)
+            if place.query is None and total >= self._options.most_entries:
+                place = place.halved()
+                continue
+            found = mapping.entries_of(answer) or []
+            meta = at(answer, "meta") if place.of == RETURNS else at(answer, "list", "meta")
+            told = place.told(total=total, entries=len(found))
+            if told.is_short and told.query is None and text(meta, "nextCursor") is None:
+                # One page cannot have lost an entry on the way: the count is of something else.
+                log.warning(
+                    "list shorter than counted", retailer=self._retailer_id, told=total, came=len(found)
+                )
+            following = told.after(text(meta, "nextCursor"), window)
+            if found or following is None:
+                name = partial(pii.pseudonym, self._pepper, self._retailer_id)
+                stripped = pii.strip(answer, pii.WALMART, name=name)
+                return Page(stripped, following.cursor if following else None, begins=place.query is None)
+            place = following
+
+    def _ask(self, place: Place, window: Window, *, limit: int, only_count: bool = False) -> tuple[JSON, int]:
+        """The page at a place, and how many entries its list has; 404 is an empty page with 0."""
+        request = self._request(place, window, limit)
+        answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
+        there = answered_at(answer.headers)
+        require_over_there(window.end, there, retailer_id=self._retailer_id, here=self._clock.now())
+        if not only_count:
+            self._check_kept(answer, window)
+        if answer.status == 404:
+            self._check_nothing_found(request, answer)
+            return answer.body, 0
+        path = ("meta",) if place.of == RETURNS else ("list", "meta")
+        total = money.number(at(answer.body, *path, "totalCount"))
+        if mapping.entries_of(answer.body) is None or total is None or total.is_nan():
+            raise ExtractError(
+                f"{self._retailer_id}: the answer to {request.asked} holds no list with its `totalCount`",
+                hint="see that base_url is Walmart Marketplace's; if it is, its format has changed",
+            )
+        return answer.body, int(total)
+
+    def _request(self, place: Place, window: Window, limit: int) -> Request:
+        url = self._base_url + (RETURNS_PATH if place.of == RETURNS else ORDERS_PATH)
+        if place.query is not None:
+            # A ready query string: it stands for all parameters, and is not to be encoded again.
+            query = place.query.lstrip("?")
+            if place.of in ORDER_LISTS and "shipNodeType=" not in query:
+                query += f"&shipNodeType={place.of}"
+            return Request(method="GET", url=f"{url}?{query}")
+        if place.of == RETURNS:
+            params = {
+                "returnLastModifiedStartDate": place.start,
+                "returnLastModifiedEndDate": place.end,
+                # Only then it tells that a return was called off, or that goods were sent instead.
+                "replacementInfo": "true",
+            }
+        else:
+            params = {
+                # Seven days back unless told; the spec does not say that the other dates end this default.
+                "createdStartDate": instant_text(window.start - OLDEST),
+                "createdEndDate": place.end,
+                "lastModifiedStartDate": place.start,
+                "lastModifiedEndDate": place.end,
+                "shipNodeType": place.of,
+            }
+        return Request(method="GET", url=url, params={**params, "limit": str(limit)})
+
+    def _check_kept(self, answer: Answer, window: Window) -> None:
+        """Older orders are silently left out, or are a 404 like a day without sales."""
+        there = answered_at(answer.headers)
+        now = there or self._clock.now()
+        if window.start + window.overlap < now - KEPT:
+            raise (OutOfReachError if there else ExtractError)(
+                f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Walmart keeps orders "
+                f"of {KEPT.days} days only",
+                hint="nothing brings that day any more",
+            )
+
+    def _check_nothing_found(self, request: Request, answer: Answer) -> None:
+        """404 is Walmart's empty page, but only with this code: a wrong address answers 404 as well."""
+        if not error_code(answer.body).startswith("CONTENT_NOT_FOUND"):
+            raise ExtractError(
+                f"{self._retailer_id}: {request.asked}: HTTP 404, not Walmart's CONTENT_NOT_FOUND",
+                hint=f"see that retailers.{self._retailer_id}.base_url is right",
+            )

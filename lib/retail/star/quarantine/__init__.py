@@ -1,0 +1,1 @@
+"""Lines that were refused: the Delta table, how they are listed, and what was acknowledged."""

@@ -1,0 +1,132 @@
+"""Refused lines that were accepted for good: their retailer will never mend them, so they are open no more.
+
+    quality/accepted/00001.json     all that was accepted by then; the last one counts, the others are its history
+
+A line is named by its `row`, made of retailer, date and text, so that it stays accepted when its date is staged anew;
+but only for what it was accepted for: refused for anything else, or as more severe, it is open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Any, Final
+
+from retail.errors import StorageError
+from retail.lake.storage import Storage
+
+FOLDER: Final = "quality/accepted/"
+_TRIES: Final = 5
+
+Unit = tuple[str, date]
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Lines that were accepted by one command, by retailer's logical date; when (UTC), why, and what they came to.
+
+    `rows` and `money` (by currency, decimal text) are as they were then; `lines` those that are accepted still, each
+    `row` with its severity and reasons.
+    """
+
+    at: str
+    because: str
+    rows: int
+    money: Mapping[str, str]
+    lines: Mapping[Unit, Mapping[str, str]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """All that is accepted. `version` is the number of the object that says so, 0 where nothing ever was."""
+
+    version: int = 0
+    acceptances: tuple[Acceptance, ...] = ()
+
+    def units(self) -> set[Unit]:
+        """The retailers' logical dates with accepted lines."""
+        return {unit for each in self.acceptances for unit in each.lines}
+
+    def named(self) -> dict[tuple[str, date, str, str], Acceptance]:
+        """Each accepted line, by retailer, logical date, `row` and what it was accepted for, with its acceptance."""
+        return {
+            (*unit, row, accepted_for): each
+            for each in self.acceptances
+            for unit, rows in each.lines.items()
+            for row, accepted_for in rows.items()
+        }
+
+
+def what_for(severity: str, reasons: str) -> str:
+    """What a line is accepted for, such as `error: bad total_amount`."""
+    return f"{severity}: {reasons}"
+
+
+def load(storage: Storage) -> Accepted:
+    """What is accepted now. Raises StorageError where the newest object is damaged."""
+    newest = max(storage.list(FOLDER), default=None)
+    if newest is None:
+        return Accepted()
+    try:
+        version = int(newest.removeprefix(FOLDER).removesuffix(".json"))
+        values = json.loads(storage.read(newest))
+        return Accepted(version, tuple(_acceptance(each) for each in values["acceptances"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{storage.url}/{newest} is damaged: {error}",
+            hint="delete this one object: the one before it counts then; accept again what was accepted since",
+        ) from None
+
+
+def accept(storage: Storage, acceptance: Acceptance) -> None:
+    """Add an acceptance. Raises StorageError."""
+    _change(storage, lambda now: (*now, acceptance))
+
+
+def reopen(storage: Storage, lines: Mapping[Unit, Collection[str]]) -> None:
+    """Take these lines back from what is accepted. Raises StorageError."""
+    _change(storage, lambda now: tuple(_without(now, lines)))
+
+
+def _without(
+    acceptances: tuple[Acceptance, ...], lines: Mapping[Unit, Collection[str]]
+) -> Iterator[Acceptance]:
+    for each in acceptances:
+        left = {
+            unit: {row: accepted_for for row, accepted_for in rows.items() if row not in lines.get(unit, ())}
+            for unit, rows in each.lines.items()
+        }
+        left = {unit: rows for unit, rows in left.items() if rows}
+        if left:
+            yield replace(each, lines=left)
+
+
+def _change(storage: Storage, change: Callable[[tuple[Acceptance, ...]], tuple[Acceptance, ...]]) -> None:
+    for _ in range(_TRIES):  # another command may write the same number first
+        now = load(storage)
+        values = {"acceptances": [_json(each) for each in change(now.acceptances)]}
+        key = f"{FOLDER}{now.version + 1:05d}.json"
+        if storage.create(key, json.dumps(values, indent=1, ensure_ascii=False).encode()):
+            return
+    raise StorageError(
+        f"{storage.url}/{FOLDER}: other commands write there all the time",
+        hint="give the same command again when they have ended",
+    )
+
+
+def _json(acceptance: Acceptance) -> dict[str, object]:
+    lines: dict[str, dict[str, dict[str, str]]] = {}
+    for (retailer_id, day), rows in sorted(acceptance.lines.items()):
+        lines.setdefault(retailer_id, {})[day.isoformat()] = dict(sorted(rows.items()))
+    return asdict(replace(acceptance, lines={})) | {"lines": lines}
+
+
+def _acceptance(values: dict[str, Any]) -> Acceptance:
+    lines = {
+        (retailer_id, date.fromisoformat(day)): dict(rows)
+        for retailer_id, days in values["lines"].items()
+        for day, rows in days.items()
+    }
+    return Acceptance(values["at"], values["because"], values["rows"], values["money"], lines)

@@ -1,0 +1,288 @@
+"""The Delta table `quarantine`: lines that were refused, of all days, with every reason, until they are worked off."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from retail.lake import delta
+from retail.lake.storage import Storage
+from retail.runs.context import Context
+from retail.runs.counts import HopCount
+from retail.star.quarantine import acknowledged
+from retail.star.quarantine.listing import EVERYTHING, Group, Refused, Selection
+from retail.star.row_checks import SEPARATOR, UNREADABLE
+
+PATH: Final = "quarantine"
+
+COLUMNS: Final = (
+    "logical_date", "from_retailer", "retailer_id", "transaction_id", "line_id", "business_date", "currency",
+    "total_amount", "reasons", "severity", "warnings", "source_ref", "value", "run_id",
+)  # fmt: skip
+
+
+_GROUPED_BY: Final = ("retailer_id", "logical_date", "severity", "reasons")
+_Key = tuple[str, date, str, str, str | None]  # _GROUPED_BY and the currency
+_Sums = dict[_Key, tuple[int, Decimal]]
+
+
+def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
+    """Replace the refused lines of these units by those among `lines`: staging a date again never doubles them."""
+    if not units:
+        return
+    readable = F.col("reasons") != UNREADABLE
+    carried = ("value", "reasons", "severity", "warnings", "from_retailer", "logical_date", "run_id")
+    columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in COLUMNS]
+    bad = lines.where("reasons <> ''").select(*columns)
+    _widen(context, bad)
+    delta.replace(bad, context.storage, PATH, where=_of(units))
+
+
+def _of(units: Sequence[tuple[str, date]]) -> str:
+    """One term a retailer, however many days: of some 550 terms Sail 0.7.2 dies, for it takes a chain by recursion."""
+    days: dict[str, set[date]] = {}
+    for retailer, day in units:
+        days.setdefault(retailer, set()).add(day)
+    return " OR ".join(
+        f"(from_retailer = '{retailer}' AND logical_date IN ({_dates(days[retailer])}))"
+        for retailer in sorted(days)
+    )
+
+
+def _dates(days: Iterable[date]) -> str:
+    return ", ".join(f"DATE '{day}'" for day in sorted(days))
+
+
+def _widen(context: Context, bad: DataFrame) -> None:
+    """Give the table of older code the columns that rows have now: replacing rows of it adds none."""
+    if delta.version(context.storage, PATH) is not None:
+        there = delta.read(context.session, context.storage, PATH).columns
+        delta.add_columns(
+            context.storage, PATH, {name: kind for name, kind in bad.dtypes if name not in there}
+        )
+
+
+def kept(storage: Storage, run_id: str) -> list[HopCount]:
+    """Rows and money that the run put into quarantine, counted where they lie, as hop `in_quarantine`."""
+    figures: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
+    for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount"), run_id=run_id):
+        day = line["business_date"]
+        group = (line["retailer_id"], str(day) if day else None, line["currency"])
+        _add(figures, group, line)
+    return [
+        HopCount(
+            hop="in_quarantine", retailer_id=group[0], business_date=group[1], currency=group[2], rows=rows,
+            money=money,
+        )
+        for group, (rows, money) in figures.items()
+    ]  # fmt: skip
+
+
+def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
+    """What is open in quarantine, by retailer, logical date, reasons and currency."""
+    at = delta.version(storage, PATH)
+    if at is None:
+        return []
+    sums = _summed(storage, selection, at)
+    for key, (rows, money) in _accepted_sums(storage, selection, at).items():
+        sums[key] = (sums[key][0] - rows, sums[key][1] - money)
+    return _in_order(sums)
+
+
+def accepted_groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
+    """What lies in quarantine and was accepted, grouped as what is open."""
+    return _in_order(_accepted_sums(storage, selection, delta.version(storage, PATH)))
+
+
+def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
+    """Rows and money, by reasons, of the accepted among the lines that the run put there, as hop `accepted`."""
+    sums: dict[tuple[str, str | None, str | None, str], tuple[int, Decimal]] = {}
+    for line in _accepted_lines(storage, EVERYTHING, ("business_date",), run_id=run_id):
+        day = line["business_date"]
+        key = (line["retailer_id"], str(day) if day else None, line["currency"], line["reasons"])
+        _add(sums, key, line)
+    return [
+        HopCount(
+            hop="accepted", retailer_id=key[0], business_date=key[1], currency=key[2], reason=key[3],
+            rows=rows, money=money,
+        )
+        for key, (rows, money) in sums.items()
+    ]  # fmt: skip
+
+
+def no_longer_refused(storage: Storage, units: Collection[tuple[str, date]]) -> int:
+    """Accepted lines of these retailers' days that nothing refuses any more: other text, or a rule that is gone."""
+    names = {key[:3] for key in acknowledged.load(storage).named() if key[:2] in units}
+    if not names:
+        return 0
+    lines = _read(storage, EVERYTHING, ("value",), units={name[:2] for name in names})
+    return len(names - {(line["retailer_id"], line["logical_date"], _name(line)) for line in lines})
+
+
+def rows(
+    storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = (), most: int
+) -> tuple[list[Refused], int]:
+    """The first `most` of the refused lines, or of those whose `row` begins with one of `named`, and their number."""
+    count = 0
+
+    def counted() -> Iterator[Refused]:
+        nonlocal count
+        for each in each_line(storage, selection, named=named):
+            count += 1
+            yield each
+
+    first = heapq.nsmallest(most, counted(), key=lambda each: (each.retailer_id, each.logical_date, each.row))
+    return first, count
+
+
+def each_line(
+    storage: Storage,
+    selection: Selection = EVERYTHING,
+    *,
+    named: Sequence[str] = (),
+    reason: str | None = None,
+    transaction_id: str | None = None,
+) -> Iterator[Refused]:
+    """Every refused line; those whose `row` begins with one of `named`, that were refused for `reason`, and that are of
+    the transaction, if told.
+    """
+    beginnings = tuple(map(str.lower, named)) or ("",)
+    is_accepted = acknowledged.load(storage).named()
+    columns = ("warnings", "source_ref", "value", "run_id", "currency", "total_amount")
+    for line in _read(storage, selection, columns, transaction_id=transaction_id):
+        row = _name(line)
+        if row.startswith(beginnings) and _is_for(reason, line["reasons"]):
+            acceptance = is_accepted.get(_accepted_as(line, row))
+            yield Refused(row=row, accepted=acceptance, **line)
+
+
+def _is_for(reason: str | None, reasons: str) -> bool:
+    return reason is None or reason == reasons or reason in reasons.split(SEPARATOR)
+
+
+def _summed(storage: Storage, selection: Selection, at: int) -> _Sums:
+    """By column, whatever is selected: each run asks for it, and it costs by all that was ever refused."""
+    has_severity = "severity" in {field.name for field in delta.table(storage, PATH, at=at).schema().fields}
+    severity = "coalesce(severity, 'error')" if has_severity else "'error'"  # as it was before severities
+    found = delta.query(
+        storage,
+        PATH,
+        f"SELECT from_retailer, logical_date, {severity} AS severity, reasons, currency, count(*) AS rows, "
+        "coalesce(sum(total_amount), 0) AS money FROM {table} GROUP BY 1, 2, 3, 4, 5",
+        at=at,
+    )
+    return {
+        (row["from_retailer"], row["logical_date"], row["severity"], row["reasons"], row["currency"]): (
+            row["rows"],
+            row["money"],
+        )
+        for row in found
+        if selection.has(row["from_retailer"], row["logical_date"])
+    }
+
+
+def _accepted_sums(storage: Storage, selection: Selection, at: int | None) -> _Sums:
+    sums: _Sums = {}
+    for line in _accepted_lines(storage, selection, at=at):
+        _add(sums, (*(line[name] for name in _GROUPED_BY), line["currency"]), line)
+    return sums
+
+
+def _accepted_lines(
+    storage: Storage,
+    selection: Selection,
+    columns: Sequence[str] = (),
+    *,
+    run_id: str | None = None,
+    at: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The accepted lines; the text, which names them, is read of days that have any and of no other."""
+    known = acknowledged.load(storage)
+    names, units = known.named(), known.units()
+    if units:
+        wanted = ("currency", "total_amount", "value", *columns)
+        for line in _read(storage, selection, wanted, run_id=run_id, units=units, at=at):
+            if _accepted_as(line, _name(line)) in names:
+                yield line
+
+
+def _add(sums: dict[Any, tuple[int, Decimal]], key: object, line: Mapping[str, Any]) -> None:
+    rows, money = sums.get(key, (0, Decimal(0)))
+    sums[key] = (rows + 1, money + (line["total_amount"] or 0))
+
+
+def _in_order(sums: _Sums) -> list[Group]:
+    return [
+        Group(*key, *sums[key]) for key in sorted(sums, key=lambda key: tuple(map(str, key))) if sums[key][0]
+    ]
+
+
+def _read(
+    storage: Storage,
+    selection: Selection,
+    columns: Sequence[str],
+    *,
+    run_id: str | None = None,
+    units: Iterable[tuple[str, date]] | None = None,
+    transaction_id: str | None = None,
+    at: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
+
+    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`,
+    `transaction_id`: those of that run, those retailers' days or that transaction only.
+    """
+    if delta.version(storage, PATH) is None:
+        return
+    wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
+    where = _condition(selection, run_id, units, transaction_id)
+    for line in delta.rows(storage, PATH, where=where, columns=wanted, at=at):
+        line["retailer_id"] = line.pop("from_retailer")
+        line["severity"] = line.get("severity") or "error"  # as it was before severities
+        if "warnings" in columns:
+            line["warnings"] = line.get("warnings") or ""
+        yield line
+
+
+def _condition(
+    selection: Selection,
+    run_id: str | None,
+    units: Iterable[tuple[str, date]] | None,
+    transaction_id: str | None,
+) -> Any:
+    from pyarrow import dataset
+
+    chosen = dataset.field("reasons").is_valid()
+    if run_id is not None:
+        chosen = chosen & (dataset.field("run_id") == run_id)
+    if transaction_id is not None:
+        chosen = chosen & (dataset.field("transaction_id") == transaction_id)
+    if selection.retailers:
+        chosen = chosen & dataset.field("from_retailer").isin(list(selection.retailers))
+    if selection.since is not None:
+        chosen = chosen & (dataset.field("logical_date") >= selection.since)
+    if selection.until is not None:
+        chosen = chosen & (dataset.field("logical_date") <= selection.until)
+    if units is not None:
+        # The retailers' days and a few more: their names tell them apart.
+        retailers, days = ({*each} for each in zip(*units, strict=True))
+        chosen = chosen & dataset.field("from_retailer").isin(sorted(retailers))
+        chosen = chosen & dataset.field("logical_date").isin(sorted(days))
+    return chosen
+
+
+def _accepted_as(line: Mapping[str, Any], row: str) -> tuple[str, date, str, str]:
+    accepted_for = acknowledged.what_for(line["severity"], line["reasons"])
+    return line["retailer_id"], line["logical_date"], row, accepted_for
+
+
+def _name(line: dict[str, Any]) -> str:
+    text = f"{line['retailer_id']}\n{line['logical_date']}\n{line['value']}"
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]

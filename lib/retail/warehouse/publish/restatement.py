@@ -1,0 +1,82 @@
+"""Which published figures a publish changes, from what to what, and by which transactions. `sql/publish` says how.
+
+A figure is a sum over a retailer's business day in one currency. It is restated where rows come to, leave or change on
+a day that was published before; what a day's first publish brings is no restatement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import structlog
+from psycopg2 import sql
+
+from retail.config.settings import sql_text
+from retail.warehouse.connection import Warehouse
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from retail.warehouse.publish.staging_table import Staged
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """One figure of a retailer's day in `currency`, as it was published before and since `run_id`.
+
+    `transactions` changed it; up to a few of them are `named`, the greatest change first.
+    """
+
+    run_id: str
+    retailer_id: str
+    business_date: date
+    currency: str
+    figure: str
+    before: Decimal
+    after: Decimal
+    transactions: int
+    named: Sequence[str]
+
+
+def note(connection: Connection, run_id: str, staged: Staged) -> int:
+    """Record what the `staged` facts will change, and keep each day's sums; the number of retailers' days restated.
+
+    Within the publishing transaction, behind `upsert.find_replaced` and before the staged facts are written.
+    """
+    names = {"run_id": sql.Literal(run_id), "staged": staged.place}
+    with connection.cursor() as cursor:
+        for file in ("changes", "restatement", "restated_transaction"):
+            cursor.execute(sql.SQL(sql_text("publish", file)).format(**names))
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.restating) AS day"
+        )
+        (days,) = cursor.fetchone() or (0,)
+        cursor.execute("DROP VIEW pg_temp.line")
+        cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.day_change")
+    return int(days)
+
+
+def forget_wrong_days(connection: Connection) -> None:
+    """Drop kept sums that are not the star's, once the view of days is proven to show the star."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql_text("publish", "forget_days"))
+        if cursor.rowcount:
+            _log.warning(
+                "the star was changed by no publish; its days are summed up anew", days=cursor.rowcount
+            )
+
+
+def restatements(warehouse: Warehouse, run_id: str | None = None) -> list[Restatement]:
+    """All that the run restated, or else the newest that restated anything. Raises WarehouseError."""
+    with warehouse.connect("read the restatements") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('marts.restatement') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            return []
+        cursor.execute(sql_text("publish", "restated"), {"run_id": run_id})
+        return [Restatement(*row) for row in cursor]

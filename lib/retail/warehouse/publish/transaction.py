@@ -1,0 +1,158 @@
+"""Step 6: the rows of the Delta star that runs have changed, into PostgreSQL, with the ledger in one transaction.
+
+Rows are staged first, so that the transaction is short, and doing it again changes nothing. By COPY into temporary
+tables, which a killed run takes with it, or by Spark's tasks (`jdbc`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from psycopg2.extras import execute_values
+
+from retail.lake.storage import Storage
+from retail.warehouse.connection import Warehouse, taking_turns
+from retail.warehouse.publish import jdbc, restatement, statistics, upsert
+from retail.warehouse.publish.copy import copy
+from retail.warehouse.publish.delta_changes import ROWS_AT_ONCE, Source, reading
+from retail.warehouse.publish.staging_table import Staged, prepare, temporary
+from retail.warehouse.schema.ddl import FACT, StarTable, star_tables
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from pyspark.sql import DataFrame, SparkSession
+
+Method = Literal["copy", "jdbc"]
+
+
+@dataclass(frozen=True)
+class TableCounts:
+    """Rows of one table: sent to PostgreSQL, new there, changed there; the rest was there already."""
+
+    table: str
+    sent: int
+    inserted: int
+    updated: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one publish did. `restated_days`: retailers' days, published before, whose figures it changed."""
+
+    run_id: str
+    pending_run_ids: tuple[str, ...]
+    tables: tuple[TableCounts, ...]
+    restated_days: int
+    seconds: float
+
+
+def published_runs(warehouse: Warehouse) -> set[str]:
+    """Ids of the runs whose changes PostgreSQL holds. Raises WarehouseError."""
+    with warehouse.connect("read the publish ledger") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT run_id FROM ops.publish")
+        return {run_id for (run_id,) in cursor}
+
+
+def publish(
+    session: SparkSession,
+    storage: Storage,
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    pending_run_ids: Sequence[str],
+    months: Sequence[str],
+    delta_versions: Mapping[str, int],
+    method: Method = "copy",
+) -> Published:
+    """Bring every star row that one of `pending_run_ids` changed last, and the ledger's word that they are there.
+
+    The fact is read month by month, in `months` (`YYYY-MM`) only; each table as of its `delta_versions`. What this
+    changes on days that were published before is told in `marts.restatement`.
+    All or nothing. Raises WarehouseError; EngineError where a Delta table cannot be read.
+    """
+    started = time.monotonic()
+    source = Source(session, storage, tuple(dict.fromkeys(pending_run_ids)), dict(delta_versions))
+    with warehouse.connect(f"publish run {run_id}") as connection, taking_turns(connection):
+        tables = star_tables(connection)
+        source.check(tables)
+        with _way(method, connection, warehouse, run_id) as way:
+            sent = [_stage(connection, way, source, table, months=months) for table in tables]
+            with connection:
+                (facts,) = (staged for staged, _ in sent if staged.table.name == FACT)
+                upsert.find_replaced(connection, facts, months=months)
+                restated_days = restatement.note(connection, run_id, facts)
+                counts = [_write(connection, staged, sent=rows, months=months) for staged, rows in sent]
+                _note(connection, source, run_id=run_id, counts=counts)
+                storage.require_writer()
+        statistics.renew(connection, {each.table: each.inserted + each.updated for each in counts})
+    seconds = round(time.monotonic() - started, 3)
+    return Published(run_id, source.pending_run_ids, tuple(counts), restated_days, seconds)
+
+
+class _Way(Protocol):
+    """How rows come into a staging table; gives it, and their number. `rows_at_once`: in parts of about so many."""
+
+    @property
+    def rows_at_once(self) -> int | None: ...
+
+    def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]: ...
+
+
+@contextmanager
+def _way(method: Method, connection: Connection, warehouse: Warehouse, run_id: str) -> Iterator[_Way]:
+    if method == "copy":
+        yield _Copying(connection)
+        return
+    with jdbc.sending(connection, warehouse, run_id) as sending:
+        yield sending
+
+
+@dataclass(frozen=True)
+class _Copying:
+    connection: Connection
+    rows_at_once: int | None = ROWS_AT_ONCE
+
+    def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]:
+        staged = temporary(self.connection, table)
+        return staged, sum(copy(self.connection, rows.toArrow(), staged.place) for rows in parts)
+
+
+def _stage(
+    connection: Connection, way: _Way, source: Source, table: StarTable, *, months: Sequence[str]
+) -> tuple[Staged, int]:
+    """The table's staging table with what is to be sent, and the number of its rows."""
+    with reading(source, table):
+        parts = source.parts(table, months, rows=way.rows_at_once) if source.pending_run_ids else []
+        staged, rows = way.stage(table, parts)
+    prepare(connection, staged)
+    return staged, rows
+
+
+def _write(connection: Connection, staged: Staged, *, sent: int, months: Sequence[str]) -> TableCounts:
+    staged.refuse_duplicates(connection)
+    if staged.table.name == FACT:
+        written = upsert.upsert_fact(connection, staged, months=months)
+    else:
+        written = upsert.upsert(connection, staged)
+    return TableCounts(staged.table.name, sent, written.inserted, written.updated)
+
+
+def _note(connection: Connection, source: Source, *, run_id: str, counts: Sequence[TableCounts]) -> None:
+    tables = {count.table: asdict(count) for count in counts}
+    rows = [
+        (pending, run_id, json.dumps(tables), json.dumps(source.versions, sort_keys=True))
+        for pending in source.pending_run_ids
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            execute_values(
+                cursor,
+                "INSERT INTO ops.publish (run_id, published_by, tables, delta_versions) VALUES %s"
+                " ON CONFLICT (run_id) DO NOTHING",
+                rows,
+            )

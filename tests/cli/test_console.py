@@ -1,0 +1,64 @@
+"""What a person reads when a command has ended."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from retail.cli.output import console
+from retail.pipeline.runner import Result
+from retail.runs.counts import HopCount
+
+
+def shown(*hops: str) -> str:
+    counts = [
+        HopCount(
+            hop=hop,
+            retailer_id="retailer_1",
+            business_date="2017-01-05",
+            currency="USD",
+            rows=1,
+            money=Decimal(1),
+        )
+        for hop in hops
+    ]
+    out = StringIO()
+    console.show_result(Console(file=out, width=120), Result("run-1", "complete"), counts)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("hops", "said"),
+    [
+        (("staged", "delta_before", "delta_after", "postgresql", "views"), "every identity"),
+        (("staged", "inserted", "delta_after", "postgresql", "views"), "every identity"),  # the first run
+        (("staged", "inserted", "delta_after", "postgresql"), "what was judged so far"),
+        (("delta_after", "postgresql"), "what was judged so far"),  # a lone check
+    ],
+)
+def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
+    hops: tuple[str, ...], said: str
+) -> None:
+    assert f"tie-out: {said} holds, in rows and in money" in shown(*hops)
+
+
+@pytest.mark.parametrize(
+    ("anew", "said"),
+    [
+        (False, "The same command fetches later what can be had; done days are left out."),
+        (
+            True,
+            "`retail status` names the command that fetches what is missing; this one fetches every day anew.",
+        ),
+    ],
+)
+def test_what_fetches_a_failed_retailer_s_days_is_told_as_it_is(anew: bool, said: str) -> None:
+    out = StringIO()
+    result = Result("run-1", "partial", {"retailer_2": "it does not answer"}, anew=anew)
+    console.show_result(Console(file=out, width=120), result, [])
+    assert "retailer_2 FAILED, the others went on: it does not answer" in out.getvalue()
+    assert said in out.getvalue()
+    assert out.getvalue().count("fetches") == said.count("fetches")

@@ -1,0 +1,154 @@
+"""Configuration: typed, strict, and everything wrong with it told at once by its key."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from retail.config.settings import home, load_settings, web_address
+from retail.errors import ConfigurationError
+
+GOOD = """
+start_date = 2017-01-01
+[lake]
+url = "lake"
+[retailers.retailer_1]
+service = "amazon"
+name = "One"
+base_url = "https://api.example.com/"
+time_zone = "America/Chicago"
+"""
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    path = tmp_path / "test.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("name", ["local.toml", "aws.toml"])
+def test_the_shipped_files_are_right(name: str) -> None:
+    assert list(load_settings(home() / "conf" / name).retailers) == ["retailer_1", "retailer_2", "retailer_3"]
+
+
+def test_the_pipeline_s_own_login_is_none_of_the_roles_that_nobody_logs_in_as() -> None:
+    user = load_settings(home() / "conf" / "aws.toml").warehouse.user
+    assert f"'{user}'" not in (home() / "sql" / "roles.sql").read_text()
+
+
+def test_defaults_are_those_of_a_laptop(conf: Path) -> None:
+    settings = load_settings(conf)
+    assert (settings.engine, settings.start_date) == ("sail", date(2017, 1, 1))
+    assert settings.retailers["retailer_1"].base_url == "https://api.example.com"
+
+
+def test_the_environment_goes_over_the_file(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_ENGINE", "spark")
+    monkeypatch.setenv("RETAIL_WAREHOUSE__HOST", "db.example.com")
+    monkeypatch.setenv("RETAIL_RETAILERS__RETAILER_1__NAME", "Other")
+    settings = load_settings(conf)
+    assert (settings.engine, settings.warehouse.host) == ("spark", "db.example.com")
+    assert settings.retailers["retailer_1"].name == "Other"
+    assert settings.retailers["retailer_1"].service == "amazon"
+
+
+def test_secrets_in_the_environment_are_no_settings(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_RETAILER_1_CLIENT_SECRET", "hush")
+    assert "hush" not in repr(load_settings(conf))
+
+
+def test_everything_wrong_is_told_at_once(conf: Path) -> None:
+    text = GOOD.replace("start_date = 2017-01-01", 'start_date = "soon"\nengine = "fast"\ncolour = "red"')
+    text = text.replace("America/Chicago", "America/Nowhere").replace("https://api", "http://api")
+    conf.write_text(text + "[quality]\nquarantine_share = 7\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(conf)
+    keys = {problem.split(":")[0] for problem in caught.value.problems}
+    assert keys == {
+        "start_date", "engine", "colour", "quality.quarantine_share", "retailers.retailer_1.time_zone",
+        "retailers.retailer_1.base_url",
+    }  # fmt: skip
+    assert str(conf) in caught.value.hint
+
+
+def test_a_secret_put_into_the_file_is_refused_and_not_repeated(conf: Path) -> None:
+    conf.write_text(GOOD + 'client_secret = "hush-hush"\n')
+    with pytest.raises(ConfigurationError, match=r"retailers\.retailer_1\.client_secret") as caught:
+        load_settings(conf)
+    assert "hush-hush" not in str(caught.value)
+
+
+def test_two_retailers_of_one_name_are_refused_for_bi_shows_the_name(conf: Path) -> None:
+    retailer = GOOD[GOOD.index("[retailers.retailer_1]") :]
+    conf.write_text(GOOD + retailer.replace("retailer_1", "retailer_2"))
+    with pytest.raises(ConfigurationError, match="is the name of two retailers"):
+        load_settings(conf)
+
+
+@pytest.mark.parametrize("name", ["Retailer", "retailer-1", "a b", "../x", "r'1"])
+def test_a_retailer_s_id_is_a_plain_name_for_it_becomes_a_folder(name: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace("retailers.retailer_1", f'retailers."{name}"'))
+    with pytest.raises(ConfigurationError, match="lower-case letters, digits and _"):
+        load_settings(conf)
+
+
+@pytest.mark.parametrize(("text", "said"), [("a = ", "is not TOML"), (None, "cannot be read")])
+def test_a_file_that_is_none(text: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(path)
+
+
+@pytest.mark.parametrize("url", ["gs://b/lake", "S3://b/lake", "s3:/b", "s3:///lake", "file:///srv/lake"])
+def test_a_lake_that_is_neither_folder_nor_bucket_is_no_folder_of_that_name(url: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace('url = "lake"', f'url = "{url}"'))
+    with pytest.raises(ConfigurationError, match=r"lake\.url: .*must be a folder, or s3://bucket/prefix"):
+        load_settings(conf)
+
+
+@pytest.mark.parametrize("url", ["lake", "/srv/lake", "~/lake", "s3://b", "s3://b/lake", "s3a://b/lake"])
+def test_a_lake_is_a_folder_or_a_bucket(url: str, conf: Path) -> None:
+    conf.write_text(GOOD.replace('url = "lake"', f'url = "{url}"'))
+    assert load_settings(conf).lake.url == url
+
+
+@pytest.mark.parametrize("endpoint", ["10.0.0.5:9000", "minio", "s3://minio:9000", "http://", ""])
+def test_an_s3_endpoint_is_a_web_address(endpoint: str, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETAIL_LAKE__S3_ENDPOINT", endpoint)
+    with pytest.raises(ConfigurationError, match=r"lake\.s3_endpoint: .*must be an address"):
+        load_settings(conf)
+
+
+def test_an_s3_endpoint_in_a_private_network_may_speak_plain_http(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_LAKE__S3_ENDPOINT", "http://10.0.0.5:9000")
+    assert load_settings(conf).lake.s3_endpoint == "http://10.0.0.5:9000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("RETAIL_LAKE", "s3://b", r"RETAIL_LAKE: is not JSON"),
+        ("RETAIL_RETAILERS__RETAILER_1__OPTIONS", "{hush", r"a variable RETAIL_RETAILERS__…: is not JSON"),
+    ],
+)
+def test_a_variable_of_a_whole_section_that_is_not_json_is_named(
+    name: str, value: str, said: str, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_settings(conf)
+    assert "RETAIL_LAKE__URL" in caught.value.hint
+    assert value not in str(caught.value)
+
+
+def test_plain_http_is_for_this_machine_only() -> None:
+    assert web_address("http://127.0.0.1:81/") == "http://127.0.0.1:81"
+    with pytest.raises(ValueError, match="https"):
+        web_address("http://10.0.0.1")

@@ -1,0 +1,114 @@
+"""The two engines under the DataFrames, and that neither leaves anything behind for the other."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import needs_java, settings_for
+
+from retail.config.settings import SparkSettings, SyncSettings
+from retail.errors import EngineError
+from retail.lake import engine
+from retail.lake.engine import jars, open_session, without_session
+
+
+def test_sail_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    with open_session(settings_for("sail", tmp_path)) as session:
+        assert session.range(3).count() == 3
+    assert dict(os.environ) == before
+
+
+def test_times_are_utc_on_sail_whatever_the_machine_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    with open_session(settings_for("sail", tmp_path)) as session:
+        row = session.sql("SELECT CAST(timestamp '2026-03-08 02:30:00' AS string) AS t").collect()[0]
+    assert row["t"] == "2026-03-08 02:30:00"
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.xdist_group("spark")
+def test_a_spark_session_opens_in_a_process_that_sail_ran_in(tmp_path: Path) -> None:
+    needs_java()
+    with open_session(settings_for("sail", tmp_path)) as session:
+        assert session.range(3).count() == 3
+    with open_session(settings_for("spark", tmp_path)) as session:
+        assert session.range(3).count() == 3
+
+
+def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(shutil, "which", {}.get)
+    with pytest.raises(EngineError, match="install a JDK"), open_session(settings_for("spark", tmp_path)):
+        pass
+
+
+def test_what_others_set_while_a_session_is_open_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETAIL_TEST_NOTE", raising=False)
+    with open_session(settings_for("sail", tmp_path)):
+        os.environ["RETAIL_TEST_NOTE"] = "kept"
+        assert "SPARK_CONNECT_MODE_ENABLED" in os.environ
+        assert "SPARK_CONNECT_MODE_ENABLED" not in without_session(os.environ)
+    assert os.environ.pop("RETAIL_TEST_NOTE") == "kept"
+
+
+def test_a_pom_that_maven_left_without_its_jar_does_not_keep_the_jars_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    homes = []
+
+    def resolve(folder: Path, scratch: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        homes.append(environment.get("SPARK_SUBMIT_OPTS"))
+        assert not (folder / "cache").exists(), "Ivy keeps where it found a pom, and would look there again"
+        (folder / "cache").mkdir()
+        return subprocess.CompletedProcess([], 0 if len(homes) > 1 else 1, stderr="download failed")
+
+    settings = settings_for("spark", tmp_path).model_copy(
+        update={"spark": SparkSettings(jars_folder=str(tmp_path / "jars"))}
+    )
+    monkeypatch.setattr(engine, "_resolve", resolve)
+    assert jars(settings) == []
+    assert homes[0] is None
+    assert str(homes[1]).startswith("-Duser.home=")
+
+
+@pytest.mark.spark
+@pytest.mark.xdist_group("spark")
+def test_spark_gets_the_driver_of_postgresql_where_the_method_asks_for_it_only(tmp_path: Path) -> None:
+    needs_java()
+    by_copy = settings_for("spark", tmp_path)
+    by_jdbc = by_copy.model_copy(update={"sync": SyncSettings(method="jdbc")})
+    (driver,) = set(jars(by_jdbc)) - set(jars(by_copy))
+    assert driver.name == "org.postgresql_postgresql-42.7.14.jar"
+    assert len(jars(by_copy)) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_two_processes_that_resolve_the_jars_at_once_both_get_them(tmp_path: Path) -> None:
+    needs_java()
+    program = (
+        "from retail.lake.engine import jars; from retail.config.settings import load_settings; "
+        "print(len(jars(load_settings())))"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], text=True,
+            env=without_session(os.environ) | {"RETAIL_SPARK__JARS_FOLDER": str(tmp_path)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    told = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert int(told[0][0]) == int(told[1][0]) > 0
