@@ -6,6 +6,7 @@ import re
 
 from retail import star
 from retail.config.settings import home
+from retail.lake import layout
 from retail.quality import profile
 from retail.records import TYPES
 from retail.star.quarantine import table as quarantine
@@ -124,7 +125,7 @@ def _profile() -> str:
     rows = [f"| `{column}` | {kind} | {_cell(OF_PROFILE[column])} |" for column, kind in kinds.items()]
     head = "| column | Delta | |\n|---|---|---|"
     grain = "One row a run, table and column. In Delta only."
-    return "\n".join([f"### {profile.PROFILE}", "", grain, "", head, *rows])
+    return "\n".join([f"### {layout.PROFILE}", "", grain, "", head, *rows])
 
 
 def _only_postgresql(name: str, columns: dict[str, str], comments: dict[str, str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from datetime import date
 from typing import Final, Literal, TypeAlias
 
 # Kind of each field in the star; "string" where nothing is to be parsed.
@@ -152,19 +151,6 @@ _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 # All text: the engines differ in what `from_json` does with a bad number, so it never sees one.
 RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
-
-
-def raw_key(retailer_id: str, logical_date: date) -> str:
-    """Where the raw file of a retailer's logical date lies in the lake."""
-    return f"raw/{retailer_id}/year={logical_date:%Y}/month={logical_date:%m}/day={logical_date:%d}/sales_data.json"
-
-
-def master_folder(kind: Literal["products", "stores"], retailer_id: str) -> str:
-    """Where a retailer's master data of that kind lies in the lake, one folder a run in it.
-
-    Not among the retailer's sales, which are read by their whole folder; no retailer can be called `master-data`.
-    """
-    return f"raw/master-data/{kind}/{retailer_id}/"
 
 
 def _line(values: dict[str, str | None]) -> str:

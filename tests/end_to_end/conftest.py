@@ -18,9 +18,9 @@ from retail.cli.output.console import console
 from retail.cli.output.progress import PlainReport
 from retail.config.secrets import Secrets
 from retail.config.settings import home
+from retail.lake.layout import raw_file
 from retail.pipeline import runner
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from retail.warehouse.embedded import server as embedded
 from tests.end_to_end import hard_figures
 from tests.end_to_end.installation import Figures, Installation
@@ -83,7 +83,7 @@ def hard_lake(install: Callable[[str], Installation]) -> Installation:
     with Resources(found.settings, Secrets(demo.demo_environment())) as work:
         for retailer in hard_figures.RETAILERS:
             lines = "".join(f"{line.to_line()}\n" for line in hard_figures.lines(retailer))
-            work.storage.write(raw_key(retailer, hard_figures.DAY), lines.encode())
+            work.storage.write(raw_file(retailer, hard_figures.DAY), lines.encode())
         units = [(retailer, hard_figures.DAY) for retailer in hard_figures.RETAILERS]
         tasks = ("transform", "check", "refresh")
         assert runner.run(work, units, PlainReport(console()), tasks=tasks).outcome == "success"

@@ -19,11 +19,11 @@ from retail.cli.status.reconciliation import show_tie_out
 from retail.config.secrets import Secrets
 from retail.config.settings import home
 from retail.errors import ConfigurationError, QualityError, RetailError, TieOutError
+from retail.lake.layout import raw_file
 from retail.landing.latest_versions import NewestLines
 from retail.pipeline import runner
 from retail.pipeline.job import counts_of
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from retail.runs.context import Context
 from retail.runs.days import Unit
 from retail.star import merge, staging
@@ -64,7 +64,7 @@ def work(
     with Resources(settings, Secrets({})) as resources:
         resources.__dict__["session"] = session  # in the place of one that would be opened for each test
         lines = "".join(line.to_line() + "\n" for line in [*LINES, OLDER, BAD])
-        resources.storage.write(raw_key(*UNITS[0]), lines.encode())
+        resources.storage.write(raw_file(*UNITS[0]), lines.encode())
         yield resources
 
 
@@ -214,7 +214,7 @@ def test_between_raw_and_what_is_read(install: Callable[[str], Installation], wa
     names = ("--date", "2017-01-01", "--only", "retailer_3", "--run-id", "hop")
     ended = made.retail("ingest", *names)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    path = made.folder / "lake" / raw_key("retailer_3", date(2017, 1, 1))
+    path = made.folder / "lake" / raw_file("retailer_3", date(2017, 1, 1))
     first, *others = path.read_text(encoding="utf-8").splitlines()
     more = {
         "lost": [],
@@ -243,7 +243,7 @@ def test_between_what_was_fetched_and_what_is_landed(
     if not (made.folder / "lake").exists():
         ended = made.retail("ingest", "--date", "2017-01-01", "--only", "retailer_3")
         assert ended.returncode == 0, ended.stdout + ended.stderr
-    raw = made.folder / "lake" / raw_key("retailer_3", date(2017, 1, 1))
+    raw = made.folder / "lake" / raw_file("retailer_3", date(2017, 1, 1))
     before = raw.read_bytes()
     lines = NewestLines.lines
 
@@ -263,12 +263,12 @@ def test_between_what_was_fetched_and_what_is_landed(
 
 @ON_SAIL
 def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(work: Resources) -> None:
-    raw = work.storage.read(raw_key(*UNITS[0]))
+    raw = work.storage.read(raw_file(*UNITS[0]))
     bad = "".join(record(transaction_id=f"x{n}", currency="usd").to_line() + "\n" for n in range(20))
-    work.storage.write(raw_key(*UNITS[0]), raw + bad.encode())
+    work.storage.write(raw_file(*UNITS[0]), raw + bad.encode())
     with pytest.raises(QualityError, match="quarantine"):
         runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
-    work.storage.write(raw_key(*UNITS[0]), raw)
+    work.storage.write(raw_file(*UNITS[0]), raw)
     result = runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
     assert result.outcome == "success"
     assert shown(work) == [(4, 10)]

@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from retail.records import raw_key
+from retail.lake.layout import raw_file
 from tests.end_to_end.installation import Installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -27,7 +27,7 @@ def day(install: Callable[[str], Installation]) -> Installation:
 
 
 def lines_of(made: Installation, retailer_id: str) -> list[dict[str, str]]:
-    text = (made.folder / "lake" / raw_key(retailer_id, DAY)).read_text(encoding="utf-8")
+    text = (made.folder / "lake" / raw_file(retailer_id, DAY)).read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -93,7 +93,7 @@ def test_a_page_that_is_gone_is_said_to_be_missing_and_the_rest_is_shown(day: In
 def test_a_refused_line_is_found_in_quarantine(install: Callable[[str], Installation]) -> None:
     made = install("explained_refused")
     for retailer_id in RETAILERS:
-        path = made.folder / "lake" / raw_key(retailer_id, DAY)
+        path = made.folder / "lake" / raw_file(retailer_id, DAY)
         path.parent.mkdir(parents=True)
         path.write_text(
             json.dumps(

@@ -10,7 +10,7 @@ from functools import cache
 
 import pytest
 
-from retail.records import raw_key
+from retail.lake.layout import raw_file
 from tests.conftest import needs_java
 from tests.end_to_end.conftest import START
 from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
@@ -95,7 +95,7 @@ def _raw_figures(installation: Installation) -> Figures:
     figures: Figures = {}
     for day in DAYS:
         for retailer in installation.settings.retailers:
-            for line in (installation.folder / "lake" / raw_key(retailer, day)).read_text().splitlines():
+            for line in (installation.folder / "lake" / raw_file(retailer, day)).read_text().splitlines():
                 record = json.loads(line)
                 if record["business_date"] == str(day):
                     rows, money = figures.get((retailer, str(day)), (0, Decimal(0)))

@@ -16,10 +16,10 @@ import requests
 from retail.cli.local import demo
 from retail.config.secrets import Secrets
 from retail.errors import StorageError
+from retail.lake.layout import raw_file
 from retail.pipeline import runner
 from retail.pipeline.job import Job, Record
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from retail.runs.ledger import Ledger
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
@@ -360,7 +360,7 @@ def test_raw_files_that_changed_behind_a_fetch_are_named_with_what_lands_them_an
 ) -> None:
     made = install("landed_between")
     told(made, "ingest", "--run-id", "night", "--date", str(day(1)))
-    raw = made.folder / "lake" / raw_key("retailer_1", day(1))
+    raw = made.folder / "lake" / raw_file("retailer_1", day(1))
     raw.write_text("".join(raw.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
 
     said = told(made, "transform", "--run-id", "night", code=4)

@@ -14,8 +14,9 @@ from tests.conftest import settings_for
 from retail.config.settings import LakeSettings, Settings, home
 from retail.errors import ConfigurationError, StorageError
 from retail.lake import external_tables
+from retail.lake.layout import raw_file
 from retail.lake.storage.local import LocalStorage
-from retail.records import RAW_SCHEMA, raw_key
+from retail.records import RAW_SCHEMA
 from retail.star import TABLES
 
 VIEWS = sorted(path.stem for path in (home() / "sql" / "views").glob("mv_*.sql"))
@@ -88,7 +89,7 @@ def test_the_raw_partitions_lead_to_the_very_files_that_are_landed(raw: exp.Expr
     for name in ("month", "day"):
         assert (told[f"projection.{name}.type"], told[f"projection.{name}.digits"]) == ("integer", "2")
     folder = re.sub(r"\$\{(\w+)\}", lambda name: day[name[1]], told["storage.location.template"])
-    assert folder + "sales_data.json" == f"{LAKE}/{raw_key('retailer_2', date(2017, 1, 5))}"
+    assert folder + "sales_data.json" == f"{LAKE}/{raw_file('retailer_2', date(2017, 1, 5))}"
 
 
 def test_athena_has_no_use_for_a_folder(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_an_empty_lake_says_what_to_do(tmp_path: Path) -> None:
 
 def test_before_the_star_is_built_the_raw_files_of_who_has_some_can_be_read(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path / "a `lake`")
-    storage.write(raw_key("retailer_2", date(2017, 1, 5)), b"")
+    storage.write(raw_file("retailer_2", date(2017, 1, 5)), b"")
     ready = external_tables.spark(settings_for("sail", tmp_path), storage)
     names = [re.findall(r"VIEW (\w+)", statement) for statement in ready]
     assert names == [["raw_retailer_2"], ["raw_sales"]]

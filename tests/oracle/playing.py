@@ -15,11 +15,12 @@ from retail.config.secrets import Secrets
 from retail.config.settings import QualitySettings, Settings
 from retail.errors import GateError
 from retail.lake import delta
+from retail.lake.layout import master_folder, raw_file
 from retail.pipeline import transform_steps
 from retail.pipeline.job import Job
 from retail.pipeline.resources import Resources
 from retail.quality import tie_out
-from retail.records import ProductRecord, StoreRecord, master_folder, raw_key
+from retail.records import ProductRecord, StoreRecord
 from retail.runs.counts import HopCount
 from tests.conftest import settings_for
 from tests.oracle.figures import Figures
@@ -110,7 +111,7 @@ class Lake:
     def land(self, unit: Unit, lines: list[str]) -> None:
         """Write the raw file of the unit, in the place of the one that is there."""
         self.raw[unit] = lines
-        self.resources.storage.write(raw_key(*unit), "".join(f"{line}\n" for line in lines).encode())
+        self.resources.storage.write(raw_file(*unit), "".join(f"{line}\n" for line in lines).encode())
 
     def _describe(self, each: Description) -> None:
         told: dict[str, Any] = {**each.attributes(), "fetched_at": each.fetched_at, "source_ref": "catalogue"}

@@ -19,7 +19,7 @@ from tests.star.conftest import DAY, record, write_raw
 
 from retail.config.settings import MaintainSettings
 from retail.errors import LeaseHeldError, StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage, open_storage
 from retail.lake.storage.local import LocalStorage
 from retail.pipeline.maintain import Maintained, NotMaintainedError, maintain
@@ -227,7 +227,7 @@ def test_a_compaction_that_failed_leaves_no_note(
     monkeypatch.setattr("deltalake.table.TableAlterer.set_table_properties", refused)
     with pytest.raises(StorageError, match="no space left"):
         maintained(storage)
-    assert not any(json.loads(storage.read(table_rewrites.KEY)).values())
+    assert not any(json.loads(storage.read(layout.TABLE_REWRITES)).values())
 
 
 @ON_SAIL

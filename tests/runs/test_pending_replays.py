@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from retail.errors import StorageError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.lake.storage.local import LocalStorage
 from retail.runs import pending_replays
@@ -44,6 +45,6 @@ def test_a_day_is_left_by_the_run_that_staged_it_last(storage: Storage) -> None:
 
 @pytest.mark.parametrize("damaged", ["[", "[]", '{"run-1": [["retailer_1"]]}', '{"run-1": 7}'])
 def test_a_damaged_note_is_named_with_what_to_do(storage: Storage, damaged: str) -> None:
-    storage.write(pending_replays.KEY, damaged.encode())
+    storage.write(layout.PENDING_REPLAYS, damaged.encode())
     with pytest.raises(StorageError, match=r"ops/replays.json cannot be read"):
         pending_replays.left(storage)

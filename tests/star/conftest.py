@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from retail.lake.layout import raw_file
 from retail.lake.storage.local import LocalStorage
-from retail.records import SalesRecord, raw_key
+from retail.records import SalesRecord
 from retail.runs.context import Context
 from retail.runs.ledger import Ledger
 from tests.conftest import settings_for
@@ -45,4 +46,4 @@ def write_raw(
 ) -> None:
     """A raw file of these lines; a str stands as it is."""
     text = "".join((line if isinstance(line, str) else line.to_line()) + "\n" for line in lines)
-    context.storage.write(raw_key(retailer, day), text.encode())
+    context.storage.write(raw_file(retailer, day), text.encode())

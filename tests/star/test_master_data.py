@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 from structlog.testing import capture_logs
 
 from retail.lake import delta
+from retail.lake.layout import master_folder
 from retail.quality.rules import load_row_rules
-from retail.records import PRODUCT_FIELDS, ProductRecord, SalesRecord, StoreRecord, master_folder
+from retail.records import PRODUCT_FIELDS, ProductRecord, SalesRecord, StoreRecord
 from retail.runs.context import Context
 from retail.star import master_data, staging
 from retail.star.build import Built, build

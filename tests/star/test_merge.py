@@ -10,7 +10,7 @@ import pytest
 
 from retail import star
 from retail.errors import KeyCollisionError, TieOutError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
@@ -76,7 +76,7 @@ def test_two_versions_of_one_instant_give_the_same_star_in_both_orders(make_cont
         context = make_context(f"{prefix}-at-once")
         write_raw(context, [record(**{**_values(v), "transaction_id": prefix}) for v in order])
         staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
-        at_once = delta.read(context.session, context.storage, staging.SALES, at=staged.sales_version)
+        at_once = delta.read(context.session, context.storage, layout.STAGED_SALES, at=staged.sales_version)
         (winner,) = at_once.collect()
         stored = dict(table(context, "fact_sales", "transaction_id", "total_amount"))
         winners.add(stored[prefix] == winner.total_amount)

@@ -14,12 +14,11 @@ from pyspark.sql import SparkSession
 
 from retail import star
 from retail.errors import StorageError
-from retail.lake import delta
-from retail.records import raw_key
+from retail.lake import delta, layout
+from retail.lake.layout import raw_file
 from retail.runs import table_rewrites
 from retail.runs.context import Context
 from retail.star import merge, migration, staging
-from retail.star.quarantine import table as quarantine
 from retail.star.tables import dim_customer, fact_sales
 from tests.oracle.histories import Run
 from tests.oracle.playing import Lake, settings_of
@@ -46,7 +45,7 @@ def lake_of_issue_1(session: SparkSession, engine: str, tmp_path: Path) -> Lake:
 
 
 def _lines(lake: Lake, unit: tuple[str, object]) -> list[str]:
-    return lake.resources.storage.read(raw_key(*unit)).decode().splitlines()  # type: ignore[arg-type]
+    return lake.resources.storage.read(raw_file(*unit)).decode().splitlines()  # type: ignore[arg-type]
 
 
 def test_the_lake_of_issue_1_is_today_s_after_its_migration_and_its_days_again_change_no_figure(
@@ -156,7 +155,7 @@ def test_a_row_is_merged_into_the_added_column(make_context: MakeContext) -> Non
     later = {"updated_at": "2017-01-07T00:00:00.000000Z", "transaction_id": "t2"}
     write_raw(after, [record(**later), record(**{**later, "transaction_id": "t3"})])
     staged = staging.stage(after, [("retailer_1", RUNS[0][0][1])], row_rules=[])
-    sales = delta.read(after.session, after.storage, staging.SALES, at=staged.sales_version)
+    sales = delta.read(after.session, after.storage, layout.STAGED_SALES, at=staged.sales_version)
     rows = sales.selectExpr("*", "'web' AS sales_channel", "cast(quantity AS decimal(18,3)) AS weight")
     rows = rows.select(*NEWER.own_columns, "content_hash")
 
@@ -173,15 +172,15 @@ def test_a_row_is_merged_into_the_added_column(make_context: MakeContext) -> Non
 def test_a_quarantine_of_older_code_takes_rows_with_a_new_column(make_context: MakeContext) -> None:
     context = make_context("run-1")
     merged(context, record(currency=None))
-    rows = delta.read(context.session, context.storage, quarantine.PATH).drop("severity", "warnings")
+    rows = delta.read(context.session, context.storage, layout.QUARANTINE).drop("severity", "warnings")
     older = context.session.createDataFrame(rows.collect(), rows.schema)
-    delta.replace(older, context.storage, quarantine.PATH)
+    delta.replace(older, context.storage, layout.QUARANTINE)
 
     after = make_context("run-2")
     write_raw(after, [record(retailer_id="retailer_2", currency=None)], retailer="retailer_2")
     staging.stage(after, [("retailer_2", RUNS[0][0][1])], row_rules=[])
 
-    found = delta.read(context.session, context.storage, quarantine.PATH).collect()
+    found = delta.read(context.session, context.storage, layout.QUARANTINE).collect()
     assert {(row.from_retailer, row.run_id, row.severity) for row in found} == {
         ("retailer_1", "run-1", None), ("retailer_2", "run-2", "error"),
     }  # fmt: skip

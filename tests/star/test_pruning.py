@@ -18,7 +18,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.pipeline import check_step
 from retail.pipeline.job import Job
 from retail.quality import profile
@@ -93,7 +93,7 @@ def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_n
     context = make_context("run-2")
     later = {"updated_at": "2017-07-01T00:00:00.000000Z", "total_amount": "11.00"}
     day = staged(context, sold_in("2017-06", **later), sold_in("2017-06", transaction_id="new"))
-    sales = delta.read(context.session, context.storage, staging.SALES, at=day.sales_version)
+    sales = delta.read(context.session, context.storage, layout.STAGED_SALES, at=day.sales_version)
     rows = fact_sales.derive(sales)
     found = merge.months_held(context, FACT, rows, version=1).collect()
     delete_files(context, *OTHER_MONTHS)

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from retail.errors import StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage.local import LocalStorage
 from retail.quality import tie_out
 from retail.records import RowRule, SalesRecord
@@ -116,7 +116,7 @@ def test_a_backfill_of_hundreds_of_days_replaces_what_it_refused(make_context: M
     context = make_context("run-1")
     staged(context, record(total_amount="NaN"))
     staged(context, record(total_amount="NaN"), day=NEXT_DAY)
-    lines = delta.read(context.session, context.storage, staging.LINES)  # those of the next day
+    lines = delta.read(context.session, context.storage, layout.STAGED_LINES)  # those of the next day
     days = [NEXT_DAY + timedelta(days=2 * number) for number in range(600)]
     units = [(retailer, day) for retailer in ("retailer_1", "retailer_2") for day in days]
 
@@ -131,7 +131,7 @@ def test_a_backfill_of_hundreds_of_days_replaces_what_it_refused(make_context: M
 def test_where_no_day_is_staged_nothing_is_replaced(make_context: MakeContext) -> None:
     context = make_context("run-1")
     staged(context, record(total_amount="NaN"))
-    lines = delta.read(context.session, context.storage, staging.LINES)
+    lines = delta.read(context.session, context.storage, layout.STAGED_LINES)
     table.replace(context, lines, [])
     assert len(table.groups(context.storage)) == 1
 

@@ -9,12 +9,11 @@ import pytest
 from pyspark.sql import Row
 
 from retail.errors import ConfigurationError, StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, RowRule, SalesRecord
 from retail.runs.context import Context
 from retail.star import staging
-from retail.star.quarantine import table as quarantine
 from tests.star.conftest import DAY, record, write_raw
 
 MakeContext = Callable[[str], Context]
@@ -68,8 +67,8 @@ def test_each_bad_line_is_quarantined_with_its_reason_and_the_rest_goes_on(make_
     context = make_context("run-1")
     staged = stage(context, [record(transaction_id="good"), *(line for line, _ in BAD_LINES)])
 
-    assert [row.transaction_id for row in rows(context, staging.SALES)] == ["good"]
-    quarantined = rows(context, quarantine.PATH)
+    assert [row.transaction_id for row in rows(context, layout.STAGED_SALES)] == ["good"]
+    quarantined = rows(context, layout.QUARANTINE)
     expected = {(line if isinstance(line, str) else line.to_line()): reason for line, reason in BAD_LINES}
     assert {row.value: row.reasons for row in quarantined} == expected
     assert {row.severity for row in quarantined} == {"error"}
@@ -103,13 +102,13 @@ def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeCon
     )
     assert {
         (row.transaction_id, row.severity, row.reasons, row.warnings)
-        for row in rows(context, quarantine.PATH)
+        for row in rows(context, layout.QUARANTINE)
     } == {
         ("many", "error", "many", "no brand; no city"),
         ("dear", "critical", "bad sold_at; too dear; many", "no brand; no city"),
         (None, "error", "unreadable JSON", ""),
     }
-    assert {row.transaction_id: row.warnings for row in rows(context, staging.SALES)} == {
+    assert {row.transaction_id: row.warnings for row in rows(context, layout.STAGED_SALES)} == {
         "fine": "", "warned": "no city",
     }  # fmt: skip
     assert [(each.reason, each.rows, each.money) for each in staged.critical] == [
@@ -138,7 +137,7 @@ def test_a_line_is_worth_its_units_times_its_price_less_its_discount_sold_or_giv
         ],
     )
     reason = "quantity times unit_price less discount_amount is not total_amount"
-    assert {row.transaction_id for row in rows(context, staging.SALES) if reason in row.warnings} == {
+    assert {row.transaction_id for row in rows(context, layout.STAGED_SALES) if reason in row.warnings} == {
         "sold for less", "back for less", "given away",
     }  # fmt: skip
 
@@ -175,7 +174,7 @@ def test_a_field_that_is_not_ours_is_named_and_the_line_stays(make_context: Make
     context = make_context("run-1")
     staged = stage(context, [record(), new, odd.replace('"a"', '"c"'), short.replace('"a"', '"d"'), "[1]"])
     assert staged.unknown_fields == {"loyalty_tier": 2, "*": 1}
-    assert sorted(row.transaction_id for row in rows(context, staging.SALES)) == ["a", "c", "d", "t1"]
+    assert sorted(row.transaction_id for row in rows(context, layout.STAGED_SALES)) == ["a", "c", "d", "t1"]
 
 
 def test_names_of_fields_that_are_not_plain_are_told_as_one_and_each_line_once(
@@ -200,7 +199,7 @@ def test_values_keep_every_digit_and_null_stays_null(make_context: MakeContext) 
             )
         ],
     )
-    (row,) = rows(context, staging.SALES)
+    (row,) = rows(context, layout.STAGED_SALES)
     assert (row.quantity, row.total_amount) == (Decimal("0.125"), Decimal("12345678901.2345"))
     assert (row.unit_price, row.product_name) == (None, "Tasse, «blau» 猫")
     assert (row.date_key, row.business_month) == (20170105, "2017-01")
@@ -214,7 +213,7 @@ def test_of_two_versions_of_a_line_the_newer_is_staged_and_the_other_counted(
     new = record(total_amount="9.00", updated_at="2017-01-05T21:00:00.000000Z")
     staged = stage(context, [new, old, old])
 
-    assert [row.total_amount for row in rows(context, staging.SALES)] == [Decimal("9.0000")]
+    assert [row.total_amount for row in rows(context, layout.STAGED_SALES)] == [Decimal("9.0000")]
     assert money(staged, "read") == (3, Decimal("29.0000"))
     assert money(staged, "duplicate") == (2, Decimal("20.0000"))
     assert money(staged, "staged") == (1, Decimal("9.0000"))
@@ -223,13 +222,13 @@ def test_of_two_versions_of_a_line_the_newer_is_staged_and_the_other_counted(
 def test_the_same_sku_twice_in_one_order_is_two_lines(make_context: MakeContext) -> None:
     context = make_context("run-1")
     stage(context, [record(line_id="6"), record(line_id="9")])
-    assert len(rows(context, staging.SALES)) == 2
+    assert len(rows(context, layout.STAGED_SALES)) == 2
 
 
 def test_a_guest_and_a_line_without_store_get_the_unknown_member(make_context: MakeContext) -> None:
     context = make_context("run-1")
     stage(context, [record(customer_id=None, store_id=None)])
-    (row,) = rows(context, staging.SALES)
+    (row,) = rows(context, layout.STAGED_SALES)
     assert (row.customer_key, row.store_key) == (-1, -1)
     assert row.product_key != -1
 
@@ -241,7 +240,7 @@ def test_staging_a_day_again_replaces_its_quarantine_and_leaves_other_days(make_
     staging.stage(context, [("retailer_1", other)], row_rules=load_row_rules())
     stage(context, [record(quantity="-1")])
     stage(context, [record(quantity="-1")])
-    assert sorted(row.logical_date for row in rows(context, quarantine.PATH)) == [DAY, other]
+    assert sorted(row.logical_date for row in rows(context, layout.QUARANTINE)) == [DAY, other]
 
 
 def test_an_empty_file_stages_nothing(make_context: MakeContext) -> None:
@@ -268,4 +267,4 @@ def test_rules_that_the_engine_cannot_read_are_all_named_before_anything_is_stag
     with pytest.raises(ConfigurationError) as caught:
         staging.stage(context, UNITS, row_rules=rules)
     assert ["spelled wrong" in caught.value.problems[0], "no SQL" in caught.value.problems[1]] == [True, True]
-    assert delta.version(context.storage, staging.LINES) is None
+    assert delta.version(context.storage, layout.STAGED_LINES) is None

@@ -18,10 +18,10 @@ from rich.console import Console
 from retail.cli.explain.render import show
 from retail.cli.explain.trace import SHOWN_LINES, Found, explain
 from retail.config.secrets import Secrets
+from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from retail.star.quarantine import acknowledged, table
 from retail.star.quarantine.listing import acceptance
 from retail.warehouse.connection import Warehouse
@@ -71,7 +71,7 @@ def keys(found: Found) -> list[tuple[int, bool, bool]]:
 
 
 def raw(storage: Storage, *texts: str) -> None:
-    storage.write(raw_key("retailer_1", DAY), "\n".join(texts).encode())
+    storage.write(raw_file("retailer_1", DAY), "\n".join(texts).encode())
 
 
 @pytest.mark.parametrize("key", [KEY, -KEY, 2**63 - 1, -(2**63)])
@@ -140,7 +140,7 @@ def test_a_raw_line_that_is_no_object_is_passed_over(resources: Resources, lake:
     lake.write("fact_sales", line(1, "2017-01-05", "1"))
     record = {"retailer_id": "retailer_1", "transaction_id": "t1", "line_id": "1"}
     lake.storage.write(
-        raw_key("retailer_1", DAY), f"{text}\n{json.dumps(record)}".encode(errors="surrogateescape")
+        raw_file("retailer_1", DAY), f"{text}\n{json.dumps(record)}".encode(errors="surrogateescape")
     )
     (found,) = explain(resources, "t1").lines
     assert found.raw is not None
@@ -214,7 +214,7 @@ def test_many_lines_take_one_connection_and_one_reading_of_the_raw_file(
     monkeypatch.setattr(payloads, "read", paging)
     found = explain(resources, "t")
     assert (len(found.lines), found.more) == (SHOWN_LINES, 5)
-    assert read.count(raw_key("retailer_1", DAY)) == 1
+    assert read.count(raw_file("retailer_1", DAY)) == 1
     assert len(connected) == 1
     assert len(pages) == SHOWN_LINES
     assert "… and 5 more lines of it" in told(found)

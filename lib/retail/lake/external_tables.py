@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from retail.config.settings import Settings, home
 from retail.errors import ConfigurationError, EngineError, StorageError
-from retail.lake import delta, sql_text
+from retail.lake import delta, layout, sql_text
 from retail.lake.storage import Storage
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def register(session: SparkSession, settings: Settings, storage: Storage) -> Non
 
 
 def _raw(settings: Settings, storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
-    landed = [name for name in settings.retailers if next(storage.list(f"raw/{name}/"), None)]
+    landed = [name for name in settings.retailers if next(storage.list(layout.raw_folder(name)), None)]
     for retailer in landed:
         yield from _filled(_file("spark", "raw_retailer"), {**lake, "retailer": retailer})
     if landed:
@@ -76,7 +76,7 @@ def _raw(settings: Settings, storage: Storage, lake: Mapping[str, str]) -> Itera
 
 def _star(storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
     tables = [file for file in _files("spark", views=False) if not file.stem.startswith("raw_")]
-    there = [file for file in tables if delta.version(storage, f"star/{file.stem}") is not None]
+    there = [file for file in tables if delta.version(storage, layout.star_table(file.stem)) is not None]
     for file in there:
         yield from _filled(file, lake)
     if there == tables:

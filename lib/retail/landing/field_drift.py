@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from retail.errors import DamagedError, ObjectNotFoundError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.sources.values.json_path import JSON
 
@@ -125,7 +126,7 @@ class PayloadFields:
 
     @property
     def _key(self) -> str:
-        return f"ops/payload-fields/{self.retailer_id}.json"
+        return layout.payload_fields(self.retailer_id)
 
     def _load(self) -> None:
         try:

@@ -21,11 +21,12 @@ from typing import Final, NamedTuple
 import structlog
 
 from retail.errors import DamagedError, NotFetchedError, TieOutError
+from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
 from retail.landing.latest_versions import NewestLines
 from retail.landing.payloads import Payload
-from retail.records import SalesRecord, raw_key
+from retail.records import SalesRecord
 from retail.runs.counts import HopCount
 from retail.sources.service import Sales, Skipped
 
@@ -105,7 +106,7 @@ def land(
     where rows or money do not add up; the file that was there before then stays.
     """
     tally = _Tally()
-    key = raw_key(retailer_id, logical_date)
+    key = raw_file(retailer_id, logical_date)
     with NewestLines(sales.MAPPING_VERSION + mapping_revision) as newest, TemporaryFile() as file:
         walks: dict[str, list[Payload]] = {}
         for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):

@@ -21,8 +21,9 @@ import structlog
 
 from retail.config.settings import ExtractSettings
 from retail.errors import ExtractError, RefusedError
+from retail.lake.layout import master_folder
 from retail.lake.storage import Storage
-from retail.records import MasterRecord, ProductRecord, StoreRecord, master_folder
+from retail.records import MasterRecord, ProductRecord, StoreRecord
 from retail.sources.catalog import Catalog
 from retail.sources.http.messages import Clock
 from retail.sources.pii import without_e_mail

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from retail.errors import DamagedError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.sources.values.json_path import JSON, at, dump, parse, text
 from retail.sources.values.timestamps import utc_text
@@ -50,17 +51,16 @@ class Payload:
 
 def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -> str:
     """The folder of a date, or of one run in it. Raises ValueError for a run id that is no plain name."""
-    folder = f"payloads/{retailer_id}/date={logical_date.isoformat()}/"
     if run_id is None:
-        return folder
+        return layout.payload_day(retailer_id, logical_date)
     if not _RUN_ID.fullmatch(run_id):
         raise ValueError(f"{run_id!r}: a run's id is letters, digits, `.`, `_` and `-` only")
-    return f"{folder}run={run_id}/"
+    return layout.payload_run(retailer_id, logical_date, run_id)
 
 
 def key_of(retailer_id: str, logical_date: date, run_id: str, page: int) -> str:
     """The key of one page; pages count from 1."""
-    return f"{folder_of(retailer_id, logical_date, run_id)}page-{page:05d}.json.gz"
+    return layout.payload_page(folder_of(retailer_id, logical_date, run_id), page)
 
 
 def walk_of(run_id: str, first_page: int) -> str:

@@ -15,7 +15,7 @@ import structlog
 from pyspark.sql import functions as F
 
 from retail import star
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.pipeline.job import Job, Record
 from retail.quality import daily, drift, gaps, profile, tie_out
 from retail.quality.suites import data_docs
@@ -23,7 +23,7 @@ from retail.quality.suites import validation as suites
 from retail.quality.suites.orphans import with_orphans
 from retail.runs.counts import HopCount, as_json
 from retail.runs.ledger import Ledger
-from retail.star import merge, staging
+from retail.star import merge
 from retail.star.build import months_of_run
 from retail.star.tables import dim_store, fact_sales
 from retail.warehouse.totals import star_totals
@@ -195,7 +195,7 @@ def _profiled(job: Job) -> list[drift.Drift]:
     tables = {table.name: read(table.path) for table in star.DIMENSIONS}
     staged = job.recorded("stage")
     if staged is not None:
-        tables["staged_sales"] = read(staging.SALES, at=staged["sales_version"])
+        tables["staged_sales"] = read(layout.STAGED_SALES, at=staged["sales_version"])
     if job.recorded("merge") is not None:
         tables[fact_sales.TABLE.name] = read(fact_sales.TABLE.path).where(
             F.col("business_month").isin(months_of_run(job.context, run_id))

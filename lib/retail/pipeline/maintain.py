@@ -19,7 +19,7 @@ import structlog
 
 from retail.config.settings import MaintainSettings
 from retail.errors import StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.lake.storage.object_info import Stored
 from retail.runs import lease, table_rewrites
@@ -28,9 +28,9 @@ from retail.runs.fenced_storage import GuardedStorage
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-ROOMS: Final = ("star/", "staged/", "quarantine/", "quality/")
+ROOMS: Final = (layout.STAR, layout.STAGED, f"{layout.QUARANTINE}/", layout.QUALITY)
 # Written anew by each run: there is nothing to compact that the next run would not replace.
-_REPLACED: Final = "staged/"
+_REPLACED: Final = layout.STAGED
 
 _LOG: Final = "/_delta_log/"
 _ENTRY: Final = re.compile(r"/_delta_log/(?P<version>\d{20})\.(?P<kind>json|crc|checkpoint\.parquet)$")

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from retail import star
 from retail.errors import RetailError, UncheckedError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.pipeline.job import Job, Record, counts_of
 from retail.pipeline.tasks import ALL_TASKS
 from retail.quality import quarantine_gate, tie_out
@@ -66,7 +66,9 @@ def stage_step(job: Job) -> Record:
 def gate_step(job: Job) -> Record:
     """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
     staged = _staged(job)
-    sales = delta.read(job.resources.session, job.resources.storage, staging.SALES, at=staged.sales_version)
+    sales = delta.read(
+        job.resources.session, job.resources.storage, layout.STAGED_SALES, at=staged.sales_version
+    )
     named_by = fact_sales.TABLE.natural_key
     validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
     suites.warn(validations)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import functions as F
 
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row, SparkSession
 
-PROFILE: Final = "quality/profile"
 SCHEMA: Final = (
     "run_id string, table_name string, column_name string, row_count bigint, null_count bigint, distinct_count bigint, "
     "minimum string, maximum string, mean double, top_values string, run_month string"
@@ -88,7 +87,7 @@ def write(session: SparkSession, storage: Storage, profiles: Sequence[ColumnProf
     delta.replace(
         session.createDataFrame(rows, SCHEMA),
         storage,
-        PROFILE,
+        layout.PROFILE,
         partition_by=["run_month"],
         where=f"run_month = '{month}' AND run_id = '{run_id}'",
     )
@@ -96,11 +95,11 @@ def write(session: SparkSession, storage: Storage, profiles: Sequence[ColumnProf
 
 def read(session: SparkSession, storage: Storage, run_ids: Sequence[str]) -> list[list[ColumnProfile]]:
     """The profiles that are kept of these runs, in their order; a run without one is left out."""
-    if not run_ids or delta.version(storage, PROFILE) is None:
+    if not run_ids or delta.version(storage, layout.PROFILE) is None:
         return []
     months = sorted({_month(run_id) for run_id in run_ids})
     rows = (
-        delta.read(session, storage, PROFILE)
+        delta.read(session, storage, layout.PROFILE)
         .where(F.col("run_month").isin(months) & F.col("run_id").isin(list(run_ids)))
         .collect()
     )

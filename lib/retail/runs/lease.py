@@ -28,11 +28,11 @@ from typing import Any, Final
 import structlog
 
 from retail.errors import LeaseHeldError, ObjectNotFoundError, RetailError
+from retail.lake import layout
 from retail.lake.storage import Storage
 
 LIFETIME: Final = timedelta(seconds=90)
 _EXTENSIONS_A_LIFETIME: Final = 4.5
-_FOLDER: Final = "ops/lease/"
 _PROCESSES: Final = Path("/proc")
 
 log = structlog.get_logger(__name__)
@@ -154,7 +154,7 @@ def hold(
         raise
     for old in range(max(1, number - 5), number):
         storage.delete(_key(old))
-    storage.sweep("" if died else _FOLDER)
+    storage.sweep("" if died else layout.LEASE)
     lease = Lease(storage, number, run_id, now, lifetime, silent_since=begun)
     try:
         lease.require()
@@ -190,13 +190,13 @@ def holder(storage: Storage, *, now: datetime) -> dict[str, Any] | None:
 
 
 def _key(number: int) -> str:
-    return f"{_FOLDER}{number:08d}.json"
+    return f"{layout.LEASE}{number:08d}.json"
 
 
 def _newest(storage: Storage) -> tuple[int, dict[str, Any]] | None:
-    for key in reversed(list(storage.list(_FOLDER))):
+    for key in reversed(list(storage.list(layout.LEASE))):
         with suppress(ObjectNotFoundError):  # taken back since it was listed
-            return int(key.removeprefix(_FOLDER).removesuffix(".json")), json.loads(storage.read(key))
+            return int(key.removeprefix(layout.LEASE).removesuffix(".json")), json.loads(storage.read(key))
     return None
 
 

@@ -16,14 +16,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.runs.days import Span, Unit
 from retail.runs.run import Run
-
-_OUT_OF_REACH: Final = "ops/out-of-reach/"
 
 Outcome = Literal["success", "partial", "stopped", "failed"]
 
@@ -52,16 +51,16 @@ class Ledger:
         run = Run(
             run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, anew, behind
         )
-        self._write(f"ops/runs/{run_id}/run.json", run.to_json())
+        self._write(layout.run_record(run_id), run.to_json())
         return run
 
     def run(self, run_id: str) -> Run:
         """The run's record. Raises ObjectNotFoundError."""
-        return Run.from_json(self._read(f"ops/runs/{run_id}/run.json"))
+        return Run.from_json(self._read(layout.run_record(run_id)))
 
     def run_ids(self) -> list[str]:
         """All runs, oldest first."""
-        keys = self._storage.list("ops/runs/")
+        keys = self._storage.list(layout.RUNS)
         return sorted({key.split("/")[2] for key in keys if key.endswith("/run.json")})
 
     def newest(self) -> str | None:
@@ -116,49 +115,48 @@ class Ledger:
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
         """What the step recorded when it ended, or None where it has not."""
-        return self._read_or_none(f"ops/runs/{run_id}/steps/{step}.json")
+        return self._read_or_none(layout.run_step(run_id, step))
 
     def end_step(self, run_id: str, step: str, result: dict[str, Any], *, seconds: float) -> None:
         """Record that the step ended, with its result."""
         record = {**result, "ended_at": self._now().isoformat(), "seconds": round(seconds, 3)}
-        self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
+        self._write(layout.run_step(run_id, step), record)
 
     def forget_step(self, run_id: str, step: str) -> None:
         """The step is to be done again."""
-        self._storage.delete(f"ops/runs/{run_id}/steps/{step}.json")
+        self._storage.delete(layout.run_step(run_id, step))
         if step == "check":
-            self._storage.delete(_checked(run_id))
+            self._storage.delete(layout.run_checked(run_id))
 
     def forget_from(self, run_id: str, step: str, order: Sequence[str]) -> None:
         """The step and all that come behind it are to be done again, the last of them forgotten first.
 
         Where the check is one of them, a later run's no longer covers this one either.
         """
-        recorded = set(self._storage.list(f"ops/runs/{run_id}/"))
+        recorded = set(self._storage.list(layout.run_folder(run_id)))
         forgotten = order[order.index(step) :]
         for each in reversed(forgotten):
-            if f"ops/runs/{run_id}/steps/{each}.json" in recorded:
+            if layout.run_step(run_id, each) in recorded:
                 self.forget_step(run_id, each)
-        if "check" in forgotten and _checked(run_id) in recorded:
-            self._storage.delete(_checked(run_id))
+        if "check" in forgotten and layout.run_checked(run_id) in recorded:
+            self._storage.delete(layout.run_checked(run_id))
 
     def mark_checked(self, run_ids: Iterable[str], by: str) -> None:
         """The check of the run `by` passed, and judged what these runs merged."""
         for run_id in run_ids:
-            self._write(_checked(run_id), {"run_id": by})
+            self._write(layout.run_checked(run_id), {"run_id": by})
 
     def unchecked(self) -> list[str]:
         """Runs that may have changed the star and that no check has judged since, oldest first."""
-        keys = set(self._storage.list("ops/runs/"))
+        keys = set(self._storage.list(layout.RUNS))
         found: list[str] = []
         for run_id in sorted((key.split("/")[2] for key in keys if key.endswith("/run.json")), reverse=True):
-            if _checked(run_id) in keys:
+            if layout.run_checked(run_id) in keys:
                 continue
-            steps = f"ops/runs/{run_id}/steps/"
             # Earlier versions marked no run; their check covered every older one. A refresh's was copied.
-            if f"{steps}check.json" in keys and self.run(run_id).tasks != ("refresh",):
+            if layout.run_step(run_id, "check") in keys and self.run(run_id).tasks != ("refresh",):
                 break
-            if f"{steps}gate.json" in keys:
+            if layout.run_step(run_id, "gate") in keys:
                 found.append(run_id)
         return found[::-1]
 
@@ -167,7 +165,7 @@ class Ledger:
         for step in steps:
             record = self.step(source, step)
             if record is not None:
-                self._write(f"ops/runs/{run_id}/steps/{step}.json", record)
+                self._write(layout.run_step(run_id, step), record)
 
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
         """The run did not come all the way after all: these steps are to be done again.
@@ -180,7 +178,7 @@ class Ledger:
             self.forget_step(run_id, step)
         run = self.run(run_id)
         for retailer, day in reversed(run.units):
-            done = f"ops/done/{retailer}/{day}.json"
+            done = layout.done(retailer, day)
             noted = self._read_or_none(done)
             if noted is None and not self.fetched(run_id):
                 continue
@@ -198,12 +196,12 @@ class Ledger:
             reopened = reopened or bool((self.ended(run_id) or {}).get("reopened"))
         record: dict[str, Any] = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
         record |= {"reopened": True} if reopened else {}
-        self._write(f"ops/runs/{run_id}/ended.json", record)
+        self._write(layout.run_end(run_id), record)
 
     def goes_on(self, run_id: str) -> Run:
         """The run, which has no end any more; one that was reopened is so until it ends well."""
         if not (self.ended(run_id) or {}).get("reopened"):
-            self._storage.delete(f"ops/runs/{run_id}/ended.json")
+            self._storage.delete(layout.run_end(run_id))
         return self.run(run_id)
 
     def outcome(self, run_id: str) -> Outcome | None:
@@ -213,37 +211,37 @@ class Ledger:
 
     def ended(self, run_id: str) -> dict[str, Any] | None:
         """The record of the run's end: outcome, reason, ended_at, and reopened where it was."""
-        return self._read_or_none(f"ops/runs/{run_id}/ended.json")
+        return self._read_or_none(layout.run_end(run_id))
 
     def mark_done(self, units: Iterable[Unit], run_id: str) -> None:
         """These retailers' days have come all the way."""
-        out_of_reach = self._units(_OUT_OF_REACH)
+        out_of_reach = self._units(layout.OUT_OF_REACH)
         for retailer, day in units:
-            self._write(f"ops/done/{retailer}/{day}.json", {"run_id": run_id})
+            self._write(layout.done(retailer, day), {"run_id": run_id})
             if (retailer, day) in out_of_reach:
-                self._storage.delete(f"{_OUT_OF_REACH}{retailer}/{day}.json")
+                self._storage.delete(layout.out_of_reach(retailer, day))
 
     def done(self) -> set[Unit]:
         """Every retailer's day that has come all the way."""
-        return self._units("ops/done/")
+        return self._units(layout.DONE)
 
     def mark_out_of_reach(self, units: Iterable[Unit], run_id: str) -> None:
         """The retailers no longer show these days: no run is due for them, and the checkpoint passes them over."""
         for retailer, day in units:
-            self._write(f"{_OUT_OF_REACH}{retailer}/{day}.json", {"run_id": run_id})
+            self._write(layout.out_of_reach(retailer, day), {"run_id": run_id})
 
     def out_of_reach(self) -> set[Unit]:
         """Every retailer's day that was asked for in vain, and has not come all the way since."""
-        return self._units(_OUT_OF_REACH) - self.done()
+        return self._units(layout.OUT_OF_REACH) - self.done()
 
     def checkpoint(self, retailer: str) -> date | None:
         """The date up to which scheduled runs have brought all of the retailer's days; None before the first."""
-        values = self._read_or_none(f"ops/checkpoints/{retailer}.json")
+        values = self._read_or_none(layout.checkpoint(retailer))
         return date.fromisoformat(values["date"]) if values else None
 
     def set_checkpoint(self, retailer: str, day: date) -> None:
         """Record how far the retailer has come."""
-        self._write(f"ops/checkpoints/{retailer}.json", {"date": day.isoformat()})
+        self._write(layout.checkpoint(retailer), {"date": day.isoformat()})
 
     def settled(self, tasks: Iterable[str], *, passed_over: Collection[Unit] = ()) -> set[Unit]:
         """What is done or `passed_over`, less what the newest run is for, if it was one of these tasks and ended badly.
@@ -278,7 +276,3 @@ class Ledger:
             return self._read(key)
         except ObjectNotFoundError:
             return None
-
-
-def _checked(run_id: str) -> str:
-    return f"ops/runs/{run_id}/checked.json"

@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import date
-from typing import Final
 
 from retail.errors import ObjectNotFoundError, StorageError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.runs.days import Unit
-
-KEY: Final = "ops/replays.json"
 
 
 def begin(storage: Storage, run_id: str, units: Collection[Unit]) -> None:
@@ -43,13 +41,13 @@ def _read(storage: Storage) -> dict[str, set[Unit]]:
     try:
         return {
             run_id: {(retailer, date.fromisoformat(day)) for retailer, day in units}
-            for run_id, units in json.loads(storage.read(KEY)).items()
+            for run_id, units in json.loads(storage.read(layout.PENDING_REPLAYS)).items()
         }
     except ObjectNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError) as error:
         raise StorageError(
-            f"{storage.url}/{KEY} cannot be read: {error!r}",
+            f"{storage.url}/{layout.PENDING_REPLAYS} cannot be read: {error!r}",
             hint="bring it back from a backup; or delete it, and give `retail transform`, `check` and `refresh` for "
             "the days of each replay that did not end well (`retail status`)",
         ) from None
@@ -60,10 +58,10 @@ def _write(storage: Storage, before: dict[str, set[Unit]], after: dict[str, set[
     if after == before:
         return
     if not after:
-        storage.delete(KEY)
+        storage.delete(layout.PENDING_REPLAYS)
         return
     noted = {
         run_id: [[retailer, day.isoformat()] for retailer, day in sorted(units)]
         for run_id, units in sorted(after.items())
     }
-    storage.write(KEY, json.dumps(noted, indent=1).encode())
+    storage.write(layout.PENDING_REPLAYS, json.dumps(noted, indent=1).encode())

@@ -17,10 +17,9 @@ from contextlib import contextmanager
 from typing import Final
 
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 
-KEY: Final = "ops/rewrites.json"
 # Only a run that no other has merged after is gone on with; this is many more than can matter.
 _KEPT: Final = 50
 # Dimensions are planned side by side.
@@ -63,16 +62,16 @@ def _read(storage: Storage) -> dict[str, list[int]]:
     try:
         return {
             table: [int(each) for each in versions]
-            for table, versions in json.loads(storage.read(KEY)).items()
+            for table, versions in json.loads(storage.read(layout.TABLE_REWRITES)).items()
         }
     except ObjectNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError) as error:
         raise StorageError(
-            f"{storage.url}/{KEY} cannot be read: {error!r}",
+            f"{storage.url}/{layout.TABLE_REWRITES} cannot be read: {error!r}",
             hint="bring it back from a backup; or, where no run was killed lately (`retail status`), delete it",
         ) from None
 
 
 def _write(storage: Storage, noted: dict[str, list[int]]) -> None:
-    storage.write(KEY, json.dumps(noted, sort_keys=True).encode())
+    storage.write(layout.TABLE_REWRITES, json.dumps(noted, sort_keys=True).encode())

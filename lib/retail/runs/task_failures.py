@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from retail.errors import StorageError
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.runs.ledger import Ledger
-
-_FOLDER: Final = "ops/failures/"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 # A reason is a message and its hint, seldom more than a few lines; the scheduler's log has the rest.
@@ -42,13 +41,13 @@ class Failure(BaseModel):
 def note(storage: Storage, failure: Failure) -> None:
     """Keep the failure."""
     stamp = f"{failure.failed_at:%Y%m%dT%H%M%S.%fZ}"
-    key = f"{_FOLDER}{stamp}-{failure.run}-{failure.task}-{secrets.token_hex(3)}.json"
+    key = f"{layout.TASK_FAILURES}{stamp}-{failure.run}-{failure.task}-{secrets.token_hex(3)}.json"
     storage.write(key, failure.model_dump_json(indent=1).encode())
 
 
 def newest(storage: Storage, most: int) -> list[Failure]:
     """The newest `most` failures, oldest first. Raises StorageError where one cannot be read."""
-    return [_read(storage, key) for key in sorted(storage.list(_FOLDER))[-most:]]
+    return [_read(storage, key) for key in sorted(storage.list(layout.TASK_FAILURES))[-most:]]
 
 
 def mended_by(ledger: Ledger, failure: Failure) -> str | None:

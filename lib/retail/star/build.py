@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.runs import table_rewrites
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
@@ -46,7 +46,7 @@ def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) ->
             lambda each: (each[0].name, _merge_once(context, *each)), _dimensions(context, staged)
         )
         merged = dict(of_dimensions)
-    sales = delta.read(context.session, context.storage, staging.SALES, at=staged.sales_version)
+    sales = delta.read(context.session, context.storage, layout.STAGED_SALES, at=staged.sales_version)
     merged[fact_sales.TABLE.name] = _merge_once(
         context, fact_sales.TABLE, lambda: fact_sales.derive(sales), judge
     )
@@ -85,7 +85,7 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
     A description that comes late reaches a product in the star once the product sells again.
     """
     session, storage = context.session, context.storage
-    lines = delta.read(session, storage, staging.LINES, at=staged.lines_version).transform(staging.good)
+    lines = delta.read(session, storage, layout.STAGED_LINES, at=staged.lines_version).transform(staging.good)
 
     def days() -> DataFrame:
         dates = lines.select("business_date").distinct().collect()
@@ -113,7 +113,7 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
 
 def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
     """`rows` written and read again: planning and MERGE read their source several times."""
-    key = f"staged/{table.name}"
+    key = layout.staged_table(table.name)
     delta.replace(rows, context.storage, key, statistics=False)
     return delta.read(context.session, context.storage, key)
 

@@ -8,7 +8,8 @@ import structlog
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from retail.records import PRODUCT_FIELDS, STORE_FIELDS, master_folder
+from retail.lake.layout import master_folder
+from retail.records import PRODUCT_FIELDS, STORE_FIELDS
 from retail.runs.context import Context
 from retail.star.table import Table, Transform, newest_per, with_content_hash
 

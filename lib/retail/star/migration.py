@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs import table_rewrites
 from retail.runs.context import Context
@@ -25,7 +25,6 @@ from retail.star.table import CONTENTS, Table
 from retail.star.tables import dim_date
 
 FORMAT: Final = 2
-KEY: Final = "ops/format.json"
 
 log = structlog.get_logger(__name__)
 
@@ -109,16 +108,16 @@ _REWRITES: Final[dict[int, Callable[[Context, Table], None]]] = {1: _to_format_2
 
 def _read(storage: Storage) -> int | None:
     try:
-        return int(json.loads(storage.read(KEY))["format"])
+        return int(json.loads(storage.read(layout.FORMAT))["format"])
     except ObjectNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
-            f"{storage.url}/{KEY} cannot be read: {error!r}",
+            f"{storage.url}/{layout.FORMAT} cannot be read: {error!r}",
             hint=f'bring it back from a backup, or write {{"format": {FORMAT}}} if this version of retail-lakehouse '
             "has worked on the lake before",
         ) from None
 
 
 def _write(storage: Storage, number: int) -> None:
-    storage.write(KEY, json.dumps({"format": number}).encode())
+    storage.write(layout.FORMAT, json.dumps({"format": number}).encode())

@@ -15,17 +15,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from retail.errors import KeyCollisionError, StorageError, TieOutError
-from retail.lake import delta
-from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule, raw_key
+from retail.lake import delta, layout
+from retail.lake.layout import raw_file
+from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
 from retail.star.hop_counts import Counted, count
 from retail.star.quarantine import table
 from retail.star.row_checks import check_rules, judge
 from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
-
-LINES: Final = "staged/lines"
-SALES: Final = "staged/sales"
 
 # The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
 # 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
@@ -65,16 +63,16 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Seq
         .transform(with_keys)
         .withColumn("run_id", F.lit(context.run_id))
     )
-    delta.replace(judged, context.storage, LINES, statistics=False)
-    lines = delta.read(context.session, context.storage, LINES)
+    delta.replace(judged, context.storage, layout.STAGED_LINES, statistics=False)
+    lines = delta.read(context.session, context.storage, layout.STAGED_LINES)
     newest = lines.transform(good).transform(newest_version)
-    delta.replace(newest, context.storage, SALES, statistics=False)
-    sales = delta.read(context.session, context.storage, SALES)
+    delta.replace(newest, context.storage, layout.STAGED_SALES, statistics=False)
+    sales = delta.read(context.session, context.storage, layout.STAGED_SALES)
     counted = count(lines, sales)
     _check_keys(counted, sales)
     table.replace(context, lines, units)
-    lines_version = delta.version(context.storage, LINES)
-    sales_version = delta.version(context.storage, SALES)
+    lines_version = delta.version(context.storage, layout.STAGED_LINES)
+    sales_version = delta.version(context.storage, layout.STAGED_SALES)
     assert lines_version is not None and sales_version is not None  # noqa: S101
     return Staged(
         lines_version,
@@ -136,7 +134,9 @@ def _read_raw(context: Context, units: Sequence[tuple[str, date]]) -> DataFrame:
     lines = context.session.createDataFrame([], "value string, from_retailer string, logical_date date")
     for retailer_id in sorted({retailer for retailer, _ in units}):
         days = sorted(day for retailer, day in units if retailer == retailer_id)
-        text = context.session.read.text(context.storage.engine_path(f"raw/{retailer_id}"))
+        text = context.session.read.text(
+            context.storage.engine_path(layout.raw_folder(retailer_id).rstrip("/"))
+        )
         if "year" not in text.columns:  # all its files are empty; Sail then sees no folders
             continue
         logical_date = F.expr("make_date(cast(year AS int), cast(month AS int), cast(day AS int))")
@@ -153,8 +153,10 @@ def _read_raw(context: Context, units: Sequence[tuple[str, date]]) -> DataFrame:
 
 
 def _check_landed(context: Context, units: Sequence[tuple[str, date]]) -> None:
-    landed = {key for retailer in {r for r, _ in units} for key in context.storage.list(f"raw/{retailer}/")}
-    missing = [f"{retailer} {day}" for retailer, day in units if raw_key(retailer, day) not in landed]
+    landed = {
+        key for retailer in {r for r, _ in units} for key in context.storage.list(layout.raw_folder(retailer))
+    }
+    missing = [f"{retailer} {day}" for retailer, day in units if raw_file(retailer, day) not in landed]
     if missing:
         raise StorageError(
             f"no raw file for {', '.join(missing[:5])}"

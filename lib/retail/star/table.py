@@ -10,6 +10,8 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from retail.lake import layout
+
 Transform = Callable[[DataFrame], DataFrame]
 
 UNKNOWN_KEY: Final = -1
@@ -38,7 +40,7 @@ class Table:
     @property
     def path(self) -> str:
         """Where the Delta table lies in the lake."""
-        return f"star/{self.name}"
+        return layout.star_table(self.name)
 
     @cached_property
     def own_columns(self) -> tuple[str, ...]:

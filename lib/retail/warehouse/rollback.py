@@ -19,7 +19,7 @@ from psycopg2 import sql
 
 from retail.config.settings import sql_text
 from retail.errors import WarehouseError
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs.counts import HopCount
 from retail.warehouse import totals, views
@@ -141,7 +141,9 @@ class _Earlier(Source):
         if table.name not in self.earlier:  # a table that came later
             return super().changed(table).limit(0)
         keys = super().changed(table).select(*table.key[:1])
-        rows = delta.read(self.session, self.storage, f"star/{table.name}", at=self.earlier[table.name])
+        rows = delta.read(
+            self.session, self.storage, layout.star_table(table.name), at=self.earlier[table.name]
+        )
         for column in table.columns:
             if column not in rows.columns:  # one that came later
                 rows = rows.withColumn(column, lit(None))

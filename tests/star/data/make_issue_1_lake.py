@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from retail.config.secrets import Secrets
+from retail.lake.layout import raw_file
 from retail.pipeline import transform_steps
 from retail.pipeline.job import Job
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from tests.conftest import settings_for
 from tests.star.conftest import record
 
@@ -42,7 +42,7 @@ def main(archive: Path) -> None:
         with Resources(settings.model_copy(update={"quality": quality}), Secrets({})) as resources:
             for unit, lines in DAYS.items():
                 text = "".join(line.to_line() + "\n" for line in lines)
-                resources.storage.write(raw_key(*unit), text.encode())
+                resources.storage.write(raw_file(*unit), text.encode())
             for number, units in enumerate(RUNS, start=1):
                 run = resources.ledger.begin(f"run-{number}", units, tasks=("transform",), engine="sail")
                 job = Job(resources, run, report=None)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from retail.config.settings import LakeSettings
 from retail.errors import StorageError
+from retail.lake import layout
 from retail.lake.storage.s3 import S3Storage
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def examine_bucket(settings: LakeSettings) -> str:
     """
     storage = S3Storage(settings)
     client, bucket = storage.client, storage.bucket
-    next(storage.details("ops/"), None)
+    next(storage.details(layout.OPS), None)
     if _told(lambda: client.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]) is True:
         raise StorageError(
             f"the policy of bucket {bucket} lets the public in",

@@ -14,6 +14,7 @@ from retail.cli.doctor.bucket import examine_bucket
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import RetailError
+from retail.lake import layout
 from retail.lake.engine import open_session
 from retail.lake.storage import open_storage
 from retail.sources.registry import problems
@@ -53,7 +54,7 @@ def _configuration(settings: Settings, secrets: Secrets) -> str:
 
 def _storage(settings: Settings) -> str:
     storage = open_storage(settings.lake)
-    key = f"ops/doctor/{uuid.uuid4().hex}"
+    key = layout.doctor_probe(uuid.uuid4().hex)
     if not storage.create(key, b"1") or storage.create(key, b"2"):
         storage.delete(key)
         raise RetailError(

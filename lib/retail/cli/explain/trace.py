@@ -18,10 +18,10 @@ from psycopg2.extras import RealDictCursor
 from retail.config.settings import sql_text
 from retail.errors import ObjectNotFoundError, RetailError
 from retail.lake import delta
+from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
 from retail.pipeline.resources import Resources
-from retail.records import raw_key
 from retail.sources.values.json_path import JSON, at
 from retail.star.quarantine import table
 from retail.star.quarantine.listing import Refused
@@ -182,7 +182,7 @@ def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None)
     if source is None or day is None:
         missing.append(f"source_ref {line['source_ref']} names no payload page")
     else:
-        raw = _raw_line(search, line, raw_key(source["retailer"], day), missing)
+        raw = _raw_line(search, line, raw_file(source["retailer"], day), missing)
         answered = _answered(search.storage, source, missing)
     return Explained(
         postgresql=in_postgresql,

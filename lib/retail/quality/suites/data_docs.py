@@ -19,12 +19,13 @@ from typing import Any, Final
 
 import structlog
 
+from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.quality.suites.validation import Failure, Validation
 
 log = structlog.get_logger()
 
-INDEX: Final = "quality/data_docs/index.html"
+INDEX: Final = f"{layout.DATA_DOCS}index.html"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 # So many runs are listed; what was found of those before stays in quality/validations/.
 _LISTED_RUNS: Final = 30
@@ -51,9 +52,7 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
         "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "validations": [asdict(validation) for validation in validations],
     }
-    storage.write(
-        f"quality/validations/{run_id}/{step}.json", json.dumps(values, ensure_ascii=False).encode()
-    )
+    storage.write(layout.validation(run_id, step), json.dumps(values, ensure_ascii=False).encode())
     if any(validation.critical for validation in validations):
         try:
             build(storage, run_ids=[run_id])
@@ -64,24 +63,24 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
 def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
     """Make the pages of these runs, or of all that are listed, and the list; gives the number of suites' pages."""
     listed = _listed(storage)
-    view, pages = _view(), set(storage.list("quality/data_docs/"))
+    view, pages = _view(), set(storage.list(layout.DATA_DOCS))
     made = 0
     for kept in listed:
         if run_ids is None or kept.run_id in run_ids:
             for validation in kept.validations:
-                key = f"quality/data_docs/{_page(kept, validation)}"
+                key = f"{layout.DATA_DOCS}{_page(kept, validation)}"
                 storage.write(key, _render(view, kept, validation).encode())
                 pages.add(key)
                 made += 1
     template = view.env.get_template("retail_index.j2")
-    there = {key.removeprefix("quality/data_docs/") for key in pages}
+    there = {key.removeprefix(layout.DATA_DOCS) for key in pages}
     storage.write(INDEX, template.render(runs=listed, page=_page, there=there).encode())
     return made
 
 
 def _listed(storage: Storage) -> list[Kept]:
     """The newest run first, and its last step first."""
-    keys = list(storage.list("quality/validations/"))
+    keys = list(storage.list(layout.VALIDATIONS))
     newest = sorted({key.split("/")[2] for key in keys}, reverse=True)[:_LISTED_RUNS]
     found = [_read(storage, key) for key in keys if key.split("/")[2] in newest]
     there = [kept for kept in found if kept is not None]

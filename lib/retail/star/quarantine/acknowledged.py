@@ -15,9 +15,9 @@ from datetime import date
 from typing import Any, Final
 
 from retail.errors import StorageError
+from retail.lake import layout
 from retail.lake.storage import Storage
 
-FOLDER: Final = "quality/accepted/"
 _TRIES: Final = 5
 
 Unit = tuple[str, date]
@@ -66,11 +66,11 @@ def what_for(severity: str, reasons: str) -> str:
 
 def load(storage: Storage) -> Accepted:
     """What is accepted now. Raises StorageError where the newest object is damaged."""
-    newest = max(storage.list(FOLDER), default=None)
+    newest = max(storage.list(layout.ACKNOWLEDGED), default=None)
     if newest is None:
         return Accepted()
     try:
-        version = int(newest.removeprefix(FOLDER).removesuffix(".json"))
+        version = int(newest.removeprefix(layout.ACKNOWLEDGED).removesuffix(".json"))
         values = json.loads(storage.read(newest))
         return Accepted(version, tuple(_acceptance(each) for each in values["acceptances"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -107,11 +107,11 @@ def _change(storage: Storage, change: Callable[[tuple[Acceptance, ...]], tuple[A
     for _ in range(_TRIES):  # another command may write the same number first
         now = load(storage)
         values = {"acceptances": [_json(each) for each in change(now.acceptances)]}
-        key = f"{FOLDER}{now.version + 1:05d}.json"
+        key = f"{layout.ACKNOWLEDGED}{now.version + 1:05d}.json"
         if storage.create(key, json.dumps(values, indent=1, ensure_ascii=False).encode()):
             return
     raise StorageError(
-        f"{storage.url}/{FOLDER}: other commands write there all the time",
+        f"{storage.url}/{layout.ACKNOWLEDGED}: other commands write there all the time",
         hint="give the same command again when they have ended",
     )
 

@@ -12,15 +12,13 @@ from typing import Any, Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from retail.lake import delta
+from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
 from retail.star.quarantine import acknowledged
 from retail.star.quarantine.listing import EVERYTHING, Group, Refused, Selection
 from retail.star.row_checks import SEPARATOR, UNREADABLE
-
-PATH: Final = "quarantine"
 
 COLUMNS: Final = (
     "logical_date", "from_retailer", "retailer_id", "transaction_id", "line_id", "business_date", "currency",
@@ -42,7 +40,7 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
     columns = [F.col(c) if c in carried else F.when(readable, F.col(c)).alias(c) for c in COLUMNS]
     bad = lines.where("reasons <> ''").select(*columns)
     _widen(context, bad)
-    delta.replace(bad, context.storage, PATH, where=_of(units))
+    delta.replace(bad, context.storage, layout.QUARANTINE, where=_of(units))
 
 
 def _of(units: Sequence[tuple[str, date]]) -> str:
@@ -62,10 +60,10 @@ def _dates(days: Iterable[date]) -> str:
 
 def _widen(context: Context, bad: DataFrame) -> None:
     """Give the table of older code the columns that rows have now: replacing rows of it adds none."""
-    if delta.version(context.storage, PATH) is not None:
-        there = delta.read(context.session, context.storage, PATH).columns
+    if delta.version(context.storage, layout.QUARANTINE) is not None:
+        there = delta.read(context.session, context.storage, layout.QUARANTINE).columns
         delta.add_columns(
-            context.storage, PATH, {name: kind for name, kind in bad.dtypes if name not in there}
+            context.storage, layout.QUARANTINE, {name: kind for name, kind in bad.dtypes if name not in there}
         )
 
 
@@ -87,7 +85,7 @@ def kept(storage: Storage, run_id: str) -> list[HopCount]:
 
 def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
     """What is open in quarantine, by retailer, logical date, reasons and currency."""
-    at = delta.version(storage, PATH)
+    at = delta.version(storage, layout.QUARANTINE)
     if at is None:
         return []
     sums = _summed(storage, selection, at)
@@ -98,7 +96,7 @@ def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
 
 def accepted_groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
     """What lies in quarantine and was accepted, grouped as what is open."""
-    return _in_order(_accepted_sums(storage, selection, delta.version(storage, PATH)))
+    return _in_order(_accepted_sums(storage, selection, delta.version(storage, layout.QUARANTINE)))
 
 
 def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
@@ -169,11 +167,13 @@ def _is_for(reason: str | None, reasons: str) -> bool:
 
 def _summed(storage: Storage, selection: Selection, at: int) -> _Sums:
     """By column, whatever is selected: each run asks for it, and it costs by all that was ever refused."""
-    has_severity = "severity" in {field.name for field in delta.table(storage, PATH, at=at).schema().fields}
+    has_severity = "severity" in {
+        field.name for field in delta.table(storage, layout.QUARANTINE, at=at).schema().fields
+    }
     severity = "coalesce(severity, 'error')" if has_severity else "'error'"  # as it was before severities
     found = delta.query(
         storage,
-        PATH,
+        layout.QUARANTINE,
         f"SELECT from_retailer, logical_date, {severity} AS severity, reasons, currency, count(*) AS rows, "
         "coalesce(sum(total_amount), 0) AS money FROM {table} GROUP BY 1, 2, 3, 4, 5",
         at=at,
@@ -239,11 +239,11 @@ def _read(
     A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`,
     `transaction_id`: those of that run, those retailers' days or that transaction only.
     """
-    if delta.version(storage, PATH) is None:
+    if delta.version(storage, layout.QUARANTINE) is None:
         return
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
     where = _condition(selection, run_id, units, transaction_id)
-    for line in delta.rows(storage, PATH, where=where, columns=wanted, at=at):
+    for line in delta.rows(storage, layout.QUARANTINE, where=where, columns=wanted, at=at):
         line["retailer_id"] = line.pop("from_retailer")
         line["severity"] = line.get("severity") or "error"  # as it was before severities
         if "warnings" in columns:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from retail.errors import EngineError, WarehouseError
-from retail.lake import delta, engine
+from retail.lake import delta, engine, layout
 from retail.lake.storage import Storage
 from retail.warehouse.schema.ddl import FACT, StarTable
 
@@ -65,7 +65,7 @@ class Source:
         from pyspark.sql.functions import col
 
         version = self.versions[table.name]
-        rows = delta.read(self.session, self.storage, f"star/{table.name}", at=version)
+        rows = delta.read(self.session, self.storage, layout.star_table(table.name), at=version)
         lacking = [column for column in table.columns if column not in rows.columns]
         if lacking:
             raise WarehouseError(
