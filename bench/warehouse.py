@@ -20,7 +20,7 @@ from bench.__main__ import head
 from bench.ours import Silent, raw_days, settings_of
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, WarehouseSettings
-from retail.pipeline import check_step, transform_steps
+from retail.pipeline import check_step, refresh_step, transform_steps
 from retail.pipeline.job import Job
 from retail.pipeline.resources import Resources
 from retail.quality.suites import validation
@@ -33,7 +33,7 @@ STEPS: Final = {
     "merge": transform_steps.merge_step,
     "publish": transform_steps.publish_step,
     "check": check_step.check_step,
-    "refresh": transform_steps.refresh_step,
+    "refresh": refresh_step.refresh_step,
 }
 TRANSFORM: Final = ("stage", "merge", "publish")
 QUALITY: Final = ("gate", "check")

@@ -87,7 +87,7 @@ def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
 ) -> None:
     made = install("damaged")
     with monkeypatch.context() as patch:
-        patch.setitem(runner._STEPS, "land", _no_room)
+        patch.setitem(runner.STEP_FUNCTIONS, "land", _no_room)
         told(made, "run", "--date", str(DAYS[0]), code=1)
     *_, page = sorted((made.folder / "lake" / "payloads" / "retailer_2").rglob("*.json.gz"))
     page.write_bytes(page.read_bytes()[:-20])

@@ -331,7 +331,7 @@ def _fail_once(address: str, retailer: str) -> None:
 
 def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
     """The step fails, the first `behind` times excepted."""
-    done = runner._STEPS[step]
+    done = runner.STEP_FUNCTIONS[step]
     calls = itertools.count()
 
     def failing(job: Job) -> Record:
@@ -339,7 +339,7 @@ def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
             return done(job)
         raise StorageError("no room left", hint="make room")
 
-    patch.setitem(runner._STEPS, step, failing)
+    patch.setitem(runner.STEP_FUNCTIONS, step, failing)
 
 
 def _payloads(installation: Installation) -> list[Path]:

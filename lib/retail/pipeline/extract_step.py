@@ -1,4 +1,4 @@
-"""How one retailer is asked for its days, side by side with the others: what fails is its own, or a day's alone."""
+"""Step 1: retailers are asked side by side. What fails is one retailer's, or one day's, alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +16,7 @@ from retail.errors import (
     DamagedError,
     ExtractError,
     LeaseHeldError,
+    NobodyAnsweredError,
     NotFetchedError,
     OutOfReachError,
     RetailError,
@@ -24,7 +26,8 @@ from retail.landing import payloads
 from retail.landing.fetch import PageWritten, extract
 from retail.landing.field_drift import NewField, PayloadFields
 from retail.landing.land import require_whole
-from retail.pipeline.job import Job
+from retail.pipeline.job import Job, Record
+from retail.quality.suites import validation
 from retail.runs.days import Unit
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import Patience, QuotaWait
@@ -36,6 +39,52 @@ log = structlog.get_logger()
 
 # What keeps one day from being had, of a retailer that answers for others.
 _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
+
+
+# So many new fields of the answers are told in a line; the record of the step has all.
+_SHOWN_FIELDS = 5
+
+
+def extract_step(job: Job) -> Record:
+    """Step 1. The retailers are asked side by side; one that fails stops no other.
+
+    Raises NobodyAnsweredError where all of them failed, with nothing fetched; but not where one answered and cannot
+    give these days, for that will be so next time too.
+    """
+    interrupted = threading.Event()
+    job.report.expects("extract", len(job.run.units), "retailer-days")
+    with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
+        asking = [pool.submit(_ask_retailer, job, each, interrupted) for each in job.run.retailers]
+        try:
+            results = [each.result() for each in asking]
+        except BaseException:
+            interrupted.set()  # else the pool waits for retailers that wait for their quota
+            raise
+    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in sorted(each.units)]
+    failed = {
+        retailer: each.failure
+        for retailer, each in zip(job.run.retailers, results, strict=True)
+        if each.failure is not None
+    }
+    for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.goes_on]
+    if failed and not extracted and not for_days:
+        raise NobodyAnsweredError(failed)
+    warnings = [str(new) for each in results for new in each.new_fields]
+    summary = f"{len(extracted)} retailer-days fetched"
+    if failed:
+        summary += f"; FAILED: {', '.join(sorted(failed))}"
+    if warnings:
+        summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
+    return {
+        "extracted": extracted,
+        "failed": failed,
+        "failed_for_days": for_days,
+        "out_of_reach": [
+            [retailer, day.isoformat()] for each in results for retailer, day in sorted(each.out_of_reach)
+        ],
+        "warnings": warnings,
+        "summary": summary,
+    }
 
 
 @dataclass
@@ -56,7 +105,7 @@ class Fetched:
         return [unit for unit, error in self.without.items() if isinstance(error, OutOfReachError)]
 
 
-def ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> Fetched:
+def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> Fetched:
     """Raises, and interrupts the others, where the lake cannot be written; whatever else fails is the retailer's."""
     fetched = Fetched()
     units = [unit for unit in job.run.units if unit[0] == retailer_id]
@@ -217,3 +266,12 @@ def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> No
 def _stop_if(interrupted: bool, retailer_id: str) -> None:
     if interrupted:
         raise ExtractError(f"{retailer_id}: interrupted", hint="the same command goes on where it stopped")
+
+
+@contextmanager
+def _warm_up() -> Iterator[None]:
+    """Great Expectations takes seconds to import: done while the retailers are asked."""
+    warm = threading.Thread(target=validation.warm_up, name="warm-up", daemon=True)
+    warm.start()
+    yield
+    warm.join()

@@ -1,74 +1,22 @@
-"""Steps 1 and 2 of a run: the retailers are asked, and what they answered becomes raw files."""
+"""Step 2: the payload pages of each day become its raw file."""
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 
 import structlog
 
-from retail.errors import NobodyAnsweredError
 from retail.landing.land import land
 from retail.landing.master_data import Named
-from retail.pipeline.extract_step import ask_retailer
 from retail.pipeline.job import Job, Record
 from retail.pipeline.master_data_step import described, look_up_named
 from retail.quality import tie_out
-from retail.quality.suites import validation
 from retail.runs.counts import HopCount, as_json, rows_at
 from retail.sources.registry import sales_of
 
 log = structlog.get_logger()
-
-# So many new fields of the answers are told in a line; the record of the step has all.
-_SHOWN_FIELDS = 5
-
-
-def extract_step(job: Job) -> Record:
-    """Step 1. The retailers are asked side by side; one that fails stops no other.
-
-    Raises NobodyAnsweredError where all of them failed, with nothing fetched; but not where one answered and cannot
-    give these days, for that will be so next time too.
-    """
-    interrupted = threading.Event()
-    job.report.expects("extract", len(job.run.units), "retailer-days")
-    with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
-        asking = [pool.submit(ask_retailer, job, each, interrupted) for each in job.run.retailers]
-        try:
-            results = [each.result() for each in asking]
-        except BaseException:
-            interrupted.set()  # else the pool waits for retailers that wait for their quota
-            raise
-    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in sorted(each.units)]
-    failed = {
-        retailer: each.failure
-        for retailer, each in zip(job.run.retailers, results, strict=True)
-        if each.failure is not None
-    }
-    for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.goes_on]
-    if failed and not extracted and not for_days:
-        raise NobodyAnsweredError(failed)
-    warnings = [str(new) for each in results for new in each.new_fields]
-    summary = f"{len(extracted)} retailer-days fetched"
-    if failed:
-        summary += f"; FAILED: {', '.join(sorted(failed))}"
-    if warnings:
-        summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
-    return {
-        "extracted": extracted,
-        "failed": failed,
-        "failed_for_days": for_days,
-        "out_of_reach": [
-            [retailer, day.isoformat()] for each in results for retailer, day in sorted(each.out_of_reach)
-        ],
-        "warnings": warnings,
-        "summary": summary,
-    }
 
 
 def land_step(job: Job) -> Record:
@@ -109,15 +57,6 @@ def land_step(job: Job) -> Record:
         "looked_up": [asdict(each) for each in looked_up],
         "summary": summary + described(looked_up),
     }
-
-
-@contextmanager
-def _warm_up() -> Iterator[None]:
-    """Great Expectations takes seconds to import: done while the retailers are asked."""
-    warm = threading.Thread(target=validation.warm_up, name="warm-up", daemon=True)
-    warm.start()
-    yield
-    warm.join()
 
 
 def _skipped(counts: list[HopCount]) -> str:

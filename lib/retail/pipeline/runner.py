@@ -16,12 +16,16 @@ import structlog
 
 from retail.config import logs
 from retail.errors import ConfigurationError, QualityError, RetailError
-from retail.pipeline import check_step, finish, land_step, resume
-from retail.pipeline import transform_steps as steps
+from retail.pipeline import finish, resume
+from retail.pipeline.check_step import check_step
+from retail.pipeline.extract_step import extract_step
 from retail.pipeline.job import Job, Manner, Record, Report, out_of_reach
+from retail.pipeline.land_step import land_step
+from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resources import Resources
 from retail.pipeline.resume import Resumed
 from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
+from retail.pipeline.transform_steps import gate_step, merge_step, publish_step, stage_step
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
 from retail.quality.suites import validation
@@ -35,15 +39,15 @@ from retail.warehouse.publish import jdbc
 
 log = structlog.get_logger()
 
-_STEPS: Final[dict[str, Callable[[Job], Record]]] = {
-    "extract": land_step.extract_step,
-    "land": land_step.land_step,
-    "stage": steps.stage_step,
-    "gate": steps.gate_step,
-    "merge": steps.merge_step,
-    "publish": steps.publish_step,
-    "check": check_step.check_step,
-    "refresh": steps.refresh_step,
+STEP_FUNCTIONS: Final[dict[str, Callable[[Job], Record]]] = {
+    "extract": extract_step,
+    "land": land_step,
+    "stage": stage_step,
+    "gate": gate_step,
+    "merge": merge_step,
+    "publish": publish_step,
+    "check": check_step,
+    "refresh": refresh_step,
 }
 
 
@@ -276,7 +280,7 @@ def _do_once(job: Job, step: str) -> None:
     job.resources.ledger.forget_from(job.run.run_id, step, STEPS)
     job.report.started(step, last_time=_last_time(job, step))
     started = time.monotonic()
-    record = _STEPS[step](job)
+    record = STEP_FUNCTIONS[step](job)
     seconds = time.monotonic() - started
     job.resources.ledger.end_step(job.run.run_id, step, record, seconds=seconds)
     log.info("step ended", step=step, seconds=round(seconds, 2), summary=record["summary"])

@@ -1,16 +1,13 @@
-"""Steps 3 to 6 and 8 of a run, one function each; 1 and 2 are in `ingest`, 7 in `checking`.
-
-What a step gives is recorded as JSON.
-"""
+"""Steps 3 to 6: raw files to the star and to PostgreSQL. What a step gives is recorded as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from retail import star
-from retail.errors import RetailError, UncheckedError
+from retail.errors import RetailError
 from retail.lake import delta, layout
-from retail.pipeline.job import Job, Record, counts_of
+from retail.pipeline.job import Job, Record
 from retail.pipeline.tasks import ALL_TASKS
 from retail.quality import quarantine_gate, tie_out
 from retail.quality.rules import load_row_rules
@@ -26,7 +23,6 @@ from retail.star.quarantine.listing import in_words
 from retail.star.tables import fact_sales
 from retail.warehouse.publish.transaction import publish, published_runs
 from retail.warehouse.schema.ddl import prepare
-from retail.warehouse.views import refresh
 
 
 def stage_step(job: Job) -> Record:
@@ -141,39 +137,6 @@ def publish_step(job: Job) -> Record:
         "restated_days": result.restated_days,
         "summary": _sent(sum(sent.values()), result.restated_days) if pending else "nothing new to send",
     }
-
-
-def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them.
-
-    Raises UncheckedError where PostgreSQL holds what a run merged and no check has passed.
-    """
-    _require_checked(job)
-    counted = counts_of(job.resources.ledger, job.run.run_id)
-
-    def ledger(shown: list[HopCount]) -> tuple[str, list[HopCount]]:
-        job.resources.storage.require_writer()
-        return job.run.run_id, tie_out.of_run([*counted, *shown])
-
-    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.manner.anew)
-    renewed = sum(view.seconds is not None for view in refreshed.views)
-    judged = {count.group for count in counted if count.hop == "postgresql"}
-    return {
-        "views": {view.view: view.rows for view in refreshed.views},
-        "counts": as_json(count for count in refreshed.totals if count.group in judged),
-        "summary": f"{renewed} of {len(refreshed.views)} views refreshed, "
-        f"{sum(view.rows for view in refreshed.views):,} rows in all; views = PostgreSQL",
-    }
-
-
-def _require_checked(job: Job) -> None:
-    ledger = job.resources.ledger
-    unchecked = ledger.unchecked()
-    if not unchecked:
-        return
-    published = published_runs(job.resources.warehouse).intersection(unchecked)
-    if published:
-        raise UncheckedError({run_id: ledger.run(run_id).dates for run_id in sorted(published)})
 
 
 def _staged_again(job: Job) -> set[Unit]:
