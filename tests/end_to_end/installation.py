@@ -23,6 +23,7 @@ from retail.cli.local.demo import demo_environment
 from retail.config.settings import Settings, home, load_settings
 from retail.lake.engine import without_session
 from retail.warehouse.embedded import server as embedded
+from tests import forked
 from tests.conftest import JARS
 
 Figures = dict[tuple[str, str], tuple[int, Decimal]]  # (retailer, business date) → rows, money
@@ -64,7 +65,7 @@ time_zone = "America/New_York"
 
 @dataclass(frozen=True)
 class Installation:
-    """A configuration file and the keys to go with it; `retail` runs the command as a process of its own."""
+    """A configuration file and the keys to go with it; `retail` runs the command in a process of its own."""
 
     folder: Path
     address: str
@@ -88,7 +89,7 @@ class Installation:
         return load_settings(self.conf)
 
     def retail(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.python("-m", "retail.cli", *arguments, **environment)
+        return forked.run(arguments, self._variables(environment), self.folder)
 
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, *arguments], environment)
@@ -100,11 +101,14 @@ class Installation:
         return self._run(command, {"RETAIL_PYTHON": sys.executable, **environment})
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        variables = without_session(os.environ | demo_environment())
-        variables |= {"RETAIL_CONF": str(self.conf), **environment}
+        variables = self._variables(environment)
         return subprocess.run(
             command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False
         )
+
+    def _variables(self, environment: dict[str, str]) -> dict[str, str]:
+        variables = without_session(os.environ | demo_environment())
+        return variables | {"RETAIL_CONF": str(self.conf), **environment}
 
     def delta(self, table: str) -> pa.Table:
         """A Delta table of the lake, read by another implementation of Delta."""

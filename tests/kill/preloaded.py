@@ -16,6 +16,7 @@ from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from typing import Any
 
+from tests.forked import become, import_everything
 from tests.kill.striking import do_at, kill_at, wrap
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     def tell(**values: object) -> None:
         os.write(told, (json.dumps(values) + "\n").encode())
 
-    _import_all()
+    import_everything()
     for line in sys.stdin:
         order = Order(**json.loads(line))
         pid = os.fork()
@@ -51,27 +52,9 @@ def main() -> None:
         tell(returncode=os.waitstatus_to_exitcode(status))
 
 
-def _import_all() -> None:
-    import deltalake
-    import pyarrow.dataset
-    import pysail.spark
-    import pyspark.sql.connect.session
-
-    import retail.cli
-    from retail.quality.suites import validation
-
-    del deltalake, pyarrow, pysail, pyspark, retail
-    validation.warm_up()
-
-
 def _be(order: Order, tell: Callable[..., None]) -> None:
     os.setsid()
-    os.environ.clear()
-    os.environ.update(order.environment)
-    os.chdir(order.folder)
-    file = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(file, 1)
-    os.dup2(file, 2)
+    become(order.environment, order.folder, order.output, order.output)
     tell(pid=os.getpid())
 
     from retail.cli import main as retail
