@@ -53,6 +53,26 @@ def test_days_in_another_order_and_task_by_task_give_the_same_star(
     assert "Nothing new to do: all 6 retailer-days" in told.stdout
 
 
+def test_a_run_that_paused_after_the_merge_is_resumed_by_the_same_command(
+    install: Install, two_days: Installation
+) -> None:
+    made = install("paused")
+    days = ("--from", str(DAYS[0]), "--to", str(DAYS[1]))
+    paused = made.retail("run", *days, "--until", "merge")
+    assert paused.returncode == 0, paused.stdout + paused.stderr
+    (run,) = (made.folder / "lake/ops/runs").iterdir()
+    assert json.loads((run / "ended.json").read_text(encoding="utf-8"))["outcome"] == "paused"
+    assert {step.stem for step in (run / "steps").glob("[!m]*.json")} == {"extract", "land", "stage", "gate"}
+    assert star_of(made) == star_of(two_days)
+    assert f"next: retail run {' '.join(days)}" in " ".join(made.retail("status").stdout.split())
+
+    resumed = made.retail("run", *days)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert [each.name for each in run.parent.iterdir()] == [run.name]
+    assert json.loads((run / "ended.json").read_text(encoding="utf-8"))["outcome"] == "success"
+    assert warehouse_of(made) == warehouse_of(two_days)
+
+
 def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Installation) -> None:
     made = install("taken_back")
     tasks = ("ingest", "transform", "check", "refresh")

@@ -19,6 +19,7 @@ from retail.pipeline.job import Manner, counts_of
 from retail.pipeline.resources import Resources
 from retail.pipeline.runner import Result
 from retail.pipeline.schedule import due_units, in_parts, oldest
+from retail.pipeline.tasks import STEPS
 from retail.runs.days import Span, Unit
 
 _RUN_ID = click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
@@ -36,10 +37,13 @@ _PLAN = click.option(
 
 @click.command()
 @dates
+@click.option(
+    "--until", "last_step", type=click.Choice(STEPS), help="Pause after this step; a run without it resumes."
+)
 @_AGAIN
 @_NO_WAIT
 @with_settings
-def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> None:
+def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: bool, **dates: Any) -> None:
     """The whole way: ingest, transform, check, refresh. Without days, from the checkpoint to yesterday.
 
     Yesterday, and so which days are over, is by each retailer's own time zone; --to alone ends earlier.
@@ -50,7 +54,8 @@ def run(settings: Settings, /, *, again: bool, no_wait: bool, **dates: Any) -> N
         span = Span.of(units) if units else None
         if units is None:
             units = due_units(resources, chosen.retailers, until=chosen.until)
-        sys.exit(_whole_way(resources, units, Manner(anew=again, patient=not no_wait), span=span))
+        manner = Manner(anew=again, patient=not no_wait, last_step=last_step)
+        sys.exit(_whole_way(resources, units, manner, span=span))
 
 
 @click.command()

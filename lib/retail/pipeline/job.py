@@ -40,7 +40,8 @@ class Manner:
     `anew` does what is done already once more, and fetches days from their start though another run left them
     unfinished; without `patient` a retailer whose quota is used up fails instead of being waited for. Of each retailer
     `parallel` days are fetched side by side. A `replay` stages days again for what of them was refused; `let_pass` are
-    lines a retailer that it may refuse again.
+    lines a retailer that it may refuse again. After the step `last_step` the run pauses; the same command without it
+    resumes the run.
     """
 
     anew: bool = False
@@ -48,6 +49,7 @@ class Manner:
     parallel: int = 1
     replay: bool = False
     let_pass: Mapping[str, int] = field(default_factory=dict)
+    last_step: str | None = None
 
 
 @dataclass(frozen=True)

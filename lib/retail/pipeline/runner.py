@@ -114,8 +114,11 @@ def run(
         held.works_on(current.run_id)
         logs.bind_run(current.run_id)
         job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
-        _do(job, tasks, held)
-        outcome = finish.end(resources, current)
+        if _do(job, tasks, held):
+            outcome = finish.end(resources, current)
+        else:
+            outcome = "paused"
+            resources.ledger.end(current.run_id, outcome, reason=f"after {manner.last_step}, as asked")
     result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), anew=job.manner.anew)
     if "ingest" not in tasks:  # what could not be read was told by the command that fetched
         return result
@@ -241,13 +244,17 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
         ledger.forget_step(run_id, "stage")
 
 
-def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
-    """The tasks' steps in order."""
+def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
+    """The tasks' steps in order. False where the run pauses before the last of them."""
     ledger, run_id = job.resources.ledger, job.run.run_id
+    steps = [step for task in tasks for step in TASKS[task]]
     try:
-        for step in (step for task in tasks for step in TASKS[task]):
+        for step in steps:
             held.check()
             _do_once(job, step)
+            if step == job.manner.last_step:
+                return step == steps[-1]
+        return True
     except QualityError as error:
         ledger.end(run_id, "stopped", reason=error.message)
         raise

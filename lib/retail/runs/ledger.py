@@ -24,7 +24,7 @@ from retail.lake.storage import Storage
 from retail.runs.days import Span, Unit
 from retail.runs.run import Run
 
-Outcome = Literal["success", "partial", "stopped", "failed"]
+Outcome = Literal["success", "partial", "stopped", "failed", "paused"]
 
 
 class Ledger:
@@ -68,14 +68,14 @@ class Ledger:
         return max(self.run_ids(), default=None)
 
     def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str], anew: bool = False) -> Run | None:
-        """The newest run for just these units and tasks, where it was killed or failed for a passing reason.
+        """The newest run for just these units and tasks, where it was killed, paused or failed for a passing reason.
 
         For days to be done `anew` only a run that does so. None where another has merged since: it has changed the
         tables that the run's plans were made for.
         """
         wanted = (tuple(sorted(units)), tuple(tasks))
         for run_id in reversed(self.run_ids()):
-            if self.outcome(run_id) in (None, "failed"):
+            if self.outcome(run_id) in (None, "failed", "paused"):
                 run = self.run(run_id)
                 if (run.units, run.tasks) == wanted and (run.anew or not anew):
                     return run
