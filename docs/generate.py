@@ -1,4 +1,4 @@
-"""Writes what DATA_MODEL.md and MATERIALIZED_VIEWS.md have from the code: make data-model. --check only compares."""
+"""Writes the parts of docs/*.md that come from the code: make data-model. --check only compares."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import sys
 from pathlib import Path
 
 import data_model
+import errors
 import materialized_views
 
-DOCUMENTS = {"DATA_MODEL.md": data_model.pieces, "MATERIALIZED_VIEWS.md": materialized_views.pieces}
+import cli
+
+DOCUMENTS = {
+    "CLI.md": cli.pieces,
+    "DATA_MODEL.md": data_model.pieces,
+    "ERRORS.md": errors.pieces,
+    "MATERIALIZED_VIEWS.md": materialized_views.pieces,
+}
 BEGIN, END = "<!-- from the code{}: make data-model -->", "<!-- end of what is from the code -->"
 
 _PIECE = re.compile(rf"{BEGIN.format('(?:, ([a-z_]+))?')}\n.*?{END}", re.DOTALL)

@@ -1,39 +1,45 @@
-"""Every error that this product raises on purpose.
+"""Every error that this product raises on purpose; docs/ERRORS.md has each with its code.
 
 RetailError
-├── ConfigurationError     a key or a secret is wrong or missing; nothing was started       (exit 2)
-├── ExtractError           one retailer could not be read; the others go on                 (exit 3)
-│   ├── RefusedError       it answered, and asking again will not change that
-│   ├── QuotaError         its quota is used up, and the command was told not to wait
-│   ├── CursorExpiredError it no longer takes the cursor of an earlier page
-│   └── OutOfReachError    it no longer shows that day, and answers for later ones
-├── NobodyAnsweredError    every retailer that was asked failed; nothing was fetched        (exit 1)
-├── QualityError           a gate or an identity does not hold; nothing more is published   (exit 4)
-│   ├── GateError          a critical expectation failed
-│   ├── TieOutError        rows or money differ between two hops
-│   ├── UncheckedError     published rows have passed no check; the views do not show them
-│   └── KeyCollisionError  two natural keys share one surrogate key
-├── StorageError           the lake's files cannot be read or written                       (exit 1)
-│   ├── ObjectNotFoundError  the object is not there
-│   ├── DamagedError         one retailer's objects are not as they were written, or not all there
-│   └── NotFetchedError      of one retailer's day there are no pages, or none to its end
-├── EngineError            Sail or Spark cannot start or lost a query                       (exit 1)
-├── WarehouseError         PostgreSQL cannot be reached or refused a statement              (exit 1)
-└── LeaseHeldError         another run is working                                           (exit 1)
+├── ConfigurationError
+├── ExtractError
+│   ├── RefusedError
+│   ├── QuotaError
+│   ├── CursorExpiredError
+│   └── OutOfReachError
+├── NobodyAnsweredError
+├── QualityError
+│   ├── GateError
+│   ├── TieOutError
+│   ├── UncheckedError
+│   └── KeyCollisionError
+├── StorageError
+│   ├── ObjectNotFoundError
+│   ├── DamagedError
+│   └── NotFetchedError
+├── EngineError
+├── WarehouseError
+└── LeaseHeldError
 
-A message says what happened, to which retailer, date or table; the hint says what to do next.
+A message says what happened, to which retailer, date or table; the hint says what to do next. A code is stable:
+messages may be reworded, and tests and alerts go by the code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import ClassVar
 
 
 class RetailError(Exception):
-    """The root: carries a hint for the next step and the exit code of the command that ends with it."""
+    """An engine, a driver or a library failed in a way that nothing else here names; the log has its own words.
 
-    exit_code = 1
+    The root: carries a hint for the next step, a stable code, and the exit code of the command that ends with it.
+    """
+
+    code: ClassVar[str] = "failed"
+    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -45,8 +51,12 @@ class RetailError(Exception):
 
 
 class ConfigurationError(RetailError):
-    """Configuration or secrets are wrong. `problems` names every one of them, not the first only."""
+    """A key or a secret is wrong or missing, or the command cannot be given like that; nothing was started.
 
+    `problems` names every one of them, not the first only.
+    """
+
+    code = "configuration"
     exit_code = 2
 
     def __init__(self, problems: list[str], *, hint: str = "mend conf/*.toml or the environment") -> None:
@@ -56,11 +66,19 @@ class ConfigurationError(RetailError):
 
 
 class ExtractError(RetailError):
+    """One retailer could not be read; the others are published, and the next run catches it up."""
+
+    code = "extract"
     exit_code = 3
 
 
 class RefusedError(ExtractError):
-    """`status` is the HTTP status of the refusal, `answered_at` the retailer's own time, where it told that."""
+    """The retailer answered and refused; asking again will not change that.
+
+    `status` is the HTTP status of the refusal, `answered_at` the retailer's own time, where it told that.
+    """
+
+    code = "refused"
 
     def __init__(self, message: str, *, hint: str, status: int, answered_at: datetime | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -69,19 +87,30 @@ class RefusedError(ExtractError):
 
 
 class QuotaError(ExtractError):
-    pass
+    """The retailer's quota is used up, and the command was told not to wait."""
+
+    code = "quota"
 
 
 class CursorExpiredError(ExtractError):
-    pass
+    """The retailer no longer takes the cursor of an earlier page; the day is walked from its start."""
+
+    code = "cursor-expired"
 
 
 class OutOfReachError(ExtractError):
-    pass
+    """The retailer no longer shows that day, and answers for later ones."""
+
+    code = "out-of-reach"
 
 
 class NobodyAnsweredError(RetailError):
-    """`failed` maps each retailer to why it could not be read."""
+    """Every retailer that was asked failed; nothing was fetched.
+
+    `failed` maps each retailer to why it could not be read.
+    """
+
+    code = "nobody-answered"
 
     def __init__(self, failed: Mapping[str, str]) -> None:
         reasons = (reason.replace("\n", "\n    ") for reason in failed.values())
@@ -96,19 +125,31 @@ class NobodyAnsweredError(RetailError):
 
 
 class QualityError(RetailError):
+    """A gate or an identity does not hold; nothing more is published."""
+
+    code = "quality"
     exit_code = 4
 
 
 class GateError(QualityError):
-    pass
+    """A critical expectation failed, or too many lines are in quarantine."""
+
+    code = "gate"
 
 
 class TieOutError(QualityError):
-    pass
+    """Rows or money differ between two hops."""
+
+    code = "tie-out"
 
 
 class UncheckedError(QualityError):
-    """`runs` are published and have passed no check, each with its logical dates."""
+    """Published rows have passed no check; the views keep what they showed before.
+
+    `runs` are published and have passed no check, each with its logical dates.
+    """
+
+    code = "unchecked"
 
     def __init__(self, runs: Mapping[str, Sequence[date]]) -> None:
         days = sorted({day for dates in runs.values() for day in dates})
@@ -122,32 +163,48 @@ class UncheckedError(QualityError):
 
 
 class KeyCollisionError(QualityError):
-    pass
+    """Two natural keys share one surrogate key; nothing was merged."""
+
+    code = "key-collision"
 
 
 class StorageError(RetailError):
-    pass
+    """The lake's files cannot be read or written."""
+
+    code = "storage"
 
 
 class ObjectNotFoundError(StorageError):
-    pass
+    """An object of the lake is not there."""
+
+    code = "object-not-found"
 
 
 class DamagedError(StorageError):
-    pass
+    """One retailer's objects are not as they were written, or some are missing."""
+
+    code = "damaged"
 
 
 class NotFetchedError(StorageError):
-    pass
+    """One retailer's day has no pages, or was never fetched to its end."""
+
+    code = "not-fetched"
 
 
 class EngineError(RetailError):
-    pass
+    """Sail or Spark cannot start, or lost a query."""
+
+    code = "engine"
 
 
 class WarehouseError(RetailError):
-    pass
+    """PostgreSQL cannot be reached, or refused a statement."""
+
+    code = "warehouse"
 
 
 class LeaseHeldError(RetailError):
-    pass
+    """Another run works on the lake, or took over from this one."""
+
+    code = "lease-held"

@@ -17,6 +17,7 @@ from tests.config.test_settings import GOOD
 
 from retail.cli import main
 from retail.cli.local.demo import demo_environment
+from retail.cli.options import COMMAND_GROUPS
 from retail.config.settings import home
 from retail.lake.storage.local import LocalStorage
 from retail.runs.ledger import Ledger
@@ -161,3 +162,12 @@ def test_broken_expectations_and_missing_secrets_are_told_together_before_any_wo
     ):
         assert said in result.output
     assert not (tmp_path / "lake").exists()
+
+
+def test_every_command_that_is_not_hidden_is_in_one_group_of_the_help(retail: Command) -> None:
+    shown = {name for name, command in main.commands.items() if not command.hidden}
+    grouped = [name for names in COMMAND_GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(shown)
+    assert {"note-failure", "spark-options"} == main.commands.keys() - shown
+    printed = retail("--help").output
+    assert all(f"\n{title}:\n" in printed for title in COMMAND_GROUPS)

@@ -117,7 +117,7 @@ def test_an_image_of_ours_has_one_build_and_is_never_pulled() -> None:
 
 def test_the_documents_say_how_the_dag_is_switched_on_in_the_stack() -> None:
     told = f"docker compose exec {' '.join(UNPAUSE)}"
-    for document in ("README.md", "docker-compose.yml"):
+    for document in ("docs/COMPOSE.md", "docker-compose.yml"):
         assert told in (home() / document).read_text(encoding="utf-8"), document
 
 

@@ -214,7 +214,7 @@ def test_a_statement_is_answered_to_the_last_digit_and_a_file_until_one_fails(
         failed = subprocess.run(command, stdin=given, env=environment, capture_output=True, text=True)
     assert failed.stdout == "t,s\n2017-03-12 02:30:00,[a]\n"
     assert failed.returncode == 1
-    assert failed.stderr.startswith("retail: SELECT x FROM fact_sales: ")
+    assert failed.stderr.startswith("retail: [engine] SELECT x FROM fact_sales: ")
     assert "Traceback" not in failed.stderr
 
 

@@ -9,13 +9,13 @@ import click
 
 from retail.cli import admin, data_docs, inspect, quarantine, run, scheduler
 from retail.cli.local import command
-from retail.cli.options import Failing
+from retail.cli.options import Commands
 from retail.cli.sql import command as sql
 from retail.config import logs
 from retail.config.settings import load_settings
 
 
-@click.group(cls=Failing, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--conf", type=click.Path(path_type=Path), help="TOML file [RETAIL_CONF, conf/local.toml].")
 @click.option("-v", "--verbose", is_flag=True, help="Log each step to stderr.")
 @click.version_option(package_name="retail-lakehouse")

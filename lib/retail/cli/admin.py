@@ -25,13 +25,13 @@ from retail.warehouse.rollback import RolledBack
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 @with_settings
 def maintain(settings: Settings, /, *, dry_run: bool) -> None:
-    """Compact the Delta tables, write checkpoints, delete what no version of the promised days has.
+    """Compact the Delta tables, write checkpoints, and delete files past the retention period.
 
-    Waits for nobody: while a run works it says which, and ends with 1; a run that starts meanwhile does the same.
-    A table that fails is named at the end, which is then 1; the others are done.
+    Does not wait: if a run is working, it names that run and exits with 1, as a run does that starts meanwhile.
+    If a table fails, the others are still maintained; the command names it and exits with 1.
     """
     with Resources(settings, Secrets()) as resources:
         try:
@@ -49,21 +49,21 @@ def maintain(settings: Settings, /, *, dry_run: bool) -> None:
 
 @click.command()
 @click.argument("table", required=False)
-@click.option("--run", "run_id", metavar="RUN", help="Which run [the newest].")
+@click.option("--run", "run_id", metavar="RUN", help="The run to show [the newest].")
 @with_settings
 def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> None:
-    """What each column held at a run's check, and in what it has drifted from the runs before."""
+    """Show each column's profile at a run's check, and how it has drifted."""
     with Resources(settings, Secrets()) as resources:
         show_profile(resources, console.console(), table, run_id)
 
 
 @click.command()
 @click.option(
-    "--rollback", is_flag=True, help="Bring PostgreSQL and its views back to the publish before the newest."
+    "--rollback", is_flag=True, help="Restore PostgreSQL and its views to the publish before the newest."
 )
 @with_settings
 def publish(settings: Settings, /, *, rollback: bool) -> None:
-    """Take the newest publish back. To publish is a part of `retail transform` and `retail run`."""
+    """Take back the newest publish. (`retail transform` and `retail run` publish.)"""
     if not rollback:
         raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
     with Resources(settings, Secrets()) as resources:

@@ -16,7 +16,7 @@ from retail.quality.suites import data_docs as pages
 @click.command("data-docs")
 @with_settings
 def data_docs(settings: Settings, /) -> None:
-    """What the expectation suites found in the newest runs, as static pages in the lake."""
+    """Build static pages of what the expectation suites found in recent runs."""
     with Resources(settings, Secrets()) as resources:
         made = pages.build(resources.storage)
         click.echo(f"{made} pages; begin with {resources.storage.url}/{pages.INDEX}")

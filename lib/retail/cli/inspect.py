@@ -22,13 +22,13 @@ from retail.pipeline.resources import Resources
 
 
 @click.command()
-@click.option("--tie-out", is_flag=True, help="Rows and money of a run at each hop, and every identity.")
-@click.option("--restated", is_flag=True, help="Published figures that a run changed, and by what.")
-@click.option("--gaps", is_flag=True, help="Silent stores, and days that never came in.")
-@click.option("--run", "run_id", metavar="RUN", help="Of this run [the newest]; alone, its steps.")
+@click.option("--tie-out", is_flag=True, help="Show rows and money of a run at each hop, and every identity.")
+@click.option("--restated", is_flag=True, help="Show published figures that a run changed, and why.")
+@click.option("--gaps", is_flag=True, help="Show silent stores and missing days.")
+@click.option("--run", "run_id", metavar="RUN", help="The run to show [the newest]. Alone: its steps.")
 @with_settings
 def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, run_id: str | None) -> None:
-    """Runs, how far each retailer has come, what runs next; the steps of a run; or what proves its figures."""
+    """Show recent runs, each retailer's progress and what runs next, or one run's steps and figures."""
     out = console.console()
     with Resources(settings, Secrets()) as resources:
         if restated:
@@ -51,7 +51,7 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
 @click.command()
 @with_settings
 def doctor(settings: Settings, /) -> None:
-    """Is everything there: engine, storage, PostgreSQL, secrets; and what to do if not."""
+    """Check the engine, storage, PostgreSQL and secrets, and say what to fix."""
     sys.exit(examine(settings, Secrets(), console.console()))
 
 
@@ -60,7 +60,7 @@ def doctor(settings: Settings, /) -> None:
 @click.argument("name", metavar="SALES_KEY|TRANSACTION")
 @with_settings
 def explain(settings: Settings, /, name: str) -> None:
-    """Where a figure comes from: a line's way back, from the view to what the retailer answered."""
+    """Trace a line from the view back to the retailer's answer."""
     with Resources(settings, Secrets()) as resources:
         show_explained(console.console(), explain_line(resources, name))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 
 import click
 from rich.console import Console
@@ -22,14 +22,36 @@ P = ParamSpec("P")
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
-class Failing(click.Group):
-    """Turns every error into its message, its next step and its exit code."""
+# The commands by what a person wants of them, in the order of `--help`.
+COMMAND_GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "Run": ("run", "backfill"),
+    "Steps": ("ingest", "land", "transform", "check", "refresh"),
+    "Inspect": ("status", "explain", "profile", "data-docs", "sql", "doctor"),
+    "Repair": ("quarantine", "publish", "maintain"),
+    "Local": ("demo", "simulate", "warehouse"),
+}
+
+
+class Commands(click.Group):
+    """Turns every error into its message, its next step and its exit code; shows its commands in groups."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in COMMAND_GROUPS.items():
+            with formatter.section(title):
+                commands = ((name, self.get_command(ctx, name)) for name in names)
+                formatter.write_dl(
+                    [
+                        (name, each.get_short_help_str(limit=200))
+                        for name, each in commands
+                        if each is not None
+                    ]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except RetailError as error:
-            click.echo(f"retail: {error}", err=True)
+            click.echo(f"retail: [{error.code}] {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("retail: interrupted; the same command goes on where it stopped", err=True)
@@ -50,11 +72,11 @@ def dates(command: Callable[..., None]) -> Callable[..., None]:
     """Adds --date, --from, --to and --only."""
     for option in (
         click.option(
-            "--only", multiple=True, metavar="RETAILER", help="Only this retailer; may be repeated."
+            "--only", multiple=True, metavar="RETAILER", help="Only this retailer. Repeat it for more."
         ),
-        click.option("--to", "until", type=DAY, help="Last logical date."),
-        click.option("--from", "since", type=DAY, help="First logical date."),
-        click.option("--date", "on", type=DAY, help="One logical date."),
+        click.option("--to", "until", type=DAY, metavar="DATE", help="Last logical date."),
+        click.option("--from", "since", type=DAY, metavar="DATE", help="First logical date."),
+        click.option("--date", "on", type=DAY, metavar="DATE", help="One logical date."),
     ):
         command = option(command)
     return command

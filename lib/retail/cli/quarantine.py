@@ -49,10 +49,10 @@ def _selecting(command: Callable[..., None]) -> Callable[..., None]:
         command(settings, Selection(only, first, last), *args, **kwargs)
 
     for option in (
-        click.option("--to", "until", type=DAY, help="Last logical date."),
-        click.option("--from", "since", type=DAY, help="First logical date."),
+        click.option("--to", "until", type=DAY, metavar="DATE", help="Last logical date."),
+        click.option("--from", "since", type=DAY, metavar="DATE", help="First logical date."),
         click.option(
-            "--only", multiple=True, metavar="RETAILER", help="Only this retailer; may be repeated."
+            "--only", multiple=True, metavar="RETAILER", help="Only this retailer. Repeat it for more."
         ),
     ):
         wrapped = option(wrapped)
@@ -61,15 +61,15 @@ def _selecting(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def quarantine() -> None:
-    """Lines that were refused: what they are, why, and bringing them in once the cause is mended."""
+    """List rejected lines, and load them once the cause is fixed."""
 
 
 @quarantine.command("list")
-@click.option("--accepted", is_flag=True, help="Those that were accepted for good, and why, instead.")
+@click.option("--accepted", is_flag=True, help="Show accepted lines, and why they were accepted, instead.")
 @with_settings
 @_selecting
 def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> None:
-    """Refused lines by retailer, logical date and reason, with their money."""
+    """List rejected lines by retailer, logical date and reason, with their money."""
     out = console.console()
     with Resources(settings, Secrets()) as resources:
         those_accepted = accepted_groups(resources.storage, selection)
@@ -86,13 +86,11 @@ def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> Non
 
 @quarantine.command()
 @click.argument("row", nargs=-1)
-@click.option(
-    "--most", default=20, show_default=True, type=click.IntRange(1), help="Show so many at the most."
-)
+@click.option("--most", default=20, show_default=True, type=click.IntRange(1), help="Lines to show at most.")
 @with_settings
 @_selecting
 def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most: int) -> None:
-    """Whole refused lines, or those whose names begin with ROW, with where they came from."""
+    """Show whole rejected lines, or those whose names begin with ROW, and where they came from."""
     out = console.console()
     with Resources(settings, Secrets()) as resources:
         found, count = rows(resources.storage, selection, named=row, most=most)
@@ -106,18 +104,16 @@ def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most
 
 @quarantine.command()
 @click.argument("row", nargs=-1)
-@click.option("--reason", help="Only lines that were refused for this reason.")
-@click.option(
-    "--because", required=True, help="Why nobody will ever mend them, in your words; kept with them."
-)
+@click.option("--reason", help="Only lines rejected for this reason.")
+@click.option("--because", required=True, help="Why they will never be fixed, in your words. Kept with them.")
 @with_settings
 @_selecting
 def accept(
     settings: Settings, selection: Selection, /, row: tuple[str, ...], reason: str | None, because: str
 ) -> None:
-    """Accept for good that lines stay refused: those named ROW, or all that the options choose.
+    """Accept that lines stay rejected: those named ROW, or all that the options select.
 
-    They are no longer told as open nor held against the gate, and stay in quarantine and in the tie-out.
+    Accepted lines no longer count as open or against the gate. They stay in quarantine and in the tie-out.
     """
     if not because.strip():
         raise click.UsageError("--because: say why")
@@ -143,7 +139,7 @@ def accept(
 @with_settings
 @_selecting
 def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) -> None:
-    """Take back what was accepted: the lines named ROW, or all that the options choose, are open again."""
+    """Reopen accepted lines: those named ROW, or all that the options select."""
     if not row and selection == Selection():
         raise click.UsageError("say which lines: ROW, --only, --from or --to")
     beginnings = tuple(map(str.lower, row)) or ("",)
@@ -175,15 +171,17 @@ def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str
 
 @quarantine.command()
 @click.option(
-    "--land", is_flag=True, help="Make the raw files anew first, from what was fetched: for a mended mapping."
+    "--land",
+    is_flag=True,
+    help="First rebuild the raw files from the fetched pages, for a corrected mapping.",
 )
 @with_settings
 @_selecting
 def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
-    """Stage, merge, publish, check and refresh again just the days that have refused lines.
+    """Re-run the days that have rejected lines: stage, merge, publish, check and refresh.
 
-    So too days that a run before staged again and did not bring all the way. The merge's rule holds: what is older than
-    the star, or there already, changes nothing.
+    Includes days that an earlier replay staged and did not complete. A line that is older than the star's, or already
+    there, changes nothing.
     """
     out = console.console()
     with Resources(settings, Secrets()) as resources:

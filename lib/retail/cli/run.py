@@ -22,16 +22,18 @@ from retail.pipeline.schedule import due_units, in_parts, oldest
 from retail.pipeline.tasks import STEPS
 from retail.runs.days import Span, Unit
 
-_RUN_ID = click.option("--run-id", metavar="NAME", help="The run's name; tasks that share it are one run.")
-_REDO = click.option(
-    "--redo", is_flag=True, help="With --run-id: do the task once more where it has ended in that run."
+_RUN_ID = click.option(
+    "--run-id", metavar="NAME", help="The run's name. Tasks with the same name are one run."
 )
-_AGAIN = click.option("--again", is_flag=True, help="Fetch and merge days anew that are done already.")
+_REDO = click.option(
+    "--redo", is_flag=True, help="With --run-id: repeat the task if that run has already completed it."
+)
+_AGAIN = click.option("--again", is_flag=True, help="Re-fetch and re-merge days that are already complete.")
 _NO_WAIT = click.option(
-    "--no-wait", is_flag=True, help="Give a retailer up whose quota is used up, instead of waiting for it."
+    "--no-wait", is_flag=True, help="Skip a retailer whose quota is used up, instead of waiting for it."
 )
 _PLAN = click.option(
-    "--plan", is_flag=True, help="Only tell what it will take: calls, minutes, quota per retailer."
+    "--plan", is_flag=True, help="Only show what it will take: calls, minutes and quota per retailer."
 )
 
 
@@ -44,9 +46,9 @@ _PLAN = click.option(
 @_NO_WAIT
 @with_settings
 def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: bool, **dates: Any) -> None:
-    """The whole way: ingest, transform, check, refresh. Without days, from the checkpoint to yesterday.
+    """Run all steps for some days. Without days: from each retailer's checkpoint to yesterday.
 
-    Yesterday, and so which days are over, is by each retailer's own time zone; --to alone ends earlier.
+    Yesterday is yesterday in the retailer's own time zone. --to alone ends earlier.
     """
     chosen = selected(settings, **dates)
     with Resources(settings, Secrets()) as resources:
@@ -65,7 +67,7 @@ def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: b
     type=click.IntRange(1, 32),
     default=4,
     show_default=True,
-    help="So many days of each retailer are fetched side by side.",
+    help="Days fetched in parallel per retailer.",
 )
 @_AGAIN
 @_NO_WAIT
@@ -74,7 +76,7 @@ def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: b
 def backfill(
     settings: Settings, /, *, parallel: int, again: bool, no_wait: bool, plan: bool, **dates: Any
 ) -> None:
-    """The whole way for days of the past, several fetched side by side. No checkpoint is moved."""
+    """Run all steps for past days, several in parallel. Moves no checkpoint."""
     units = selected(settings, **dates).require_units()
     if plan:
         _plan(settings, units)
@@ -95,7 +97,7 @@ def ingest(
 ) -> None:
     """Steps 1-2: fetch the retailers' sales and land them as raw files.
 
-    Without days: those of the run called --run-id; where there is none yet, from the checkpoint to yesterday.
+    Without days: the days of the run that --run-id names or, if there is none yet, from the checkpoint to yesterday.
     """
     if plan:
         _plan(settings, selected(settings, **dates).require_units())
@@ -106,10 +108,10 @@ def ingest(
 @dates
 @_RUN_ID
 @_REDO
-@click.option("--again", is_flag=True, help="All six views, though nothing that they read has changed.")
+@click.option("--again", is_flag=True, help="Refresh all six views, even if nothing has changed.")
 @with_settings
 def refresh(settings: Settings, /, *, run_id: str | None, redo: bool, again: bool, **dates: Any) -> None:
-    """Step 8: refresh the materialized views that have anything new."""
+    """Step 8: refresh the materialized views whose data has changed."""
     _task(settings, "refresh", Manner(anew=again), run_id=run_id, redo=redo, **dates)
 
 
@@ -230,9 +232,11 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     ingest,
     _command(
         "land",
-        "Step 2 alone: raw files anew from what was fetched, without a call, after a mapping was mended.",
+        "Step 2 alone: rebuild raw files from the fetched pages, without calling the API.",
     ),
     _command("transform", "Steps 3-6: raw files to the Delta star and to PostgreSQL."),
-    _command("check", "Step 7: expectations over the star, and rows and money of Delta and PostgreSQL."),
+    _command(
+        "check", "Step 7: check expectations on the star, and rows and money of Delta against PostgreSQL."
+    ),
     refresh,
 )

@@ -15,7 +15,7 @@ from retail.lake.storage import open_storage
 from retail.runs.task_failures import Failure, note
 
 
-@click.command("note-failure")
+@click.command("note-failure", hidden=True)
 @click.argument("record", type=click.File(), default="-")
 @with_settings
 def note_failure(settings: Settings, /, record: IO[str]) -> None:
@@ -28,7 +28,7 @@ def note_failure(settings: Settings, /, record: IO[str]) -> None:
     note(open_storage(settings.lake), failure)
 
 
-@click.command("spark-options")
+@click.command("spark-options", hidden=True)
 @with_settings
 def spark_options(settings: Settings, /) -> None:
     """What spark-submit has to be told of jars and configuration, each word on a line of its own."""

@@ -16,10 +16,10 @@ from retail.warehouse.embedded import server
 
 
 @click.command()
-@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 300), help="Days to bring in.")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 300), help="Days to load.")
 @with_settings
 def demo(settings: Settings, /, days: int) -> None:
-    """The whole way on real sales, with a simulator for the retailers and a PostgreSQL of our own."""
+    """Run all steps on real sales, with a retailer simulator and an embedded PostgreSQL."""
     out = console.console()
     with reporting(out) as report:
         sys.exit(run_demo(settings, days, out, report))
@@ -28,19 +28,19 @@ def demo(settings: Settings, /, days: int) -> None:
 @click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:
-    """The three retailers' APIs on this machine; `retail simulate --help` lists the options."""
+    """Serve the three retailers' APIs on this machine. See `retail simulate --help`."""
     sys.exit(subprocess.call([sys.executable, "-m", "retail_simulator", *arguments]))  # noqa: S603
 
 
 @click.group()
 def warehouse() -> None:
-    """The embedded PostgreSQL: start and stop it."""
+    """Start and stop the embedded PostgreSQL."""
 
 
 @warehouse.command("start")
 @with_settings
 def warehouse_start(settings: Settings, /) -> None:
-    """Start it, and say how to reach it."""
+    """Start it and print how to connect."""
     with server.running(settings.warehouse, keep_running=True):
         click.echo(server.psql_command(settings.warehouse))
 
@@ -48,7 +48,7 @@ def warehouse_start(settings: Settings, /) -> None:
 @warehouse.command("stop")
 @with_settings
 def warehouse_stop(settings: Settings, /) -> None:
-    """Stop it; its data stays."""
+    """Stop it. Its data stays."""
     click.echo("stopped" if server.stop(settings.warehouse) else "it was not running")
 
 

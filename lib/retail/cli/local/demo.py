@@ -140,7 +140,7 @@ def _where_to_go_on(out: Console, work: Resources, run_id: str) -> None:
         f"  this run     {shown}/ops/runs/{run_id}/",
         "  status       retail status",
         "  more days    retail demo --days 14",
-        "  your own     README.md, “Your own retailers”",
+        "  your own     README.md, “Use it with your own retailers”",
         "  stop         retail warehouse stop   (PostgreSQL goes on running until then; `retail` is in .venv/bin)",
     ):
         out.print(line, markup=False, soft_wrap=True)

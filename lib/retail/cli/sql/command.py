@@ -20,14 +20,17 @@ from retail.pipeline.resources import Resources
 @click.command()
 @click.argument("statement", required=False)
 @click.option(
-    "--engine", type=click.Choice(["sail", "spark"]), help="Who answers [the configuration's engine]."
+    "--engine", type=click.Choice(["sail", "spark"]), help="The engine to use [the configuration's]."
 )
 @click.option(
-    "--rows", default=1_000, show_default=True, type=click.IntRange(1), help="Show at most so many."
+    "--rows", default=1_000, show_default=True, type=click.IntRange(1), help="Rows to show at most."
 )
-@click.option("--csv", "as_csv", is_flag=True, help="All rows as CSV instead of a table.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print all rows as CSV instead of a table.")
 @click.option(
-    "--print", "dialect", type=click.Choice(["athena", "spark"]), help="Only print the DDL for that reader."
+    "--print",
+    "dialect",
+    type=click.Choice(["athena", "spark"]),
+    help="Only print the DDL for that reader.",
 )
 @with_settings
 def sql(
@@ -40,9 +43,9 @@ def sql(
     as_csv: bool,
     dialect: str | None,
 ) -> None:
-    """Ask the lake in SQL: the star's tables, the raw files and the six views, without PostgreSQL.
+    """Query the lake in SQL, without PostgreSQL: the star, the raw files and the six views.
 
-    Answers STATEMENT, or what comes in on standard input, or opens a prompt on a terminal. It only reads.
+    Runs STATEMENT, or standard input, or opens a prompt on a terminal. Read-only.
     """
     if dialect is not None:
         _print(settings, dialect)
