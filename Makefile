@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · nightly · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,11 +7,12 @@ export PATH := $(abspath $(BIN)):$(PATH)
 VERSITYGW := v1.8.0
 TOXIPROXY := v2.12.0
 UV := 0.13.9
+OLDEST_POSTGRESQL := 14
 OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -85,16 +86,28 @@ superset-zip:
 demo: setup
 	@retail demo
 
-test: setup airflow s3-server node-tools postgresql-14 check
-	@pytest tests -n 2 --dist loadgroup -m "not cluster"
+# Lint, types and imports are checked beside the tests: both end, then the first that failed says so.
+test: setup airflow s3-server node-tools postgresql-14
+	@mkdir -p var; $(MAKE) --no-print-directory check > var/check.log 2>&1 & checking=$$!; \
+	    pytest tests -n 2 --dist loadgroup -m "not cluster and not nightly" --durations=25; tests=$$?; \
+	    wait $$checking; checks=$$?; cat var/check.log; [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
+	@echo "On PostgreSQL $(OLDEST_POSTGRESQL):"; RETAIL_TEST_POSTGRESQL=$(OLDEST_POSTGRESQL) \
+	    pytest tests/warehouse -n 2 --dist loadgroup -m "not spark and not nightly"
+
+# All that `make test` leaves out: longer chains of kills, more random histories, every PostgreSQL, the cluster, Superset.
+nightly: setup airflow s3-server node-tools postgresql-14 superset
+	@pytest tests -n 2 --dist loadgroup -m "nightly and not cluster" --durations=25
 	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
 	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
+	@pytest tests -m cluster
+	@pytest tests/end_to_end/test_superset.py
+	@$(MAKE) --no-print-directory soak
 
 test-airflow: setup airflow
 	@RETAIL_REQUIRE_AIRFLOW=1 pytest tests/end_to_end/test_airflow.py
 
 test-fast: setup
-	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node"
+	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node and not nightly"
 
 # spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
 test-cluster: setup airflow s3-server

@@ -27,6 +27,9 @@ from tests.kill.runs import Place, Preloaded
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
+# The first run, and by night the day that follows it too.
+RUNS = pytest.mark.parametrize("runs", [1, pytest.param(2, marks=pytest.mark.nightly)])
+
 # One after the other: each is reached by the run that goes on after the one before it.
 INSIDE = [
     Place("retail.lake.storage.local:LocalStorage.create", "1"),  # no lease, no run
@@ -76,15 +79,19 @@ ON_SPARK = [
 ]
 
 
-def test_at_the_begin_of_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
-    play(process, install("at_begin"), expected, at_begin(), at_begin())
+@RUNS
+def test_at_the_begin_of_each_step(
+    runs: int, process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    play(process, install(f"at_begin_{runs}"), expected, *[at_begin()] * runs)
 
 
+@RUNS
 def test_at_the_end_of_each_step_before_it_is_recorded(
-    process: Preloaded, install: Install, expected: Undisturbed
+    runs: int, process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
     strikes = [*done_but_not_recorded(), *LAST_WORDS]
-    play(process, install("not_recorded"), expected, strikes, strikes, asked=BY_CHECKPOINT)
+    play(process, install(f"not_recorded_{runs}"), expected, *[strikes] * runs, asked=BY_CHECKPOINT)
 
 
 def test_inside_each_step(process: Preloaded, install: Install, expected: Undisturbed) -> None:
@@ -120,26 +127,34 @@ def test_an_extract_killed_before_its_overlap_was_changed_is_gone_on_with(
     assert made.postgresql_figures() == right.postgresql_figures()
 
 
+@pytest.mark.nightly
 def test_inside_each_step_of_a_day_that_changes_the_star(
     process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
     play(process, install("inside_following"), expected, [], INSIDE)
 
 
-@pytest.mark.parametrize("number", range(2))
+@RUNS
 def test_at_random_moments_of_each_step(
-    number: int, process: Preloaded, install: Install, expected: Undisturbed
+    runs: int, process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:
-    chosen = random.Random(f"{os.environ['RETAIL_TEST_SEED']} {number}")  # noqa: S311
-    first, following = (at_random(seconds, chosen) for seconds in expected.seconds)
-    asked = (BY_DAYS, BY_CHECKPOINT)[number]
-    play(process, install(f"random_{number}"), expected, first, following, asked=asked)
+    chosen = random.Random(f"{os.environ['RETAIL_TEST_SEED']} {runs}")  # noqa: S311
+    strikes = [at_random(seconds, chosen) for seconds in expected.seconds[:runs]]
+    asked = BY_DAYS if runs == 1 else BY_CHECKPOINT
+    play(process, install(f"random_{runs}"), expected, *strikes, asked=asked)
 
 
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
-def test_inside_each_step_on_spark(process: Preloaded, install: Install, expected: Undisturbed) -> None:
+@pytest.mark.parametrize(
+    "strikes", [ON_SPARK[2:5:2], pytest.param(ON_SPARK, marks=pytest.mark.nightly)], ids=["two", "all"]
+)
+def test_inside_each_step_on_spark(
+    strikes: list[Place], process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
     needs_java()
     on_spark = {"RETAIL_ENGINE": "spark", "RETAIL_SYNC__METHOD": "jdbc"}
     # The profile counts distinct values by estimates, in which the engines differ.
-    play(process, install("on_spark"), expected, ON_SPARK, less=["quality/profile"], **on_spark)
+    play(
+        process, install(f"on_spark_{len(strikes)}"), expected, strikes, less=["quality/profile"], **on_spark
+    )

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, seed, settings
+from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from pyspark.sql import SparkSession
 
 from retail import records
@@ -35,7 +35,7 @@ _OF_HISTORIES = settings(
 @pytest.mark.slow
 @ON_SAIL
 @seed(SEED)
-@settings(_OF_HISTORIES, max_examples=59)
+@settings(_OF_HISTORIES, max_examples=24)
 @example(history=history_of_every_fault())
 @given(history=histories())
 def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
@@ -44,13 +44,34 @@ def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
     play(history, session, engine, _folder(tmp_path_factory))
 
 
+@pytest.mark.nightly
+@ON_SAIL
+@seed(SEED + 1)
+@settings(_OF_HISTORIES, max_examples=60)
+@given(history=histories())
+def test_after_every_run_of_many_random_histories(
+    session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
+) -> None:
+    play(history, session, engine, _folder(tmp_path_factory))
+
+
 @pytest.mark.slow
 @ON_SPARK
-@seed(SEED)
-@settings(_OF_HISTORIES, max_examples=3)
+@settings(_OF_HISTORIES, max_examples=1, phases=[Phase.explicit])
 @example(history=history_of_every_fault())
 @given(history=histories(most_runs=2))
 def test_after_every_run_on_spark_too(
+    session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
+) -> None:
+    play(history, session, engine, _folder(tmp_path_factory))
+
+
+@pytest.mark.nightly
+@ON_SPARK
+@seed(SEED)
+@settings(_OF_HISTORIES, max_examples=3)
+@given(history=histories(most_runs=2))
+def test_after_every_run_of_random_histories_on_spark(
     session: SparkSession, engine: str, tmp_path_factory: pytest.TempPathFactory, history: History
 ) -> None:
     play(history, session, engine, _folder(tmp_path_factory))
