@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pytest
 from deltalake import write_deltalake
 from deltalake.exceptions import DeltaError
@@ -100,7 +101,9 @@ def test_a_damaged_table_is_named_with_a_next_step(tmp_path: Path, damage: Calla
         write_deltalake(storage.delta_url("star/t"), pa.table({"n": [number]}), mode="append")
     damage(tmp_path / "star" / "t")
     with pytest.raises(StorageError, match="star/t could not be read: ") as caught:
-        list(delta.rows(storage, "star/t", where=ds.field("n") >= 0))
+        list(delta.rows(storage, "star/t", where="n >= 0"))
+    with pytest.raises(StorageError, match="star/t could not be read: "):
+        delta.query(storage, "star/t", "SELECT sum(n) AS n FROM {table}")
     assert "backup" in caught.value.hint
     assert "<unknown>" not in str(caught.value)
 
@@ -108,5 +111,39 @@ def test_a_damaged_table_is_named_with_a_next_step(tmp_path: Path, damage: Calla
 def test_of_rows_the_chosen_ones_are_read_in_the_columns_that_are_there(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     write_deltalake(storage.delta_url("star/t"), pa.table({"n": [1, 2], "m": [3, 4]}))
-    found = delta.rows(storage, "star/t", where=ds.field("n") == 2, columns=["m", "not there"])
+    found = delta.rows(storage, "star/t", where="n = :n", values={"n": 2}, columns=["m", "not there"])
     assert list(found) == [{"m": 4}]
+
+
+def test_a_condition_takes_values_of_any_text_number_and_day(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    least, first = -(2**63), date(2017, 1, 1)
+    rows = {
+        "id": ["it's :n", "x", 'say "hi"'],
+        "n": [least, 2, 2**63 - 1],
+        "day": [first, first, date(2017, 1, 2)],
+    }
+    write_deltalake(storage.delta_url("star/t"), pa.table(rows))
+
+    def found(where: str, **values: Any) -> list[int]:
+        read = delta.rows(storage, "star/t", where=where, values=values, columns=["n"])
+        return sorted(row["n"] for row in read)
+
+    assert found("id = :id", id="it's :n") == [least]
+    assert found("id IN :ids OR n IN :none", ids=["x", 'say "hi"'], none=[]) == [2, 2**63 - 1]
+    assert found("n = :n", n=least) == [least]
+    assert found("n IN :n AND day <= :day", n={2, 2**63 - 1}, day=first) == [2]
+    assert found("day IN :days", days=[date(2017, 1, 2)]) == [2**63 - 1]
+    assert found("id = :id", id="' OR '' = '") == []
+
+
+def test_rows_are_read_by_no_thread_that_holds_python_objects(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that lived to the interpreter's end brought the whole process down, after it had done all."""
+    write_deltalake(
+        storage.delta_url("star/t"), pa.table({"n": [1]}), storage_options=storage.delta_options()
+    )
+    monkeypatch.setattr("deltalake.table.DeltaTable.to_pyarrow_dataset", None)
+    monkeypatch.setattr("deltalake.fs.DeltaStorageHandler.from_table", None)
+    assert list(delta.rows(storage, "star/t", where="n = 1")) == [{"n": 1}]

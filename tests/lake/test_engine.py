@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from pysail.spark import SparkConnectServer
+from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
+from structlog.testing import capture_logs
 from tests.conftest import needs_java, settings_for
 
 from retail.config.settings import SparkSettings, SyncSettings
@@ -31,6 +37,74 @@ def test_times_are_utc_on_sail_whatever_the_machine_says(
     with open_session(settings_for("sail", tmp_path)) as session:
         row = session.sql("SELECT CAST(timestamp '2026-03-08 02:30:00' AS string) AS t").collect()[0]
     assert row["t"] == "2026-03-08 02:30:00"
+
+
+def test_the_end_of_a_closed_session_disturbs_no_other(tmp_path: Path) -> None:
+    """Whenever the collector comes: before, it waited for the threads of the session that was at work."""
+    with open_session(settings_for("sail", tmp_path)) as first:
+        assert first.range(3).count() == 3
+    with open_session(settings_for("sail", tmp_path)) as second:
+        assert second.range(3).count() == 3
+        threads = ExecutePlanResponseReattachableIterator._release_thread_pool_instance
+        first.__del__()  # type: ignore[operator]
+        assert threads is not None
+        assert ExecutePlanResponseReattachableIterator._release_thread_pool_instance is threads
+        assert second.range(4).count() == 4
+
+
+def test_at_an_interrupt_sail_answers_until_its_session_is_closed(tmp_path: Path) -> None:
+    with open_session(settings_for("sail", tmp_path)) as session:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert session.range(3).count() == 3
+
+
+class Sail(SparkConnectServer):  # type: ignore[misc]
+    """One that is not to be reached, or does not end."""
+
+    silent: socket.socket | None = None
+    goes_on: threading.Event | None = None
+
+    @property
+    def listening_address(self) -> tuple[str, int]:
+        if self.silent is not None:
+            return self.silent.getsockname()  # type: ignore[no-any-return]
+        return super().listening_address  # type: ignore[no-any-return]
+
+    def stop(self) -> None:
+        if self.goes_on is not None:
+            self.goes_on.wait(60)
+        super().stop()
+
+
+def test_a_sail_that_does_not_answer_is_an_error_with_a_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pysail.spark.SparkConnectServer", Sail)
+    monkeypatch.setattr(engine, "SECONDS_TO_START", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(Sail, "silent", silent)
+        with (
+            pytest.raises(EngineError, match=r"did not answer within 0\.3 s") as caught,
+            open_session(settings_for("sail", tmp_path)),
+        ):
+            pass
+    assert "retail doctor" in caught.value.hint
+
+
+def test_a_sail_that_does_not_end_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pysail.spark.SparkConnectServer", Sail)
+    monkeypatch.setattr(Sail, "goes_on", threading.Event())
+    monkeypatch.setattr(engine, "SECONDS_TO_END", 0.3)
+    with capture_logs() as told, open_session(settings_for("sail", tmp_path)) as session:
+        assert session.range(3).count() == 3
+    assert [(line["event"], line["what"]) for line in told] == [
+        ("did not end in time and is left behind", "the engine's server")
+    ]
+    assert Sail.goes_on is not None
+    Sail.goes_on.set()
 
 
 @pytest.mark.spark

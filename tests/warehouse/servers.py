@@ -90,14 +90,14 @@ def started(
 
     def run(program: str, *arguments: str) -> None:
         done = subprocess.run(
-            [str(programs / program), *arguments],
+            account.command(str(programs / program), *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C"},
-            **account.arguments(),
+            timeout=300,
         )
         if done.returncode != 0:
             log = data / "server.log"

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import pwd
 import shutil
 import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg2
@@ -15,10 +19,13 @@ import pytest
 from retail.config.secrets import Secrets
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
+from retail.lake.engine import open_session
 from retail.warehouse.connection import Warehouse, open_warehouse
 from retail.warehouse.embedded import cluster
 from retail.warehouse.embedded import server as embedded
 from retail.warehouse.embedded.cluster import Cluster
+from retail.warehouse.embedded.os_user import account_for
+from tests.conftest import settings_for
 from tests.warehouse.conftest import temporary_folder
 
 pytestmark = pytest.mark.postgres
@@ -220,3 +227,66 @@ def test_a_port_that_another_program_takes_first_costs_another_try(
     monkeypatch.setattr(cluster, "free_port", lambda: next(ports))
     with open_warehouse(settings, NO_SECRETS) as warehouse:
         assert warehouse.port != server.port
+
+
+def test_who_holds_the_server_too_long_is_named_and_nobody_waits_for_ever(
+    settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "SECONDS_FOR_A_TURN", 0.2)
+    for name, kind in (("start.lock", fcntl.LOCK_SH), ("users.lock", fcntl.LOCK_EX)):
+        with (Path(settings.data_folder) / name).open("a") as held:
+            fcntl.flock(held, kind)
+            with (
+                pytest.raises(WarehouseError, match="has been starting the embedded PostgreSQL") as refused,
+                open_warehouse(settings, NO_SECRETS),
+            ):
+                pass
+        assert f"end the process that holds {held.name}" in refused.value.hint
+    assert port(settings) is None
+
+
+def test_a_program_of_the_server_that_does_not_end_is_an_error(
+    new_settings: WarehouseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(WarehouseError, match=r"`initdb` did not end within 0\.001 s"),
+    ):
+        patch.setattr(cluster, "SECONDS_OF_A_PROGRAM", 0.001)
+        with open_warehouse(new_settings, NO_SECRETS):
+            pass
+    with open_warehouse(new_settings, NO_SECRETS) as warehouse:
+        assert value(warehouse, "SELECT 1") == 1
+
+
+@pytest.mark.slow
+def test_a_program_is_started_as_another_beside_a_session_at_work_and_disturbs_neither(
+    tmp_path: Path,
+) -> None:
+    """A fork of this process, as subprocess makes one to change the user, crashed, or left calls unanswered."""
+    account = account_for(tmp_path)
+    if not account.switch:
+        pytest.skip("only root changes to another account")
+    asked = []
+    with open_session(settings_for("sail", tmp_path)) as session, ThreadPoolExecutor() as pool:
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.is_set():
+                asked.append(session.range(3).count())
+
+        asking = [pool.submit(ask) for _ in range(3)]
+        try:
+            ran = [
+                subprocess.run(
+                    account.command("/usr/bin/id", "-un"), capture_output=True, text=True, timeout=60
+                )
+                for _ in range(100)
+            ]
+        finally:
+            ended.set()
+        for each in asking:
+            each.result(60)
+    name = pwd.getpwuid(account.uid).pw_name
+    assert {(each.returncode, each.stdout) for each in ran} == {(0, f"{name}\n")}
+    assert set(asked) == {3}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake.storage import Storage
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}
 # A checkpoint tells of its version too, where the commit itself is past its days.
 _COMMIT = re.compile(r"/_delta_log/(\d{20})\.(?:json|checkpoint\.parquet)$")
+_PARAMETER = re.compile(r":([a-z_]+)\b")
+
+# What a condition on rows compares with.
+Value = str | int | date
 
 
 def version(storage: Storage, key: str) -> int | None:
@@ -58,17 +64,52 @@ def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
 
 
 def rows(
-    storage: Storage, key: str, *, where: Any, columns: Sequence[str] | None = None, at: int | None = None
+    storage: Storage,
+    key: str,
+    *,
+    where: str,
+    values: Mapping[str, Value | Iterable[Value]] | None = None,
+    columns: Sequence[str] | None = None,
+    at: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows that `where`, a condition of pyarrow.dataset, selects, a batch at a time and without an engine.
+    """The rows for which `where` holds, a batch at a time and without an engine.
 
-    Of `columns` (default: all) those that the table has. Raises StorageError.
+    `where` is a condition in SQL; each `:name` in it is the value of that name, several values a list for IN. Of
+    `columns` (default: all) those that the table has. Raises StorageError.
+
+    Not by pyarrow's dataset: its threads may outlive the read, and hold Python objects that they cannot give back once
+    the interpreter ends (docs/decisions/0026-the-end-of-a-process.md).
     """
     with failing(storage, key, "be read"):
-        dataset = table(storage, key, at=at).to_pyarrow_dataset()
-        there = [name for name in columns or dataset.schema.names if name in dataset.schema.names]
-        for batch in dataset.to_batches(columns=there, filter=where):
+        opened = table(storage, key, at=at)
+        names = [field.name for field in opened.schema().fields]
+        chosen = ", ".join(f'"{name}"' for name in columns or names if name in names)
+        for batch in _answer(opened, f"SELECT {chosen} FROM read WHERE {_bound(where, values or {})}"):
             yield from batch.to_pylist()
+
+
+def _bound(condition: str, values: Mapping[str, Value | Iterable[Value]]) -> str:
+    """The condition with each `:name` replaced by its value, or its values in parentheses, as SQL writes them.
+
+    >>> _bound("id = :id OR n IN :numbers", {"id": "it's :n", "numbers": [-7]})
+    "id = 'it''s :n' OR n IN (CAST('-7' AS BIGINT))"
+    """
+
+    def literal(name: re.Match[str]) -> str:
+        value = values[name[1]]
+        if isinstance(value, str | int | date):
+            return _literal(value)
+        return f"({', '.join(map(_literal, value)) or 'NULL'})"  # IN () is no SQL
+
+    return _PARAMETER.sub(literal, condition)
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, int):
+        return f"CAST('{value}' AS BIGINT)"  # the least of 64 bits cannot be written as a number
+    if isinstance(value, date):
+        return f"DATE '{value:%Y-%m-%d}'"
+    return "'" + value.replace("'", "''") + "'"
 
 
 def query(storage: Storage, key: str, sql: str, *, at: int | None = None) -> list[dict[str, Any]]:
@@ -76,13 +117,17 @@ def query(storage: Storage, key: str, sql: str, *, at: int | None = None) -> lis
 
     Only columns that the table has may be named. Raises StorageError.
     """
+    with failing(storage, key, "be read"):
+        opened = table(storage, key, at=at)
+        return [row for batch in _answer(opened, sql.format(table="read")) for row in batch.to_pylist()]
+
+
+def _answer(opened: DeltaTable, sql: str) -> Iterator[pa.RecordBatch]:
+    """What `sql` selects of the table, there called `read`. Raises what `failing` knows, unlike the package itself."""
     import pyarrow as pa
     from deltalake import QueryBuilder
 
-    with failing(storage, key, "be read"):
-        found = QueryBuilder().register("read", table(storage, key, at=at)).execute(sql.format(table="read"))
-        rows: list[dict[str, Any]] = pa.table(found.read_all()).to_pylist()
-        return rows
+    yield from pa.RecordBatchReader.from_stream(QueryBuilder().register("read", opened).execute(sql))
 
 
 @contextmanager

@@ -5,17 +5,23 @@ Both speak the API of Spark Connect; nothing outside this module may use more th
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
+
+import structlog
 
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
@@ -23,6 +29,14 @@ from retail.lake import temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+# For Sail alone, whose server is in this process.
+SECONDS_TO_START: Final = 60
+SECONDS_TO_END: Final = 30
 
 DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.3.1"
 AWS_SDK: Final = "2.29.52"
@@ -62,20 +76,96 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
 
 @contextmanager
 def _sail(settings: Settings) -> Iterator[SparkSession]:
-    with _environment(_sail_variables(settings.lake)):
-        from pysail.spark import SparkConnectServer
-        from pyspark.sql import SparkSession
-
-        server = SparkConnectServer(ip="127.0.0.1", port=0)
-        server.start(background=True)
-        _, port = server.listening_address
-        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    """A server in this process, and a session of it. The session ends first, then the server, each in its time."""
+    with _environment(_sail_variables(settings.lake)), _sail_server() as port:
+        session = _answered(lambda: _session_at(port))
         try:
-            session.conf.set("spark.sql.session.timeZone", "UTC")
+            _answered(lambda: session.conf.set("spark.sql.session.timeZone", "UTC"))
+            _take_interrupts_back()
             yield session
         finally:
-            session.stop()
-            server.stop()
+            _disconnect(session)
+
+
+@contextmanager
+def _sail_server() -> Iterator[int]:
+    """The port at which Sail answers while the block lasts."""
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    try:
+        yield server.listening_address[1]
+    finally:
+        _in_time("the engine's server", server.stop)
+
+
+def _session_at(port: int) -> Any:
+    """A session for the server at that port, which was not asked yet."""
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session: Any = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    # By default calls to a server that is gone are tried again for ten minutes; one in this process never comes back.
+    session.client.set_retry_policies([DefaultPolicy(max_retries=6, max_backoff=5_000)])
+    session.release_session_on_close = False  # its server ends with it
+    return session
+
+
+def _answered(call: Callable[[], T]) -> T:
+    """What `call` gives. Raises EngineError where it takes too long."""
+    try:
+        return _within(SECONDS_TO_START, call)
+    except TimeoutError:
+        raise EngineError(
+            f"Sail was started, and did not answer within {SECONDS_TO_START} s",
+            hint="run the same command again; `retail doctor` tries the engine alone",
+        ) from None
+
+
+def _take_interrupts_back() -> None:
+    """Sail's server stops at Ctrl-C by itself, while the command still asks it; the command decides that."""
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)  # over the one that the server has put there past Python
+
+
+def _disconnect(session: Any) -> None:
+    """End the session, and leave nothing to do for its finalizer.
+
+    That would close it again whenever the collector comes, and with it the threads that all sessions of a process
+    share: it waits for them, for ever where it comes in the midst of a call that holds what they wait for.
+    """
+    _in_time("the engine's session", session.stop)
+    atexit.unregister(session.client._cleanup_ml_cache)  # asks a server that is gone
+    session.client.close = _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+def _in_time(what: str, end: Callable[[], None]) -> None:
+    """Call `end`; where that takes too long it is left to itself, for the work is done."""
+    try:
+        _within(SECONDS_TO_END, end)
+    except TimeoutError:
+        log.warning("did not end in time and is left behind", what=what, seconds=SECONDS_TO_END)
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """What `call` gives or raises. Raises TimeoutError where it takes longer; its thread ends with the process."""
+    answer: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="engine", daemon=True).start()
+    return answer.result(seconds)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from retail.pipeline.resources import Resources
@@ -29,22 +30,26 @@ def roll_back(resources: Resources) -> RolledBack:
     Raises LeaseHeldError where a run works, WarehouseError, EngineError, TieOutError; PostgreSQL is then as it was.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
-    context = resources.context(run_id)
-
-    def judge(last: Publish, before: Publish, in_postgresql: list[HopCount]) -> None:
-        version = before.delta_versions[fact_sales.TABLE.name]
-        lake = merge.totals(context, fact_sales.TABLE, None, at=version)
-        tie_out.require(
-            [tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)]
-        )
-        for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
-            resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
-            if not resources.ledger.fetched(taken_back):
-                units = set(resources.ledger.run(taken_back).units) - pending_replays.left(resources.storage)
-                pending_replays.begin(resources.storage, taken_back, units)
-
     with resources.lease(run_id):
         prepare(resources.warehouse)
         return rollback.roll_back(
-            resources.session, resources.storage, resources.warehouse, run_id=run_id, judge=judge
+            resources.session,
+            resources.storage,
+            resources.warehouse,
+            run_id=run_id,
+            judge=partial(_judge, resources, run_id),
         )
+
+
+def _judge(
+    resources: Resources, run_id: str, last: Publish, before: Publish, in_postgresql: list[HopCount]
+) -> None:
+    """Within the lease: what its context reads and deletes is the holder's. Raises TieOutError, LeaseHeldError."""
+    version = before.delta_versions[fact_sales.TABLE.name]
+    lake = merge.totals(resources.context(run_id), fact_sales.TABLE, None, at=version)
+    tie_out.require([tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)])
+    for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
+        resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
+        if not resources.ledger.fetched(taken_back):
+            units = set(resources.ledger.run(taken_back).units) - pending_replays.left(resources.storage)
+            pending_replays.begin(resources.storage, taken_back, units)

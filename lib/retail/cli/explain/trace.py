@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-import pyarrow.dataset as ds
 from psycopg2.extras import RealDictCursor
 
 from retail.config.settings import sql_text
@@ -105,8 +104,9 @@ def explain(resources: Resources, name: str) -> Found:
         found: list[tuple[Row | None, Row | None]] = [
             (row, in_delta.pop(row["sales_key"], None)) for row in in_postgresql
         ]
-        found += [(None, row) for row in in_delta.values()]
-        refused = list(table.each_line(storage, transaction_id=name))
+        found += [(None, row) for row in sorted(in_delta.values(), key=_place)]
+        lying = table.each_line(storage, transaction_id=name)
+        refused = sorted(lying, key=lambda each: (each.retailer_id, each.logical_date, each.row))
         if not found and not refused:
             raise RetailError(
                 f"no line with sales_key or transaction_id {name} is in PostgreSQL, in Delta or in quarantine",
@@ -159,18 +159,25 @@ def _in_delta(search: _Search, name: str, key: int | None, in_postgresql: Sequen
         return {}
     keys = {row["sales_key"] for row in in_postgresql}
     if keys == {key}:
-        months = [f"{row['business_date']:%Y-%m}" for row in in_postgresql]
-        found = _by_key(search, (ds.field("sales_key") == key) & ds.field("business_month").isin(months))
+        months = sorted({f"{row['business_date']:%Y-%m}" for row in in_postgresql})
+        found = _by_key(search, "sales_key IN :keys AND business_month IN :months", keys=keys, months=months)
         if found:
             return found
     if key is not None:
         keys.add(key)
-    return _by_key(search, (ds.field("transaction_id") == name) | ds.field("sales_key").isin(sorted(keys)))
+    return _by_key(search, "transaction_id = :name OR sales_key IN :keys", name=name, keys=keys)
 
 
-def _by_key(search: _Search, chosen: ds.Expression) -> dict[int, Row]:
-    rows = delta.rows(search.storage, fact_sales.TABLE.path, where=chosen, at=search.delta_version)
-    return {row["sales_key"]: row for row in rows}
+def _by_key(search: _Search, where: str, **values: str | Iterable[str] | Iterable[int]) -> dict[int, Row]:
+    path, at = fact_sales.TABLE.path, search.delta_version
+    return {
+        row["sales_key"]: row for row in delta.rows(search.storage, path, where=where, values=values, at=at)
+    }
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    """The order in which PostgreSQL's lines come too."""
+    return row["retailer_id"], row["transaction_id"], row["business_date"], row["line_id"]
 
 
 def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None) -> Explained:

@@ -242,8 +242,8 @@ def _read(
     if delta.version(storage, layout.QUARANTINE) is None:
         return
     wanted = ("from_retailer", *_GROUPED_BY[1:], *columns)
-    where = _condition(selection, run_id, units, transaction_id)
-    for line in delta.rows(storage, layout.QUARANTINE, where=where, columns=wanted, at=at):
+    where, values = _condition(selection, run_id, units, transaction_id)
+    for line in delta.rows(storage, layout.QUARANTINE, where=where, values=values, columns=wanted, at=at):
         line["retailer_id"] = line.pop("from_retailer")
         line["severity"] = line.get("severity") or "error"  # as it was before severities
         if "warnings" in columns:
@@ -256,26 +256,21 @@ def _condition(
     run_id: str | None,
     units: Iterable[tuple[str, date]] | None,
     transaction_id: str | None,
-) -> Any:
-    from pyarrow import dataset
-
-    chosen = dataset.field("reasons").is_valid()
-    if run_id is not None:
-        chosen = chosen & (dataset.field("run_id") == run_id)
-    if transaction_id is not None:
-        chosen = chosen & (dataset.field("transaction_id") == transaction_id)
-    if selection.retailers:
-        chosen = chosen & dataset.field("from_retailer").isin(list(selection.retailers))
-    if selection.since is not None:
-        chosen = chosen & (dataset.field("logical_date") >= selection.since)
-    if selection.until is not None:
-        chosen = chosen & (dataset.field("logical_date") <= selection.until)
-    if units is not None:
-        # The retailers' days and a few more: their names tell them apart.
-        retailers, days = ({*each} for each in zip(*units, strict=True))
-        chosen = chosen & dataset.field("from_retailer").isin(sorted(retailers))
-        chosen = chosen & dataset.field("logical_date").isin(sorted(days))
-    return chosen
+) -> tuple[str, dict[str, Any]]:
+    """What selects the lines, and the values in it."""
+    # The retailers' days and a few more: their names tell them apart.
+    retailers, days = ({*each} for each in zip(*units, strict=True)) if units is not None else (None, None)
+    chosen: dict[str, tuple[str, Any]] = {
+        "run_id = :run_id": ("run_id", run_id),
+        "transaction_id = :transaction_id": ("transaction_id", transaction_id),
+        "from_retailer IN :selected": ("selected", selection.retailers or None),
+        "logical_date >= :since": ("since", selection.since),
+        "logical_date <= :until": ("until", selection.until),
+        "from_retailer IN :retailers": ("retailers", retailers),
+        "logical_date IN :days": ("days", days),
+    }
+    asked = {term: named for term, named in chosen.items() if named[1] is not None}
+    return " AND ".join(["reasons IS NOT NULL", *asked]), dict(asked.values())
 
 
 def _accepted_as(line: Mapping[str, Any], row: str) -> tuple[str, date, str, str]:

@@ -25,6 +25,9 @@ from retail.warehouse.embedded.os_user import Account, account_for
 MAJOR: Final = "18"
 HOST: Final = "127.0.0.1"
 
+# pg_ctl waits for 300 s at most.
+SECONDS_OF_A_PROGRAM: Final = 330
+
 # No PID is ever this large, so that PostgreSQL takes the lock file for one that a dead server left.
 _NO_PROCESS: Final = "2147483647"
 
@@ -203,19 +206,25 @@ def binaries() -> Path:
 
 
 def _run(program: str, *arguments: str, account: Account) -> subprocess.CompletedProcess[str]:
+    """Raises WarehouseError where it takes longer than it gives itself."""
     # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed on.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    command = [str(binaries() / program), *arguments]
-    return subprocess.run(  # noqa: S603
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        cwd="/",
-        env=environment,
-        **account.arguments(),
-    )
+    try:
+        return subprocess.run(  # noqa: S603
+            account.command(str(binaries() / program), *arguments),
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            env=environment,
+            timeout=SECONDS_OF_A_PROGRAM,
+        )
+    except subprocess.TimeoutExpired:
+        raise WarehouseError(
+            f"PostgreSQL's own `{program}` did not end within {SECONDS_OF_A_PROGRAM} s",
+            hint="see that the disk answers; then run the same command again",
+        ) from None
 
 
 def _serves(pid: int, data: Path) -> bool:

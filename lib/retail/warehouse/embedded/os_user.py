@@ -9,13 +9,23 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import structlog
 
 from retail.errors import WarehouseError
+
+_BECOME: Final = """
+import os, sys
+uid, gid, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(gid))
+os.setuid(int(uid))
+os.execv(command[0], command)
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -28,9 +38,15 @@ class Account:
     gid: int
     switch: bool
 
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `subprocess.run` that make the program run as this account."""
-        return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+    def command(self, *command: str) -> list[str]:
+        """The command, made to run as this account.
+
+        Not by subprocess's `user`, which makes it fork this process: gRPC's handlers run in a fork, and beside calls of
+        a session they crash the child or leave the calls without an answer for good.
+        """
+        if not self.switch:
+            return [*command]
+        return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid), *command]
 
     def give(self, path: Path) -> None:
         """Make `path` this account's own."""

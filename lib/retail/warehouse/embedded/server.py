@@ -26,7 +26,7 @@ from retail.warehouse.embedded.cluster import HOST, Cluster, binaries
 
 _USERS: Final = "users.lock"
 _STARTING: Final = "start.lock"
-_START_SECONDS: Final = 360
+SECONDS_FOR_A_TURN: Final = 360
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def running(settings: WarehouseSettings, *, keep_running: bool = False) -> Itera
     with (cluster.folder / _USERS).open("a") as users:
         try:
             with _turn(cluster):
-                fcntl.flock(users, fcntl.LOCK_SH)
+                _lock(users, fcntl.LOCK_SH)
                 server = _ensure_started(cluster, settings)
                 if keep_running:
                     keep.touch()
@@ -148,20 +148,24 @@ def _ensure_database(server: Server, database: str) -> None:
 @contextmanager
 def _turn(cluster: Cluster) -> Iterator[None]:
     """One process at a time starts or stops the server. Raises WarehouseError after six minutes."""
-    give_up = time.monotonic() + _START_SECONDS
     with (cluster.folder / _STARTING).open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    raise WarehouseError(
-                        f"another process has been starting the embedded PostgreSQL for {_START_SECONDS} s",
-                        hint=f"end the process that holds {file.name}, then run the same command again",
-                    ) from None
-                time.sleep(0.05)
+        _lock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock(file: IO[str], kind: int) -> None:
+    give_up = time.monotonic() + SECONDS_FOR_A_TURN
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise WarehouseError(
+                    f"another process has been starting the embedded PostgreSQL for {SECONDS_FOR_A_TURN} s",
+                    hint=f"end the process that holds {file.name}, then run the same command again",
+                ) from None
+            time.sleep(0.05)
 
 
 def _is_last(users: IO[str]) -> bool:

@@ -1,0 +1,58 @@
+"""Taking a publish back is a run's work: all of it is done within the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.conftest import settings_for
+
+from retail.config.secrets import Secrets
+from retail.config.settings import Settings
+from retail.pipeline import resources as opened
+from retail.pipeline import rollback
+from retail.pipeline.resources import Resources
+from retail.runs import lease
+from retail.runs.context import Context
+from retail.runs.fenced_storage import GuardedStorage
+from retail.warehouse.rollback import Publish
+
+NOW = datetime(2017, 1, 5, tzinfo=UTC)
+
+
+def test_what_it_reads_and_writes_with_is_made_within_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Resources(settings_for("sail", tmp_path), Secrets({}))
+    seen: list[Context] = []
+
+    def is_held() -> bool:
+        return lease.holder(work.storage, now=datetime.now(UTC)) is not None
+
+    @contextmanager
+    def session(_: Settings) -> Iterator[object]:
+        assert is_held(), "the engine began before the lease was held"
+        yield object()
+
+    def taken_back(*_: object, judge: rollback.rollback.Judge, **__: object) -> None:
+        publishes = [Publish((name,), name, NOW, {"fact_sales": 1}) for name in ("run_2", "run_1")]
+        judge(publishes[0], publishes[1], [])
+
+    def totals(context: Context, *_: object, **__: object) -> list[object]:
+        seen.append(context)
+        return []
+
+    monkeypatch.setattr(opened, "open_session", session)
+    monkeypatch.setattr(rollback, "prepare", lambda _: None)
+    monkeypatch.setattr(rollback.rollback, "roll_back", taken_back)
+    monkeypatch.setattr(rollback.merge, "totals", totals)
+    work.__dict__["warehouse"] = object()
+
+    with work:
+        rollback.roll_back(work)
+
+    assert [type(each.storage) for each in seen] == [GuardedStorage]
+    assert not is_held()
