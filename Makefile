@@ -1,4 +1,4 @@
-# setup · demo · test · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · test-fast · test-airflow · test-superset · test-cluster · test-nightly · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup airflow test-airflow test-nightly s3-server node-tools postgresql-14 trino superset superset-zip demo test test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -86,7 +86,7 @@ demo: setup
 	@retail demo
 
 test: setup airflow s3-server node-tools postgresql-14 check
-	@pytest tests -n 2 --dist loadgroup -m "not cluster"
+	@pytest tests -n 2 --dist loadgroup -m "not cluster and not nightly"
 	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
 	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
 
@@ -99,6 +99,10 @@ test-fast: setup
 # spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
 test-cluster: setup airflow s3-server
 	@pytest tests -m cluster
+
+# Waits on purpose: outages of S3 of 20 and 45 s in every step, on both engines. Half an hour.
+test-nightly: setup s3-server
+	@pytest tests -m nightly
 
 test-superset: setup superset
 	@pytest tests/end_to_end/test_superset.py

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
-from retail import checking, ending, ingest, logs, steps
+from retail import checking, ending, ingest, logs, outage, steps
 from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.extract.retailers import problems
 from retail.job import Job, Manner, Record, Report, out_of_reach
@@ -235,12 +236,17 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
 
 
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
-    """The tasks' steps in order."""
-    ledger, run_id = job.resources.ledger, job.run.run_id
+    """The tasks' steps in order. One in which the engine lost S3 is gone on with as after a kill, once S3 answers."""
+    ledger, run_id, lake = job.resources.ledger, job.run.run_id, job.resources.settings.lake
     try:
         for step in (step for task in tasks for step in TASKS[task]):
-            held.check()
-            _do_once(job, step)
+            outage.sit_out(
+                partial(_do_once, job, step),
+                ready=held.check,
+                seconds=lake.s3_retry_seconds,
+                url=lake.url,
+                waits=partial(job.report.waits, step),
+            )
     except QualityError as error:
         ledger.end(run_id, "stopped", reason=error.message)
         raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +32,9 @@ class Storage(Protocol):
 
     def require_writer(self) -> None:
         """Asked before what writes past this seam, as an engine does. Raises LeaseHeldError where it must not."""
+
+    def for_writer(self, guard: Callable[[], None]) -> Storage:
+        """The same place; `guard` is called before a write that failed is tried again, and raises where it must not."""
 
     def read(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectNotFoundError."""
@@ -85,6 +88,10 @@ class LocalStorage:
 
     def require_writer(self) -> None:
         """Who holds no lease is not kept from writing."""
+
+    def for_writer(self, guard: Callable[[], None]) -> Storage:
+        del guard  # nothing is tried again
+        return self
 
     def read(self, key: str) -> bytes:
         try:
