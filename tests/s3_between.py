@@ -21,16 +21,23 @@ class Wire:
 
     endpoint: str
     _heard: list[bytearray] = field(default_factory=list)
-    _to_lose: list[None] = field(default_factory=list)
+    _to_lose: list[str] = field(default_factory=list)
     _to_cut: list[None] = field(default_factory=list)
 
-    def lose_answers(self, count: int) -> None:
-        """The next answers to put-if-absent do not come back, and their connections end: the server has done it."""
-        self._to_lose.extend([None] * count)
+    def lose_answers(self, count: int, *, to: str = "") -> None:
+        """The next answers to put-if-absent do not come back, and their connections end: the server has done it.
+
+        Those of objects with `to` in their path.
+        """
+        self._to_lose.extend([to] * count)
 
     def cut_bodies(self, count: int) -> None:
         """The next objects that are read come without their end, and their connections end too."""
         self._to_cut.extend([None] * count)
+
+    def cut_none(self) -> None:
+        """From now on they come whole."""
+        self._to_cut.clear()
 
     def reads(self) -> int:
         """Requests for an object."""
@@ -45,8 +52,9 @@ class Wire:
         heads = list(_WRITE.finditer(bytes(heard)))
         if not heads or b"if-none-match:" not in heads[-1][0].lower():
             return False
-        with suppress(IndexError):
-            self._to_lose.pop()
+        path = heads[-1][2].decode()
+        with suppress(StopIteration, ValueError):
+            self._to_lose.remove(next(each for each in self._to_lose if each in path))
             return True
         return False
 

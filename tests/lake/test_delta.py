@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -13,10 +14,13 @@ from deltalake import write_deltalake
 from deltalake.exceptions import DeltaError
 from tests.s3 import S3Server
 
+from retail.config.settings import LakeSettings
 from retail.errors import StorageError
 from retail.lake import delta
 from retail.lake.storage import Storage, open_storage
 from retail.lake.storage.local import LocalStorage
+from retail.lake.storage.s3 import S3Storage
+from retail.warehouse.embedded.cluster import free_port
 
 S3 = pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.xdist_group("s3")])
 
@@ -27,6 +31,20 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         return LocalStorage(tmp_path)
     server: S3Server = request.getfixturevalue("s3_server")
     return open_storage(server.new_lake())
+
+
+def test_the_package_tries_by_time_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    lake = LakeSettings(
+        url="s3://bucket/lake", s3_endpoint=f"http://127.0.0.1:{free_port()}", s3_path_style=True,
+        s3_retry_seconds=0.4,
+    )  # fmt: skip
+    with pytest.raises(StorageError) as told:
+        delta.table(S3Storage(lake), "star/t")
+    words = re.sub(r"\x1b\[\d*m|\s+|↳", " ", told.value.message)
+    assert re.search(r"max_retries:? +1000000\b", words), words
+    assert re.search(r"retry_timeout:? +400ms", words), words
 
 
 def test_a_table_gets_columns_of_our_types_in_one_commit_and_none_where_there_are_none(

@@ -17,10 +17,10 @@ from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableI
 from structlog.testing import capture_logs
 from tests.conftest import needs_java, settings_for
 
-from retail.config.settings import SparkSettings, SyncSettings
+from retail.config.settings import LakeSettings, RunSettings, SparkSettings, SyncSettings
 from retail.errors import EngineError
 from retail.lake import engine
-from retail.lake.engine import jars, open_session, without_session
+from retail.lake.engine import jars, open_session, spark_options, without_session
 
 
 def test_sail_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
@@ -165,6 +165,32 @@ def test_spark_gets_the_driver_of_postgresql_where_the_method_asks_for_it_only(t
     (driver,) = set(jars(by_jdbc)) - set(jars(by_copy))
     assert driver.name == "org.postgresql_postgresql-42.7.14.jar"
     assert len(jars(by_copy)) > 10
+
+
+@pytest.mark.parametrize(("budget", "life"), [(60, 90), (600, 90), (60, 5), (3, 90), (600, 3600), (0, 90)])
+def test_s3a_s_tries_of_a_call_end_while_the_lease_that_they_began_under_may_not_be_another_s(
+    budget: float, life: int, tmp_path: Path
+) -> None:
+    settings = settings_for("spark", tmp_path).model_copy(
+        update={
+            "lake": LakeSettings(url="s3://bucket/lake", s3_retry_seconds=budget),
+            "runs": RunSettings(lease_seconds=life),
+        }
+    )
+    options = {
+        name.removeprefix("spark.hadoop.fs.s3a."): value for name, value in spark_options(settings).items()
+    }
+    for kind in ("retry", "retry.throttle"):
+        tries = int(options[f"{kind}.limit"])
+        pause = float(options[f"{kind}.interval"].removesuffix("ms")) / 1000
+        assert tries >= 1
+        assert 1.5 * pause * (2**tries - 1) <= max(min(budget, life / 2), 1.5 * pause)
+    assert options["attempts.maximum"] == "1"
+    assert options["connection.timeout"] == "30s"
+
+
+def test_a_lake_in_a_folder_needs_no_options_of_s3(tmp_path: Path) -> None:
+    assert not [name for name in spark_options(settings_for("spark", tmp_path)) if ".fs.s3a." in name]
 
 
 @pytest.mark.slow

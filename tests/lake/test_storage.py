@@ -9,19 +9,24 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from tests.kill.toxiproxy import proxy_to
+from tests.outages import Clock, refuse
 from tests.s3 import S3Server
 from tests.s3_between import listened_to
 
 from retail.config.settings import LakeSettings, home
-from retail.errors import ObjectNotFoundError, StorageError
+from retail.errors import LeaseHeldError, ObjectNotFoundError, StorageError
 from retail.lake.storage import Storage, open_storage, s3
 from retail.lake.storage.local import LocalStorage
+from retail.lake.storage.retries import RetryBudget
 from retail.lake.storage.s3 import S3Storage
 from retail.runs import lease
+from retail.runs.fenced_storage import GuardedStorage
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.xdist_group("s3")])])
@@ -109,21 +114,56 @@ def test_a_lease_whose_answer_was_lost_is_held(s3_server: S3Server) -> None:
 
 @pytest.mark.s3
 @pytest.mark.xdist_group("s3")
-def test_an_answer_that_breaks_off_is_asked_for_again_and_after_five_times_told(
-    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+def test_a_write_that_sat_out_an_outage_in_which_another_run_took_over_is_not_made(
+    s3_server: S3Server,
 ) -> None:
-    monkeypatch.setattr(s3, "_SECONDS_BEFORE_READING_AGAIN", 0.01)
+    """Cut off for longer than its lease lives, with a budget of retries that is longer still."""
+    lake, clock = s3_server.new_lake(), Clock()
+    storage = S3Storage(lake, budget=RetryBudget(600, lake.url, clock=clock, sleep=clock.sleep))
+    with ExitStack() as stack:
+        held = stack.enter_context(lease.hold(storage, "cut-off"))
+        guarded = GuardedStorage(storage, held.require)
+        guarded.write("raw/before", b"1")
+
+        taken_over: list[lease.Lease] = []
+
+        def away(request: AWSPreparedRequest, **_: object) -> None:
+            """For this run alone: another one takes over as soon as it may."""
+            if clock.now >= 135 and not taken_over:
+                held._silent_since -= clock.now
+                later = datetime.now(UTC) + timedelta(seconds=clock.now)
+                other = lease.hold(S3Storage(lake), "next", now=lambda: later, wait=lambda _: None)
+                taken_over.append(stack.enter_context(other))
+            if clock.now < 200:
+                refuse(request)
+
+        guarded._below.client.meta.events.register("before-send.s3", away)  # type: ignore[attr-defined]
+        with pytest.raises(LeaseHeldError, match="run cut-off lost its lease"):
+            guarded.write("raw/after", b"1")
+        assert taken_over and clock.now < 200
+    assert list(S3Storage(lake).list("raw/")) == ["raw/before"]
+
+
+@pytest.mark.s3
+@pytest.mark.xdist_group("s3")
+def test_an_answer_that_breaks_off_is_asked_for_again_and_when_the_budget_ends_told(
+    s3_server: S3Server,
+) -> None:
     lake, page = s3_server.new_lake(), bytes(range(256)) * 1000
     S3Storage(lake).write("page", page)
     with listened_to(str(lake.s3_endpoint)) as wire:
-        storage = S3Storage(lake.model_copy(update={"s3_endpoint": wire.endpoint}))
+        lake, clock = lake.model_copy(update={"s3_endpoint": wire.endpoint}), Clock()
+        storage = S3Storage(lake, budget=RetryBudget(60, lake.url, clock=clock, sleep=clock.sleep))
         wire.cut_bodies(4)
         assert storage.read("page") == page
         assert wire.reads() == 5
-        wire.cut_bodies(5)
+        clock.now = 0
+        wire.cut_bodies(100)
         with pytest.raises(StorageError, match=r"cannot read s3://.*/lake/page: .*(broken|IncompleteRead)"):
             storage.read("page")
-        assert wire.reads() == 10
+        assert clock.now == pytest.approx(60)
+        assert 5 + 15 < wire.reads() < 5 + 40, "pauses grow to 5 s"
+        wire.cut_none()
         assert storage.read("page") == page
 
 
@@ -131,7 +171,6 @@ def test_an_answer_that_falls_silent_within_is_asked_for_again(monkeypatch: pyte
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setattr(s3, "_SECONDS_TO_ANSWER", 0.2)
-    monkeypatch.setattr(s3, "_SECONDS_BEFORE_READING_AGAIN", 0.01)
     asked: list[socket.socket] = []
 
     def answer(server: socket.socket) -> None:
@@ -157,8 +196,7 @@ def test_an_answer_that_falls_silent_within_is_asked_for_again(monkeypatch: pyte
     assert len(asked) == 3
 
 
-@pytest.mark.slow  # boto3 waits between its tries
-def test_a_server_that_takes_connections_and_says_nothing_is_tried_five_times_and_told(
+def test_a_server_that_takes_connections_and_says_nothing_is_tried_for_the_budget_and_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -166,16 +204,19 @@ def test_a_server_that_takes_connections_and_says_nothing_is_tried_five_times_an
     monkeypatch.setattr(s3, "_SECONDS_TO_ANSWER", 0.1)
     with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        lake = LakeSettings(url="s3://bucket/lake", s3_endpoint=endpoint, s3_path_style=True)
+        lake, clock = LakeSettings(url="s3://bucket/lake", s3_endpoint=endpoint, s3_path_style=True), Clock()
+        budget = RetryBudget(2, lake.url, clock=clock, sleep=clock.sleep)
         with pytest.raises(StorageError, match=r"cannot read s3://bucket/lake/a: Read timeout on endpoint"):
-            S3Storage(lake).read("a")
+            S3Storage(lake, budget=budget).read("a")
         silent.settimeout(0.1)
         tries = 0
         with suppress(TimeoutError):
             while True:
                 silent.accept()[0].close()
                 tries += 1
-    assert tries == 5
+    assert tries == len(clock.pauses) + 1
+    assert 6 <= tries <= 9, "after 0.1, 0.2, 0.4, 0.8 … s, or half of each"
+    assert clock.now == pytest.approx(2)
 
 
 def test_a_server_that_cannot_be_reached_is_given_up_in_seconds_and_a_silent_one_in_minutes() -> None:

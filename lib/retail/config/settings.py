@@ -54,7 +54,8 @@ class LakeSettings(Section):
     """Where payloads, raw files, Delta tables and the run ledger live: a folder, or `s3://bucket/prefix`.
 
     `s3_encryption` is asked for with every object, `aws:kms` with the key `s3_kms_key` or else the account's own; by
-    default the bucket's own setting holds.
+    default the bucket's own setting holds. Calls to S3 that fail are tried again for `s3_retry_seconds`, by whoever
+    makes them: an outage of no more than that is sat out.
     """
 
     url: str
@@ -63,6 +64,7 @@ class LakeSettings(Section):
     s3_path_style: bool = False
     s3_encryption: Literal["bucket", "AES256", "aws:kms"] = "bucket"
     s3_kms_key: str | None = None
+    s3_retry_seconds: float = Field(default=60, ge=0)
 
     @field_validator("url")
     @classmethod

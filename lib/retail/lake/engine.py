@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -61,6 +63,18 @@ PACKAGES: Final = (
 
 # A batch wants throughput, not short pauses: a tenth less time than with the JVM's default collector.
 JAVA_OPTIONS: Final = "-XX:+UseParallelGC"
+
+# How the engines say that S3 did not answer. Sail shows the innermost cause alone; Spark's S3A names the call too.
+_LOST: Final = re.compile(
+    r"(Connection (refused|reset by peer|timed out)|Broken pipe|No route to host|Network is unreachable) \(os error"
+    r"|connection closed before message completed|end of file before message length reached|operation timed out"
+    r"|failed to lookup address information|HTTP error: |non-2xx status code: (408|429|5\d\d)"
+    # Only the lease's holder commits: that commit is in the way of itself, for its answer was lost.
+    r"|Failed to commit transaction"
+    r"|Unable to execute HTTP request|Service: S3, Status Code: (408|429|5\d\d)"
+)
+# S3A doubles the pause after each try, and multiplies it by 0.5 to 1.5.
+_S3A_PAUSE_SECONDS: Final = 0.5
 
 _OF_PYSPARK: Final = ("SPARK_", "PYSPARK_")
 _OF_CONNECT: Final = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE", "SPARK_REMOTE"})
@@ -277,7 +291,28 @@ def spark_options(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.aws.credentials.provider"] = (
             "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         )
+        options |= _s3a_retries(settings)
     return options
+
+
+def _s3a_retries(settings: Settings) -> dict[str, str]:
+    """S3A's own tries of a call, over within half a lease's life; after them the step is done again (`retail.outage`).
+
+    Delta's log store for S3 replaces a commit that is there: one that is tried for longer may come after another run's.
+    """
+    seconds = min(settings.lake.s3_retry_seconds, settings.runs.lease_seconds / 2)
+    tries = max(1, int(math.log2(seconds / (1.5 * _S3A_PAUSE_SECONDS) + 1)))
+    values = {
+        "retry.limit": str(tries),
+        "retry.interval": f"{_S3A_PAUSE_SECONDS * 1000:.0f}ms",
+        "retry.throttle.limit": str(tries),
+        "retry.throttle.interval": f"{_S3A_PAUSE_SECONDS * 1000:.0f}ms",
+        # The SDK's tries come within each of S3A's: a server that says nothing would be waited for five times as long.
+        "attempts.maximum": "1",
+        "connection.establish.timeout": "15s",  # S3A takes no less
+        "connection.timeout": "30s",
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in values.items()}
 
 
 def failures() -> tuple[type[Exception], ...]:
@@ -286,6 +321,17 @@ def failures() -> tuple[type[Exception], ...]:
     from pyspark.errors import PySparkException
 
     return (PySparkException, Py4JError)
+
+
+def lost_lake(error: BaseException) -> str | None:
+    """The reason, in a line, where the engine failed because S3 did not answer it; None for any other error."""
+    return lost_lake_in(str(error)) if isinstance(error, (*failures(), EngineError)) else None
+
+
+def lost_lake_in(message: str) -> str | None:
+    """The same of what an engine said. No row's value is in it."""
+    found = _LOST.search(message)
+    return None if found is None else message[found.start() :].partition("\n")[0].strip()[:200]
 
 
 def jars(settings: Settings) -> list[Path]:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from retail.config import logs
 from retail.errors import ConfigurationError, QualityError, RetailError
+from retail.lake import outage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.extract_step import extract_step
@@ -245,13 +247,21 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
 
 
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
-    """The tasks' steps in order. False where the run pauses before the last of them."""
-    ledger, run_id = job.resources.ledger, job.run.run_id
+    """The tasks' steps in order. A step in which the engine lost S3 is resumed as after a kill, once S3 answers.
+
+    False where the run pauses before the last of them.
+    """
+    ledger, run_id, lake = job.resources.ledger, job.run.run_id, job.resources.settings.lake
     steps = [step for task in tasks for step in TASKS[task]]
     try:
         for step in steps:
-            held.check()
-            _do_once(job, step)
+            outage.sit_out(
+                partial(_do_once, job, step),
+                ready=held.check,
+                seconds=lake.s3_retry_seconds,
+                url=lake.url,
+                waits=partial(job.report.waits, step),
+            )
             if step == job.manner.last_step:
                 return step == steps[-1]
         return True

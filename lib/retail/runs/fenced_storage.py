@@ -14,12 +14,18 @@ from retail.lake.storage.object_info import Stored
 
 
 class GuardedStorage:
-    """Asks `guard` before every write, which raises where nothing may be written; else the storage below."""
+    """Asks `guard` before every write, which raises where nothing may be written; else the storage below.
+
+    It is asked before each further try of a write as well: S3 may have been away for longer than the lease lives.
+    """
 
     def __init__(self, below: Storage, guard: Callable[[], None]) -> None:
-        self._below = below
+        self._below = below.for_writer(guard)
         self.require_writer = guard
         self.url = below.url
+
+    def for_writer(self, guard: Callable[[], None]) -> Storage:
+        return GuardedStorage(self._below, guard)
 
     def read(self, key: str) -> bytes:
         return self._below.read(key)

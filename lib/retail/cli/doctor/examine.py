@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from rich.console import Console
 
 from retail.cli.doctor.bucket import examine_bucket
 from retail.config.secrets import Secrets
-from retail.config.settings import Settings
+from retail.config.settings import LakeSettings, Settings
 from retail.errors import RetailError
 from retail.lake import layout
 from retail.lake.engine import open_session
@@ -20,6 +21,8 @@ from retail.lake.storage import open_storage
 from retail.sources.registry import problems
 from retail.warehouse.connection import Warehouse, open_warehouse
 from retail.warehouse.schema import ddl
+
+_RETRY_SECONDS: Final = 3.0  # a person waits for the answer
 
 
 def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
@@ -37,9 +40,12 @@ def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
 
 def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "configuration and secrets", lambda: _configuration(settings, secrets)
-    yield "storage", lambda: _storage(settings)
-    if settings.lake.url.startswith(("s3://", "s3a://")):
-        yield "bucket", lambda: examine_bucket(settings.lake)
+    lake = settings.lake.model_copy(
+        update={"s3_retry_seconds": min(settings.lake.s3_retry_seconds, _RETRY_SECONDS)}
+    )
+    yield "storage", lambda: _storage(lake)
+    if lake.url.startswith(("s3://", "s3a://")):
+        yield "bucket", lambda: examine_bucket(lake)
     yield f"engine {settings.engine}", lambda: _engine(settings)
     yield "PostgreSQL", lambda: _warehouse(settings, secrets)
     yield "Java, for the Spark engine", lambda: _java(needed=settings.engine == "spark")
@@ -52,8 +58,8 @@ def _configuration(settings: Settings, secrets: Secrets) -> str:
     return f"{len(settings.retailers)} retailers"
 
 
-def _storage(settings: Settings) -> str:
-    storage = open_storage(settings.lake)
+def _storage(lake: LakeSettings) -> str:
+    storage = open_storage(lake)
     key = layout.doctor_probe(uuid.uuid4().hex)
     if not storage.create(key, b"1") or storage.create(key, b"2"):
         storage.delete(key)

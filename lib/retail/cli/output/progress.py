@@ -148,6 +148,8 @@ class LiveReport(PlainReport):
 
     def started(self, step: str, *, last_time: float | None = None) -> None:
         super().started(step, last_time=last_time)
+        if self._task is not None:  # the step is done again
+            self._progress.remove_task(self._task)
         self._task = self._progress.add_task(step, total=None, text="")
         self._show()
 

@@ -5,7 +5,7 @@ Keys are relative, with `/`. A write replaces an object whole or not at all; `cr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -20,6 +20,9 @@ class Storage(Protocol):
 
     def require_writer(self) -> None:
         """Asked before what writes past this seam, as an engine does. Raises LeaseHeldError where it must not."""
+
+    def for_writer(self, guard: Callable[[], None]) -> Storage:
+        """The same place; `guard` is called before a write that failed is tried again, and raises where it must not."""
 
     def read(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectNotFoundError."""

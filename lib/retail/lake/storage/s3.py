@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Final, Literal, TypedDict
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, TypedDict
 
 import boto3
 import structlog
@@ -14,16 +15,21 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
     ResponseStreamingError,
+    SSLError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from retail.config.settings import LakeSettings
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake.storage.object_info import Stored
+from retail.lake.storage.retries import Failures, RetryBudget
 
 if TYPE_CHECKING:
+    from botocore.model import OperationModel
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
@@ -31,14 +37,32 @@ log = structlog.get_logger(__name__)
 
 # docs/OPERATIONS.md tells what comes of these. boto3 sends a body in blocks, each of which has the seconds of a
 # connection; an answer's begin behind the last block, with some megabytes still on their way to a slow server.
-_TRIES: Final = 5
 _SECONDS_TO_CONNECT: Final = 5
 _SECONDS_TO_ANSWER: Final = 30
-_SECONDS_BEFORE_READING_AGAIN: Final = 0.5  # doubled each time: about boto3's own mean
+_TRIES_TO_CREATE: Final = 5
 
-# What a body raises that breaks off. boto3's tries end with an answer's head.
+# What passes: as in boto3's own standard retries, which end after a number of tries, however little time they took.
+_PASSING_STATUS: Final = (429, 500, 502, 503, 504)
+_PASSING_CODES: Final = (
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "SlowDown",
+    "Throttling",
+    "InternalError",
+)
+_WRITES: Final = (
+    "PutObject",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "DeleteObject",
+)
+# What a body raises that breaks off. boto3 is done with a call when an answer's head is there.
 _BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError)
 _REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
+
+
+Answer = tuple[Any, dict[str, Any]]  # as botocore's hooks get it: the response and what was parsed of it
 
 
 class _Encryption(TypedDict, total=False):
@@ -49,45 +73,83 @@ class _Encryption(TypedDict, total=False):
 
 
 class S3Storage:
-    """A bucket. Credentials come from the default chain: environment, profile, web identity or role."""
+    """A bucket. Credentials come from the default chain: environment, profile, web identity or role.
 
-    def __init__(self, settings: LakeSettings) -> None:
+    `budget` is how long calls are tried again (default: `settings.s3_retry_seconds`).
+    """
+
+    def __init__(self, settings: LakeSettings, *, budget: RetryBudget | None = None) -> None:
         self._settings = settings
         bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
         self.bucket = bucket
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": _TRIES},
-            connect_timeout=_SECONDS_TO_CONNECT,
-            read_timeout=_SECONDS_TO_ANSWER,
-            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
-        )
+        self._budget = budget or RetryBudget(settings.s3_retry_seconds, self.url)
         self._encryption = _encryption(settings)
         try:
             self._session = boto3.Session()
-            self.client: S3Client = self._session.client(
-                "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
-            )
+            self.client = self._client(before_rewriting=lambda: None)
         except (BotoCoreError, ValueError) as error:
             raise StorageError(
                 f"cannot open {self.url}: {error}",
                 hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
             ) from error
 
+    def _client(self, before_rewriting: Callable[[], None]) -> S3Client:
+        """A client that tries a call again while the budget lasts, a write only after `before_rewriting`."""
+        settings = self._settings
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": 1},  # boto3's own end after a number of tries
+            connect_timeout=_SECONDS_TO_CONNECT,
+            read_timeout=_SECONDS_TO_ANSWER,
+            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
+        )
+        client: S3Client = self._session.client(
+            "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
+        )
+
+        def needs_retry(
+            response: Answer | None,
+            caught_exception: Exception | None,
+            operation: OperationModel,
+            request_dict: dict[str, Any],
+            **_: object,
+        ) -> int | None:
+            """Called after each try. None where it was the last; 0, after a pause, for another one."""
+            passing = _passing(response, caught_exception)
+            if passing is None:
+                if response is not None:
+                    self._budget.answered()
+                return None
+            failures = request_dict["context"].setdefault("retail_failures", Failures())
+            if not self._budget.retry(failures, passing):
+                return None
+            if operation.name in _WRITES:
+                before_rewriting()
+            return 0
+
+        client.meta.events.register("needs-retry.s3", needs_retry)  # type: ignore[arg-type]
+        return client
+
     def require_writer(self) -> None:
         """Who holds no lease is not kept from writing."""
 
+    def for_writer(self, guard: Callable[[], None]) -> Self:
+        guarded = copy.copy(self)
+        guarded.client = self._client(guard)
+        return guarded
+
     def read(self, key: str) -> bytes:
+        failures = Failures()
         with self._failing("read", key):
-            for attempt in range(_TRIES - 1):
+            while True:
                 body = self._body(key)
                 try:
                     return body.read()
                 except _BROKEN_OFF as error:
+                    if not self._budget.retry(failures, error):
+                        raise
                     log.info("read again, for the answer broke off", url=self.url, key=key, error=str(error))
-                time.sleep(_SECONDS_BEFORE_READING_AGAIN * 2**attempt)
-            return self._body(key).read()
 
     def _body(self, key: str) -> StreamingBody:
         try:
@@ -112,14 +174,14 @@ class S3Storage:
         boto3 tries a put again whose answer was lost, and S3 refuses that for the first one's sake. Two writers of the
         same bytes would both be told that they were first; what is created in the lake names its run or its writer.
         """
-        for attempt in range(_TRIES):
+        for attempt in range(_TRIES_TO_CREATE):
             if self._put_if_absent(key, data):
                 return True
             with suppress(ObjectNotFoundError):
                 return self.read(key) == data
             time.sleep(0.1 * 2**attempt)  # refused by a put that is under way, or for an object deleted since
         raise StorageError(
-            f"cannot create {self.url}/{key}: refused {_TRIES} times, and nothing is there",
+            f"cannot create {self.url}/{key}: refused {_TRIES_TO_CREATE} times, and nothing is there",
             hint="see what else writes to the bucket, then run again",
         )
 
@@ -178,6 +240,10 @@ class S3Storage:
             "aws_region": settings.s3_region,
             "aws_virtual_hosted_style_request": str(not settings.s3_path_style).lower(),
             "aws_conditional_put": "etag",
+            # Time is what counts: as many tries as there is time for, with pauses about as long as boto3's.
+            "retry_timeout": f"{settings.s3_retry_seconds * 1000:.0f}ms",
+            "max_retries": "1000000",
+            "backoff_config.max_backoff": "5s",
         }
         if settings.s3_endpoint:
             options["aws_endpoint"] = settings.s3_endpoint
@@ -206,6 +272,22 @@ class S3Storage:
                 hint="see that the server answers and that bucket, region and credentials are right "
                 "(`retail doctor`), then run again",
             ) from error
+
+
+def _passing(response: Answer | None, error: Exception | None) -> str | None:
+    """What failed, in words, where trying again may help; None where the answer, or the error, stands."""
+    if error is not None:
+        # A certificate is refused at the next try as well; a handshake that is cut off is an SSLError too.
+        if isinstance(error, SSLError) and "certificate" in str(error).lower():
+            return None
+        return str(error) if isinstance(error, (BotoConnectionError, HTTPClientError)) else None
+    if response is None:
+        return None
+    http, parsed = response
+    code = parsed.get("Error", {}).get("Code", "")
+    if http.status_code in _PASSING_STATUS or code in _PASSING_CODES:
+        return f"{http.status_code} {code}".strip()
+    return None
 
 
 def _encryption(settings: LakeSettings) -> _Encryption:

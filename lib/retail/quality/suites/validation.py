@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from retail.errors import ConfigurationError, GateError
+from retail.errors import ConfigurationError, EngineError, GateError
+from retail.lake import engine
 from retail.quality import conf_files
 from retail.quality.suites.named_rows import name_rows
 
@@ -90,15 +91,28 @@ def of(judged: str) -> list[str]:
 def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Validation:
     """Run the suite `conf/expectations/<name>.json` against `frame`.
 
-    Rows that break an expectation are told by their values in the columns `named_by`, and by no other.
+    Rows that break an expectation are told by their values in the columns `named_by`, and by no other. Raises
+    EngineError where the lake could not be read.
     """
     batch = _batch(name, frame)
     result = batch.validate(
         load(name), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     failed = [each for each in result.results if not each.success]
+    _require_lake(name, failed)
     failures = [_failure(name, each, _named(name, batch, each, named_by, frame)) for each in failed]
     return Validation(name, len(result.results), failures, _as_json(result))
+
+
+def _require_lake(name: str, failed: Sequence[Any]) -> None:
+    """Raises EngineError where the engine could not read the rows: that S3 did not answer is no fault of theirs."""
+    messages = (str(each.get("exception_message")) for one in failed for each in _informations(one))
+    lost = next(filter(None, map(engine.lost_lake_in, messages)), None)
+    if lost is not None:
+        raise EngineError(
+            f"{name} could not be judged: {lost}",
+            hint="see that the lake answers (`retail doctor`), then run the same command again",
+        )
 
 
 def _batch(name: str, frame: DataFrame) -> Any:
