@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import configuration
 import data_model
 import errors
 import materialized_views
@@ -14,6 +15,7 @@ import cli
 
 DOCUMENTS = {
     "CLI.md": cli.pieces,
+    "CONFIGURATION.md": configuration.pieces,
     "DATA_MODEL.md": data_model.pieces,
     "ERRORS.md": errors.pieces,
     "MATERIALIZED_VIEWS.md": materialized_views.pieces,

@@ -47,24 +47,28 @@ def web_address(value: str) -> str:
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """A table of the configuration file. The text below a key is its meaning in docs/CONFIGURATION.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class LakeSettings(Section):
-    """Where payloads, raw files, Delta tables and the run ledger live: a folder, or `s3://bucket/prefix`.
-
-    `s3_encryption` is asked for with every object, `aws:kms` with the key `s3_kms_key` or else the account's own; by
-    default the bucket's own setting holds. Calls to S3 that fail are tried again for `s3_retry_seconds`, by whoever
-    makes them: an outage of no more than that is sat out.
-    """
+    """Where payloads, raw files, Delta tables and the run ledger live."""
 
     url: str
+    """A folder, or `s3://bucket/prefix`. S3 credentials come from the default chain of AWS."""
     s3_endpoint: str | None = None
+    """The address of an S3 server other than AWS."""
     s3_region: str = "us-east-1"
+    """The region of the bucket."""
     s3_path_style: bool = False
+    """Put the bucket into the path of an address, not into its host name."""
     s3_encryption: Literal["bucket", "AES256", "aws:kms"] = "bucket"
+    """What to encrypt each object with. `bucket`: as the bucket's own setting says."""
     s3_kms_key: str | None = None
+    """The key for `aws:kms`; by default the account's own."""
     s3_retry_seconds: float = Field(default=60, ge=0)
+    """How long a call to S3 that fails is retried. A shorter outage fails no run."""
 
     @field_validator("url")
     @classmethod
@@ -89,105 +93,121 @@ class LakeSettings(Section):
 
 
 class SparkSettings(Section):
-    """Used by `engine = "spark"` only; `spark-submit` arguments go over these."""
+    """For `engine = "spark"`. Options of `spark-submit` override these."""
 
     master: str = "local[*]"
+    """The Spark master."""
     driver_memory: str = "3g"
+    """Memory of the driver."""
     shuffle_partitions: int = Field(default=8, ge=1)
+    """Partitions of a shuffle."""
     jars_folder: str = "var/jars"
+    """The folder for the jars of Delta, S3 and PostgreSQL, resolved once."""
 
 
 class ExtractSettings(Section):
-    """How every retailer is asked. `overlap_minutes` before the window catches what was indexed late.
-
-    A run asks a retailer's catalogue at most `master_calls` times (0: never) and not longer than about
-    `master_seconds`, and again after `master_days` for what it did not know.
-    """
+    """How each retailer is asked."""
 
     overlap_minutes: int = Field(default=60, ge=0)
+    """Minutes before the window that are fetched again, for records that were indexed late."""
     timeout_seconds: float = Field(default=30, gt=0)
+    """How long to wait for an answer."""
     retry_budget_seconds: float = Field(default=300, ge=0)
+    """How long one call is retried in all."""
     tries: int = Field(default=6, ge=1)
+    """How often one call is tried."""
     master_calls: int = Field(default=200, ge=0)
+    """Calls to a retailer's catalogue per run, at most. 0: none."""
     master_seconds: float = Field(default=60, gt=0)
+    """How long a run asks the catalogues, about."""
     master_days: int = Field(default=30, ge=1)
+    """Days after which the catalogue is asked again for what it did not know."""
 
 
 class RunSettings(Section):
-    """A command that is given more than `days_a_run` days brings them in by several runs, one behind the other.
-
-    Nothing is due behind `until`, whatever the clock says: for a retailer that tells of the past alone. A run that was
-    silent for `lease_seconds` may be taken over by another.
-    """
+    """How runs are cut and kept apart."""
 
     days_a_run: int = Field(default=31, ge=1)
+    """More days than this take several runs, one after the other."""
     until: date | None = None
+    """No later day is due, whatever the clock says. For a retailer that has only past days."""
     lease_seconds: int = Field(default=90, ge=5)
+    """Another run may take over from one that was silent for this long."""
 
 
 class QualitySettings(Section):
-    """The gate stops a run in which a retailer's share of lines in quarantine is above `quarantine_share`.
-
-    Up to `quarantine_lines` of them are let pass whatever their share, for a small retailer's one bad line.
-
-    `daily_sales` judges no rows and money of a retailer's day in a currency that has, and usually had, fewer than
-    `daily_rows` rows: of three lines, six are no news.
-
-    A store that sold on `gap_share` of the days on which its retailer sold, of the `gap_days` before, is expected to
-    sell; no sooner than `gap_history` such days are known.
-
-    A profile is held against those of the `profile_runs` runs before (limits: conf/expectations/profile.toml).
-    """
+    """When the gate and the check stop a run, or warn."""
 
     quarantine_share: float = Field(default=0.01, ge=0, le=1)
+    """The gate stops a run if a larger share of a retailer's lines is in quarantine."""
     quarantine_lines: int = Field(default=5, ge=0)
+    """Up to this many lines pass the gate whatever their share, for the single bad line of a small retailer."""
     daily_rows: int = Field(default=20, ge=0)
+    """`daily_sales` judges no retailer's day that has, and usually has, fewer rows: of three lines, six are no news."""
     gap_days: int = Field(default=28, ge=1)
+    """Days before a run in which a store must have sold to count as expected."""
     gap_share: float = Field(default=0.9, gt=0, le=1)
+    """The share of those days, of the days on which its retailer sold, that makes a store's silence a gap."""
     gap_history: int = Field(default=14, ge=1)
+    """Days that must be known before a store is expected to sell."""
     profile_runs: int = Field(default=14, ge=2)
+    """Runs that a profile is compared with. The limits are in `conf/expectations/profile.toml`."""
 
 
 class MaintainSettings(Section):
-    """What `retail maintain` promises: every version of the last `retention_days` days can be read.
-
-    Files below `target_file_bytes` are put together, within their partition.
-    """
+    """What `retail maintain` keeps."""
 
     retention_days: int = Field(default=30, ge=1)
+    """Every version of this many days can be read."""
     target_file_bytes: int = Field(default=128 * 2**20, ge=2**20)
+    """Smaller files are compacted, within their partition."""
 
 
 class WarehouseSettings(Section):
-    """PostgreSQL. With `embedded` a server of our own keeps its data in `data_folder`; else host and port."""
+    """PostgreSQL."""
 
     embedded: bool = False
+    """Run a server of our own; `host`, `port` and the rest do not apply."""
     data_folder: str = "var/postgresql"
+    """The embedded server's data."""
     host: str = "localhost"
+    """The server."""
     port: int = 5432
+    """Its port."""
     database: str = "retail"
+    """The database."""
     user: str = "retail"
+    """The login. Its password is a secret."""
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    """TLS, in the words of libpq."""
     sslrootcert: str | None = None
+    """The file of the authority for `verify-ca` and `verify-full`."""
 
 
 class SyncSettings(Section):
+    """How rows are sent to PostgreSQL."""
+
     method: Literal["copy", "jdbc"] = "copy"
+    """`copy`: by parallel COPY. `jdbc`: by Spark's JDBC writer, for `engine = "spark"`."""
 
 
 class RetailerSettings(Section):
-    """One retailer. `options` belong to its service class, which checks them before any work starts.
-
-    `mapping_revision` is raised with every change here in what an answer means (its zone, an option such as
-    `charge_basis`): days that are landed again then take the place of what was made of them before.
-    """
+    """One retailer."""
 
     service: str
+    """`amazon`, `walmart`, `shopify`, or a class of your own as `package.module:Class`
+    ([ADD_A_RETAILER.md](ADD_A_RETAILER.md))."""
     name: str
+    """The retailer's name in BI."""
     base_url: str
+    """The API's address."""
     time_zone: str
+    """The zone of its business days, such as America/New_York."""
     mapping_revision: int = Field(default=0, ge=0, le=1_000)
+    """Raise it with every change here in what an answer means (the zone, an option such as `charge_basis`): days that
+    are landed again then replace what was made of them before."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """What belongs to the service: [RETAILERS.md](RETAILERS.md#options)."""
 
     @field_validator("time_zone")
     @classmethod
@@ -205,14 +225,21 @@ class RetailerSettings(Section):
 
 
 class Settings(BaseSettings):
-    """All of it. Every unknown key is an error, so that a spelling mistake never falls silent."""
+    """All of it. An unknown key is an error, so that no spelling mistake goes unnoticed."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RETAIL_", env_nested_delimiter="__", extra="forbid", frozen=True, case_sensitive=False
+        env_prefix="RETAIL_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        case_sensitive=False,
+        use_attribute_docstrings=True,
     )
 
     engine: Literal["sail", "spark"] = "sail"
+    """What runs the DataFrames: Sail, in this process, or Apache Spark."""
     start_date: date
+    """The first logical date. Nothing before it is ever fetched."""
     lake: LakeSettings
     spark: SparkSettings = SparkSettings()
     runs: RunSettings = RunSettings()
@@ -222,6 +249,7 @@ class Settings(BaseSettings):
     warehouse: WarehouseSettings = WarehouseSettings()
     sync: SyncSettings = SyncSettings()
     retailers: dict[str, RetailerSettings] = Field(min_length=1)
+    """The retailers, by id: `[retailers.retailer_1]`."""
 
     @field_validator("retailers")
     @classmethod
