@@ -1,4 +1,4 @@
-# setup · demo · test · nightly · test-fast · test-airflow · test-superset · test-cluster · check · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · nightly · test-fast · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -121,6 +121,10 @@ check: setup
 	@ruff format --check lib tests jobs dags bench bi docs notebooks
 	@mypy
 	@lint-imports
+
+# Small breakages of the code, each of which its tests must catch: make mutations, or NAMES='"one of them"'.
+mutations: setup
+	@python -m tests.mutations $(NAMES)
 
 # Random histories of the star against its model, then random kills, with new seeds for as long as told, half of it each.
 soak: setup

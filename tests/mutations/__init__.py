@@ -1,0 +1,1 @@
+"""Small breakages of the code, each with the tests that must catch it."""
