@@ -161,3 +161,21 @@ def test_broken_expectations_and_missing_secrets_are_told_together_before_any_wo
     ):
         assert said in result.output
     assert not (tmp_path / "lake").exists()
+
+
+def test_doctor_says_which_file_is_used(
+    retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = " ".join(retail("doctor").output.split())
+    assert said.startswith(f"ok configuration file: {tmp_path}/test.toml FAIL configuration and secrets: ")
+    monkeypatch.delenv("RETAIL_CONF")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    shutil.copy("test.toml", "conf/local.toml")
+    assert f"ok configuration file: {tmp_path}/conf/local.toml " in " ".join(retail("doctor").output.split())
+    assert (
+        f"{tmp_path}/other.toml cannot be read" in retail("--conf", f"{tmp_path}/other.toml", "doctor").output
+    )
+    assert "conf/local.toml of this folder, else of the package's" in " ".join(
+        retail("--help").output.split()
+    )

@@ -16,7 +16,7 @@ from retail.explained import show as show_explained
 from retail.proofs import show_gaps, show_restated, show_tie_out
 from retail.resources import Resources
 from retail.secrets import Secrets
-from retail.settings import Settings
+from retail.settings import Settings, configuration_file
 from retail.shown_failures import show_failures
 from retail.status import show_run, show_status
 
@@ -52,7 +52,8 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
 @with_settings
 def doctor(settings: Settings, /) -> None:
     """Is everything there: engine, storage, PostgreSQL, secrets; and what to do if not."""
-    sys.exit(examine(settings, Secrets(), terminal.console()))
+    conf = configuration_file(click.get_current_context().find_root().params["conf"])
+    sys.exit(examine(settings, conf, Secrets(), terminal.console()))
 
 
 # A sales_key may begin with a minus.
