@@ -171,3 +171,21 @@ def test_every_command_that_is_not_hidden_is_in_one_group_of_the_help(retail: Co
     assert {"note-failure", "spark-options"} == main.commands.keys() - shown
     printed = retail("--help").output
     assert all(f"\n{title}:\n" in printed for title in COMMAND_GROUPS)
+
+
+def test_doctor_says_which_file_is_used(
+    retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = " ".join(retail("doctor").output.split())
+    assert said.startswith(f"ok configuration file: {tmp_path}/test.toml FAIL configuration and secrets: ")
+    monkeypatch.delenv("RETAIL_CONF")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    shutil.copy("test.toml", "conf/local.toml")
+    assert f"ok configuration file: {tmp_path}/conf/local.toml " in " ".join(retail("doctor").output.split())
+    assert (
+        f"{tmp_path}/other.toml cannot be read" in retail("--conf", f"{tmp_path}/other.toml", "doctor").output
+    )
+    assert "conf/local.toml of this folder, else of the package's" in " ".join(
+        retail("--help").output.split()
+    )

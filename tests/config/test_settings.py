@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from retail.config.settings import home, load_settings, web_address
+from retail.config.settings import configuration_file, home, load_settings, web_address
 from retail.errors import ConfigurationError
 
 GOOD = """
@@ -152,3 +152,22 @@ def test_plain_http_is_for_this_machine_only() -> None:
     assert web_address("http://127.0.0.1:81/") == "http://127.0.0.1:81"
     with pytest.raises(ValueError, match="https"):
         web_address("http://10.0.0.1")
+
+
+def test_the_file_is_the_named_one_else_the_folder_s_else_the_checkout_s(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETAIL_CONF", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert configuration_file() == home() / "conf" / "local.toml"
+
+    (tmp_path / "conf").mkdir()
+    here = tmp_path / "conf" / "local.toml"
+    here.write_text(GOOD.replace('"One"', '"Of this folder"'))
+    assert configuration_file() == here
+    assert load_settings().retailers["retailer_1"].name == "Of this folder"
+
+    monkeypatch.setenv("RETAIL_CONF", str(conf))
+    assert load_settings().retailers["retailer_1"].name == "One"
+    assert configuration_file(here) == here
+    assert load_settings(here).retailers["retailer_1"].name == "Of this folder"

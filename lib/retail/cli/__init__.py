@@ -16,7 +16,11 @@ from retail.config.settings import load_settings
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--conf", type=click.Path(path_type=Path), help="TOML file [RETAIL_CONF, conf/local.toml].")
+@click.option(
+    "--conf",
+    type=click.Path(path_type=Path),
+    help="TOML file [RETAIL_CONF; else conf/local.toml of this folder, else of the package's].",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log each step to stderr.")
 @click.version_option(package_name="retail-lakehouse")
 @click.pass_context

@@ -16,7 +16,7 @@ from retail.cli.status.overview import show_run, show_status
 from retail.cli.status.reconciliation import show_gaps, show_restated, show_tie_out
 from retail.cli.status.task_failures import show_failures
 from retail.config.secrets import Secrets
-from retail.config.settings import Settings
+from retail.config.settings import Settings, configuration_file
 from retail.errors import TieOutError
 from retail.pipeline.resources import Resources
 
@@ -52,7 +52,8 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
 @with_settings
 def doctor(settings: Settings, /) -> None:
     """Check the engine, storage, PostgreSQL and secrets, and say what to fix."""
-    sys.exit(examine(settings, Secrets(), console.console()))
+    conf = configuration_file(click.get_current_context().find_root().params["conf"])
+    sys.exit(examine(settings, conf, Secrets(), console.console()))
 
 
 # A sales_key may begin with a minus.

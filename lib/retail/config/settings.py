@@ -10,7 +10,7 @@ import re
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,6 +23,8 @@ from pydantic_settings import (
 )
 
 from retail.errors import ConfigurationError
+
+_LOCAL: Final = Path("conf", "local.toml")
 
 
 def home() -> Path:
@@ -276,12 +278,22 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
+def configuration_file(path: Path | None = None) -> Path:
+    """The one file that is read: `path`, or that of `RETAIL_CONF`; else `conf/local.toml` of the current folder where
+    there is one, else that of `home`.
+    """
+    named = path or os.environ.get("RETAIL_CONF")
+    if named:
+        return Path(named)
+    return (_LOCAL if _LOCAL.is_file() else home() / _LOCAL).absolute()
+
+
 def load_settings(path: Path | None = None) -> Settings:
-    """Settings from one TOML file (`path`, `RETAIL_CONF`, or conf/local.toml) and the environment over it.
+    """Settings from one TOML file (see `configuration_file`) and the environment over it.
 
     Raises ConfigurationError with every problem at once, each by its key.
     """
-    path = path or Path(os.environ.get("RETAIL_CONF") or home() / "conf" / "local.toml")
+    path = configuration_file(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -25,9 +26,10 @@ from retail.warehouse.schema import ddl
 _RETRY_SECONDS: Final = 3.0  # a person waits for the answer
 
 
-def examine(settings: Settings, secrets: Secrets, out: Console) -> int:
-    """Print one line a finding; gives 0 where a run could start, 2 where not."""
+def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console) -> int:
+    """Print one line a finding; gives 0 where a run could start, 2 where not. `conf` is where the settings are from."""
     failed = 0
+    out.print(f"  ok    configuration file: {conf.absolute()}", markup=False, soft_wrap=True)
     for name, check in _checks(settings, secrets):
         try:
             out.print(f"  ok    {name}: {check()}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from typing import Final
@@ -29,7 +30,13 @@ def demo(settings: Settings, /, days: int) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:
     """Serve the three retailers' APIs on this machine. See `retail simulate --help`."""
-    sys.exit(subprocess.call([sys.executable, "-m", "retail_simulator", *arguments]))  # noqa: S603
+    # It ends with this process, however that ends: then the pipe that is its standard input does.
+    command = [sys.executable, "-m", "retail_simulator", "--exit-with-parent", *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    code = process.wait()
+    sys.exit(code if code >= 0 else 128 - code)
 
 
 @click.group()

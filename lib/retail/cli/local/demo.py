@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ from retail.warehouse.sample import first_rows
 SHOWN_ROWS: Final = 3
 # The retailers' clocks stand this long after the last day that is asked for.
 CLOCK_AHEAD: Final = timedelta(days=2)
+SECONDS_TO_START: Final = 120
+_SECONDS_TO_END: Final = 15
 
 
 def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> int:
@@ -96,24 +99,41 @@ def demo_environment() -> dict[str, str]:
 
 @contextmanager
 def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence[str] = ()) -> Iterator[str]:
-    """The simulator's address while it runs; it ends with the block, or with this process."""
+    """The simulator's address while it runs; it ends with the block, or with this process however that ends.
+
+    Raises RetailError where it does not start.
+    """
     command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
     command += ["--clock", f"{clock:%Y-%m-%dT%H:%M:%SZ}", *options]
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
     )
     try:
-        assert process.stdout is not None  # noqa: S101
-        line = process.stdout.readline()
-        if not line:
-            raise RetailError(
-                "the retailer simulator did not start; its reason stands above",
-                hint="install it with `pip install 'retail-lakehouse[simulator]'`, or `make setup` in a checkout",
-            )
-        yield str(json.loads(line)["listening"])
+        yield _address_of(process)
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address_of(process: subprocess.Popen[str]) -> str:
+    """Where it listens, which is the one line that it says. Raises RetailError where that does not come."""
+    assert process.stdout is not None  # noqa: S101
+    if not select.select([process.stdout], [], [], SECONDS_TO_START)[0]:
+        raise RetailError(
+            f"the retailer simulator did not say within {SECONDS_TO_START} s where it listens",
+            hint="run the same command again; `retail simulate --clock 2017-01-20T12:00:00Z` starts it alone",
+        )
+    line = process.stdout.readline()
+    if not line:
+        raise RetailError(
+            "the retailer simulator did not start; its reason stands above",
+            hint="install it with `pip install 'retail-lakehouse[simulator]'`, or `make setup` in a checkout",
+        )
+    return str(json.loads(line)["listening"])
 
 
 def pointed_at(settings: Settings, address: str) -> Settings:

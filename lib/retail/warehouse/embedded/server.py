@@ -127,7 +127,7 @@ def _ensure_database(server: Server, database: str) -> None:
             password=server.password.reveal(),
             dbname="postgres",
             sslmode="disable",
-            options="",
+            options="-c lock_timeout=60s",
             connect_timeout=10,
         )
         try:
