@@ -236,7 +236,7 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
 
 
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> None:
-    """The tasks' steps in order. One in which the engine lost S3 is gone on with as after a kill, once S3 answers."""
+    """The tasks' steps in order. One in which the engine lost S3 is resumed as after a kill."""
     ledger, run_id, lake = job.resources.ledger, job.run.run_id, job.resources.settings.lake
     try:
         for step in (step for task in tasks for step in TASKS[task]):
