@@ -17,7 +17,7 @@ EMPTY_LIST = b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Clock:
-    """It goes on only where somebody sleeps."""
+    """It moves only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 0.0

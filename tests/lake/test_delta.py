@@ -40,9 +40,9 @@ def test_the_package_tries_by_time_as_well(monkeypatch: pytest.MonkeyPatch) -> N
         url="s3://bucket/lake", s3_endpoint=f"http://127.0.0.1:{free_port()}", s3_path_style=True,
         s3_retry_seconds=0.4,
     )  # fmt: skip
-    with pytest.raises(StorageError) as told:
+    with pytest.raises(StorageError) as raised:
         delta.table(S3Storage(lake), "star/t")
-    words = re.sub(r"\x1b\[\d*m|\s+|↳", " ", told.value.message)
+    words = re.sub(r"\x1b\[\d*m|\s+|↳", " ", raised.value.message)
     assert re.search(r"max_retries:? +1000000\b", words), words
     assert re.search(r"retry_timeout:? +400ms", words), words
 

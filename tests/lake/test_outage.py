@@ -23,7 +23,7 @@ class Step:
         self.until = until
         self.error = error or PySparkException(REFUSED)
         self.begun_at: list[float] = []
-        self.told: list[str] = []
+        self.said: list[str] = []
 
     def work(self) -> None:
         self.begun_at.append(self.clock.now)
@@ -42,7 +42,7 @@ class Step:
             ready=ready or self.ready,
             seconds=seconds,
             url="s3://bucket/lake",
-            waits=self.told.append,
+            waits=self.said.append,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -53,7 +53,7 @@ def test_a_step_is_done_again_as_soon_as_s3_answers(outage: float) -> None:
     step = Step(outage)
     step.done()
     assert step.begun_at == [0, outage]
-    assert step.told == ["for S3, which the engine cannot reach"]
+    assert step.said == ["for S3, which the engine cannot reach"]
 
 
 @pytest.mark.parametrize("outage", [5, 20, 45])
@@ -64,15 +64,15 @@ def test_a_step_is_done_again_until_the_engine_reaches_s3_where_only_it_cannot(o
     assert len(step.begun_at) <= 7
 
 
-def test_an_engine_that_never_reaches_s3_is_told_with_what_where_and_next() -> None:
+def test_an_engine_that_never_reaches_s3_is_reported_with_what_where_and_next() -> None:
     step = Step(10_000)
-    with pytest.raises(StorageError) as told:
+    with pytest.raises(StorageError) as raised:
         step.done(ready=lambda: None)
-    assert told.value.message == (
+    assert raised.value.message == (
         "the engine cannot reach s3://bucket/lake, tried again for 60 s: Connection refused (os error 111)"
     )
-    assert "retail doctor" in told.value.hint and "lake.s3_retry_seconds" in told.value.hint
-    assert isinstance(told.value.__cause__, PySparkException)
+    assert "retail doctor" in raised.value.hint and "lake.s3_retry_seconds" in raised.value.hint
+    assert isinstance(raised.value.__cause__, PySparkException)
     assert sum(step.clock.pauses) == 60
     assert len(step.begun_at) == len(step.clock.pauses) + 1 == 9
 
@@ -150,7 +150,7 @@ def test_any_other_failure_ends_the_step_at_once(error: Exception) -> None:
         ),
         # A commit whose answer was lost.
         ("Failed to commit transaction: 0", "Failed to commit transaction: 0"),
-        # Spark's S3A, which has a Java trace behind it.
+        # Spark's S3A, which adds a Java trace.
         (
             "An error occurred while calling o95.save.\n: java.net.ConnectException: getFileStatus on s3a://b/t:"
             " software.amazon.awssdk.core.exception.SdkClientException: Unable to execute HTTP request: Connect to"

@@ -34,7 +34,7 @@ CALLS: dict[str, Callable[[FakeS3], object]] = {
 }
 
 
-def test_an_outage_is_sat_out_for_a_minute_unless_told_otherwise() -> None:
+def test_an_outage_is_sat_out_for_a_minute_by_default() -> None:
     assert LakeSettings(url="s3://bucket/lake").s3_retry_seconds == 60
 
 
@@ -58,15 +58,15 @@ def test_five_refused_tries_take_no_longer_than_before_and_no_pause_is_long() ->
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_longer_outage_is_told_with_what_where_and_next_when_the_budget_ends(call: str) -> None:
+def test_a_longer_outage_is_reported_with_what_where_and_next_when_the_budget_ends(call: str) -> None:
     s3 = FakeS3()
     s3.until = 1000
     verb = call.removesuffix("_from")
-    with pytest.raises(StorageError) as told:
+    with pytest.raises(StorageError) as raised:
         CALLS[call](s3)
-    assert told.value.message.startswith(f"cannot {verb} s3://bucket/lake/a")
-    assert "Could not connect to the endpoint URL" in told.value.message
-    assert "retail doctor" in told.value.hint
+    assert raised.value.message.startswith(f"cannot {verb} s3://bucket/lake/a")
+    assert "Could not connect to the endpoint URL" in raised.value.message
+    assert "retail doctor" in raised.value.hint
     assert s3.clock.now == pytest.approx(60)
 
 
@@ -135,7 +135,7 @@ def test_an_answer_that_asks_for_patience_gets_it(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 501])
-def test_an_answer_that_stands_is_told_at_once(status: int) -> None:
+def test_an_answer_that_stands_is_reported_at_once(status: int) -> None:
     s3 = FakeS3()
     s3.serve = answer(status, b"<Error><Code>Any</Code></Error>")
     with pytest.raises(StorageError, match="cannot write"):
@@ -143,7 +143,7 @@ def test_an_answer_that_stands_is_told_at_once(status: int) -> None:
     assert s3.methods == ["PUT"]
 
 
-def test_an_object_that_is_not_there_is_told_at_once() -> None:
+def test_an_object_that_is_not_there_is_reported_at_once() -> None:
     s3 = FakeS3()
     s3.serve = answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
     with pytest.raises(ObjectNotFoundError):
@@ -151,7 +151,7 @@ def test_an_object_that_is_not_there_is_told_at_once() -> None:
     assert s3.clock.pauses == []
 
 
-def test_a_certificate_that_is_refused_is_told_at_once_and_a_handshake_cut_off_is_not() -> None:
+def test_a_certificate_that_is_refused_is_reported_at_once_and_a_handshake_cut_off_is_not() -> None:
     def of(what: str) -> Callable[[AWSPreparedRequest], AWSResponse]:
         def raise_(request: AWSPreparedRequest) -> AWSResponse:
             raise SSLError(endpoint_url=request.url, error=what)

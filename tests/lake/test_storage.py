@@ -146,7 +146,7 @@ def test_a_write_that_sat_out_an_outage_in_which_another_run_took_over_is_not_ma
 
 @pytest.mark.s3
 @pytest.mark.xdist_group("s3")
-def test_an_answer_that_breaks_off_is_asked_for_again_and_when_the_budget_ends_told(
+def test_an_answer_that_breaks_off_is_asked_for_again_until_the_budget_ends(
     s3_server: S3Server,
 ) -> None:
     lake, page = s3_server.new_lake(), bytes(range(256)) * 1000
@@ -196,7 +196,7 @@ def test_an_answer_that_falls_silent_within_is_asked_for_again(monkeypatch: pyte
     assert len(asked) == 3
 
 
-def test_a_server_that_takes_connections_and_says_nothing_is_tried_for_the_budget_and_told(
+def test_a_server_that_takes_connections_and_says_nothing_is_tried_until_the_budget_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
