@@ -21,6 +21,7 @@ from retail.engine import jars, open_session, without_session
 from retail.errors import EngineError
 from retail.settings import SparkSettings, SyncSettings
 from tests.conftest import needs_java, settings_for
+from tests.kill.told import in_operations
 
 
 def test_sail_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
@@ -90,6 +91,7 @@ def test_a_sail_that_does_not_answer_is_an_error_with_a_next_step(
         ):
             pass
     assert "retail doctor" in caught.value.hint
+    in_operations("Sail was started, and did not answer within … s", str(caught.value))
 
 
 def test_a_sail_that_does_not_end_keeps_nobody_waiting(
@@ -103,6 +105,7 @@ def test_a_sail_that_does_not_end_keeps_nobody_waiting(
     assert [(line["event"], line["what"]) for line in told] == [
         ("did not end in time and is left behind", "the engine's server")
     ]
+    in_operations("did not end in time and is left behind", told[0]["event"])
     assert Sail.goes_on is not None
     Sail.goes_on.set()
 

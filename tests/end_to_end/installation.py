@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from retail.engine import without_session
 from retail.settings import Settings, home, load_settings
 from retail.warehouse import embedded
 from tests.conftest import JARS
+
+SECONDS_OF_A_COMMAND = 800  # the longest, on Spark, takes three minutes
 
 Figures = dict[tuple[str, str], tuple[int, Decimal]]  # (retailer, business date) → rows, money
 
@@ -101,10 +104,25 @@ class Installation:
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         variables = without_session(os.environ | demo_environment())
-        variables |= {"RETAIL_CONF": str(self.conf), **environment}
-        return subprocess.run(
-            command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False
+        variables |= {"RETAIL_CONF": str(self.conf), "PYTHONFAULTHANDLER": "1", **environment}
+        process = subprocess.Popen(
+            command,
+            env=variables,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        try:
+            said, failed = process.communicate(timeout=SECONDS_OF_A_COMMAND)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # at which Python shows where each of its threads is
+            said, failed = process.communicate()
+            raise AssertionError(
+                f"{command} stood still for {SECONDS_OF_A_COMMAND} s:\n{said}{failed}"
+            ) from None
+        return subprocess.CompletedProcess(command, process.returncode, said, failed)
 
     def delta(self, table: str) -> pa.Table:
         """A Delta table of the lake, read by another implementation of Delta."""
