@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+SECONDS_OF_A_COMMAND = 800  # the longest, on Spark, takes three minutes
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -42,8 +45,15 @@ def run(
         assert server.stdin is not None and server.stdout is not None
         server.stdin.write(json.dumps(asdict(order)) + "\n")
         server.stdin.flush()
+        deadline = threading.Timer(SECONDS_OF_A_COMMAND, os.killpg, (server.pid, signal.SIGABRT))
+        deadline.start()
         answer = server.stdout.readline()
-        assert answer, "the process that forks commands has died"
+        deadline.cancel()
+        if not answer:  # at SIGABRT Python shows where each of its threads is
+            _server.cache_clear()
+            raise AssertionError(
+                f"{list(arguments)} died or stood still:\n{errors.read_text(encoding='utf-8')}"
+            )
         return subprocess.CompletedProcess(
             list(arguments),
             int(answer),
@@ -61,6 +71,7 @@ def _server() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     atexit.register(server.kill)
     return server
@@ -103,6 +114,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             become(order.environment, order.folder, order.output, order.errors)
+            faulthandler.enable()
             from retail.cli import main as retail
 
             retail(order.arguments, prog_name="retail")

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.conftest import CLOCK
 
 from retail.cli.local import demo
 from retail.cli.local.demo import demo_environment
 from retail.errors import RetailError
 from retail.lake.engine import without_session
 from retail.warehouse.embedded.cluster import free_port
-from tests.end_to_end.conftest import CLOCK
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from retail.lake.engine import without_session
 from retail.warehouse.embedded import server as embedded
 from tests import forked
 from tests.conftest import JARS
+from tests.forked import SECONDS_OF_A_COMMAND
 
 Figures = dict[tuple[str, str], tuple[int, Decimal]]  # (retailer, business date) → rows, money
 
@@ -102,13 +104,28 @@ class Installation:
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         variables = self._variables(environment)
-        return subprocess.run(
-            command, env=variables, cwd=self.folder, capture_output=True, text=True, check=False
+        process = subprocess.Popen(
+            command,
+            env=variables,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        try:
+            said, failed = process.communicate(timeout=SECONDS_OF_A_COMMAND)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # at which Python shows where each of its threads is
+            said, failed = process.communicate()
+            raise AssertionError(
+                f"{command} stood still for {SECONDS_OF_A_COMMAND} s:\n{said}{failed}"
+            ) from None
+        return subprocess.CompletedProcess(command, process.returncode, said, failed)
 
     def _variables(self, environment: dict[str, str]) -> dict[str, str]:
         variables = without_session(os.environ | demo_environment())
-        return variables | {"RETAIL_CONF": str(self.conf), **environment}
+        return variables | {"RETAIL_CONF": str(self.conf), "PYTHONFAULTHANDLER": "1", **environment}
 
     def delta(self, table: str) -> pa.Table:
         """A Delta table of the lake, read by another implementation of Delta."""

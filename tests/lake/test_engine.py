@@ -16,6 +16,7 @@ from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 from structlog.testing import capture_logs
 from tests.conftest import needs_java, settings_for
+from tests.kill.told import in_operations
 
 from retail.config.settings import LakeSettings, RunSettings, SparkSettings, SyncSettings
 from retail.errors import EngineError
@@ -90,6 +91,7 @@ def test_a_sail_that_does_not_answer_is_an_error_with_a_next_step(
         ):
             pass
     assert "retail doctor" in caught.value.hint
+    in_operations("Sail was started, and did not answer within … s", str(caught.value))
 
 
 def test_a_sail_that_does_not_end_keeps_nobody_waiting(
@@ -103,6 +105,7 @@ def test_a_sail_that_does_not_end_keeps_nobody_waiting(
     assert [(line["event"], line["what"]) for line in told] == [
         ("did not end in time and is left behind", "the engine's server")
     ]
+    in_operations("did not end in time and is left behind", told[0]["event"])
     assert Sail.goes_on is not None
     Sail.goes_on.set()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
+import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -15,7 +19,37 @@ from retail.config import logs
 from retail.config.settings import load_settings
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class Process(Commands):
+    """Called as a function, which is how a script does, the command is the whole of its process and ends it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raises nothing: whatever happens, the process ends with the command's exit code."""
+        code: object = 1
+        try:
+            self.main(*args, **kwargs)
+        except SystemExit as ended:
+            code = ended.code
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        _end(code if isinstance(code, int) else int(code is not None))
+
+
+def _end(code: int) -> NoReturn:
+    """End the process once all is closed: handlers of atexit run, what was printed is flushed, and that is all.
+
+    The interpreter's own end would wait for the threads of every pool, one of which an engine may have left without an
+    answer, and cut the others off wherever they are: docs/decisions/0026-the-end-of-a-process.md.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more
+            code = code or 1
+    os._exit(code)
+
+
+@click.group(cls=Process, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--conf",
     type=click.Path(path_type=Path),

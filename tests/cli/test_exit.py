@@ -1,0 +1,77 @@
+"""How a command's process ends: with its exit code, whatever is still under way in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.config.test_settings import GOOD
+
+from retail.lake.engine import without_session
+
+
+def python(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"from retail.cli import main\n{program}"],
+        cwd=folder,
+        env=without_session(os.environ) | {"RETAIL_CONF": str(folder / "test.toml")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "test.toml").write_text(GOOD)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (["--version"], 0, ""),
+        (["status"], 0, ""),
+        (["transform", "--date", "2017-01-01"], 1, "no raw file for retailer_1 2017-01-01"),
+        (["status", "--gaps"], 2, "there is no run yet to show"),
+        (["--conf", "none.toml", "status"], 2, "none.toml cannot be read"),
+        (["ruin"], 2, "No such command"),
+    ],
+)
+def test_a_process_ends_with_the_command_s_exit_code(
+    command: list[str], code: int, said: str, folder: Path
+) -> None:
+    ended = python(f"main({command})", folder)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
+    assert said in ended.stderr
+
+
+def test_an_error_that_nobody_foresaw_is_shown_and_ends_with_1(folder: Path) -> None:
+    ended = python("main.invoke = lambda _: 1 / 0\nmain(['status'])", folder)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_what_was_registered_for_the_exit_is_done(folder: Path) -> None:
+    ended = python("import atexit; atexit.register(print, 'swept')\nmain(['--version'])", folder)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "swept")
+
+
+def test_a_thread_that_never_ends_keeps_no_process(folder: Path) -> None:
+    endless = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    assert python(f"{endless}main(['--version'])", folder).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["--help"], ["status"]])
+def test_where_nobody_reads_what_is_printed_it_ends_with_1_and_says_nothing(
+    command: list[str], folder: Path
+) -> None:
+    program = (
+        "import os, sys; reads, writes = os.pipe(); os.dup2(writes, 1); os.close(writes); os.close(reads)\n"
+        f"main({command})"
+    )
+    ended = python(program, folder)
+    assert (ended.returncode, ended.stderr) == (1, "")
