@@ -18,10 +18,10 @@ from retail import delta
 from retail.errors import KeyCollisionError, StorageError, TieOutError
 from retail.records import FIELDS, RAW_SCHEMA, TYPES, HopCount, RowRule, raw_key
 from retail.runs.context import Context
-from retail.star import quarantine
+from retail.star import fact_sales, quarantine, versions
 from retail.star.counting import Counted, count
 from retail.star.judging import check_rules, judge
-from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
+from retail.star.table import newest_per, optional_key, surrogate_key, with_content_hash
 
 LINES: Final = "staged/lines"
 SALES: Final = "staged/sales"
@@ -97,9 +97,11 @@ def parse(raw: DataFrame) -> DataFrame:
 
 
 def with_keys(judged: DataFrame) -> DataFrame:
-    """Adds the surrogate keys, `content_hash` and `business_month`. Where a line is from is no content."""
-    content = [name for name in FIELDS if name not in ("source_ref", "mapping_version")]
-    return judged.select(
+    """Adds the surrogate keys, `business_month`, and by what versions are ordered and compared.
+
+    `content_hash` is of what the line says for the fact; what it says of a product or store is compared there.
+    """
+    keyed = judged.withColumn("mapping_version", F.coalesce("mapping_version", F.lit(0))).select(
         "*",
         surrogate_key("retailer_id", "transaction_id", "line_id").alias("sales_key"),
         F.expr("cast(date_format(business_date, 'yyyyMMdd') AS int)").alias("date_key"),
@@ -107,9 +109,10 @@ def with_keys(judged: DataFrame) -> DataFrame:
         optional_key("retailer_id", "customer_id").alias("customer_key"),
         optional_key("retailer_id", "store_id").alias("store_key"),
         surrogate_key("retailer_id").alias("retailer_key"),
-        content_hash(*content, mapped_by="mapping_version").alias("content_hash"),
         F.date_format("business_date", "yyyy-MM").alias("business_month"),
+        F.expr(versions.FETCH_ORDER).alias("fetch_order"),
     )
+    return keyed.transform(with_content_hash(fact_sales.TABLE))
 
 
 def good(lines: DataFrame) -> DataFrame:
