@@ -208,6 +208,23 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
     return History(tuple(runs))
 
 
+@st.composite
+def landed_files(draw: st.DrawFn) -> dict[Unit, list[str]]:
+    """Raw files of the six units as landing makes them: a key once in each, and every line of an answer of the day."""
+    answers = st.sampled_from([answer for answer in _ANSWERS if answer is not None])
+    found: dict[Unit, list[str]] = {}
+    for unit in UNITS:
+        landed = draw(st.lists(lines(unit[0]), max_size=6, unique_by=_natural_key))
+        answered = [replace(line, answer=draw(answers)) for line in landed]
+        found[unit] = [line.text(unit, place) for place, line in enumerate(answered)]
+    return found
+
+
+def _natural_key(line: Line) -> tuple[str | None, ...]:
+    values = dict(line.values)
+    return tuple(values.get(name) for name in ("retailer_id", "transaction_id", "line_id"))
+
+
 def history_of_every_fault() -> History:
     """Every fault once, each in a line of its own; and runs that are stopped before there is a star, and after."""
     first, second = UNITS[0], UNITS[-1]

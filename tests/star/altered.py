@@ -81,8 +81,8 @@ def _main(engine: str, lake: str, run_id: str, day: str) -> None:
             }
             for table in star.TABLES
         }
-    told = {"package": str(Path(retail.__file__).parent), "rows": rows, **asdict(built)}
-    print(json.dumps(told, default=str))  # noqa: T201 - what the test reads
+    found = {"package": str(Path(retail.__file__).parent), "rows": rows, **asdict(built)}
+    print(json.dumps(found, default=str))  # noqa: T201 - what the test reads
 
 
 if __name__ == "__main__":

@@ -98,17 +98,17 @@ def test_a_lake_of_older_code_is_today_s_after_its_migration_and_its_days_again_
 
 
 @ON_SAIL
-def test_a_run_migrates_by_itself_and_a_mended_mapping_wins_over_the_rows_of_older_code(
+def test_a_run_migrates_by_itself_and_a_fixed_mapping_wins_over_the_rows_of_older_code(
     older_lake: Lake,
 ) -> None:
     lake = older_lake
     unit = next(iter(lake.raw))
     older = [{**json.loads(line)} for line in lake.raw[unit]]
-    mended = [{**line, "mapping_version": "4", "source_ref": line.pop("source_ref")} for line in older]
-    for line in mended:
+    fixed = [{**line, "mapping_version": "4", "source_ref": line.pop("source_ref")} for line in older]
+    for line in fixed:
         if line["total_amount"] == "0.10":
             line["total_amount"] = "0.20"
-    lake.land(unit, [json.dumps(line) for line in mended])
+    lake.land(unit, [json.dumps(line) for line in fixed])
 
     lake.play(Run(landed=(), units=(unit,)), "run-3")
 
@@ -129,7 +129,7 @@ def test_a_lake_without_a_number_is_known_by_its_tables(older_lake: Lake) -> Non
 
 
 @ON_SAIL
-def test_a_migration_that_is_killed_behind_each_of_its_commits_goes_on(
+def test_a_migration_that_is_killed_after_each_of_its_commits_resumes(
     older_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = older_lake
@@ -137,12 +137,12 @@ def test_a_migration_that_is_killed_behind_each_of_its_commits_goes_on(
     commit, commits = delta.as_writer, 0
 
     @contextmanager
-    def killed_behind_it(storage: Storage) -> Iterator[None]:
+    def killed_after_it(storage: Storage) -> Iterator[None]:
         with commit(storage):
             yield
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(delta, "as_writer", killed_behind_it)
+    monkeypatch.setattr(delta, "as_writer", killed_after_it)
     while json.loads(lake.resources.storage.read("ops/format.json") if commits else b"{}") != TODAY:
         with suppress(KeyboardInterrupt):
             migration.migrate(context, star.TABLES)

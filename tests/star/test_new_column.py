@@ -50,15 +50,15 @@ def lines(count: int = LINES) -> list[str]:
     for n in range(count):
         transaction = f"t{n}"
         has = transaction in WITH_VALUE
-        told: dict[str, Any] = json.loads(
+        line: dict[str, Any] = json.loads(
             record(
                 transaction_id=transaction, product_id=f"p{n}", source_ref=answer("20170106T010000Z-a", place=n),
                 discount_amount="1.5" if has else None, mapping_version="1",
             ).to_line()
         )  # fmt: skip
-        ref = told.pop("source_ref")
+        ref = line.pop("source_ref")
         more = {"sales_channel": "web", "colour": "blue", "reduction": "1.5"} if has else {"reduction": None}
-        found.append(json.dumps(told | more | {"source_ref": ref}))
+        found.append(json.dumps(line | more | {"source_ref": ref}))
     return found
 
 

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 def migrate(context: Context, tables: Iterable[Table]) -> list[str]:
     """Bring those of `tables` that are there to the form of this code; gives the formats it came to, in words.
 
-    A table that has the form is not touched. One commit a table and change, so a killed migration goes on at the next
+    A table that has the form is not touched. One commit a table and change, so a killed migration resumes at the next
     call. Old rows are null in a new column. No row's `changed_run_id` moves, so nothing of it is published.
     Raises StorageError where newer code made the lake.
     """
