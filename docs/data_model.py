@@ -16,7 +16,9 @@ from retail.star.tables import fact_sales
 # Columns that Delta alone has.
 OF_DELTA = {
     "updated_at": "Time of the newest line or description that told of the row: an older one never changes it",
-    "content_hash": "52 bits of the content's hash, below the mapping's version: tells whether a row differs",
+    "mapping_version": "Version of the mapping that made it: of one `updated_at` the newer one counts",
+    "fetch_order": "Run, logical date and page of its answer, the later one counts; empty for a description",
+    "content_hash": "xxhash64 over name and value of each column that is not null: shows whether two rows differ",
     "business_month": "YYYY-MM of business_date; the partition",
 }
 

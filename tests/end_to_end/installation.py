@@ -17,7 +17,7 @@ import psycopg2
 import pyarrow as pa
 import structlog
 from click.testing import CliRunner
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from retail.cli import main
 from retail.cli.local.demo import demo_environment
@@ -163,10 +163,10 @@ class Installation:
 
 
 CONTENT = {
-    "star/fact_sales": ["changed_run_id", "source_ref"],
-    "star/dim_product": ["changed_run_id"],
-    "star/dim_customer": ["changed_run_id"],
-    "star/dim_store": ["changed_run_id"],
+    "star/fact_sales": ["changed_run_id", "source_ref", "fetch_order"],
+    "star/dim_product": ["changed_run_id", "fetch_order"],
+    "star/dim_customer": ["changed_run_id", "fetch_order"],
+    "star/dim_store": ["changed_run_id", "fetch_order"],
     "star/dim_retailer": ["changed_run_id"],
     "star/dim_date": ["changed_run_id"],
 }
@@ -181,6 +181,23 @@ def star_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
         rows = zip(*(read[column].to_pylist() for column in columns), strict=True)
         star[table] = sorted(rows, key=str)
     return star
+
+
+def make_older(installation: Installation) -> None:
+    """Give the lake the form that the code before format 3 left: the order of versions was within the hash."""
+    lake = installation.folder / "lake"
+    for table in CONTENT:
+        rows = installation.delta(table).to_pylist()
+        for row in rows:
+            mapping = row.pop("mapping_version", 0)
+            row["content_hash"] = mapping * 2**52 + row["content_hash"] % 2**52
+            row.pop("fetch_order", None)
+        schema = installation.delta(table).schema
+        kept = pa.schema([field for field in schema if field.name in rows[0]])
+        write_deltalake(
+            lake / table, pa.Table.from_pylist(rows, kept), mode="overwrite", schema_mode="overwrite"
+        )
+    (lake / "ops/format.json").write_text('{"format": 2}')
 
 
 # These tell of runs, and of what was published in between.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from retail.config.settings import home
-from tests.end_to_end.installation import Figures, Installation, star_of, warehouse_of
+from tests.end_to_end.installation import Figures, Installation, make_older, star_of, warehouse_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -71,6 +71,30 @@ def test_a_run_that_paused_after_the_merge_is_resumed_by_the_same_command(
     assert [each.name for each in run.parent.iterdir()] == [run.name]
     assert json.loads((run / "ended.json").read_text(encoding="utf-8"))["outcome"] == "success"
     assert warehouse_of(made) == warehouse_of(two_days)
+
+
+def test_a_lake_of_the_form_before_is_migrated_by_the_next_run_and_nothing_is_sent_or_restated(
+    install: Install, two_days: Installation
+) -> None:
+    made = install("older")
+    ended = made.retail("run", "--from", str(DAYS[0]), "--to", str(DAYS[1]))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    shown = warehouse_of(made)
+    make_older(made)
+    assert star_of(made) != star_of(two_days)
+
+    again = made.retail("--verbose", "run", "--date", str(DAYS[0]), "--again")
+
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "the lake was migrated to format 3" in " ".join(again.stdout.split())
+    assert '"event": "lake migrated"' in again.stderr
+    assert re.search(r"merge .* [0-9,]+ unchanged\n", again.stdout), again.stdout
+    assert " 0 changed rows sent\n" in again.stdout
+    assert star_of(made) == star_of(two_days)
+    assert warehouse_of(made) == shown
+    with made.postgresql() as cursor:
+        cursor.execute("SELECT count(*) FROM marts.restatement")
+        assert cursor.fetchone() == (0,)
 
 
 def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Installation) -> None:

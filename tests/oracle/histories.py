@@ -6,7 +6,7 @@ Few keys, many versions of each, so that what is rare in a shop meets in every h
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from hypothesis import strategies as st
@@ -35,6 +35,10 @@ _STORES = [
 ]  # fmt: skip
 # A quarter of the lines are bad or strange.
 _SPOILED: list[Fault] = [({}, 0)] * 3 * len(FAULTS) + FAULTS + CRITICAL
+# What fetched a line and on which page; none where the line names no page.
+_ANSWERS = [None] + [
+    (run, page) for run in ("20170108T010000Z-a", "20170109T010000Z-a", "20170109T010000Z-b") for page in (1, 2)
+]  # fmt: skip
 _AMOUNTS = ["10", "10.00", "10.0001", "0", "0.01", "99999999999.9999"]
 
 
@@ -44,12 +48,21 @@ def _values(names: str, values: tuple[str | None, ...]) -> dict[str, str | None]
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a raw file before it has a position in one. `cut` characters of it are lost at its end."""
+    """A line of a raw file before it has a position in one. `cut` characters of it are lost at its end.
+
+    `answer` is the run that fetched it and the page; None where the line names no page.
+    """
 
     values: tuple[tuple[str, str | None], ...]
     cut: int = 0
+    answer: tuple[str, int] | None = None
 
-    def text(self, source_ref: str) -> str:
+    def text(self, unit: Unit, place: int) -> str:
+        """The line at that place of the unit's raw file."""
+        source_ref = f"payloads/{place}"
+        if self.answer is not None:
+            run, page = self.answer
+            source_ref = f"payloads/{unit[0]}/date={unit[1]}/run={run}/page-{page:05d}.json.gz#/{place}"
         values = {**dict(self.values)}
         # Where a line has it, it stands last: a broken line is known by it.
         values["source_ref"] = values.pop("source_ref", source_ref)
@@ -60,6 +73,7 @@ class Line:
         told = {name: value for name, value in self.values if value is not None}
         head = " ".join(str(told.pop(name, "∅")) for name in _SHOWN_FIRST)
         end = f" — cut {self.cut} characters short" if self.cut else ""
+        told["answer"] = self.answer and " ".join(map(str, self.answer))
         return head + " · " + " ".join(f"{name}={value}" for name, value in told.items()) + end
 
 
@@ -185,11 +199,30 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
         for unit in units:
             if unit not in there or draw(st.booleans()):
                 versions = draw(st.lists(st.sampled_from(pools[unit[0]]), min_size=0, max_size=8))
-                landed.append((unit, tuple(versions)))
+                answers = [draw(st.sampled_from(_ANSWERS)) for _ in versions]
+                answered = map(lambda line, by: replace(line, answer=by), versions, answers)
+                landed.append((unit, tuple(answered)))
         there.update(units)
         described = draw(st.lists(descriptions(), min_size=1, max_size=4)) if draw(st.booleans()) else []
         runs.append(Run(tuple(landed), tuple(units), tuple(described)))
     return History(tuple(runs))
+
+
+@st.composite
+def landed_files(draw: st.DrawFn) -> dict[Unit, list[str]]:
+    """Raw files of the six units as landing makes them: a key once in each, and every line of an answer of the day."""
+    answers = st.sampled_from([answer for answer in _ANSWERS if answer is not None])
+    found: dict[Unit, list[str]] = {}
+    for unit in UNITS:
+        landed = draw(st.lists(lines(unit[0]), max_size=6, unique_by=_natural_key))
+        answered = [replace(line, answer=draw(answers)) for line in landed]
+        found[unit] = [line.text(unit, place) for place, line in enumerate(answered)]
+    return found
+
+
+def _natural_key(line: Line) -> tuple[str | None, ...]:
+    values = dict(line.values)
+    return tuple(values.get(name) for name in ("retailer_id", "transaction_id", "line_id"))
 
 
 def history_of_every_fault() -> History:

@@ -18,13 +18,11 @@ Values = dict[str, Any]
 _DECIMAL_3 = ("quantity",)
 _DECIMAL_4 = ("unit_price", "discount_amount", "tax_amount", "total_amount")
 _TIMES = ("sold_at", "updated_at")
-# In the order in which the content is hashed; source_ref and mapping_version are no content.
-_CONTENT = (
+_KNOWN = set(
     "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id product_name "
     "brand category gtin customer_id store_id store_name store_city store_region store_country quantity unit_price "
-    "discount_amount tax_amount total_amount currency"
-).split()
-_KNOWN = {*_CONTENT, "source_ref", "mapping_version"}
+    "discount_amount tax_amount total_amount currency source_ref mapping_version".split()
+)
 REQUIRED = (
     "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id quantity "
     "total_amount currency source_ref"
@@ -65,10 +63,6 @@ def unknown_fields(text: str) -> set[str]:
     return {
         name if re.fullmatch("[A-Za-z0-9_.-]{1,60}", name) else "*" for name in names if name not in _KNOWN
     }
-
-
-def content_values(values: Values) -> Sequence[object]:
-    return [values[name] for name in _CONTENT]
 
 
 def _typed(name: str, text: str | None) -> object:

@@ -1,7 +1,7 @@
 """What the star must hold after any runs: plain dictionaries and Decimals, no DataFrame.
 
-Written from docs/DATA_MODEL.md and decisions 0002 and 0007, and importing nothing of `retail.star`. A run is given to
-the model as the raw lines of its units; it answers with the actions and the figures that the run must report.
+Written from docs/DATA_MODEL.md and decisions 0002, 0007 and 0026, and importing nothing of `retail.star`. A run is
+given to the model as the raw lines of its units; it answers with the actions and the figures that the run must report.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.oracle.rows import (
     Key,
     Row,
     Version,
+    answer_of,
     day_row,
     fact,
     hash_of,
@@ -26,6 +27,7 @@ from tests.oracle.rows import (
     member,
     month_of,
     natural_key,
+    origin_of,
     unknown,
 )
 
@@ -62,7 +64,7 @@ class Model:
         name, *key = "product_name" if table == "dim_product" else "store_name", *ATTRIBUTES[table][:2]
         if attributes[name] is None:
             return
-        version = member(table, attributes, fetched_at, mapping=0)
+        version = member(table, attributes, fetched_at)
         _keep_newest(self._described[table], tuple(attributes[part] for part in key), version)
 
     def run(self, run_id: str, raw: Mapping[Unit, Sequence[str]]) -> Outcome:
@@ -112,6 +114,13 @@ class Model:
             found[-1] = unknown(table) | {"changed_run_id": self._created_by}
         return found
 
+    def forget_answers(self) -> None:
+        """What a lake from before format 3 knows: a fact's answer by its source_ref, a dimension row's not at all."""
+        for table, versions in self._tables.items():
+            for version in versions.values():
+                ref = min(version.refs) if table == "fact_sales" else ""
+                version.answer = answer_of(ref)
+
     def learn_source_refs(self, seen: Mapping[int, str]) -> None:
         """Take over which of several allowed source_refs a fact carries, by surrogate key; no other is taken."""
         for version in self._tables["fact_sales"].values():
@@ -131,7 +140,7 @@ class Model:
                 ("dim_product", "product_id"), ("dim_customer", "customer_id"), ("dim_store", "store_id"),
             ):  # fmt: skip
                 if values[key] is not None:
-                    version = member(table, values, values["updated_at"], values["mapping_version"] or 0)
+                    version = member(table, values, values["updated_at"], *origin_of(values))
                     _keep_newest(found[table], (values["retailer_id"], values[key]), version)
             for day in month_of(values["business_date"]):
                 found["dim_date"][str(day),] = day_row(day)
@@ -142,7 +151,7 @@ class Model:
         for values in self._retailers:
             row = dict(zip(ATTRIBUTES["dim_retailer"], values, strict=True))
             found["dim_retailer"][values[0],] = Version(
-                {"retailer_key": key_of(values[0]), **row}, None, hash_of(values)
+                {"retailer_key": key_of(values[0]), **row}, None, hash_of(row)
             )
         return found
 
@@ -152,10 +161,10 @@ class Model:
         counted = Counter(dict.fromkeys(("inserted", "updated", "touched", "unchanged", "stale"), 0))
         for key, new in rows.items():
             old = self._tables[table].get(key)
-            action = _action(table, old, new)
+            action = _action(old, new)
             counted[action] += 1
             if figures is not None:
-                hop = "updated_in" if action == "updated" else action
+                hop = {"updated": "updated_in", "touched": "unchanged"}.get(action, action)
                 add(figures, hop, new.columns["retailer_id"], new.columns)
                 if action == "updated" and old is not None:
                     add(figures, "updated_out", old.columns["retailer_id"], old.columns)
@@ -163,16 +172,15 @@ class Model:
                 new.run_id = run_id
                 self._tables[table][key] = new
             elif action == "touched" and old is not None:
-                old.updated_at = new.updated_at
-                old.columns["updated_at"] = new.updated_at
+                old.touch(new)
         return dict(counted)
 
 
-def _action(table: str, old: Version | None, new: Version) -> str:
+def _action(old: Version | None, new: Version) -> str:
     if old is None:
         return "inserted"
-    if new.is_newer_than(old):
-        return "touched" if new.hash == old.hash and table != "fact_sales" else "updated"
+    if new.counts_over(old):
+        return "touched" if new.hash == old.hash else "updated"
     return "unchanged" if new.hash == old.hash else "stale"
 
 
@@ -180,7 +188,7 @@ def _keep_newest(rows: dict[Key, Version], key: Key, new: Version) -> None:
     old = rows.get(key)
     if old is None or new.is_newer_than(old):
         rows[key] = new
-    elif (new.updated_at, new.hash) == (old.updated_at, old.hash):
+    elif (new.order, new.hash) == (old.order, old.hash):
         old.refs |= new.refs
 
 

@@ -86,7 +86,7 @@ class Lake:
     def play(self, run: Run, run_id: str) -> None:
         """The steps 3 to 5 of the run, by the pipeline and by the model. Raises DifferenceError."""
         for unit, landed in run.landed:
-            self.land(unit, [line.text(f"payloads/{run_id}#{n}") for n, line in enumerate(landed)])
+            self.land(unit, [line.text(unit, place) for place, line in enumerate(landed)])
         for each in run.described:
             self._describe(each)
         expected = self.model.run(run_id, {unit: self.raw[unit] for unit in run.units})

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from calendar import monthrange
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tests.oracle.lines import Values, content_values
-from tests.oracle.xxhash64 import spark_hash
+from tests.oracle.lines import Values
+from tests.oracle.xxhash64 import Bigint, spark_hash
 from tests.star.nrf_calendar import MONTH_STARTS
 
 Key = tuple[str, ...]
 Row = dict[str, Any]
 
-CONTENT_BITS = 52
 ATTRIBUTES = {
     "dim_product": ("retailer_id", "product_id", "product_name", "brand", "category", "gtin"),
     "dim_customer": ("retailer_id", "customer_id"),
@@ -42,39 +41,66 @@ _MONTHS = "January February March April May June July August September October N
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
-def hash_of(values: Sequence[object], mapping: int = 0) -> int:
-    """The content's hash: 52 bits of the values' and of which are null, below the version of the mapping."""
-    nulls = "".join("0" if value is None else "1" for value in values)
-    return (mapping << CONTENT_BITS) + (spark_hash([*values, nulls]) & (2**CONTENT_BITS - 1))
+def hash_of(content: Row) -> int:
+    """The content's hash: name and value of what is there, by name."""
+    there = sorted(name for name, value in content.items() if value is not None)
+    return spark_hash(each for name in there for each in (name, content[name]))
+
+
+def answer_of(source_ref: str) -> tuple[str, str, str]:
+    """Run, logical date and page of the line's answer, by which answers are ordered; empty where it names none."""
+    found = re.match(r"payloads/[^/]+/date=([^/]+)/run=([^/]+)/page-(\d+)[.]", source_ref)
+    return (found[2], found[1], found[3]) if found else ("", "", "")
 
 
 def key_of(*parts: str | None) -> int:
     """The surrogate key; the unknown member's where a part of the natural key is null."""
-    return -1 if None in parts else spark_hash(parts)
+    return Bigint(-1 if None in parts else spark_hash(parts))
 
 
 @dataclass
 class Version:
     """A row of the star: its columns, and what orders it among the versions of its key.
 
-    `refs` are the source_refs that a fact may carry: of two equal lines in one run either may be staged.
+    `mapping` and `answer` are the line's. `refs` are the source_refs that a fact may carry: of two equal lines in one
+    run either may be staged.
     """
 
     columns: Row
     updated_at: datetime | None
     hash: int
+    mapping: int = 0
+    answer: tuple[str, str, str] = ("", "", "")
     run_id: str = ""
     refs: set[str] = field(default_factory=set)
 
-    def is_newer_than(self, other: Version) -> bool:
-        if (
-            self.updated_at is None or other.updated_at is None
-        ):  # a table that does not know: the last to come
+    @property
+    def order(self) -> tuple[datetime | None, int, tuple[str, str, str]]:
+        return (self.updated_at, self.mapping, self.answer)
+
+    def counts_over(self, other: Version) -> bool:
+        """Whether it takes the place of the other, which is in the star."""
+        if self.order == other.order:  # as all are of a table that knows no time: the last to come
             return self.hash != other.hash
-        return (self.updated_at, self.hash) > (other.updated_at, other.hash)
+        return self.is_newer_than(other)
+
+    def is_newer_than(self, other: Version) -> bool:
+        assert self.updated_at is not None and other.updated_at is not None
+        return (*self.order, self.hash) > (*other.order, other.hash)
+
+    def touch(self, other: Version) -> None:
+        """Be as new as the other, which has the same content."""
+        self.updated_at, self.mapping, self.answer = other.order
+        self.columns["updated_at"] = other.updated_at
 
     def row(self) -> Row:
-        return {**self.columns, "content_hash": self.hash, "changed_run_id": self.run_id}
+        order = {"mapping_version": self.mapping, "fetch_order": " ".join(self.answer).strip()}
+        return {
+            **self.columns,
+            **(order if self.updated_at is not None else {}),
+            "content_hash": self.hash,
+            "changed_run_id": self.run_id,
+        }
 
 
 def natural_key(values: Values) -> Key:
@@ -93,15 +119,28 @@ def fact(values: Values) -> Version:
         "retailer_key": key_of(retailer),
         "business_month": f"{day:%Y-%m}",
     }
-    hashed = hash_of(content_values(values), values["mapping_version"] or 0)
-    return Version(columns, values["updated_at"], hashed, refs={values["source_ref"]})
+    content = {name: value for name, value in columns.items() if name != "sales_key"}
+    return Version(
+        columns, values["updated_at"], hash_of(content), *origin_of(values), refs={values["source_ref"]}
+    )
 
 
-def member(table: str, values: Row, updated_at: datetime, mapping: int) -> Version:
+def origin_of(values: Values) -> tuple[int, tuple[str, str, str]]:
+    """The line's mapping version and answer."""
+    return values["mapping_version"] or 0, answer_of(values["source_ref"])
+
+
+def member(
+    table: str,
+    values: Row,
+    updated_at: datetime,
+    mapping: int = 0,
+    answer: tuple[str, str, str] = ("", "", ""),
+) -> Version:
     row = {name: values[name] for name in ATTRIBUTES[table]}
     key = key_of(*(row[name] for name in ATTRIBUTES[table][:2]))
     columns = {KEYS[table]: key, **row, "updated_at": updated_at}
-    return Version(columns, updated_at, hash_of(list(row.values()), mapping))
+    return Version(columns, updated_at, hash_of(row), mapping, answer)
 
 
 def unknown(table: str) -> Row:
@@ -113,9 +152,9 @@ def unknown(table: str) -> Row:
         del row["date_key"]
     else:
         row = dict.fromkeys(ATTRIBUTES[table]) | _FIRST_RUN_ATTRIBUTES[table]
-    hashed = hash_of(list(row.values()))
-    stamp = {} if table in ("dim_date", "dim_retailer") else {"updated_at": None}
-    return {**row, **stamp, KEYS[table]: -1, "content_hash": hashed}
+    versioned = table not in ("dim_date", "dim_retailer")
+    order = {"updated_at": None, "mapping_version": 0, "fetch_order": ""} if versioned else {}
+    return {**row, **order, KEYS[table]: -1, "content_hash": hash_of(row)}
 
 
 def month_of(day: date) -> Iterable[date]:
@@ -138,4 +177,4 @@ def day_row(day: date) -> Version:
         "retail_week_end": week_start + timedelta(days=6),
     }  # fmt: skip
     columns = {"date_key": int(re.sub("-", "", str(day))), **attributes}
-    return Version(columns, None, hash_of(list(attributes.values())))
+    return Version(columns, None, hash_of(attributes))

@@ -18,8 +18,12 @@ _P1, _P2, _P3, _P4, _P5 = (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Bigint(int):
+    """A number of 8 bytes. Any other int is hashed as Spark's `int`, of 4."""
+
+
 def spark_hash(values: Iterable[object]) -> int:
-    """The hash of a row as a signed 64-bit number. An int is hashed as Spark's `int`, 4 bytes, where it fits."""
+    """The hash of a row as a signed 64-bit number."""
     hashed = 42
     for value in values:
         if value is not None:
@@ -59,10 +63,8 @@ def _bytes(value: object) -> bytes:
     match value:
         case str():
             return value.encode()
-        case bool():
-            return int(value).to_bytes(4, "little")
         case int():
-            return value.to_bytes(4, "little", signed=True)
+            return int(value).to_bytes(8 if isinstance(value, Bigint) else 4, "little", signed=True)
         case datetime():
             return ((value - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, "little", signed=True)
         case date():

@@ -33,6 +33,11 @@ def record(**changes: Any) -> SalesRecord:
     return SalesRecord(**{**values, **changes})
 
 
+def answer(run_id: str, page: int = 1, *, day: date = DAY, place: int = 0) -> str:
+    """A source_ref: what `run_id` fetched for the day, and where it stands on the page."""
+    return f"payloads/retailer_1/date={day}/run={run_id}/page-{page:05d}.json.gz#/orders/{place}"
+
+
 @pytest.fixture
 def make_context(session: SparkSession, engine: str, tmp_path: Path) -> Callable[[str], Context]:
     """A context for a run id, all on one fresh lake."""

@@ -9,7 +9,6 @@ from itertools import permutations
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from structlog.testing import capture_logs
 
 from retail.lake import delta
@@ -32,6 +31,8 @@ LATER = datetime(2017, 1, 8, tzinfo=UTC)
 ROW = (
     "retailer_id string, product_id string, product_name string, brand string, category string, gtin string, "
 )
+ORDER = "updated_at timestamp, mapping_version int, fetch_order string"
+PAGE = "20170106T010000Z-a 2017-01-05 00001"
 
 
 def product(product_id: str = "p1", at: str = "2017-01-07T00:00:00.000000Z", **told: str) -> ProductRecord:
@@ -76,8 +77,8 @@ def test_the_newest_line_that_says_anything_describes_a_product(session: SparkSe
     lost = product(at="2017-01-09T00:00:00.000000Z")
     found = master_data.newest(parsed(session, old, MUG, lost, product("p2")), dim_product.TABLE)
     expected = session.createDataFrame(
-        [("retailer_1", "p1", "Stoneware mug", "Acme", "Kitchen", "00036000291452", FETCHED)],
-        ROW + "updated_at timestamp",
+        [("retailer_1", "p1", "Stoneware mug", "Acme", "Kitchen", "00036000291452", FETCHED, 0, "")],
+        ROW + ORDER,
     )
     assert_df_equality(found.drop("content_hash"), expected, ignore_nullable=True)
 
@@ -87,13 +88,13 @@ def test_a_described_product_takes_nothing_from_its_sale_and_what_was_not_sold_i
 ) -> None:
     sold = session.createDataFrame(
         [
-            (1, "retailer_1", "p1", "Mug", "Brand of the sale", "Sale", "1", SOLD),
-            (2, "retailer_1", "p2", "Plate", None, None, None, SOLD),
-            (2, "retailer_1", "p2", "Blue plate", None, None, None, LATER),
-            (3, "retailer_2", "p1", "Other mug", None, None, None, SOLD),
+            (1, "retailer_1", "p1", "Mug", "Brand of the sale", "Sale", "1", SOLD, 1, PAGE),
+            (2, "retailer_1", "p2", "Plate", None, None, None, SOLD, 1, PAGE),
+            (2, "retailer_1", "p2", "Blue plate", None, None, None, LATER, 1, PAGE),
+            (3, "retailer_2", "p1", "Other mug", None, None, None, SOLD, 1, PAGE),
         ],
-        f"product_key bigint, {ROW}updated_at timestamp",
-    ).withColumn("mapping_version", F.lit(1))
+        f"product_key bigint, {ROW}{ORDER}",
+    )
     told = master_data.newest(
         parsed(session, product(product_name="Stoneware mug"), product("p9", product_name="Unsold")),
         dim_product.TABLE,
@@ -101,11 +102,11 @@ def test_a_described_product_takes_nothing_from_its_sale_and_what_was_not_sold_i
     found = dim_product.derive(sold, told).drop("content_hash")
     expected = session.createDataFrame(
         [
-            (1, "retailer_1", "p1", "Stoneware mug", None, None, None, FETCHED),
-            (2, "retailer_1", "p2", "Blue plate", None, None, None, LATER),
-            (3, "retailer_2", "p1", "Other mug", None, None, None, SOLD),
+            (1, "retailer_1", "p1", "Stoneware mug", None, None, None, FETCHED, 0, ""),
+            (2, "retailer_1", "p2", "Blue plate", None, None, None, LATER, 1, PAGE),
+            (3, "retailer_2", "p1", "Other mug", None, None, None, SOLD, 1, PAGE),
         ],
-        f"product_key bigint, {ROW}updated_at timestamp",
+        f"product_key bigint, {ROW}{ORDER}",
     )
     assert_df_equality(found, expected, ignore_nullable=True, ignore_row_order=True)
 
@@ -117,9 +118,9 @@ def test_what_is_told_of_a_product_without_its_name_is_no_description(session: S
 
 def test_without_descriptions_a_product_is_what_its_newest_sale_says(session: SparkSession) -> None:
     sold = session.createDataFrame(
-        [(1, "retailer_1", "p1", "Mug", "Acme", None, None, SOLD)],
-        f"product_key bigint, {ROW}updated_at timestamp",
-    ).withColumn("mapping_version", F.lit(1))
+        [(1, "retailer_1", "p1", "Mug", "Acme", None, None, SOLD, 1, PAGE)],
+        f"product_key bigint, {ROW}{ORDER}",
+    )
     found = dim_product.derive(sold).drop("content_hash").select(*sold.columns)
     assert_df_equality(found, sold, ignore_nullable=True)
 
@@ -150,7 +151,7 @@ def star(context: Context) -> list[tuple[object, ...]]:
     return [
         row
         for name, table in names.items()
-        for row in rows(context, name, *table.own_columns, "updated_at", "content_hash")
+        for row in rows(context, name, *table.own_columns, *table.order, "content_hash")
     ]
 
 

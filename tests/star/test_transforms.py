@@ -70,14 +70,44 @@ def test_where_a_line_was_read_from_is_no_content(session: SparkSession) -> None
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_a_line_s_answer_is_known_by_the_run_the_day_and_the_page(session: SparkSession) -> None:
+    refs = [
+        "payloads/retailer_1/date=2017-01-05/run=20170106T010000Z-3fa9c1/page-00012.json.gz#/orders/3",
+        "payloads/retailer_1/date=2017-01-05/run=by-hand_1.a/page-123456.json.gz#/a\nb",
+        "elsewhere#/payloads/x/date=1/run=2/page-3",
+        "",
+    ]
+    lines = raw(session, *(record(source_ref=ref) for ref in refs))
+    keyed = lines.transform(parse).transform(judge([])).transform(with_keys)
+    assert {row.source_ref: row.fetch_order for row in keyed.collect()} == dict(
+        zip(
+            refs,
+            ["20170106T010000Z-3fa9c1 2017-01-05 00012", "by-hand_1.a 2017-01-05 123456", "", ""],
+            strict=True,
+        )
+    )
+
+
+def test_a_line_without_a_mapping_version_is_of_version_0(session: SparkSession) -> None:
+    lines = raw(session, record(mapping_version=None), record(mapping_version="12"))
+    keyed = lines.transform(parse).transform(judge([])).transform(with_keys)
+    assert [row.mapping_version for row in keyed.collect()] == [0, 12]
+
+
 def test_single_keys_pass_and_of_a_repeated_one_the_newest(session: SparkSession) -> None:
     schema = (
         "retailer_id string, transaction_id string, line_id string, sales_key long, updated_at timestamp, "
-        "content_hash long, source_ref string"
+        "mapping_version int, fetch_order string, content_hash long, source_ref string"
     )
     early, late = datetime(2017, 1, 5, 20, tzinfo=UTC), datetime(2017, 1, 5, 21, tzinfo=UTC)
-    single, newest = ("r", "t1", "1", 1, early, 1, "2017-01-05"), ("r", "t2", "1", 2, late, 4, "2017-01-06")
-    older, same = ("r", "t2", "1", 2, early, 8, "2017-01-07"), ("r", "t2", "1", 2, late, 4, "2017-01-05")
+    single, newest = (
+        ("r", "t1", "1", 1, early, 1, "a", 1, "2017-01-05"),
+        ("r", "t2", "1", 2, late, 1, "a", 4, "2017-01-06"),
+    )
+    older, same = (
+        ("r", "t2", "1", 2, early, 1, "b", 8, "2017-01-07"),
+        ("r", "t2", "1", 2, late, 1, "a", 4, "2017-01-05"),
+    )
     sales = session.createDataFrame([single, older, same, newest], schema)
     expected = session.createDataFrame([single, newest], schema)
     found = newest_version(sales).select(*sales.columns)

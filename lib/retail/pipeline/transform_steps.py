@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import structlog
+
 from retail import star
 from retail.errors import RetailError
 from retail.lake import delta, layout
@@ -24,10 +26,12 @@ from retail.star.tables import fact_sales
 from retail.warehouse.publish.transaction import publish, published_runs
 from retail.warehouse.schema.ddl import prepare
 
+log = structlog.get_logger(__name__)
+
 
 def stage_step(job: Job) -> Record:
     """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
-    migration.migrate(job.context, star.TABLES)
+    migrated = migration.migrate(job.context, star.TABLES)
     storage, run_id = job.resources.storage, job.run.run_id
     pending_replays.begin(storage, run_id, _staged_again(job))
     staged = staging.stage(job.context, job.units_to_process(), row_rules=load_row_rules())
@@ -42,6 +46,7 @@ def stage_step(job: Job) -> Record:
         f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
     ]
     return {
+        "format": migration.FORMAT,
         "lines_version": staged.lines_version,
         "sales_version": staged.sales_version,
         "counts": as_json([*staged.counts, *kept_back.kept(storage, run_id), *accepted]),
@@ -52,6 +57,7 @@ def stage_step(job: Job) -> Record:
         "warnings": [*by_reason(staged.warned), *drift, *freed],
         "summary": f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
         + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
+        + "".join(f"; {each}" for each in migrated)
         + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
         + _told("warning", freed)
         + _told("warned", by_reason(staged.warned))
@@ -94,14 +100,13 @@ def merge_step(job: Job) -> Record:
         job.context, staged, judge=lambda plan: tie_out.require([tie_out.MERGED], [*staged.counts, *plan])
     )
     tie_out.require([tie_out.DELTA], built.counts)
-    fact = built.actions[fact_sales.TABLE.name]
+    figures = merge.as_counted(built.actions[fact_sales.TABLE.name])
     return {
         "versions": built.versions,
         "actions": built.actions,
         "months": built.months,
         "counts": as_json(built.counts),
-        "summary": ", ".join(f"{fact[action]:,} {action}" for action in merge.ACTIONS if fact[action])
-        or "no facts",
+        "summary": ", ".join(f"{rows:,} {action}" for action, rows in figures.items() if rows) or "no facts",
     }
 
 
@@ -176,6 +181,11 @@ def _staged(job: Job) -> staging.Staged:
         raise RetailError(
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
+    if record.get("format") != migration.FORMAT:
+        # Older code staged it and was killed: the star is of today's form, or will be, and its rows are not.
+        log.info("staged again, for the lake has another format now", was=record.get("format"))
+        job.resources.ledger.end_step(job.run.run_id, "stage", stage_step(job), seconds=record["seconds"])
+        return _staged(job)
     critical = [HopCount.from_json(count) for count in record.get("critical", [])]
     return staging.Staged(
         record["lines_version"], record["sales_version"], job.counts("stage"), critical=critical

@@ -30,7 +30,8 @@ NAMED: Final = frozenset(
 # Names of persons, transactions and rows, and hashes: they are counted, and nothing else is said of them.
 COUNTED: Final = frozenset("customer_id transaction_id line_id".split())
 _LEFT_OUT: Final = frozenset(
-    "source_ref mapping_version run_id changed_run_id content_hash from_retailer logical_date date_key".split()
+    "source_ref mapping_version fetch_order run_id changed_run_id content_hash from_retailer logical_date "
+    "date_key".split()
 )
 
 _NUMBERS: Final = ("decimal", "int", "bigint", "double")

@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from retail.runs.counts import HopCount
+from retail.star import versions
 from retail.star.row_checks import SEPARATOR, UNREADABLE
 
 _Group = tuple[str, date | None, str | None]
@@ -85,9 +86,7 @@ def _duplicates(good: DataFrame) -> list[Row]:
     Only keys that occur more than once are ranked.
     """
     contested = good.groupBy("sales_key").agg(F.count("*").alias("n")).where("n > 1").select("sales_key")
-    order = Window.partitionBy("retailer_id", "transaction_id", "line_id").orderBy(
-        F.desc("updated_at"), F.desc("content_hash")
-    )
+    order = Window.partitionBy("retailer_id", "transaction_id", "line_id").orderBy(*versions.newest_first())
     ranked = good.join(contested, "sales_key", "left_semi").withColumn("rank", F.row_number().over(order))
     return (
         ranked.where("rank > 1")

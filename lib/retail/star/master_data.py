@@ -44,7 +44,7 @@ def read(context: Context, table: Table, kind: Literal["products", "stores"]) ->
 
 
 def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
-    """The table's attributes and `updated_at` of lines (value, from_retailer), with `is_broken`."""
+    """The table's attributes and order of lines (value, from_retailer), with `is_broken`."""
     schema = ", ".join(f"{name} string" for name in fields)
     fetched_at = F.when(F.col("json.fetched_at").rlike(_INSTANT), F.col("json.fetched_at"))
     missing = " OR ".join(f"{name} IS NULL OR {name} = ''" for name in table.natural_key)
@@ -56,6 +56,8 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
             *(F.col(f"json.{name}").alias(name) for name in table.attributes),
             fetched_at.try_cast("timestamp").alias("updated_at"),
             F.col("json.source_ref").alias("source_ref"),
+            F.lit(0).alias("mapping_version"),
+            F.lit("").alias("fetch_order"),
         )
         # Spark reads a cut-off line as far as it goes; the last field tells.
         .withColumn(
@@ -65,7 +67,7 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
                 "OR retailer_id <> from_retailer"
             ),
         )
-        .select(*table.attributes, "updated_at", "is_broken")
+        .select(*table.attributes, *table.order, "is_broken")
     )
 
 
@@ -87,7 +89,7 @@ def preferring(described: DataFrame | None, table: Table) -> Transform:
     """
     if described is None:
         return lambda rows: rows
-    names = (*table.attributes, "updated_at", "content_hash")
+    names = (*table.attributes, *table.order, "content_hash")
     told = described.select(*(F.col(name).alias(f"told_{name}") for name in names))
     on = " AND ".join(f"{name} = told_{name}" for name in table.natural_key)
     chosen = [

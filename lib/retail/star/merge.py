@@ -1,13 +1,13 @@
 """Step 5: rows into a table of the star, by one rule for all tables.
 
-A row is new, or newer than the one with its key, or nothing happens: so the star is the same whatever the order
-and however often a day is merged. Everything is planned and counted first, against a known version of the
-table; a run that was killed after the commit then finds that version gone by and does not merge again.
+A row is new, or counts over the one with its key (`retail.star.versions`), or nothing happens: so the star is the
+same whatever the order and however often a day is merged. Everything is planned and counted first, against a known
+version of the table; a run that was killed after the commit then finds that version gone by and does not merge again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,10 +20,15 @@ from retail.lake import delta
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
 from retail.star.table import Table, with_content_hash
+from retail.star.versions import counts_over
 
-# `touched`: a newer sighting with the same content, which moves `updated_at` alone.
+# `touched`: the same content in a newer version, which moves the order alone.
 ACTIONS: Final = ("inserted", "updated", "touched", "unchanged", "stale")
 
+# Where an action is counted at a hop of another name: what is touched is unchanged in all that a reader sees.
+_HOPS: Final = {"updated": "updated_in", "touched": "unchanged"}
+# The unknown members never change: no sale's time is later than nothing's.
+_OF_UNKNOWN: Final = {"updated_at": None, "mapping_version": 0, "fetch_order": ""}
 _MONEY_GROUP: Final = ("retailer_id", "business_date", "currency")
 
 
@@ -46,9 +51,9 @@ def create(context: Context, table: Table) -> None:
         return
     rows = [] if table.unknown is None else [tuple(table.unknown.get(c) for c in table.own_columns)]
     first = context.session.createDataFrame(rows, table.schema).transform(with_content_hash(table))
-    if table.versioned and "updated_at" not in table.own_columns:
-        # The unknown member never changes: no sale's time is later than nothing's.
-        first = first.withColumn("updated_at", F.lit(None).cast("timestamp"))
+    for name in table.order:
+        if name not in table.own_columns:
+            first = first.withColumn(name, F.lit(_OF_UNKNOWN[name]).cast(table.types[name]))
     first = first.withColumn("changed_run_id", F.lit(context.run_id)).select(*table.columns)
     delta.replace(
         first, context.storage, table.path, partition_by=[table.partition] if table.partition else []
@@ -74,8 +79,9 @@ def count_money(context: Context, table: Table, rows: DataFrame, planned: Plan) 
     An update leaves its old row's group (`updated_out`) and enters its new row's (`updated_in`).
     """
     joined = _beside_target(context, table, rows, planned.version, planned.partitions)
+    renamed = " ".join(f"WHEN '{action}' THEN '{hop}'" for action, hop in _HOPS.items())
     entering = joined.select(
-        F.expr("CASE WHEN action = 'updated' THEN 'updated_in' ELSE action END").alias("hop"),
+        F.expr(f"CASE action {renamed} ELSE action END").alias("hop"),
         *_MONEY_GROUP,
         "total_amount",
     )
@@ -87,6 +93,12 @@ def count_money(context: Context, table: Table, rows: DataFrame, planned: Plan) 
         F.col("old_total_amount").alias("total_amount"),
     )
     return _sum_money(entering.unionByName(leaving))
+
+
+def as_counted(actions: Mapping[str, int]) -> dict[str, int]:
+    """Rows per action as the tie-out counts them: the touched are among the unchanged."""
+    counted = {action: actions[action] for action in ACTIONS if action != "touched"}
+    return counted | {"unchanged": actions["unchanged"] + actions["touched"]}
 
 
 def totals(
@@ -146,14 +158,6 @@ def _sum_money(rows: DataFrame) -> list[HopCount]:
     ]
 
 
-def _newer(table: Table) -> str:
-    if not table.versioned:
-        return "s.content_hash <> t.content_hash"
-    return (
-        "(s.updated_at > t.updated_at OR (s.updated_at = t.updated_at AND s.content_hash > t.content_hash))"
-    )
-
-
 def _on(table: Table, partitions: Sequence[str]) -> str:
     # Keys are never null, and Sail joins on `<=>` row by row: 21 s where `=` takes 1 s.
     condition = f"t.{table.key} = s.{table.key}"
@@ -173,15 +177,15 @@ def _beside_target(
     old = [name for name in table.columns if name != table.key]
     target = target.select(table.key, *[F.col(name).alias(f"old_{name}") for name in old])
     joined = rows.join(target, table.key, "left")
-    newer = _newer(table).replace("s.", "").replace("t.", "old_")
+    counts = counts_over(table.order, new="", old="old_")
     other = " OR ".join(f"{name} <> old_{name}" for name in table.natural_key)
-    touched = "content_hash = old_content_hash" if table.partition is None else "false"
     return joined.withColumn(
         "action",
         F.expr(
             f"""CASE WHEN old_content_hash IS NULL THEN 'inserted'
                      WHEN {other} THEN 'collision'
-                     WHEN {newer} THEN CASE WHEN {touched} THEN 'touched' ELSE 'updated' END
+                     WHEN {counts} THEN
+                         CASE WHEN content_hash = old_content_hash THEN 'touched' ELSE 'updated' END
                      WHEN content_hash = old_content_hash THEN 'unchanged'
                      ELSE 'stale' END"""
         ),
@@ -189,20 +193,21 @@ def _beside_target(
 
 
 def _statement(context: Context, table: Table, planned: Plan, source: str) -> str:
-    """MERGE of `source`; `changed_run_id` moves only with the content, so that publish sends no more."""
+    """MERGE of `source`; of the same content the order alone moves, so that publish sends no more."""
     target = context.storage.engine_path(table.path)
-    assignments = {name: f"s.{name}" for name in table.columns}
-    if table.partition is None:
-        assignments["changed_run_id"] = (
-            "CASE WHEN s.content_hash = t.content_hash THEN t.changed_run_id ELSE s.changed_run_id END"
-        )
+    counts = counts_over(table.order, new="s.", old="t.")
+    touched = f"""WHEN MATCHED AND {counts} THEN UPDATE SET {_assigned(table.order)}"""
     return f"""
         MERGE INTO delta.`{target}` AS t USING {source} AS s ON {_on(table, planned.partitions)}
-        WHEN MATCHED AND {_newer(table)} THEN
-            UPDATE SET {", ".join(f"{name} = {value}" for name, value in assignments.items())}
+        WHEN MATCHED AND {counts} AND s.content_hash <> t.content_hash THEN UPDATE SET {_assigned(table.columns)}
+        {touched if table.order else ""}
         WHEN NOT MATCHED THEN
             INSERT ({", ".join(table.columns)}) VALUES ({", ".join(f"s.{name}" for name in table.columns)})
     """
+
+
+def _assigned(columns: Sequence[str]) -> str:
+    return ", ".join(f"{name} = s.{name}" for name in columns)
 
 
 def _raise_collision(table: Table, joined: DataFrame) -> None:

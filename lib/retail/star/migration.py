@@ -1,6 +1,6 @@
 """The lake's own form: tables get the columns that the code has gained, and older rows the form of its hashes.
 
-    ops/format.json    {"format": 2}
+    ops/format.json    {"format": 3}
 
 `format` counts the rewrites of what older code wrote; a lake without it is of format 1, or new. Each change of a table
 is noted before it begins (`retail.runs.table_rewrites`), so that a merge which was planned before it is planned anew
@@ -21,26 +21,34 @@ from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs import table_rewrites
 from retail.runs.context import Context
-from retail.star.table import CONTENTS, Table
-from retail.star.tables import dim_date
+from retail.star import versions
+from retail.star.table import Table, content_hash_sql
+from retail.star.tables import dim_customer, dim_date
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 log = structlog.get_logger(__name__)
 
 
-def migrate(context: Context, tables: Iterable[Table]) -> None:
-    """Bring those of `tables` that are there to the form of this code; one that has it is not touched.
+def migrate(context: Context, tables: Iterable[Table]) -> list[str]:
+    """Bring those of `tables` that are there to the form of this code; gives the formats it came to, in words.
 
-    One commit a table and change, so a killed migration goes on at the next call. Old rows are null in a new column.
+    A table that has the form is not touched. One commit a table and change, so a killed migration resumes at the next
+    call. Old rows are null in a new column. No row's `changed_run_id` moves, so nothing of it is published.
     Raises StorageError where newer code made the lake.
     """
-    tables = list(tables)
+    tables, done = list(tables), []
     require_known(context.storage)
     found = _read(context.storage)
     if found is None:
         found = _found_format(context)
         _write(context.storage, found)
+    for table in tables:  # before the rewrites, which may fill them
+        lacking = _lacking(context, table)
+        if lacking:
+            with _noted(context, table):
+                delta.add_columns(context.storage, table.path, lacking)
+            log.info("columns added", table=table.name, columns=lacking)
     for number in range(found, FORMAT):
         for table in tables:
             if delta.version(context.storage, table.path) is not None:
@@ -48,12 +56,8 @@ def migrate(context: Context, tables: Iterable[Table]) -> None:
                     _REWRITES[number](context, table)
         _write(context.storage, number + 1)
         log.info("lake migrated", format=number + 1)
-    for table in tables:
-        lacking = _lacking(context, table)
-        if lacking:
-            with _noted(context, table):
-                delta.add_columns(context.storage, table.path, lacking)
-            log.info("columns added", table=table.name, columns=lacking)
+        done.append(f"the lake was migrated to format {number + 1}")
+    return done
 
 
 def require_known(storage: Storage) -> None:
@@ -69,12 +73,15 @@ def require_known(storage: Storage) -> None:
 def _found_format(context: Context) -> int:
     """The format of a lake that does not tell: a new one has the newest.
 
-    A calendar row's hash has no version of a mapping, so that only format 1 has one beyond the content's bits.
+    In format 2 a calendar row's hash has no more than the content's bits, in format 1 and 3 it has 64. What has the
+    columns of format 3 is taken for 2, for that rewrite finds for itself what is left to do.
     """
     if delta.version(context.storage, dim_date.TABLE.path) is None:
         return FORMAT
+    if not {*versions.ORDER} & {*_lacking(context, dim_customer.TABLE)}:
+        return 2
     days = delta.read(context.session, context.storage, dim_date.TABLE.path)
-    return 1 if days.where(_IS_OF_FORMAT_1).limit(1).collect() else FORMAT
+    return 1 if days.where(_IS_OF_FORMAT_1).limit(1).collect() else 2
 
 
 def _noted(context: Context, table: Table) -> AbstractContextManager[None]:
@@ -90,20 +97,47 @@ def _lacking(context: Context, table: Table) -> dict[str, str]:
     return {name: kind for name, kind in table.types.items() if name not in there}
 
 
-_IS_OF_FORMAT_1: Final = f"content_hash < 0 OR content_hash >= {CONTENTS}"
+# In format 2 the content's bits of a hash; the mapping's version was above them.
+_CONTENT_BITS: Final = 52
+_CONTENTS: Final = 2**_CONTENT_BITS
+_IS_OF_FORMAT_1: Final = f"content_hash < 0 OR content_hash >= {_CONTENTS}"
 
 
 def _to_format_2(context: Context, table: Table) -> None:
     """A content hash was 64 bits; now it is the lowest 52 of them, below a version of the mapping, then 0."""
+    _update(context, table, {"content_hash": f"content_hash & {_CONTENTS - 1}"}, where=_IS_OF_FORMAT_1)
+
+
+def _to_format_3(context: Context, table: Table) -> None:
+    """The order of versions got columns of its own, and the hash is of what is there, by name.
+
+    A fact's answer is known by its `source_ref`; a dimension's row is older than any answer. A row that has its
+    `fetch_order` has been here before.
+    """
+    content_hash = content_hash_sql(*table.content)
+    if not table.versioned:
+        _update(context, table, {"content_hash": content_hash}, where=f"content_hash <> {content_hash}")
+        return
+    of_row = {
+        "mapping_version": f"cast(shiftright(content_hash, {_CONTENT_BITS}) AS int)",
+        "fetch_order": versions.FETCH_ORDER if "source_ref" in table.own_columns else "''",
+        "content_hash": content_hash,
+    }
+    _update(context, table, of_row, where="fetch_order IS NULL")
+
+
+def _update(context: Context, table: Table, values: dict[str, str], *, where: str) -> None:
+    """Set these columns to SQL expressions of the row as it was; no commit where no row is to be changed."""
+    if not delta.read(context.session, context.storage, table.path).where(where).limit(1).collect():
+        return
     path = context.storage.engine_path(table.path)
+    assigned = ", ".join(f"{name} = {value}" for name, value in values.items())
     with delta.as_writer(context.storage):
-        context.session.sql(
-            f"UPDATE delta.`{path}` SET content_hash = content_hash & {CONTENTS - 1} WHERE {_IS_OF_FORMAT_1}"
-        ).collect()
+        context.session.sql(f"UPDATE delta.`{path}` SET {assigned} WHERE {where}").collect()
 
 
 # What brings a table from the format to the next.
-_REWRITES: Final[dict[int, Callable[[Context, Table], None]]] = {1: _to_format_2}
+_REWRITES: Final[dict[int, Callable[[Context, Table], None]]] = {1: _to_format_2, 2: _to_format_3}
 
 
 def _read(storage: Storage) -> int | None:

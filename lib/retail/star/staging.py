@@ -20,10 +20,12 @@ from retail.lake.layout import raw_file
 from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
+from retail.star import versions
 from retail.star.hop_counts import Counted, count
 from retail.star.quarantine import table
 from retail.star.row_checks import check_rules, judge
-from retail.star.table import content_hash, newest_per, optional_key, surrogate_key
+from retail.star.table import newest_per, optional_key, surrogate_key, with_content_hash
+from retail.star.tables import fact_sales
 
 # The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
 # 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
@@ -96,9 +98,11 @@ def parse(raw: DataFrame) -> DataFrame:
 
 
 def with_keys(judged: DataFrame) -> DataFrame:
-    """Adds the surrogate keys, `content_hash` and `business_month`. Where a line is from is no content."""
-    content = [name for name in FIELDS if name not in ("source_ref", "mapping_version")]
-    return judged.select(
+    """Adds the surrogate keys, `business_month`, and by what versions are ordered and compared.
+
+    `content_hash` is of what the line says for the fact; what it says of a product or store is compared there.
+    """
+    keyed = judged.withColumn("mapping_version", F.coalesce("mapping_version", F.lit(0))).select(
         "*",
         surrogate_key("retailer_id", "transaction_id", "line_id").alias("sales_key"),
         F.expr("cast(date_format(business_date, 'yyyyMMdd') AS int)").alias("date_key"),
@@ -106,9 +110,10 @@ def with_keys(judged: DataFrame) -> DataFrame:
         optional_key("retailer_id", "customer_id").alias("customer_key"),
         optional_key("retailer_id", "store_id").alias("store_key"),
         surrogate_key("retailer_id").alias("retailer_key"),
-        content_hash(*content, mapped_by="mapping_version").alias("content_hash"),
         F.date_format("business_date", "yyyy-MM").alias("business_month"),
+        F.expr(versions.FETCH_ORDER).alias("fetch_order"),
     )
+    return keyed.transform(with_content_hash(fact_sales.TABLE))
 
 
 def good(lines: DataFrame) -> DataFrame:

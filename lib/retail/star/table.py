@@ -11,21 +11,22 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from retail.lake import layout
+from retail.star import versions
 
 Transform = Callable[[DataFrame], DataFrame]
 
 UNKNOWN_KEY: Final = -1
 UNKNOWN_TEXT: Final = "unknown"
-# As many contents as a hash tells apart; the bits above hold the mapping's version, up to 2,047.
-CONTENTS: Final = 2**52
+# Where a row is from is no content.
+_ORIGIN: Final = "source_ref"
 
 
 @dataclass(frozen=True)
 class Table:
     """One table of the star.
 
-    `schema` is DDL for its own columns, the surrogate key first. A `versioned` table knows from each row's
-    `updated_at` which of two versions is newer; the others (calendar, configuration) take what comes last.
+    `schema` is DDL for its own columns, the surrogate key first. A `versioned` table orders the versions of a row
+    (`retail.star.versions`); the others (calendar, configuration) take what comes last.
     `unknown` is the member that facts without this dimension point at. `partition` is a column of `schema`.
     """
 
@@ -51,11 +52,21 @@ class Table:
         """What can change: every own column but the surrogate key."""
         return tuple(name for name in self.own_columns if name != self.key)
 
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """The columns that `content_hash` is made of."""
+        return tuple(name for name in self.attributes if name != _ORIGIN)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns that order the versions of a row, the first one first; none where the last to come counts."""
+        return tuple(versions.ORDER) if self.versioned else ()
+
     @property
     def full_schema(self) -> str:
         """DDL of the Delta table: own columns, then the columns that a merge needs."""
-        updated = ", updated_at timestamp" if self.versioned and "updated_at" not in self.own_columns else ""
-        return f"{self.schema}{updated}, content_hash bigint, changed_run_id string"
+        order = [f"{name} {versions.ORDER[name]}" for name in self.order if name not in self.own_columns]
+        return ", ".join((self.schema, *order, "content_hash bigint", "changed_run_id string"))
 
     @cached_property
     def types(self) -> dict[str, str]:
@@ -81,33 +92,30 @@ def optional_key(*natural_key: str) -> Column:
     return F.when(missing, F.lit(UNKNOWN_KEY).cast("bigint")).otherwise(F.xxhash64(*natural_key))
 
 
-def with_content_hash(table: Table, *, mapped_by: str | None = None) -> Transform:
-    """Adds `content_hash`: tells whether two rows of the table differ, and orders rows of the same time."""
-    return lambda frame: frame.withColumn(
-        "content_hash", content_hash(*table.attributes, mapped_by=mapped_by)
-    )
+def with_content_hash(table: Table) -> Transform:
+    """Adds `content_hash`, by which a merge knows whether two rows of the table differ."""
+    return lambda frame: frame.withColumn("content_hash", content_hash(*table.content))
 
 
-def content_hash(*columns: str, mapped_by: str | None = None) -> Column:
-    """52 bits of the values' hash, below the mapping's version in the column `mapped_by`, 0 where there is none.
+def content_hash(*columns: str) -> Column:
+    """The hash of what is there: name and value of each column that is not null, in the order of the names.
 
-    So of two rows of the same time the one of the newer mapping is the greater: a day that is landed again by a mended
-    mapping takes the place of what the old one made of it (docs/decisions/0002-order-of-versions.md).
+    So a column that is null in a row may come or go without changing that row's hash; the same on every engine and at
+    every run. A moment's, a date's and a decimal's hash is that of its number, a text's that of its UTF-8 bytes.
     """
-    # xxhash64 passes nulls over: without them a value that moves from one column to the next would be no change.
-    nulls = F.concat(*(F.when(F.col(name).isNull(), "0").otherwise("1") for name in columns))
-    content = F.xxhash64(*columns, nulls).bitwiseAND(F.lit(CONTENTS - 1))
-    if mapped_by is None:
-        return content
-    return F.coalesce(F.col(mapped_by), F.lit(0)).cast("bigint") * F.lit(CONTENTS) + content
+    return F.expr(content_hash_sql(*columns))
+
+
+def content_hash_sql(*columns: str) -> str:
+    """`content_hash` as a SQL expression."""
+    # xxhash64 skips nulls, and hashes each argument with the hash before it as the seed: no two run together.
+    pairs = (f"CASE WHEN {name} IS NOT NULL THEN '{name}' END, {name}" for name in sorted(columns))
+    return f"xxhash64({', '.join(pairs)})"
 
 
 def newest_per(*keys: str, then: Sequence[str] = ()) -> Transform:
-    """Keeps one row for each value of `keys`: the greatest by (updated_at, content_hash, *then).
-
-    The order is total but for equal rows, so the result does not depend on the order of arrival.
-    """
-    window = Window.partitionBy(*keys).orderBy(*map(F.desc, ("updated_at", "content_hash", *then)))
+    """Keeps one row for each value of `keys`: the one that counts (`retail.star.versions`)."""
+    window = Window.partitionBy(*keys).orderBy(*versions.newest_first(*then))
 
     def keep(frame: DataFrame) -> DataFrame:
         return frame.withColumn("_rank", F.row_number().over(window)).where("_rank = 1").drop("_rank")

@@ -19,7 +19,7 @@ def derive(lines: DataFrame) -> DataFrame:
     """One row per customer; lines of guests belong to the unknown member."""
     return (
         lines.where("customer_id IS NOT NULL")
-        .select(*TABLE.own_columns, "updated_at", "mapping_version")
-        .transform(with_content_hash(TABLE, mapped_by="mapping_version"))
+        .select(*TABLE.own_columns, *TABLE.order)
+        .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
     )

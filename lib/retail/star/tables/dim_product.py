@@ -27,8 +27,8 @@ TABLE = Table(
 def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
     """One row per product that was sold: as its retailer's catalogue describes it, or else from its newest line."""
     return (
-        lines.select(*TABLE.own_columns, "updated_at", "mapping_version")
-        .transform(with_content_hash(TABLE, mapped_by="mapping_version"))
+        lines.select(*TABLE.own_columns, *TABLE.order)
+        .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
         .transform(preferring(described, TABLE))
     )

@@ -28,8 +28,8 @@ def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
     """One row per store that was sold at: as its retailer's catalogue describes it, or else from its newest line."""
     return (
         lines.where("store_id IS NOT NULL")
-        .select(*TABLE.own_columns, "updated_at", "mapping_version")
-        .transform(with_content_hash(TABLE, mapped_by="mapping_version"))
+        .select(*TABLE.own_columns, *TABLE.order)
+        .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
         .transform(preferring(described, TABLE))
     )

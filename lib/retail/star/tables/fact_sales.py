@@ -23,5 +23,5 @@ TABLE = Table(
 
 
 def derive(staged: DataFrame) -> DataFrame:
-    """The staged rows as facts. `content_hash` is the staged line's, which orders versions of a line."""
-    return staged.select(*TABLE.own_columns, "content_hash")
+    """The staged rows as facts."""
+    return staged.select(*TABLE.own_columns, "mapping_version", "fetch_order", "content_hash")
