@@ -11,6 +11,7 @@ import random
 import pytest
 
 from tests.conftest import needs_java
+from tests.end_to_end.installation import make_older, star_of, warehouse_of
 from tests.kill.chains import (
     BY_CHECKPOINT,
     BY_DAYS,
@@ -24,6 +25,7 @@ from tests.kill.chains import (
 )
 from tests.kill.conftest import Install
 from tests.kill.runs import Place, Preloaded
+from tests.kill.state import left_over
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -58,6 +60,17 @@ INSIDE = [
     Place("retail.warehouse.views:_tie_out", "1"),
     Place("retail.runs.ledger:Ledger.mark_done", "1"),
     Place("retail.runs.ledger:Ledger.end", "1"),
+]
+
+# A lake of the format before: columns are added to four tables, then all six are rewritten, then the number is written.
+MIGRATING = [
+    Place("retail.lake.delta:add_columns", "1"),
+    Place("retail.lake.delta:add_columns", "2+"),
+    Place("retail.star.migration:_update", "1"),
+    Place("retail.star.migration:_update", "2+"),
+    Place("retail.star.migration:_update", "6+"),
+    Place("retail.star.migration:_write", "1"),
+    Place("retail.star.migration:_write", "1+"),
 ]
 
 # All steps have ended; what is left to be said is of which days they were, and that it is all.
@@ -125,6 +138,25 @@ def test_an_extract_killed_before_its_overlap_was_changed_is_gone_on_with(
     assert ended.returncode == 0, ended.output
     assert made.delta_figures() == right.delta_figures()
     assert made.postgresql_figures() == right.postgresql_figures()
+
+
+def test_inside_the_migration_of_a_lake_of_the_format_before(
+    process: Preloaded, install: Install, expected: Undisturbed
+) -> None:
+    made, right = install("migrated"), install("undisturbed")
+    ended = process.retail(made, *FIRST)
+    assert ended.returncode == 0, ended.output
+    make_older(made)
+
+    for strike in MIGRATING:
+        killed = process.retail(made, *FOLLOWING, strike=strike)
+        assert killed.returncode == -9, f"not killed {strike}: {killed.returncode}\n{killed.output}"
+    ended = process.retail(made, *FOLLOWING)
+
+    assert ended.returncode == 0, ended.output
+    assert star_of(made) == star_of(right)
+    assert warehouse_of(made) == warehouse_of(right)
+    assert left_over(made) == []
 
 
 @pytest.mark.nightly
