@@ -9,7 +9,7 @@ import pytest
 
 from retail.errors import ConfigurationError, StorageError
 from retail.lake.storage.local import LocalStorage
-from retail.pipeline.finish import without_last_word
+from retail.pipeline.resume import interrupted_at_the_end
 from retail.pipeline.tasks import ALL_TASKS, STEPS
 from retail.runs.days import Span
 from retail.runs.ledger import Ledger, Outcome
@@ -201,11 +201,11 @@ def test_a_run_of_which_all_steps_have_ended_lacks_its_last_word(ledger: Ledger,
     if reopened:
         ledger.reopen("run-1", ["publish"], reason="taken back")
     for step in STEPS:
-        assert without_last_word(ledger) is None
+        assert interrupted_at_the_end(ledger) is None
         ledger.end_step("run-1", step, {}, seconds=0)
-    assert without_last_word(ledger) == ledger.run("run-1")
+    assert interrupted_at_the_end(ledger) == ledger.run("run-1")
     ledger.end("run-1", "success")
-    assert without_last_word(ledger) is None
+    assert interrupted_at_the_end(ledger) is None
 
 
 def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:

@@ -1,39 +1,23 @@
-"""The last words on a run: which days have come all the way, how far each retailer has, and how it ended."""
+"""The end of a run: which days are complete, how far each retailer has come, and how the run ended."""
 
 from __future__ import annotations
 
 import structlog
 
-from retail.pipeline import checkpoint
+from retail.pipeline import resume, schedule
 from retail.pipeline.job import failed_retailers, out_of_reach, units_to_process
 from retail.pipeline.resources import Resources
-from retail.pipeline.tasks import ALL_TASKS, STEPS
+from retail.pipeline.tasks import STEPS
 from retail.runs import pending_replays
-from retail.runs.ledger import Ledger, Outcome
+from retail.runs.ledger import Outcome
 from retail.runs.run import Run
 
 log = structlog.get_logger(__name__)
 
 
-def without_last_word(ledger: Ledger) -> Run | None:
-    """The newest run of the whole way, where it was killed behind its last step: all is done, and it has no end.
-
-    One that was reopened keeps its former end, and has those steps again only once they were done again.
-    """
-    newest = ledger.newest()
-    if newest is None:
-        return None
-    ended = ledger.ended(newest)
-    if ended is not None and not (ended["outcome"] == "failed" and ended.get("reopened")):
-        return None
-    run = ledger.run(newest)
-    done = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
-    return run if done else None
-
-
-def say_last_word(resources: Resources) -> bool:
-    """End the run that was killed behind its last step, if there is one."""
-    run = without_last_word(resources.ledger)
+def finalize_interrupted(resources: Resources) -> bool:
+    """End the run that was killed after its last step, if there is one."""
+    run = resume.interrupted_at_the_end(resources.ledger)
     if run is not None:
         log.warning("ended a run that was cut off behind its last step", of_run=run.run_id)
         end(resources, run)
@@ -65,7 +49,7 @@ def _mark_done(resources: Resources, run: Run) -> None:
     done = ledger.done() | ledger.out_of_reach()
     for retailer in {retailer for retailer, _ in units}:
         before = ledger.checkpoint(retailer)
-        after = checkpoint.moved_on(
+        after = schedule.advanced(
             before,
             {day for each, day in done if each == retailer},
             start_date=resources.settings.start_date,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from retail.pipeline.tasks import ALL_TASKS, STEPS
 from retail.runs.days import Unit
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
@@ -65,3 +66,19 @@ def _is_partial(ledger: Ledger, run: Run) -> bool:
     """Whether a retailer failed: such a fetch has not ended, whatever it recorded."""
     extract = ledger.step(run.run_id, "extract")
     return extract is not None and bool(extract.get("failed"))
+
+
+def interrupted_at_the_end(ledger: Ledger) -> Run | None:
+    """The newest run of all steps, if it was killed after its last step: everything is done, and it has no end.
+
+    One that was reopened keeps its former end, and has those steps again only once they were done again.
+    """
+    newest = ledger.newest()
+    if newest is None:
+        return None
+    ended = ledger.ended(newest)
+    if ended is not None and not (ended["outcome"] == "failed" and ended.get("reopened")):
+        return None
+    run = ledger.run(newest)
+    done = run.tasks == ALL_TASKS and all(ledger.step(newest, step) is not None for step in STEPS)
+    return run if done else None

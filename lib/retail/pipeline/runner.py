@@ -99,7 +99,7 @@ def run(
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
     asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
-    if not _left(resources.ledger, asked) and finish.without_last_word(resources.ledger) is None:
+    if not _left(resources.ledger, asked) and resume.interrupted_at_the_end(resources.ledger) is None:
         _note_nothing_due(resources, run_id, asked)
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(resources.storage)
@@ -107,7 +107,7 @@ def run(
         # Only now nobody else can end what is left, or merge before it.
         left = _left(resources.ledger, asked)
         resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
-        if resumed.run is None and finish.say_last_word(resources):
+        if resumed.run is None and finish.finalize_interrupted(resources):
             left = _left(resources.ledger, asked)
         if not left:
             _note_nothing_due(resources, run_id, asked)

@@ -1,16 +1,23 @@
-"""What a scheduled run is to bring in: each retailer's days from its checkpoint to yesterday."""
+"""Which days are due, and how far a retailer has come.
+
+The checkpoint is the last logical date up to which all of a retailer's days are in the views. Only scheduled runs move
+it. A backfill marks its days as complete, so that no run repeats them, and leaves the checkpoint where it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from retail.pipeline import checkpoint, finish
-from retail.pipeline.checkpoint import Stand
+from retail.pipeline import resume
 from retail.pipeline.job import out_of_reach, units_to_process
 from retail.pipeline.resources import Resources
 from retail.pipeline.tasks import ALL_TASKS
 from retail.runs.days import Unit
+
+_DAY = timedelta(days=1)
 
 
 def due_units(
@@ -29,13 +36,13 @@ def due_units(
     """
     settings, ledger = resources.settings, resources.ledger
     ends = [day for day in (until, settings.runs.until) if day is not None]
-    stands = {
-        retailer: Stand(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))
+    cursors = {
+        retailer: RetailerCursor(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))
         for retailer in retailers
     }
-    unsaid = finish.without_last_word(ledger)
-    found = checkpoint.due(
-        stands,
+    unsaid = resume.interrupted_at_the_end(ledger)
+    found = due(
+        cursors,
         ledger.settled(ALL_TASKS, passed_over=ledger.out_of_reach()),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
@@ -67,3 +74,56 @@ def in_parts(units: Sequence[Unit], days_a_run: int) -> Iterator[list[Unit]]:
     for start in range(0, len(days), days_a_run):
         part = set(days[start : start + days_a_run])
         yield sorted(unit for unit in units if unit[1] in part)
+
+
+@dataclass(frozen=True)
+class RetailerCursor:
+    """How far a retailer has come: its time zone, its checkpoint, None before the first."""
+
+    time_zone: str
+    checkpoint: date | None
+
+
+def last_day_over(time_zone: str, now: datetime) -> date:
+    """Yesterday, where the retailer is."""
+    return now.astimezone(ZoneInfo(time_zone)).date() - _DAY
+
+
+def due(
+    cursors: Mapping[str, RetailerCursor],
+    done: Collection[Unit],
+    *,
+    start_date: date,
+    now: datetime,
+    until: date | None = None,
+) -> list[Unit]:
+    """Each retailer's days behind its checkpoint that are over, up to `until`, without those that are done.
+
+    None before `start_date`, which may have been set to a later day since.
+    """
+    found = []
+    for retailer, cursor in cursors.items():
+        first = max(start_date, cursor.checkpoint + _DAY) if cursor.checkpoint else start_date
+        last = last_day_over(cursor.time_zone, now)
+        days = _days(first, min(last, until) if until else last)
+        found += [(retailer, day) for day in days if (retailer, day) not in done]
+    return found
+
+
+def advanced(
+    checkpoint: date | None, days_done: Collection[date], *, start_date: date, up_to: date
+) -> date | None:
+    """The checkpoint after a run that came up to `up_to`: the end of the unbroken days behind the old one.
+
+    Days before `start_date`, which may have been set to a later day since, break nothing.
+    """
+    last = max(checkpoint or start_date - _DAY, start_date - _DAY)
+    while last + _DAY in days_done and last < up_to:
+        last += _DAY
+    return last if last >= start_date else None
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += _DAY

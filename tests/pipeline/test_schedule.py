@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from retail.pipeline.checkpoint import Stand, due, last_day_over, moved_on
+from retail.pipeline.schedule import RetailerCursor, advanced, due, last_day_over
 
 START = date(2017, 1, 1)
 NEW_YORK, LOS_ANGELES, KIRITIMATI = "America/New_York", "America/Los_Angeles", "Pacific/Kiritimati"
@@ -34,7 +34,7 @@ def test_yesterday_is_the_retailer_s_own(hour: int, zone: str, last: int) -> Non
 
 
 def test_due_is_what_lies_behind_the_checkpoint_and_is_over_and_not_done() -> None:
-    stands = {"a": Stand(NEW_YORK, day(3)), "b": Stand(LOS_ANGELES, None)}
+    stands = {"a": RetailerCursor(NEW_YORK, day(3)), "b": RetailerCursor(LOS_ANGELES, None)}
     found = due(
         stands,
         [("a", day(5)), ("b", day(1))],
@@ -45,7 +45,7 @@ def test_due_is_what_lies_behind_the_checkpoint_and_is_over_and_not_done() -> No
 
 
 def test_nothing_before_a_start_date_that_was_set_later_is_due() -> None:
-    stands = {"retailer_1": Stand("UTC", date(2017, 1, 10))}
+    stands = {"retailer_1": RetailerCursor("UTC", date(2017, 1, 10))}
     now = datetime(2017, 2, 3, 12, tzinfo=UTC)
     assert due(stands, set(), start_date=date(2017, 2, 1), now=now) == [
         ("retailer_1", date(2017, 2, day)) for day in (1, 2)
@@ -55,12 +55,12 @@ def test_nothing_before_a_start_date_that_was_set_later_is_due() -> None:
 def test_a_checkpoint_before_a_start_date_that_was_set_later_moves_on_from_there() -> None:
     days = {date(2017, 2, 1), date(2017, 2, 2)}
     start_date = date(2017, 2, 1)
-    moved = moved_on(date(2017, 1, 10), days, start_date=start_date, up_to=date(2017, 2, 2))
+    moved = advanced(date(2017, 1, 10), days, start_date=start_date, up_to=date(2017, 2, 2))
     assert moved == date(2017, 2, 2)
 
 
 def test_until_ends_what_is_due_and_never_reaches_into_the_future() -> None:
-    stands, now = {"a": Stand("UTC", day(3))}, datetime(2017, 1, 7, tzinfo=UTC)
+    stands, now = {"a": RetailerCursor("UTC", day(3))}, datetime(2017, 1, 7, tzinfo=UTC)
     assert due(stands, [], start_date=START, now=now, until=day(5)) == [("a", day(4)), ("a", day(5))]
     assert due(stands, [], start_date=START, now=now, until=day(20))[-1] == ("a", day(6))
     assert due(stands, [], start_date=START, now=now, until=day(2)) == []
@@ -80,7 +80,7 @@ def test_until_ends_what_is_due_and_never_reaches_into_the_future() -> None:
 def test_a_checkpoint_moves_on_over_unbroken_days(
     before: int | None, done: list[int], up_to: int, after: int | None
 ) -> None:
-    found = moved_on(
+    found = advanced(
         day(before) if before else None, {day(each) for each in done}, start_date=START, up_to=day(up_to)
     )
     assert found == (day(after) if after else None)
