@@ -55,9 +55,9 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
         ),
     ],
 )
-def test_what_fetches_a_failed_retailer_s_days_is_told_as_it_is(anew: bool, said: str) -> None:
+def test_what_fetches_a_failed_retailer_s_days_is_told_as_it_is(force: bool, said: str) -> None:
     out = StringIO()
-    result = Result("run-1", "partial", {"retailer_2": "it does not answer"}, anew=anew)
+    result = Result("run-1", "partial", {"retailer_2": "it does not answer"}, force=force)
     console.show_result(Console(file=out, width=120), result, [])
     assert "retailer_2 FAILED, the others went on: it does not answer" in out.getvalue()
     assert said in out.getvalue()

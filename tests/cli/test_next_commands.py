@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from retail.cli.status.next_commands import GoingOn, again, with_earlier, with_newest, with_replays
+from retail.cli.status.next_commands import NextCommand, again, with_earlier, with_newest, with_replays
 from retail.lake.storage.local import LocalStorage
 from retail.pipeline.tasks import ALL_TASKS
 from retail.runs import pending_replays
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 
 DAYS_A_RUN = 2
@@ -38,7 +38,7 @@ def earlier(ledger: Ledger) -> list[Told]:
     return [(each.command, each.told) for each in found]
 
 
-def units(days: Collection[int], retailers: Collection[str] = ("retailer_1",)) -> list[Unit]:
+def units(days: Collection[int], retailers: Collection[str] = ("retailer_1",)) -> list[RetailerDay]:
     return [(retailer, date(2017, 1, day)) for retailer in retailers for day in days]
 
 
@@ -50,14 +50,14 @@ def ran(
     *,
     span: Span | None = None,
     backfill: bool = False,
-    anew: bool = False,
+    force: bool = False,
     retailers: Collection[str] = ("retailer_1",),
     tasks: Collection[str] = ALL_TASKS,
 ) -> None:
     """A run of these days; of one that ended partial, all but retailer_2 has come all the way."""
     run_id = f"run-{number}"
     all_of_it = units(days, retailers)
-    ledger.begin(run_id, all_of_it, tasks=tasks, engine="sail", span=span, backfill=backfill, anew=anew)
+    ledger.begin(run_id, all_of_it, tasks=tasks, engine="sail", span=span, backfill=backfill, force=force)
     if outcome is not None:
         ledger.end(run_id, outcome)
     if outcome in ("success", "partial"):
@@ -123,14 +123,14 @@ def test_days_of_a_backfill_that_are_out_of_reach_are_not_left(ledger: Ledger) -
 
 def test_of_a_backfill_anew_the_days_that_it_has_not_come_to_are_left(ledger: Ledger) -> None:
     ran(ledger, 1, [1, 2, 3, 4, 5, 6], "success")
-    ran(ledger, 2, [1, 2], "success", span=WHOLE, backfill=True, anew=True)
+    ran(ledger, 2, [1, 2], "success", span=WHOLE, backfill=True, force=True)
     rest = "retail backfill --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
     assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
-    ran(ledger, 3, [3, 4], "failed", span=WHOLE, backfill=True, anew=True)
+    ran(ledger, 3, [3, 4], "failed", span=WHOLE, backfill=True, force=True)
     assert newest(ledger) == (rest, "goes on with run run-3")
     ran(ledger, 4, [9], "success")
     assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
-    ran(ledger, 5, [3, 4, 5, 6], "success", anew=True)
+    ran(ledger, 5, [3, 4, 5, 6], "success", force=True)
     assert earlier(ledger) == []
 
 
@@ -138,8 +138,8 @@ def test_of_days_anew_a_retailer_that_failed_is_told_from_its_own_first_day(ledg
     both = ("retailer_1", "retailer_2")
     span = Span(both, date(2017, 1, 1), date(2017, 1, 6))
     ran(ledger, 1, range(1, 7), "success", retailers=both)
-    ran(ledger, 2, [1, 2], "partial", span=span, anew=True, retailers=both)
-    ran(ledger, 3, [3, 4], "failed", span=span, anew=True)
+    ran(ledger, 2, [1, 2], "partial", span=span, force=True, retailers=both)
+    ran(ledger, 3, [3, 4], "failed", span=span, force=True)
     rest = "retail run --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
     assert newest(ledger) == (rest, "goes on with run run-3")
     of_the_other = "retail run --from 2017-01-01 --to 2017-01-06 --only retailer_2 --again"
@@ -154,7 +154,7 @@ def test_days_anew_that_came_all_the_way_before_are_left_once_more_when_they_are
 ) -> None:
     ran(ledger, 1, [1, 2, 3, 4, 5, 6], "success")
     for number, days in ((2, [1, 2]), (3, [3, 4]), (4, [5, 6]), (5, [1, 2])):
-        ran(ledger, number, days, "success", span=WHOLE, anew=True)
+        ran(ledger, number, days, "success", span=WHOLE, force=True)
     rest = "retail run --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
     assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
 
@@ -172,8 +172,8 @@ def test_days_that_were_staged_again_are_replayed_until_they_have_come_all_the_w
     pending_replays.begin(storage, "run-2", units([3]))
     command = "retail quarantine replay --from 2017-01-02 --to 2017-01-04 --only retailer_1"
     how = "3 retailer-days were staged again and have not come all the way"
-    assert list(with_replays(storage)) == [GoingOn(command, how, frozenset(units([2, 3, 4])))]
-    told = [GoingOn("retail run", "what is due", frozenset(units([day]))) for day in (2, 4)]
+    assert list(with_replays(storage)) == [NextCommand(command, how, frozenset(units([2, 3, 4])))]
+    told = [NextCommand("retail run", "what is due", frozenset(units([day]))) for day in (2, 4)]
     (left,) = with_replays(storage, told)
     assert left.command == "retail quarantine replay --from 2017-01-03 --to 2017-01-03 --only retailer_1"
 

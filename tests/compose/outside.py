@@ -138,7 +138,7 @@ class Outside:
         """What the image's entry point does: a cluster, and the script of docker-entrypoint-initdb.d on it."""
         service = self.services["postgresql"]
         service["command"] = ["sh", "-c", _POSTGRESQL, "/var/lib/postgresql"]
-        account_for(Path("/var/lib/postgresql")).let_pass(binaries() / "postgres")
+        account_for(Path("/var/lib/postgresql")).allow_traversal(binaries() / "postgres")
         service["environment"]["SCRIPT"] = str(home() / "docker" / "postgresql.sh")
 
 

@@ -18,8 +18,8 @@ from retail.errors import ExtractError
 from retail.records import SalesRecord
 from retail.sources import pii
 from retail.sources.http.client import HttpClient
-from retail.sources.http.messages import Answer, Clock, Request
-from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.http.messages import Clock, Request, Response
+from retail.sources.http.rate_limit import Quota, QuotaPolicy
 from retail.sources.service import Estimate, Options, Page, Skipped, cancelled, follow, unreadable
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
@@ -34,7 +34,7 @@ class CornerShopOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
-class CornerShopDialect:
+class CornerShopProfile:
     """A key that lasts. "Too many" is a 429 with Retry-After, which the client reads by itself."""
 
     key: Secret
@@ -49,17 +49,17 @@ class CornerShopDialect:
     def headers(self, token: str) -> dict[str, str]:
         return {"X-Api-Key": token}
 
-    def token_refused(self, answer: Answer) -> bool:
+    def token_refused(self, answer: Response) -> bool:
         return answer.status == 401
 
-    def throttled(self, answer: Answer) -> bool:
+    def throttled(self, answer: Response) -> bool:
         return answer.status == 429
 
-    def wait(self, answer: Answer, now: datetime) -> float | None:
+    def wait(self, answer: Response, now: datetime) -> float | None:
         del answer, now
         return None
 
-    def learn(self, answer: Answer, quota: Quota) -> None:
+    def learn(self, answer: Response, quota: Quota) -> None:
         """The shop tells nothing of its quota."""
 
 
@@ -117,16 +117,24 @@ class CornerShop:
     Options: ClassVar[type[Options]] = CornerShopOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+        self,
+        retailer_id: str,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock,
+        quota_policy: QuotaPolicy,
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id, self._url = retailer_id, f"{retailer.base_url}/v1/receipts"
         self._page_size = CornerShopOptions(**retailer.options).page_size
         pepper, key = secrets.require("customer_pepper"), secrets.require(f"{retailer_id}_api_key")
         self._name = partial(pii.pseudonym, pepper, retailer_id)
-        dialect = CornerShopDialect(key)
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = patience.bucket(
+        profile = CornerShopProfile(key)
+        self._http = HttpClient(
+            retailer_id, profile, settings.extract, clock=clock, quota_policy=quota_policy
+        )
+        self._quota = quota_policy.bucket(
             "orders", burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic
         )
 

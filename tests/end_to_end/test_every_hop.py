@@ -20,12 +20,12 @@ from retail.config.secrets import Secrets
 from retail.config.settings import home
 from retail.errors import ConfigurationError, QualityError, RetailError, TieOutError
 from retail.lake.layout import raw_file
-from retail.landing.latest_versions import NewestLines
+from retail.landing.latest_versions import LatestVersions
 from retail.pipeline import runner
 from retail.pipeline.job import counts_of
 from retail.pipeline.resources import Resources
 from retail.runs.context import Context
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 from retail.star import merge, staging
 from retail.star.quarantine import table as quarantine
 from retail.star.table import Table
@@ -38,7 +38,7 @@ from tests.star.test_merge import ON_SAIL
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 DAY = date(2017, 1, 5)
-UNITS: list[Unit] = [("retailer_1", DAY)]
+UNITS: list[RetailerDay] = [("retailer_1", DAY)]
 TASKS = ("transform", "check", "refresh")
 CUSTOMER = "c" * 64  # a pseudonym is 64 hexadecimal digits
 LINES = [record(transaction_id=f"t{n}", total_amount=f"{n}.00", customer_id=CUSTOMER) for n in range(1, 5)]
@@ -129,7 +129,7 @@ def test_between_what_was_refused_and_quarantine(
 ) -> None:
     into_quarantine = quarantine.replace
 
-    def harming(context: Context, lines: DataFrame, units: list[Unit]) -> None:
+    def harming(context: Context, lines: DataFrame, units: list[RetailerDay]) -> None:
         into_quarantine(context, harmed(way, "bad")(lines), units)
 
     monkeypatch.setattr(quarantine, "replace", harming)
@@ -245,14 +245,14 @@ def test_between_what_was_fetched_and_what_is_landed(
         assert ended.returncode == 0, ended.stdout + ended.stderr
     raw = made.folder / "lake" / raw_file("retailer_3", date(2017, 1, 1))
     before = raw.read_bytes()
-    lines = NewestLines.lines
+    lines = LatestVersions.lines
 
-    def harming(self: NewestLines) -> Iterator[str]:
+    def harming(self: LatestVersions) -> Iterator[str]:
         first, *others = lines(self)
         yield from {"lost": [], "doubled": [first, first], "altered": [_altered(first)]}[way]
         yield from others
 
-    monkeypatch.setattr(NewestLines, "lines", harming)
+    monkeypatch.setattr(LatestVersions, "lines", harming)
     with (
         Resources(made.settings, Secrets({})) as resources,
         pytest.raises(TieOutError, match="landed does not hold"),

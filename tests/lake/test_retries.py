@@ -15,7 +15,7 @@ from tests.outages import EMPTY_LIST, Clock, FakeS3, answer
 from retail.config.settings import LakeSettings
 from retail.errors import LeaseHeldError, ObjectNotFoundError, StorageError
 from retail.lake.storage.retries import Failures, RetryBudget
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 
 
 @pytest.fixture(autouse=True)
@@ -202,13 +202,13 @@ class Guard:
             raise LeaseHeldError("run lost its lease", hint="")
 
 
-def guarded(s3: FakeS3, guard: Guard) -> GuardedStorage:
-    found = GuardedStorage(s3.storage, guard)
+def guarded(s3: FakeS3, guard: Guard) -> FencedStorage:
+    found = FencedStorage(s3.storage, guard)
     s3.stand_in(found._below)  # type: ignore[arg-type]
     return found
 
 
-WRITES: dict[str, Callable[[GuardedStorage], object]] = {
+WRITES: dict[str, Callable[[FencedStorage], object]] = {
     "write": lambda storage: storage.write("a", b"1"),
     "write_from": lambda storage: storage.write_from("a", BytesIO(b"1")),
     "write_from in parts": lambda storage: storage.write_from("a", BytesIO(b"1" * 20_000_000)),

@@ -26,7 +26,7 @@ from retail.lake.storage.local import LocalStorage
 from retail.lake.storage.retries import RetryBudget
 from retail.lake.storage.s3 import S3Storage
 from retail.runs import lease
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.xdist_group("s3")])])
@@ -122,7 +122,7 @@ def test_a_write_that_sat_out_an_outage_in_which_another_run_took_over_is_not_ma
     storage = S3Storage(lake, budget=RetryBudget(600, lake.url, clock=clock, sleep=clock.sleep))
     with ExitStack() as stack:
         held = stack.enter_context(lease.hold(storage, "cut-off"))
-        guarded = GuardedStorage(storage, held.require)
+        guarded = FencedStorage(storage, held.require)
         guarded.write("raw/before", b"1")
 
         taken_over: list[lease.Lease] = []

@@ -125,7 +125,7 @@ def test_a_run_that_fetches_anew_does_not_go_on_with_what_another_left(lake):
     with pytest.raises(KilledError):
         extract(service, lake, **which, run_id="r1", on_page=killed_behind_page(2))
 
-    extract(service, lake, **which, run_id="r2", anew=True)
+    extract(service, lake, **which, run_id="r2", force=True)
 
     assert service.asked_from == [None, None]
 

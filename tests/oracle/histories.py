@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.oracle.faults import CRITICAL, FAULTS, Fault
 
-Unit = tuple[str, date]
+RetailerDay = tuple[str, date]
 
 RETAILERS = ("retailer_1", "retailer_2")
 LOGICAL_DAYS = (date(2017, 1, 5), date(2017, 1, 6), date(2017, 1, 7))
@@ -57,7 +57,7 @@ class Line:
     cut: int = 0
     answer: tuple[str, int] | None = None
 
-    def text(self, unit: Unit, place: int) -> str:
+    def text(self, unit: RetailerDay, place: int) -> str:
         """The line at that place of the unit's raw file."""
         source_ref = f"payloads/{place}"
         if self.answer is not None:
@@ -105,8 +105,8 @@ class Description:
 class Run:
     """A run: raw files that are landed before it, new or in the place of older ones, and the units that it is for."""
 
-    landed: tuple[tuple[Unit, tuple[Line, ...]], ...]
-    units: tuple[Unit, ...]
+    landed: tuple[tuple[RetailerDay, tuple[Line, ...]], ...]
+    units: tuple[RetailerDay, ...]
     described: tuple[Description, ...] = ()
 
     def __str__(self) -> str:
@@ -191,7 +191,7 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
         retailer: draw(st.lists(lines(retailer), min_size=3, max_size=12), label="versions")
         for retailer in RETAILERS
     }
-    there: set[Unit] = set()
+    there: set[RetailerDay] = set()
     runs = []
     for _ in range(draw(st.integers(2, most_runs))):
         units = draw(st.lists(st.sampled_from(UNITS), min_size=1, max_size=4, unique=True))
@@ -209,10 +209,10 @@ def histories(draw: st.DrawFn, *, most_runs: int = 5) -> History:
 
 
 @st.composite
-def landed_files(draw: st.DrawFn) -> dict[Unit, list[str]]:
+def landed_files(draw: st.DrawFn) -> dict[RetailerDay, list[str]]:
     """Raw files of the six units as landing makes them: a key once in each, and every line of an answer of the day."""
     answers = st.sampled_from([answer for answer in _ANSWERS if answer is not None])
-    found: dict[Unit, list[str]] = {}
+    found: dict[RetailerDay, list[str]] = {}
     for unit in UNITS:
         landed = draw(st.lists(lines(unit[0]), max_size=6, unique_by=_natural_key))
         answered = [replace(line, answer=draw(answers)) for line in landed]

@@ -31,7 +31,7 @@ from tests.oracle.rows import (
     unknown,
 )
 
-Unit = tuple[str, date]
+RetailerDay = tuple[str, date]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Model:
     def __init__(self, retailers: Iterable[tuple[str, str, str, str]]) -> None:
         self._retailers = list(retailers)
         self._tables: dict[str, dict[Key, Version]] = {name: {} for name in KEYS}
-        self._quarantine: dict[Unit, list[Row]] = {}
+        self._quarantine: dict[RetailerDay, list[Row]] = {}
         self._described: dict[str, dict[Key, Version]] = {"dim_product": {}, "dim_store": {}}
         self._created_by = ""
 
@@ -67,7 +67,7 @@ class Model:
         version = member(table, attributes, fetched_at)
         _keep_newest(self._described[table], tuple(attributes[part] for part in key), version)
 
-    def run(self, run_id: str, raw: Mapping[Unit, Sequence[str]]) -> Outcome:
+    def run(self, run_id: str, raw: Mapping[RetailerDay, Sequence[str]]) -> Outcome:
         """Stage and merge these units' raw lines."""
         figures: Figures = {}
         critical: Figures = {}

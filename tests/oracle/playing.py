@@ -24,7 +24,7 @@ from retail.records import ProductRecord, StoreRecord
 from retail.runs.counts import HopCount
 from tests.conftest import settings_for
 from tests.oracle.figures import Figures
-from tests.oracle.histories import Description, History, Run, Unit
+from tests.oracle.histories import Description, History, RetailerDay, Run
 from tests.oracle.model import Model, Outcome
 from tests.oracle.rows import KEYS
 
@@ -80,7 +80,7 @@ class Lake:
             (retailer_id, each.name, each.service, each.time_zone)
             for retailer_id, each in settings.retailers.items()
         )
-        self.raw: dict[Unit, list[str]] = {}
+        self.raw: dict[RetailerDay, list[str]] = {}
         self.descriptions = 0
 
     def play(self, run: Run, run_id: str) -> None:
@@ -108,7 +108,7 @@ class Lake:
         self.compare_star(run_id)
         self._compare_quarantine(run_id)
 
-    def land(self, unit: Unit, lines: list[str]) -> None:
+    def land(self, unit: RetailerDay, lines: list[str]) -> None:
         """Write the raw file of the unit, in the place of the one that is there."""
         self.raw[unit] = lines
         self.resources.storage.write(raw_file(*unit), "".join(f"{line}\n" for line in lines).encode())

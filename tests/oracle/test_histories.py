@@ -12,7 +12,14 @@ from pyspark.sql import SparkSession
 
 from retail import records
 from retail.quality.rules import load_row_rules
-from tests.oracle.histories import UNITS, History, Unit, histories, history_of_every_fault, landed_files
+from tests.oracle.histories import (
+    UNITS,
+    History,
+    RetailerDay,
+    histories,
+    history_of_every_fault,
+    landed_files,
+)
 from tests.oracle.lines import REQUIRED, TYPED, parsed, warnings
 from tests.oracle.model import Model
 from tests.oracle.playing import play
@@ -84,7 +91,7 @@ def test_after_every_run_of_random_histories_on_spark(
 @settings(_OF_HISTORIES, max_examples=100)
 @given(files=landed_files(), order=st.permutations(UNITS))
 def test_the_model_s_star_is_the_same_whatever_the_order_of_the_days_and_how_they_are_cut_into_runs(
-    files: dict[Unit, list[str]], order: list[Unit]
+    files: dict[RetailerDay, list[str]], order: list[RetailerDay]
 ) -> None:
     in_order, in_another, at_once = (Model([("retailer_1", "One", "shop", "UTC")]) for _ in range(3))
     for model, units in ((in_order, UNITS), (in_another, [*order, order[0]])):

@@ -95,9 +95,9 @@ def test_a_fetch_behind_the_merge_is_a_new_run(ledger: Ledger) -> None:
 def test_a_merge_is_redone_in_a_new_run_that_knows_what_was_fetched(ledger: Ledger) -> None:
     end(ledger, "ingest", "transform")
     found = resumed(ledger, "transform", redo=True)
-    assert found == Resumed(source=NIGHTLY, taken_over=("extract", "land"))
+    assert found == Resumed(source=NIGHTLY, inherited_steps=("extract", "land"))
     ledger.begin(LATER, UNITS, tasks=("transform",), engine="sail")
-    ledger.take_over(LATER, NIGHTLY, found.taken_over)
+    ledger.take_over(LATER, NIGHTLY, found.inherited_steps)
     taken = ledger.step(LATER, "land")
     assert taken is not None
     assert taken["by"] == NIGHTLY
@@ -135,7 +135,7 @@ def test_a_merge_that_another_has_overtaken_is_a_new_run(ledger: Ledger) -> None
     end(ledger, "ingest")
     overtake(ledger)
     assert resumed(ledger, "ingest") == Resumed(ledger.run(NIGHTLY))
-    assert resumed(ledger, "transform") == Resumed(source=NIGHTLY, taken_over=("extract", "land"))
+    assert resumed(ledger, "transform") == Resumed(source=NIGHTLY, inherited_steps=("extract", "land"))
 
 
 def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_which(ledger: Ledger) -> None:
@@ -148,7 +148,7 @@ def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_wh
     assert resumed(ledger, "refresh") == Resumed(begun)
     nightly = Resumed(ledger.run(NIGHTLY))
     assert [resumed(ledger, task) for task in ("ingest", "transform")] == [nightly, nightly]
-    redone = Resumed(source=NIGHTLY, taken_over=("extract", "land"))
+    redone = Resumed(source=NIGHTLY, inherited_steps=("extract", "land"))
     assert resumed(ledger, "transform", redo=True) == redone
     overtake(ledger, "20261124T050000Z-other")
     assert resumed(ledger, "refresh") == Resumed(source=behind, behind=NIGHTLY)

@@ -17,7 +17,7 @@ from retail.pipeline import rollback
 from retail.pipeline.resources import Resources
 from retail.runs import lease
 from retail.runs.context import Context
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.rollback import Publish
 
 NOW = datetime(2017, 1, 5, tzinfo=UTC)
@@ -54,5 +54,5 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
     with work:
         rollback.roll_back(work)
 
-    assert [type(each.storage) for each in seen] == [GuardedStorage]
+    assert [type(each.storage) for each in seen] == [FencedStorage]
     assert not is_held()

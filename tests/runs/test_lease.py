@@ -20,7 +20,7 @@ import structlog
 from retail.errors import LeaseHeldError, StorageError
 from retail.lake.storage.local import LocalStorage
 from retail.runs import lease
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -186,7 +186,7 @@ def test_who_was_silent_too_long_writes_nothing_more(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     with ExitStack() as stack:
         silent = stack.enter_context(_silent(storage))
-        guarded = GuardedStorage(storage, silent.require)
+        guarded = FencedStorage(storage, silent.require)
         guarded.write("before", b"1")
         later = datetime.now(UTC) + timedelta(seconds=60)
         stack.enter_context(lease.hold(storage, "next", now=at(later), wait=at_once))

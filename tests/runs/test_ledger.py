@@ -162,7 +162,7 @@ def test_days_that_another_run_brought_stay_done_when_one_that_staged_them_again
     assert ledger.done() == {first, second}
     assert ledger.checkpoint("r") == second[1]
     assert ledger.outcome("run-2") == "failed"
-    ledger.begin("run-3", [second], tasks=TASKS, engine="sail", anew=True)
+    ledger.begin("run-3", [second], tasks=TASKS, engine="sail", force=True)
     ledger.mark_done([second], "run-3")
     ledger.reopen("run-3", ["publish"], reason="taken back")
     assert ledger.done() == {first}
@@ -176,7 +176,7 @@ def test_days_whose_mark_another_rollback_took_are_due_again_when_the_run_that_f
     ledger.begin("run-1", [unit], tasks=TASKS, engine="sail")
     ledger.end_step("run-1", "extract", {}, seconds=0)
     ledger.set_checkpoint("r", unit[1])
-    ledger.begin("run-2", [unit], tasks=TASKS, engine="sail", backfill=True, anew=True)
+    ledger.begin("run-2", [unit], tasks=TASKS, engine="sail", backfill=True, force=True)
     ledger.mark_done([unit], "run-2")
     ledger.set_checkpoint("r", date(2017, 1, 5))
     ledger.reopen("run-2", ["publish"], reason="taken back")
@@ -211,7 +211,7 @@ def test_a_run_of_which_all_steps_have_ended_lacks_its_last_word(ledger: Ledger,
 def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:
     ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     ledger.reopen("run-1", ["publish"], reason="taken back")
-    ledger.goes_on("run-1")
+    ledger.resume_run("run-1")
     ledger.end("run-1", "failed", reason="PostgreSQL is not there")
     ended = ledger.ended("run-1")
     assert ended is not None
@@ -223,16 +223,16 @@ def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> Non
 def test_a_run_that_goes_on_has_no_end(ledger: Ledger) -> None:
     begun = ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
     ledger.end("run-1", "failed", reason="the disk was full")
-    assert ledger.goes_on("run-1") == begun
+    assert ledger.resume_run("run-1") == begun
     assert ledger.ended("run-1") is None
 
 
 def test_days_anew_are_gone_on_with_by_a_run_that_does_them_anew(ledger: Ledger) -> None:
     ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
-    assert ledger.unfinished(UNITS, tasks=TASKS, anew=True) is None
-    anew = ledger.begin("run-2", UNITS, tasks=TASKS, engine="sail", anew=True)
-    assert ledger.unfinished(UNITS, tasks=TASKS, anew=True) == anew
-    assert ledger.unfinished(UNITS, tasks=TASKS) == anew
+    assert ledger.unfinished(UNITS, tasks=TASKS, force=True) is None
+    force = ledger.begin("run-2", UNITS, tasks=TASKS, engine="sail", force=True)
+    assert ledger.unfinished(UNITS, tasks=TASKS, force=True) == force
+    assert ledger.unfinished(UNITS, tasks=TASKS) == force
 
 
 @pytest.mark.parametrize("outcome", [None, "failed", "stopped"])

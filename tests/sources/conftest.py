@@ -19,7 +19,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.lake.storage.local import LocalStorage
 from retail.sources.http.messages import Clock
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service
 from retail.sources.service import Service
 
@@ -137,11 +137,11 @@ def open_at(settings_of: Callable[..., Settings], secrets: Secrets, time: FakeTi
         url: str,
         *,
         options: dict[str, Any] | None = None,
-        patience: Patience | None = None,
+        quota_policy: QuotaPolicy | None = None,
         **extract: Any,
     ) -> Service:
         settings = settings_of(url, options={retailer_id: options or {}}, **extract)
-        return open_service(retailer_id, settings, secrets, clock=time.clock(), patience=patience)
+        return open_service(retailer_id, settings, secrets, clock=time.clock(), quota_policy=quota_policy)
 
     return build
 

@@ -7,7 +7,7 @@ import pytest
 
 from retail.errors import CursorExpiredError, ExtractError, QuotaError
 from retail.sources.amazon.mapping import AmazonSales
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Skipped
 from retail.sources.values.json_path import at
 from retail.sources.window import Window
@@ -443,7 +443,7 @@ def test_after_the_burst_each_page_waits_for_its_turn_and_whoever_waits_is_told(
     server = scripted(*more, reply(body={"orders": []}))
     told = []
 
-    list(open_at("retailer_1", server.url, patience=Patience(tell=told.append)).pages(WINDOW, None))
+    list(open_at("retailer_1", server.url, quota_policy=QuotaPolicy(tell=told.append)).pages(WINDOW, None))
 
     assert [round(slept) for slept in time.slept] == [179, 179]
     assert [(wait.retailer_id, round(wait.seconds)) for wait in told] == [("retailer_1", 179)] * 2
@@ -472,7 +472,7 @@ def test_told_not_to_wait_it_stops_where_the_quota_is_used_up_and_keeps_what_it_
         reply(body={"orders": [{"orderId": str(n)}], "pagination": {"nextToken": str(n)}}) for n in range(20)
     ]
     server = scripted(*more)
-    pages = open_at("retailer_1", server.url, patience=Patience(waits=False)).pages(WINDOW, None)
+    pages = open_at("retailer_1", server.url, quota_policy=QuotaPolicy(waits=False)).pages(WINDOW, None)
 
     assert len([next(pages) for _ in range(20)]) == 20
     with pytest.raises(

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from retail.errors import ExtractError
 from retail.sources.http.messages import retry_after
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.window import Window
 
 WINDOW = Window(date(2017, 1, 5), datetime(2017, 1, 5, 8, tzinfo=UTC), datetime(2017, 1, 6, 8, tzinfo=UTC))
@@ -254,6 +254,6 @@ def test_a_wait_that_is_not_begun_is_not_told(scripted, reply, open_at):
     server = scripted(reply(429, headers={"Retry-After": "3600"}))
 
     with pytest.raises(ExtractError, match="asks to wait"):
-        first_page(open_at("retailer_1", server.url, patience=Patience(tell=told.append)))
+        first_page(open_at("retailer_1", server.url, quota_policy=QuotaPolicy(tell=told.append)))
 
     assert told == []

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.http.rate_limit import Quota, QuotaPolicy
 
 
 def quota(*, burst: float, per_second: float) -> Quota:
@@ -34,14 +34,14 @@ def test_many_threads_together_spend_no_more_than_there_is() -> None:
 
 
 def test_services_with_one_patience_spend_from_one_bucket() -> None:
-    patience = Patience()
+    quota_policy = QuotaPolicy()
     first, second = (
-        patience.bucket("orders", burst=1, per_second=1, monotonic=lambda: 0.0) for _ in range(2)
+        quota_policy.bucket("orders", burst=1, per_second=1, monotonic=lambda: 0.0) for _ in range(2)
     )
-    other = patience.bucket("items", burst=1, per_second=1, monotonic=lambda: 0.0)
+    other = quota_policy.bucket("items", burst=1, per_second=1, monotonic=lambda: 0.0)
     assert first is second
     assert (first.spend(), second.spend(), other.spend()) == (0, 1, 0)
-    assert Patience().bucket("orders", burst=1, per_second=1, monotonic=lambda: 0.0) is not first
+    assert QuotaPolicy().bucket("orders", burst=1, per_second=1, monotonic=lambda: 0.0) is not first
 
 
 def test_what_a_retailer_tells_does_not_forget_those_that_wait() -> None:

@@ -82,8 +82,8 @@ def started(
     account = account_for(data)
     folder.mkdir(parents=True, exist_ok=True)
     account.give(folder)
-    account.let_pass(data)
-    account.let_pass(programs / "postgres")
+    account.allow_traversal(data)
+    account.allow_traversal(programs / "postgres")
     password = folder / "password"
     password.write_text(PASSWORD)
     account.give(password)

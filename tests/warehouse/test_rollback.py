@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from retail.errors import EngineError, LeaseHeldError, TieOutError, WarehouseError
 from retail.runs.counts import HopCount
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import publish
 from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
@@ -297,7 +297,7 @@ def test_who_lost_the_lease_meanwhile_changes_nothing(bench: Bench, lake: Lake) 
 
     with pytest.raises(LeaseHeldError):
         roll_back(
-            bench.session, GuardedStorage(lake.storage, refuse), bench.warehouse, run_id="back",
+            bench.session, FencedStorage(lake.storage, refuse), bench.warehouse, run_id="back",
             judge=bench._judge,
         )  # fmt: skip
     assert bench.state() == after

@@ -15,7 +15,7 @@ from rich.console import Console
 from retail.cli.output.progress import LiveReport, PlainReport
 from retail.config.settings import Settings
 from retail.errors import RetailError
-from retail.runs.days import Unit, units_of
+from retail.runs.days import RetailerDay, units_of
 
 P = ParamSpec("P")
 
@@ -91,10 +91,10 @@ class Selected:
 
     retailers: tuple[str, ...]
     only: tuple[str, ...]
-    units: list[Unit] | None
+    units: list[RetailerDay] | None
     until: date | None
 
-    def require_units(self) -> list[Unit]:
+    def require_units(self) -> list[RetailerDay]:
         """The units. Raises UsageError where no days are named."""
         if self.units is None:
             raise click.UsageError("name the days: --date D, or --from D --to D")

@@ -18,7 +18,7 @@ from retail.cli.output import console
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.pipeline import runner
-from retail.pipeline.job import Manner, counts_of
+from retail.pipeline.job import RunOptions, counts_of
 from retail.pipeline.resources import Resources
 from retail.runs import pending_replays
 from retail.star.quarantine import acknowledged as accepting
@@ -203,7 +203,7 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
                 units,
                 report,
                 tasks=tasks,
-                manner=Manner(replay=True, let_pass=_refused_of_done_days(resources, before)),
+                options=RunOptions(replay=True, tolerated_rejects=_refused_of_done_days(resources, before)),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
         console.show_result(out, result, counts_of(resources.ledger, result.run_id))

@@ -15,12 +15,12 @@ from retail.config.settings import Settings
 from retail.errors import NobodyAnsweredError
 from retail.landing.estimate import plan as plan_ingest
 from retail.pipeline import runner
-from retail.pipeline.job import Manner, counts_of
+from retail.pipeline.job import RunOptions, counts_of
 from retail.pipeline.resources import Resources
 from retail.pipeline.runner import Result
 from retail.pipeline.schedule import due_units, in_parts, oldest
 from retail.pipeline.tasks import STEPS
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 
 _RUN_ID = click.option(
     "--run-id", metavar="NAME", help="The run's name. Tasks with the same name are one run."
@@ -56,8 +56,8 @@ def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: b
         span = Span.of(units) if units else None
         if units is None:
             units = due_units(resources, chosen.retailers, until=chosen.until)
-        manner = Manner(anew=again, patient=not no_wait, last_step=last_step)
-        sys.exit(_whole_way(resources, units, manner, span=span))
+        options = RunOptions(force=again, patient=not no_wait, last_step=last_step)
+        sys.exit(_whole_way(resources, units, options, span=span))
 
 
 @click.command()
@@ -81,8 +81,8 @@ def backfill(
     if plan:
         _plan(settings, units)
     with Resources(settings, Secrets()) as resources:
-        manner = Manner(anew=again, patient=not no_wait, parallel=parallel)
-        sys.exit(_whole_way(resources, units, manner, span=Span.of(units), backfill=True))
+        options = RunOptions(force=again, patient=not no_wait, parallel=parallel)
+        sys.exit(_whole_way(resources, units, options, span=Span.of(units), backfill=True))
 
 
 @click.command()
@@ -101,7 +101,7 @@ def ingest(
     """
     if plan:
         _plan(settings, selected(settings, **dates).require_units())
-    _task(settings, "ingest", Manner(patient=not no_wait), run_id=run_id, redo=redo, **dates)
+    _task(settings, "ingest", RunOptions(patient=not no_wait), run_id=run_id, redo=redo, **dates)
 
 
 @click.command()
@@ -112,7 +112,7 @@ def ingest(
 @with_settings
 def refresh(settings: Settings, /, *, run_id: str | None, redo: bool, again: bool, **dates: Any) -> None:
     """Step 8: refresh the materialized views whose data has changed."""
-    _task(settings, "refresh", Manner(anew=again), run_id=run_id, redo=redo, **dates)
+    _task(settings, "refresh", RunOptions(force=again), run_id=run_id, redo=redo, **dates)
 
 
 def _command(name: str, text: str) -> click.Command:
@@ -122,15 +122,15 @@ def _command(name: str, text: str) -> click.Command:
     @_REDO
     @with_settings
     def command(settings: Settings, /, *, run_id: str | None, redo: bool, **dates: Any) -> None:
-        _task(settings, name, Manner(), run_id=run_id, redo=redo, **dates)
+        _task(settings, name, RunOptions(), run_id=run_id, redo=redo, **dates)
 
     return command
 
 
 def _whole_way(
     resources: Resources,
-    units: list[Unit],
-    manner: Manner,
+    units: list[RetailerDay],
+    options: RunOptions,
     *,
     span: Span | None = None,
     backfill: bool = False,
@@ -144,7 +144,7 @@ def _whole_way(
     failed: dict[str, str] = {}
     given_up: set[str] = set()
     nobody: NobodyAnsweredError | None = None
-    left = units if manner.anew else runner.not_done(resources.ledger, units)
+    left = units if options.force else runner.not_done(resources.ledger, units)
     parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
     brought = 0
     for number, part in enumerate(parts, start=1):
@@ -156,11 +156,11 @@ def _whole_way(
             continue
         try:
             with reporting(out) as report:
-                result = runner.run(resources, asked, report, manner=manner, span=span, backfill=backfill)
+                result = runner.run(resources, asked, report, options=options, span=span, backfill=backfill)
         except NobodyAnsweredError as error:
             if len(parts) == 1:
                 raise
-            console.show_failed(out, error.failed, anew=manner.anew)
+            console.show_failed(out, error.failed, force=options.force)
             nobody = error
             failed |= error.failed
             given_up |= error.failed.keys()
@@ -175,7 +175,7 @@ def _whole_way(
 
 
 def _task(
-    settings: Settings, task: str, manner: Manner, *, run_id: str | None, redo: bool, **dates: Any
+    settings: Settings, task: str, options: RunOptions, *, run_id: str | None, redo: bool, **dates: Any
 ) -> None:
     chosen = selected(settings, **dates)
     if redo and run_id is None:
@@ -190,13 +190,13 @@ def _task(
             units = _of_named(resources, task, run_id, chosen)
         with reporting(out) as report:
             result = runner.run(
-                resources, units, report, tasks=(task,), manner=manner, name=run_id, redo=redo
+                resources, units, report, tasks=(task,), options=options, name=run_id, redo=redo
             )
         _show(out, resources, result)
     sys.exit(result.exit_code)
 
 
-def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[Unit]:
+def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[RetailerDay]:
     """The named run's units; for a fetch where there are none yet, the oldest that are due."""
     found = resources.ledger.newest_named(name)
     if found is not None and (found.units or task != "ingest"):
@@ -219,7 +219,7 @@ def _show(out: Console, resources: Resources, result: Result) -> None:
     console.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
 
 
-def _plan(settings: Settings, wanted: list[Unit]) -> None:
+def _plan(settings: Settings, wanted: list[RetailerDay]) -> None:
     out = console.console()
     planned = plan_ingest(settings, Secrets(), wanted)
     console.show_plan(out, planned)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError, RetailError
-from retail.runs.days import Unit
-from retail.sources.http.rate_limit import Patience
+from retail.runs.days import RetailerDay
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service, problems
 from retail.sources.service import Estimate
 from retail.sources.window import window_of_unit
@@ -33,7 +33,7 @@ class Planned:
     failure: str | None
 
 
-def plan(settings: Settings, secrets: Secrets, units: Sequence[Unit]) -> list[Planned]:
+def plan(settings: Settings, secrets: Secrets, units: Sequence[RetailerDay]) -> list[Planned]:
     """The plan for each retailer of the units; their secrets are needed. Raises ConfigurationError."""
     retailers = sorted({retailer for retailer, _ in units})
     found = problems(settings, secrets, retailers)
@@ -43,7 +43,9 @@ def plan(settings: Settings, secrets: Secrets, units: Sequence[Unit]) -> list[Pl
         return list(pool.map(lambda retailer: _of_retailer(settings, secrets, retailer, units), retailers))
 
 
-def _of_retailer(settings: Settings, secrets: Secrets, retailer_id: str, units: Sequence[Unit]) -> Planned:
+def _of_retailer(
+    settings: Settings, secrets: Secrets, retailer_id: str, units: Sequence[RetailerDay]
+) -> Planned:
     asked = [window_of_unit(settings, unit) for unit in units if unit[0] == retailer_id]
     windows = [window for window in asked if window.end <= datetime.now(UTC)]
     if not windows:
@@ -51,7 +53,7 @@ def _of_retailer(settings: Settings, secrets: Secrets, retailer_id: str, units: 
         return Planned(retailer_id=retailer_id, days=len(asked), seconds=0, estimate=None, failure=failure)
     started = time.monotonic()
     try:
-        service = open_service(retailer_id, settings, secrets, patience=Patience(waits=False))
+        service = open_service(retailer_id, settings, secrets, quota_policy=QuotaPolicy(waits=False))
         estimate = service.estimate(windows)
     except RetailError as error:
         return Planned(

@@ -47,7 +47,7 @@ def extract(
     retailer_id: str,
     window: Window,
     run_id: str,
-    anew: bool = False,
+    force: bool = False,
     look: Callable[[JSON, date], None] | None = None,
     on_page: Callable[[PageWritten], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -63,7 +63,7 @@ def extract(
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
     number = resumed_behind = left.page if left else 0
-    if left is None and not anew:
+    if left is None and not force:
         left = _left_by_another(storage, retailer_id, window)
     if left is not None and look is not None:
         for lying in payloads.since_walk_began(storage, left):

@@ -24,7 +24,7 @@ from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
-from retail.landing.latest_versions import NewestLines
+from retail.landing.latest_versions import LatestVersions
 from retail.landing.payloads import Payload
 from retail.records import SalesRecord
 from retail.runs.counts import HopCount
@@ -107,7 +107,7 @@ def land(
     """
     tally = _Tally()
     key = raw_file(retailer_id, logical_date)
-    with NewestLines(sales.MAPPING_VERSION + mapping_revision) as newest, TemporaryFile() as file:
+    with LatestVersions(sales.MAPPING_VERSION + mapping_revision) as newest, TemporaryFile() as file:
         walks: dict[str, list[Payload]] = {}
         for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
             walks.setdefault(payload.walk, []).append(replace(payload, answer=None))

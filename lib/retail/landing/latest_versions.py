@@ -20,7 +20,7 @@ _TABLE: Final = """
 _IN_ORDER: Final = "SELECT line FROM line ORDER BY business_date, transaction_id, line_id, source_ref"
 
 
-class NewestLines:
+class LatestVersions:
     """Takes records in the order in which they were fetched, and tells each one that another superseded.
 
     Its lines carry the version of the mapping that made the records.

@@ -28,9 +28,9 @@ from retail.landing.field_drift import NewField, PayloadFields
 from retail.landing.land import require_whole
 from retail.pipeline.job import Job, Record
 from retail.quality.suites import validation
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 from retail.sources.http.messages import Clock
-from retail.sources.http.rate_limit import Patience, QuotaWait
+from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
 from retail.sources.registry import open_service
 from retail.sources.service import Service
 from retail.sources.window import window_of_unit
@@ -66,7 +66,7 @@ def extract_step(job: Job) -> Record:
         for retailer, each in zip(job.run.retailers, results, strict=True)
         if each.failure is not None
     }
-    for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.goes_on]
+    for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.answers]
     if failed and not extracted and not for_days:
         raise NobodyAnsweredError(failed)
     warnings = [str(new) for each in results for new in each.new_fields]
@@ -94,14 +94,14 @@ class Fetched:
     `without` are days that could not be had of a retailer that answers; it goes on behind them.
     """
 
-    units: list[Unit] = field(default_factory=list)
-    without: dict[Unit, RetailError] = field(default_factory=dict)
+    units: list[RetailerDay] = field(default_factory=list)
+    without: dict[RetailerDay, RetailError] = field(default_factory=dict)
     failure: str | None = None
-    goes_on: bool = False
+    answers: bool = False
     new_fields: list[NewField] = field(default_factory=list)
 
     @property
-    def out_of_reach(self) -> list[Unit]:
+    def out_of_reach(self) -> list[RetailerDay]:
         return [unit for unit, error in self.without.items() if isinstance(error, OutOfReachError)]
 
 
@@ -123,7 +123,7 @@ def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> F
         if fetched.without:
             kinds = {type(error): error for error in reversed(fetched.without.values())}
             reasons = "\n".join(map(str, kinds.values()))
-            fetched.failure, fetched.goes_on = f"{_missing(units, fetched.units)}{reasons}", True
+            fetched.failure, fetched.answers = f"{_missing(units, fetched.units)}{reasons}", True
     except RetailError as error:
         if _is_of_the_lake(error):
             interrupted.set()
@@ -143,22 +143,22 @@ class _Asking:
 
     job: Job
     fields: PayloadFields
-    patience: Patience
+    quota_policy: QuotaPolicy
     interrupted: threading.Event
-    left: deque[Unit]
+    left: deque[RetailerDay]
     failed: threading.Event = field(default_factory=threading.Event)
 
 
 def _extract_units(
-    job: Job, units: list[Unit], fetched: Fetched, fields: PayloadFields, interrupted: threading.Event
+    job: Job, units: list[RetailerDay], fetched: Fetched, fields: PayloadFields, interrupted: threading.Event
 ) -> None:
     """Adds to `fetched` as it goes, for what was fetched before a failure counts.
 
     Days that are fetched side by side share the retailer's quota; once one has failed, no other is begun, unless the
     failure is that day's alone.
     """
-    patience = Patience(waits=job.manner.patient, tell=lambda wait: _tell(job, wait))
-    asking = _Asking(job, fields, patience, interrupted, deque(units))
+    quota_policy = QuotaPolicy(waits=job.options.patient, tell=lambda wait: _tell(job, wait))
+    asking = _Asking(job, fields, quota_policy, interrupted, deque(units))
 
     def work() -> None:
         try:
@@ -171,7 +171,7 @@ def _extract_units(
                 interrupted.set()
             raise
 
-    workers = min(job.manner.parallel, len(units))
+    workers = min(job.options.parallel, len(units))
     with ThreadPoolExecutor(max_workers=workers) as pool:
         working = [pool.submit(work) for _ in range(workers)]
     failures = [failure for each in working if (failure := each.exception()) is not None]
@@ -184,7 +184,7 @@ def _is_of_the_lake(error: BaseException) -> bool:
     return isinstance(error, StorageError | LeaseHeldError) and not isinstance(error, _OF_ONE_DAY)
 
 
-def _extracted(asking: _Asking, without: dict[Unit, RetailError]) -> Iterator[Unit]:
+def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iterator[RetailerDay]:
     """Each unit that no other thread takes, once it is fetched; those that cannot be had are put into `without`.
 
     A thread has a service of its own.
@@ -195,7 +195,7 @@ def _extracted(asking: _Asking, without: dict[Unit, RetailError]) -> Iterator[Un
         job.resources.settings,
         job.resources.secrets,
         clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, asking.interrupted)),
-        patience=asking.patience,
+        quota_policy=asking.quota_policy,
     )
     while not asking.failed.is_set():
         try:
@@ -211,7 +211,7 @@ def _extracted(asking: _Asking, without: dict[Unit, RetailError]) -> Iterator[Un
             yield unit
 
 
-def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
+def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
     job, storage = asking.job, asking.job.resources.storage
     retailer_id, day = unit
     lying = payloads.keys(storage, retailer_id, day)
@@ -224,7 +224,7 @@ def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
         retailer_id=retailer_id,
         window=window_of_unit(job.resources.settings, unit),
         run_id=job.run.run_id,
-        anew=job.manner.anew,
+        force=job.options.force,
         look=asking.fields.look,
         on_page=partial(_page_kept, job, asking.interrupted),
     )
@@ -233,7 +233,7 @@ def _fetch(asking: _Asking, service: Service, unit: Unit) -> None:
         require_whole(storage, retailer_id, day)
 
 
-def _missing(units: list[Unit], fetched: list[Unit]) -> str:
+def _missing(units: list[RetailerDay], fetched: list[RetailerDay]) -> str:
     """The logical dates that a retailer did not come to the end of, for the begin of a message."""
     days = sorted({day for _, day in units} - {day for _, day in fetched})
     if not days:

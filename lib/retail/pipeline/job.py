@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from retail.pipeline.resources import Resources
 from retail.runs.context import Context
 from retail.runs.counts import HopCount
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
 
@@ -34,21 +34,20 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How the steps of a run are to be done.
+class RunOptions:
+    """How the steps of a run are done.
 
-    `anew` does what is done already once more, and fetches days from their start though another run left them
-    unfinished; without `patient` a retailer whose quota is used up fails instead of being waited for. Of each retailer
-    `parallel` days are fetched side by side. A `replay` stages days again for what of them was refused; `let_pass` are
-    lines a retailer that it may refuse again. After the step `last_step` the run pauses; the same command without it
-    resumes the run.
+    With `force` complete days are done again, and fetched from their start even if another run left them unfinished.
+    Without `patient` a retailer whose quota is used up fails instead of being waited for. `parallel` days of a retailer
+    are fetched at a time. A `replay` stages days again for their rejected lines; `tolerated_rejects` are the lines of
+    each retailer that may be rejected again. After `last_step` the run pauses; the same command without it resumes.
     """
 
-    anew: bool = False
+    force: bool = False
     patient: bool = True
     parallel: int = 1
     replay: bool = False
-    let_pass: Mapping[str, int] = field(default_factory=dict)
+    tolerated_rejects: Mapping[str, int] = field(default_factory=dict)
     last_step: str | None = None
 
 
@@ -59,7 +58,7 @@ class Job:
     resources: Resources
     run: Run
     report: Report
-    manner: Manner = Manner()
+    options: RunOptions = RunOptions()
 
     @property
     def context(self) -> Context:
@@ -84,7 +83,7 @@ class Job:
         record = self.resources.ledger.step(self.run.behind or self.run.run_id, "extract")
         return list(record.get("failed_for_days", [])) if record else []
 
-    def units_to_process(self) -> list[Unit]:
+    def units_to_process(self) -> list[RetailerDay]:
         """The units that were extracted by this run, or all of them where it did not extract itself."""
         return units_to_process(self.resources.ledger, self.run)
 
@@ -95,7 +94,7 @@ def failed_retailers(ledger: Ledger, run: Run) -> dict[str, str]:
     return dict(record["failed"]) if record else {}
 
 
-def units_to_process(ledger: Ledger, run: Run) -> list[Unit]:
+def units_to_process(ledger: Ledger, run: Run) -> list[RetailerDay]:
     """The units that the run extracted, or all of them where it did not extract itself."""
     record = ledger.step(run.run_id, "extract")
     if record is None:
@@ -103,7 +102,7 @@ def units_to_process(ledger: Ledger, run: Run) -> list[Unit]:
     return [(retailer, date.fromisoformat(day)) for retailer, day in record["extracted"]]
 
 
-def out_of_reach(ledger: Ledger, run: Run) -> list[Unit]:
+def out_of_reach(ledger: Ledger, run: Run) -> list[RetailerDay]:
     """The units that the run asked for, and that their retailer no longer shows."""
     record = ledger.step(run.run_id, "extract") or {}
     return [(retailer, date.fromisoformat(day)) for retailer, day in record.get("out_of_reach", [])]

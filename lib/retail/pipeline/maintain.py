@@ -21,9 +21,9 @@ from retail.config.settings import MaintainSettings
 from retail.errors import StorageError
 from retail.lake import delta, layout
 from retail.lake.storage import Storage
-from retail.lake.storage.object_info import Stored
+from retail.lake.storage.object_info import ObjectInfo
 from retail.runs import lease, table_rewrites
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -85,7 +85,7 @@ def maintain(
     done, failed = [], dict[str, StorageError]()
     with _lease(storage, began, lease_lifetime, dry_run=dry_run) as held:
         if held is not None:
-            storage = GuardedStorage(storage, held.require)
+            storage = FencedStorage(storage, held.require)
         for table, stored in tables_of(storage).items():
             if held is not None:
                 held.check()
@@ -110,7 +110,7 @@ def _lease(
     return lease.hold(storage, f"{began:%Y%m%dT%H%M%SZ}-maintain", lifetime=lifetime)
 
 
-def tables_of(storage: Storage) -> dict[str, list[Stored]]:
+def tables_of(storage: Storage) -> dict[str, list[ObjectInfo]]:
     """Every Delta table of the lake by its key, with its objects."""
     stored = [each for room in ROOMS for each in storage.details(room)]
     tables = sorted({each.key.partition(_LOG)[0] for each in stored if _ENTRY.search(each.key)})
@@ -121,7 +121,7 @@ def _maintain(
     storage: Storage,
     settings: MaintainSettings,
     table: str,
-    stored: list[Stored],
+    stored: list[ObjectInfo],
     *,
     cutoff: datetime,
     dry_run: bool,
@@ -200,13 +200,13 @@ def _small_files(sizes: dict[str, int], target: int) -> int:
     return sum(files for files in folders.values() if files > 1)
 
 
-def _entries(stored: Iterable[Stored]) -> dict[int, Stored]:
+def _entries(stored: Iterable[ObjectInfo]) -> dict[int, ObjectInfo]:
     """The commits in the log, by version."""
     found = ((_ENTRY.search(each.key), each) for each in stored)
     return {int(entry["version"]): each for entry, each in found if entry and entry["kind"] == "json"}
 
 
-def _first_promised(entries: dict[int, Stored], cutoff: datetime) -> int:
+def _first_promised(entries: dict[int, ObjectInfo], cutoff: datetime) -> int:
     """The version that was the newest at the first promised moment; the oldest there is where all are younger."""
     before = [version for version, entry in entries.items() if entry.modified <= cutoff]
     return max(before, default=min(entries))
@@ -215,12 +215,12 @@ def _first_promised(entries: dict[int, Stored], cutoff: datetime) -> int:
 def _unneeded_files(
     storage: Storage,
     table: str,
-    stored: Iterable[Stored],
-    entries: dict[int, Stored],
+    stored: Iterable[ObjectInfo],
+    entries: dict[int, ObjectInfo],
     *,
     first: int,
     cutoff: datetime,
-) -> list[Stored]:
+) -> list[ObjectInfo]:
     """Data files, written before the promised days, that no version from `first` on has."""
     needed = {unquote(path) for path in _sizes(delta.table(storage, table, at=first))}
     for version, entry in entries.items():
@@ -243,7 +243,7 @@ def _added(commit: bytes) -> Iterable[str]:
             yield action["add"]["path"]
 
 
-def _past_entries(stored: Iterable[Stored], first: int) -> list[Stored]:
+def _past_entries(stored: Iterable[ObjectInfo], first: int) -> list[ObjectInfo]:
     """Log entries, oldest first, before the newest checkpoint that is not younger than the version `first`."""
     entries = [(entry, each) for each in stored if (entry := _ENTRY.search(each.key))]
     checkpoints = [int(entry["version"]) for entry, _ in entries if entry["kind"].startswith("checkpoint")]

@@ -22,7 +22,7 @@ def refresh_step(job: Job) -> Record:
         job.resources.storage.require_writer()
         return job.run.run_id, tie_out.of_run([*counted, *shown])
 
-    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.manner.anew)
+    refreshed = refresh(job.resources.warehouse, ledger=ledger, every_view=job.options.force)
     renewed = sum(view.seconds is not None for view in refreshed.views)
     judged = {count.group for count in counted if count.hop == "postgresql"}
     return {

@@ -15,7 +15,7 @@ from retail.lake.engine import open_session
 from retail.lake.storage import Storage, open_storage
 from retail.runs import lease
 from retail.runs.context import Context
-from retail.runs.fenced_storage import GuardedStorage
+from retail.runs.fenced_storage import FencedStorage
 from retail.runs.lease import Lease
 from retail.runs.ledger import Ledger
 from retail.warehouse.connection import Warehouse, open_warehouse
@@ -57,7 +57,7 @@ class Resources:
         plain = self.storage
         lifetime = timedelta(seconds=self.settings.runs.lease_seconds)
         with lease.hold(plain, run_id, lifetime=lifetime) as held:
-            self.storage = GuardedStorage(plain, held.require)
+            self.storage = FencedStorage(plain, held.require)
             self.ledger = Ledger(self.storage)
             try:
                 yield held

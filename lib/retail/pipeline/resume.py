@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from retail.pipeline.tasks import ALL_TASKS, STEPS
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
 
@@ -27,11 +27,13 @@ class Resumed:
     run: Run | None = None
     again: str | None = None
     source: str | None = None
-    taken_over: tuple[str, ...] = ()
+    inherited_steps: tuple[str, ...] = ()
     behind: str | None = None
 
 
-def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence[str], redo: bool) -> Resumed:
+def by_name(
+    ledger: Ledger, name: str, units: Sequence[RetailerDay], *, steps: Sequence[str], redo: bool
+) -> Resumed:
     """Where a task of the run called `name` works, that consists of `steps`.
 
     Goes on where the task stopped. One that has ended is left alone. To `redo`, it is done from its start, with all
@@ -58,7 +60,7 @@ def by_name(ledger: Ledger, name: str, units: Sequence[Unit], *, steps: Sequence
     if _BEFORE_THE_MERGE.issuperset(steps):
         return Resumed()
     if "merge" in steps:
-        return Resumed(source=run.run_id, taken_over=("extract", "land"))
+        return Resumed(source=run.run_id, inherited_steps=("extract", "land"))
     return Resumed(source=run.run_id, behind=run.behind or run.run_id)
 
 

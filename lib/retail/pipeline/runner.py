@@ -21,7 +21,7 @@ from retail.lake import outage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.extract_step import extract_step
-from retail.pipeline.job import Job, Manner, Record, Report, out_of_reach
+from retail.pipeline.job import Job, Record, Report, RunOptions, out_of_reach
 from retail.pipeline.land_step import land_step
 from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resources import Resources
@@ -32,7 +32,7 @@ from retail.quality import drift
 from retail.quality.rules import load_row_rules
 from retail.quality.suites import validation
 from retail.runs import lease
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
 from retail.sources.registry import problems
@@ -68,7 +68,7 @@ class Result:
     answers: frozenset[str] = frozenset()
     out_of_reach: int = 0
     skipped_units: int = 0
-    anew: bool = False
+    force: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -77,11 +77,11 @@ class Result:
 
 def run(
     resources: Resources,
-    units: Iterable[Unit],
+    units: Iterable[RetailerDay],
     report: Report,
     *,
     tasks: Sequence[str] = ALL_TASKS,
-    manner: Manner = Manner(),  # noqa: B008 - frozen
+    options: RunOptions = RunOptions(),  # noqa: B008 - frozen
     name: str | None = None,
     redo: bool = False,
     span: Span | None = None,
@@ -98,7 +98,7 @@ def run(
     run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
     _require_configuration(resources, wanted, tasks)
-    asked = _Asked(wanted, tuple(tasks), manner.anew, name, redo)
+    asked = _Asked(wanted, tuple(tasks), options.force, name, redo)
     if not _left(resources.ledger, asked) and resume.interrupted_at_the_end(resources.ledger) is None:
         _note_nothing_due(resources, run_id, asked)
         return Result(None, "success", skipped_units=len(wanted))
@@ -115,13 +115,13 @@ def run(
         current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
         held.works_on(current.run_id)
         logs.bind_run(current.run_id)
-        job = Job(resources, current, report, replace(manner, anew=manner.anew or current.anew))
+        job = Job(resources, current, report, replace(options, force=options.force or current.force))
         if _do(job, tasks, held):
             outcome = finish.end(resources, current)
         else:
             outcome = "paused"
-            resources.ledger.end(current.run_id, outcome, reason=f"after {manner.last_step}, as asked")
-    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), anew=job.manner.anew)
+            resources.ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as asked")
+    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=job.options.force)
     if "ingest" not in tasks:  # what could not be read was told by the command that fetched
         return result
     return replace(
@@ -136,22 +136,22 @@ def run(
 class _Asked:
     """What a command is to do, as it was given."""
 
-    units: list[Unit]
+    units: list[RetailerDay]
     tasks: tuple[str, ...]
-    anew: bool
+    force: bool
     name: str | None
     redo: bool
 
 
-def not_done(ledger: Ledger, units: Iterable[Unit]) -> list[Unit]:
+def not_done(ledger: Ledger, units: Iterable[RetailerDay]) -> list[RetailerDay]:
     """The units that have not come all the way, or that the newest run was to do anew and did not come to its end."""
     done = ledger.settled(ALL_TASKS)
     return [unit for unit in units if unit not in done]
 
 
-def _left(ledger: Ledger, asked: _Asked) -> list[Unit]:
+def _left(ledger: Ledger, asked: _Asked) -> list[RetailerDay]:
     """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
-    return asked.units if asked.tasks != ALL_TASKS or asked.anew else not_done(ledger, asked.units)
+    return asked.units if asked.tasks != ALL_TASKS or asked.force else not_done(ledger, asked.units)
 
 
 def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
@@ -162,7 +162,7 @@ def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
     resources.ledger.begin(run_id, [], tasks=asked.tasks, engine=resources.settings.engine)
 
 
-def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: Sequence[str]) -> None:
+def _require_configuration(resources: Resources, units: Sequence[RetailerDay], tasks: Sequence[str]) -> None:
     """Raises ConfigurationError with all that is wrong; only a run that fetches needs the retailers' secrets."""
     found: list[str] = []
     if "ingest" in tasks:
@@ -181,20 +181,20 @@ def _require_configuration(resources: Resources, units: Sequence[Unit], tasks: S
         raise ConfigurationError(found)
 
 
-def _resumed(ledger: Ledger, units: Sequence[Unit], asked: _Asked) -> Resumed:
+def _resumed(ledger: Ledger, units: Sequence[RetailerDay], asked: _Asked) -> Resumed:
     """The run to go on with: the named one, or one of the whole way that did not come to its end."""
     if asked.name is not None:
         steps = [step for task in asked.tasks for step in TASKS[task]]
         return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
     if asked.tasks != ALL_TASKS:
         return Resumed()
-    return Resumed(ledger.unfinished(units, tasks=asked.tasks, anew=asked.anew))
+    return Resumed(ledger.unfinished(units, tasks=asked.tasks, force=asked.force))
 
 
 def _begin(
     resources: Resources,
     run_id: str,
-    units: Sequence[Unit],
+    units: Sequence[RetailerDay],
     asked: _Asked,
     resumed: Resumed,
     *,
@@ -209,10 +209,10 @@ def _begin(
             ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
         if not ledger.came_to_merge(resumed.run.run_id):
             _judge_anew(ledger, resumed.run.run_id)
-        return ledger.goes_on(resumed.run.run_id)
+        return ledger.resume_run(resumed.run.run_id)
     if resumed.source is not None:
         _require_earlier_tasks(ledger, ledger.run(resumed.source), asked.tasks)
-        ledger.take_over(run_id, resumed.source, resumed.taken_over)
+        ledger.take_over(run_id, resumed.source, resumed.inherited_steps)
     return ledger.begin(
         run_id,
         units,
@@ -220,7 +220,7 @@ def _begin(
         engine=resources.settings.engine,
         span=span,
         backfill=backfill,
-        anew=asked.anew and asked.tasks == ALL_TASKS,
+        force=asked.force and asked.tasks == ALL_TASKS,
         behind=resumed.behind,
     )
 
@@ -262,7 +262,7 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
                 url=lake.url,
                 waits=partial(job.report.waits, step),
             )
-            if step == job.manner.last_step:
+            if step == job.options.last_step:
                 return step == steps[-1]
         return True
     except QualityError as error:

@@ -15,7 +15,7 @@ from retail.pipeline import resume
 from retail.pipeline.job import out_of_reach, units_to_process
 from retail.pipeline.resources import Resources
 from retail.pipeline.tasks import ALL_TASKS
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 
 _DAY = timedelta(days=1)
 
@@ -26,7 +26,7 @@ def due_units(
     *,
     until: date | None = None,
     now: datetime | None = None,
-) -> list[Unit]:
+) -> list[RetailerDay]:
     """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock.
 
     Those are left out that the retailer was found to show no longer, and what a run brought of which nothing is missing
@@ -54,7 +54,7 @@ def due_units(
     return [unit for unit in found if unit not in brought]
 
 
-def oldest(units: Sequence[Unit], days: int) -> list[Unit]:
+def oldest(units: Sequence[RetailerDay], days: int) -> list[RetailerDay]:
     """The oldest `days` days of each retailer: one that is far behind holds no other up.
 
     >>> oldest([("a", date(2017, 1, 1)), ("a", date(2017, 1, 2)), ("b", date(2017, 1, 2))], 1)
@@ -64,7 +64,7 @@ def oldest(units: Sequence[Unit], days: int) -> list[Unit]:
     return sorted((retailer, day) for retailer, all_days in of.items() for day in all_days[:days])
 
 
-def in_parts(units: Sequence[Unit], days_a_run: int) -> Iterator[list[Unit]]:
+def in_parts(units: Sequence[RetailerDay], days_a_run: int) -> Iterator[list[RetailerDay]]:
     """The units in the order of their days, at most `days_a_run` days together.
 
     >>> list(in_parts([("a", date(2017, 1, 2)), ("a", date(2017, 1, 1)), ("b", date(2017, 1, 2))], 1))
@@ -91,12 +91,12 @@ def last_day_over(time_zone: str, now: datetime) -> date:
 
 def due(
     cursors: Mapping[str, RetailerCursor],
-    done: Collection[Unit],
+    done: Collection[RetailerDay],
     *,
     start_date: date,
     now: datetime,
     until: date | None = None,
-) -> list[Unit]:
+) -> list[RetailerDay]:
     """Each retailer's days behind its checkpoint that are over, up to `until`, without those that are done.
 
     None before `start_date`, which may have been set to a later day since.

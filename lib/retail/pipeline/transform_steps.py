@@ -17,7 +17,7 @@ from retail.quality.suites import data_docs
 from retail.quality.suites import validation as suites
 from retail.runs import pending_replays
 from retail.runs.counts import HopCount, as_json, by_reason, rows_at
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 from retail.star import merge, migration, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.star.quarantine import table as kept_back
@@ -77,7 +77,9 @@ def gate_step(job: Job) -> Record:
     data_docs.keep(job.resources.storage, job.run.run_id, "gate", validations)
     quarantine_gate.stop_on_critical(staged.critical, staged.counts)
     suites.stop_on_critical(validations)
-    quarantine_gate.stop_on_share(staged.counts, job.resources.settings.quality, job.manner.let_pass)
+    quarantine_gate.stop_on_share(
+        staged.counts, job.resources.settings.quality, job.options.tolerated_rejects
+    )
     landed = job.counts("land")
     if landed:
         lands = "" if job.run.tasks == ALL_TASKS else f"`retail land --run-id {job.run.run_id} --redo`, then "
@@ -144,10 +146,10 @@ def publish_step(job: Job) -> Record:
     }
 
 
-def _staged_again(job: Job) -> set[Unit]:
+def _staged_again(job: Job) -> set[RetailerDay]:
     """Of what is staged the days that are replayed, that are done already, or that a replay before did not bring."""
     units = set(job.units_to_process())
-    if job.manner.replay:
+    if job.options.replay:
         return units
     return units & (job.resources.ledger.done() | pending_replays.left(job.resources.storage))
 

@@ -57,10 +57,10 @@ class Total:
     money: Decimal
 
 
-Unit = tuple[str, date]
+RetailerDay = tuple[str, date]
 
 
-def months_needed(units: Iterable[Unit]) -> list[str]:
+def months_needed(units: Iterable[RetailerDay]) -> list[str]:
     """The months (`YYYY-MM`) of the fact that the comparison of these retailers' days reads."""
     days = (day - timedelta(weeks=week) for _, day in units for week in range(WEEKS + 1))
     return sorted({f"{day:%Y-%m}" for day in days})
@@ -78,7 +78,7 @@ def totals(fact: DataFrame) -> list[Total]:
     return [Total(*row) for row in grouped.select(*names).collect()]
 
 
-def compare(found: Sequence[Total], units: Iterable[Unit], *, least_rows: int = 0) -> list[DayOfSales]:
+def compare(found: Sequence[Total], units: Iterable[RetailerDay], *, least_rows: int = 0) -> list[DayOfSales]:
     """Each retailer's each day of `units`, as it is in the star beside the days before.
 
     Rows and money of a currency with fewer than `least_rows` rows, that day and before, are not judged: see DayOfSales.

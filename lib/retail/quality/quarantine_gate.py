@@ -39,19 +39,19 @@ def stop_on_critical(counts: Sequence[HopCount], staged: Sequence[HopCount] = ()
 
 
 def stop_on_share(
-    counts: Sequence[HopCount], quality: QualitySettings, let_pass: Mapping[str, int] = NOBODY
+    counts: Sequence[HopCount], quality: QualitySettings, tolerated_rejects: Mapping[str, int] = NOBODY
 ) -> None:
     """Raises GateError naming every retailer with too large a share of its lines in quarantine.
 
     Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Lines that were
-    accepted, hop `accepted`, count as good. Up to as many of a retailer's lines as `let_pass` says are let pass
+    accepted, hop `accepted`, count as good. Up to as many of a retailer's lines as `tolerated_rejects` says are let pass
     whatever their share: at a replay, those that were refused before.
     """
     stopped = []
     for retailer_id in sorted({count.retailer_id for count in counts}):
         read, bad, accepted = (_rows(counts, retailer_id, hop) for hop in ("read", "quarantined", "accepted"))
         bad -= accepted
-        least = max(quality.quarantine_lines, let_pass.get(retailer_id, 0))
+        least = max(quality.quarantine_lines, tolerated_rejects.get(retailer_id, 0))
         if bad > least and bad / read > quality.quarantine_share:
             stopped.append(f"{bad:,} of {read:,} lines of {retailer_id} ({bad / read:.2%})")
     if stopped:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-Unit = tuple[str, date]  # a retailer and a logical date
+RetailerDay = tuple[str, date]  # a retailer and a logical date
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Span:
     last: date
 
     @classmethod
-    def of(cls, units: Collection[Unit]) -> Span:
+    def of(cls, units: Collection[RetailerDay]) -> Span:
         """The smallest that has all of these units, of which there is at least one."""
         days = [day for _, day in units]
         return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
@@ -33,12 +33,12 @@ class Span:
         return {"retailers": list(self.retailers), "from": str(self.first), "to": str(self.last)}
 
     @property
-    def units(self) -> list[Unit]:
+    def units(self) -> list[RetailerDay]:
         days = (self.last - self.first).days + 1
         return list(units_of(self.retailers, (self.first + timedelta(days=number) for number in range(days))))
 
 
-def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[Unit]:
+def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[RetailerDay]:
     """Every retailer's every date."""
     days = list(dates)
     for retailer in retailers:

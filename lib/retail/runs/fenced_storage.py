@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from retail.lake.storage import Storage
-from retail.lake.storage.object_info import Stored
+from retail.lake.storage.object_info import ObjectInfo
 
 
-class GuardedStorage:
+class FencedStorage:
     """Asks `guard` before every write, which raises where nothing may be written; else the storage below.
 
     It is asked before each further try of a write as well: S3 may have been away for longer than the lease lives.
@@ -25,7 +25,7 @@ class GuardedStorage:
         self.url = below.url
 
     def for_writer(self, guard: Callable[[], None]) -> Storage:
-        return GuardedStorage(self._below, guard)
+        return FencedStorage(self._below, guard)
 
     def read(self, key: str) -> bytes:
         return self._below.read(key)
@@ -53,7 +53,7 @@ class GuardedStorage:
     def list(self, prefix: str) -> Iterator[str]:
         return self._below.list(prefix)
 
-    def details(self, prefix: str) -> Iterator[Stored]:
+    def details(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._below.details(prefix)
 
     def engine_path(self, key: str) -> str:

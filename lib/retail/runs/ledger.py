@@ -21,7 +21,7 @@ from typing import Any, Literal
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from retail.lake import layout
 from retail.lake.storage import Storage
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 from retail.runs.run import Run
 
 Outcome = Literal["success", "partial", "stopped", "failed", "paused"]
@@ -37,19 +37,19 @@ class Ledger:
     def begin(
         self,
         run_id: str,
-        units: Iterable[Unit],
+        units: Iterable[RetailerDay],
         *,
         tasks: Iterable[str],
         engine: str,
         span: Span | None = None,
         backfill: bool = False,
-        anew: bool = False,
+        force: bool = False,
         behind: str | None = None,
     ) -> Run:
         """Record a new run."""
         started_at = self._now().isoformat()
         run = Run(
-            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, anew, behind
+            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, force, behind
         )
         self._write(layout.run_record(run_id), run.to_json())
         return run
@@ -67,7 +67,9 @@ class Ledger:
         """The run that began last, if there is any."""
         return max(self.run_ids(), default=None)
 
-    def unfinished(self, units: Iterable[Unit], *, tasks: Iterable[str], anew: bool = False) -> Run | None:
+    def unfinished(
+        self, units: Iterable[RetailerDay], *, tasks: Iterable[str], force: bool = False
+    ) -> Run | None:
         """The newest run for just these units and tasks, where it was killed, paused or failed for a passing reason.
 
         For days to be done `anew` only a run that does so. None where another has merged since: it has changed the
@@ -77,7 +79,7 @@ class Ledger:
         for run_id in reversed(self.run_ids()):
             if self.outcome(run_id) in (None, "failed", "paused"):
                 run = self.run(run_id)
-                if (run.units, run.tasks) == wanted and (run.anew or not anew):
+                if (run.units, run.tasks) == wanted and (run.force or not force):
                     return run
             if self.came_to_merge(run_id):
                 return None
@@ -100,7 +102,7 @@ class Ledger:
         found = [run_id for run_id in self.run_ids() if name in (run_id, run_id.partition("-")[2])]
         return self.run(found[-1]) if found else None
 
-    def named(self, name: str, units: Iterable[Unit]) -> Run | None:
+    def named(self, name: str, units: Iterable[RetailerDay]) -> Run | None:
         """As `newest_named`, of runs for something. Raises ConfigurationError where that is for other units."""
         run = self.newest_named(name)
         if run is None or not run.units:
@@ -198,7 +200,7 @@ class Ledger:
         record |= {"reopened": True} if reopened else {}
         self._write(layout.run_end(run_id), record)
 
-    def goes_on(self, run_id: str) -> Run:
+    def resume_run(self, run_id: str) -> Run:
         """The run, which has no end any more; one that was reopened is so until it ends well."""
         if not (self.ended(run_id) or {}).get("reopened"):
             self._storage.delete(layout.run_end(run_id))
@@ -213,7 +215,7 @@ class Ledger:
         """The record of the run's end: outcome, reason, ended_at, and reopened where it was."""
         return self._read_or_none(layout.run_end(run_id))
 
-    def mark_done(self, units: Iterable[Unit], run_id: str) -> None:
+    def mark_done(self, units: Iterable[RetailerDay], run_id: str) -> None:
         """These retailers' days have come all the way."""
         out_of_reach = self._units(layout.OUT_OF_REACH)
         for retailer, day in units:
@@ -221,16 +223,16 @@ class Ledger:
             if (retailer, day) in out_of_reach:
                 self._storage.delete(layout.out_of_reach(retailer, day))
 
-    def done(self) -> set[Unit]:
+    def done(self) -> set[RetailerDay]:
         """Every retailer's day that has come all the way."""
         return self._units(layout.DONE)
 
-    def mark_out_of_reach(self, units: Iterable[Unit], run_id: str) -> None:
+    def mark_out_of_reach(self, units: Iterable[RetailerDay], run_id: str) -> None:
         """The retailers no longer show these days: no run is due for them, and the checkpoint passes them over."""
         for retailer, day in units:
             self._write(layout.out_of_reach(retailer, day), {"run_id": run_id})
 
-    def out_of_reach(self) -> set[Unit]:
+    def out_of_reach(self) -> set[RetailerDay]:
         """Every retailer's day that was asked for in vain, and has not come all the way since."""
         return self._units(layout.OUT_OF_REACH) - self.done()
 
@@ -243,7 +245,7 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(layout.checkpoint(retailer), {"date": day.isoformat()})
 
-    def settled(self, tasks: Iterable[str], *, passed_over: Collection[Unit] = ()) -> set[Unit]:
+    def settled(self, tasks: Iterable[str], *, passed_over: Collection[RetailerDay] = ()) -> set[RetailerDay]:
         """What is done or `passed_over`, less what the newest run is for, if it was one of these tasks and ended badly.
 
         Its days may be done all the same: it may do them anew, or was killed between its last words.
@@ -254,7 +256,7 @@ class Ledger:
         run = self.run(newest)
         return found - set(run.units) if run.tasks == tuple(tasks) else found
 
-    def _units(self, prefix: str) -> set[Unit]:
+    def _units(self, prefix: str) -> set[RetailerDay]:
         keys = (key.removesuffix(".json").split("/") for key in self._storage.list(prefix))
         return {(key[2], date.fromisoformat(key[3])) for key in keys}
 

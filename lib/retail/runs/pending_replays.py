@@ -16,10 +16,10 @@ from datetime import date
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake import layout
 from retail.lake.storage import Storage
-from retail.runs.days import Unit
+from retail.runs.days import RetailerDay
 
 
-def begin(storage: Storage, run_id: str, units: Collection[Unit]) -> None:
+def begin(storage: Storage, run_id: str, units: Collection[RetailerDay]) -> None:
     """Note that the run stages these units again, whoever did before. Only for the holder of the lease."""
     noted = _read(storage)
     others = {each: of_run - set(units) for each, of_run in noted.items() if each != run_id}
@@ -32,12 +32,12 @@ def end(storage: Storage, run_id: str) -> None:
     _write(storage, noted, {each: units for each, units in noted.items() if each != run_id})
 
 
-def left(storage: Storage) -> set[Unit]:
+def left(storage: Storage) -> set[RetailerDay]:
     """Every unit that was staged again and has not come all the way. Raises StorageError."""
     return {unit for units in _read(storage).values() for unit in units}
 
 
-def _read(storage: Storage) -> dict[str, set[Unit]]:
+def _read(storage: Storage) -> dict[str, set[RetailerDay]]:
     try:
         return {
             run_id: {(retailer, date.fromisoformat(day)) for retailer, day in units}
@@ -53,7 +53,7 @@ def _read(storage: Storage) -> dict[str, set[Unit]]:
         ) from None
 
 
-def _write(storage: Storage, before: dict[str, set[Unit]], after: dict[str, set[Unit]]) -> None:
+def _write(storage: Storage, before: dict[str, set[RetailerDay]], after: dict[str, set[RetailerDay]]) -> None:
     after = {run_id: units for run_id, units in after.items() if units}
     if after == before:
         return

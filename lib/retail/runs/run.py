@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from retail.errors import ConfigurationError
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
@@ -44,13 +44,13 @@ class Run:
     """
 
     run_id: str
-    units: tuple[Unit, ...]
+    units: tuple[RetailerDay, ...]
     tasks: tuple[str, ...]
     engine: str
     started_at: str
     span: Span | None = None
     backfill: bool = False
-    anew: bool = False
+    force: bool = False
     behind: str | None = None
 
     @property
@@ -73,7 +73,7 @@ class Run:
             started_at=values["started_at"],
             span=Span.from_json(span) if span is not None else None,
             backfill=values.get("backfill", False),
-            anew=values.get("anew", False),
+            force=values.get("anew", False),
             behind=values.get("behind"),
         )
 
@@ -87,6 +87,6 @@ class Run:
             "started_at": self.started_at,
             "span": self.span.to_json() if self.span is not None else None,
             "backfill": self.backfill,
-            "anew": self.anew,
+            "anew": self.force,
             "behind": self.behind,
         }

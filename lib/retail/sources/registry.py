@@ -12,7 +12,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError
 from retail.sources.http.messages import Clock
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Sales, Service
 
 # Short names for our own; any other service is named by its class, as `package.module:Class`.
@@ -40,14 +40,16 @@ def open_service(
     secrets: Secrets,
     *,
     clock: Clock | None = None,
-    patience: Patience | None = None,
+    quota_policy: QuotaPolicy | None = None,
 ) -> Service:
     """The retailer's service, ready to be asked. Raises ConfigurationError with all of its problems."""
     found = problems(settings, secrets, [retailer_id])
     if found:
         raise ConfigurationError(found)
     service = _class_of(settings.retailers[retailer_id].service)
-    return service(retailer_id, settings, secrets, clock=clock or Clock(), patience=patience or Patience())
+    return service(
+        retailer_id, settings, secrets, clock=clock or Clock(), quota_policy=quota_policy or QuotaPolicy()
+    )
 
 
 def sales_of(retailer_id: str, settings: Settings) -> Sales:

@@ -15,7 +15,7 @@ from retail.errors import CursorExpiredError, ExtractError, RefusedError
 from retail.records import SalesRecord
 from retail.sources.http.client import AGAIN
 from retail.sources.http.messages import Clock
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.values.json_path import JSON
 from retail.sources.window import Window
 
@@ -85,7 +85,13 @@ class Service(Protocol):
     Options: ClassVar[type[Options]]
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+        self,
+        retailer_id: str,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock,
+        quota_policy: QuotaPolicy,
     ) -> None: ...
 
     @classmethod

@@ -110,7 +110,7 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         out.print(tie_out_table(counts))
         judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
-    show_failed(out, result.failed, anew=result.anew)
+    show_failed(out, result.failed, force=result.force)
     if result.out_of_reach:
         out.print(
             f"{result.out_of_reach:,} retailer-days are out of reach: runs without days pass them over from now on; "
@@ -119,11 +119,11 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
 
 
-def show_failed(out: Console, failed: Mapping[str, str], *, anew: bool) -> None:
+def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None:
     """Which retailers could not be read, and why; what fetches their days later, which may be done `anew`."""
     for retailer, reason in failed.items():
         out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False, soft_wrap=True)
-    if failed and anew:
+    if failed and force:
         out.print(
             "`retail status` names the command that fetches what is missing; this one fetches every day anew."
         )

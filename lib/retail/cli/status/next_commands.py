@@ -14,7 +14,7 @@ from retail.pipeline.runner import not_done
 from retail.pipeline.schedule import in_parts
 from retail.pipeline.tasks import ALL_TASKS
 from retail.runs import pending_replays
-from retail.runs.days import Span, Unit
+from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
 
@@ -22,15 +22,15 @@ _ENDED_WELL: Final = ("success", "partial")
 
 
 @dataclass(frozen=True)
-class GoingOn:
+class NextCommand:
     """A command, what it does, and the units that it is for."""
 
     command: str
     told: str
-    units: frozenset[Unit]
+    units: frozenset[RetailerDay]
 
 
-def with_newest(ledger: Ledger, days_a_run: int) -> GoingOn | None:
+def with_newest(ledger: Ledger, days_a_run: int) -> NextCommand | None:
     """What goes on with the newest run, where it is one of the whole way that was killed, failed or was stopped.
 
     None where no command names just its days.
@@ -40,46 +40,50 @@ def with_newest(ledger: Ledger, days_a_run: int) -> GoingOn | None:
     if outcome in _ENDED_WELL or run.tasks != ALL_TASKS or not run.units:
         return None
     span = _span_of(run)
-    units = span.units if run.anew else not_done(ledger, span.units)
+    units = span.units if run.force else not_done(ledger, span.units)
     if list(run.units) in in_parts(units, days_a_run):
         told = "judges its days anew" if outcome == "stopped" else f"goes on with run {run.run_id}"
     elif run.backfill:
         told = "brings what is left of it"
     else:
         return None
-    return GoingOn(_command(run, span), told, frozenset(units))
+    return NextCommand(_command(run, span), told, frozenset(units))
 
 
-def with_earlier(ledger: Ledger, run_ids: Iterable[str], newest: GoingOn | None = None) -> Iterator[GoingOn]:
+def with_earlier(
+    ledger: Ledger, run_ids: Iterable[str], newest: NextCommand | None = None
+) -> Iterator[NextCommand]:
     """What brings the rest of each backfill, and of days to be done anew, of which one of these runs is a part.
 
     What goes on with the `newest` run is left out. Other days are due, and need no command of their own.
     """
     runs = list(map(ledger.run, run_ids))
     told = set(newest.units) if newest is not None else set()
-    parts = {(run.span, run.backfill, run.anew): run for run in runs if run.backfill or run.anew}
+    parts = {(run.span, run.backfill, run.force): run for run in runs if run.backfill or run.force}
     for run in sorted(parts.values(), key=lambda part: part.run_id, reverse=True):
         if run.span is None:
             continue
-        brought = _brought_anew(ledger, runs, run.span) if run.anew else ledger.done() | ledger.out_of_reach()
+        brought = (
+            _brought_anew(ledger, runs, run.span) if run.force else ledger.done() | ledger.out_of_reach()
+        )
         left = set(run.span.units) - brought - told
         if not left:
             continue
-        for span in _spans_of(left, run.span.last) if run.anew else [run.span]:
+        for span in _spans_of(left, run.span.last) if run.force else [run.span]:
             units = left & set(span.units)
             how = f"{len(units):,} of its {len(run.span.units):,} retailer-days are left"
-            yield GoingOn(_command(run, span), how, frozenset(units))
-        if run.anew:  # it may go on with another, which has the same days left
+            yield NextCommand(_command(run, span), how, frozenset(units))
+        if run.force:  # it may go on with another, which has the same days left
             told |= left
 
 
-def with_replays(storage: Storage, told: Iterable[GoingOn] = ()) -> Iterator[GoingOn]:
+def with_replays(storage: Storage, told: Iterable[NextCommand] = ()) -> Iterator[NextCommand]:
     """What brings days that were staged again and have not come all the way, less what is `told` already."""
     left = pending_replays.left(storage).difference(*(each.units for each in told))
     if left:
         span = Span.of(left)
         how = f"{len(left):,} retailer-days were staged again and have not come all the way"
-        yield GoingOn(
+        yield NextCommand(
             f"retail quarantine replay --from {span.first} --to {span.last}{_only(span)}",
             how,
             frozenset(left),
@@ -94,15 +98,15 @@ def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
     return " and ".join(commands + ["`retail quarantine replay`"] * (False in fetched))
 
 
-def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[Unit]:
+def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[RetailerDay]:
     """What has come all the way anew since the span was begun with, by whichever command."""
-    anew = [run for run in runs if run.anew]
-    begun = max((run.run_id for run in anew if run.span == span and span.first in run.dates), default="")
-    ended = [run for run in anew if run.run_id >= begun and ledger.outcome(run.run_id) in _ENDED_WELL]
+    force = [run for run in runs if run.force]
+    begun = max((run.run_id for run in force if run.span == span and span.first in run.dates), default="")
+    ended = [run for run in force if run.run_id >= begun and ledger.outcome(run.run_id) in _ENDED_WELL]
     return {unit for run in ended for unit in (*units_to_process(ledger, run), *out_of_reach(ledger, run))}
 
 
-def _spans_of(left: Iterable[Unit], last: date) -> list[Span]:
+def _spans_of(left: Iterable[RetailerDay], last: date) -> list[Span]:
     """From each retailer's first day that is left to the last; retailers together that begin alike."""
     days: defaultdict[str, list[date]] = defaultdict(list)
     for retailer, day in left:
@@ -115,15 +119,15 @@ def _spans_of(left: Iterable[Unit], last: date) -> list[Span]:
 
 def _span_of(run: Run) -> Span:
     """What the command is to name: the whole span, or of days to be done anew those that it has not come to."""
-    if run.span is None or not (run.backfill or run.anew):
+    if run.span is None or not (run.backfill or run.force):
         return Span.of(run.units)
-    return Span(tuple(run.retailers), run.dates[0], run.span.last) if run.anew else run.span
+    return Span(tuple(run.retailers), run.dates[0], run.span.last) if run.force else run.span
 
 
 def _command(run: Run, span: Span) -> str:
     days = f"--date {span.first}" if span.first == span.last else f"--from {span.first} --to {span.last}"
     name = "backfill" if run.backfill else "run"
-    return f"retail {name} {days}{_only(span)}{' --again' if run.anew else ''}"
+    return f"retail {name} {days}{_only(span)}{' --again' if run.force else ''}"
 
 
 def _only(span: Span) -> str:

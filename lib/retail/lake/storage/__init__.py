@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from retail.config.settings import LakeSettings
-from retail.lake.storage.object_info import Stored
+from retail.lake.storage.object_info import ObjectInfo
 
 
 class Storage(Protocol):
@@ -42,7 +42,7 @@ class Storage(Protocol):
     def list(self, prefix: str) -> Iterator[str]:
         """Keys that begin with `prefix` (a folder, ending in `/`), in order."""
 
-    def details(self, prefix: str) -> Iterator[Stored]:
+    def details(self, prefix: str) -> Iterator[ObjectInfo]:
         """As `list`, each with its size and time."""
 
     def sweep(self, prefix: str) -> None:

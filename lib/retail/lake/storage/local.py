@@ -13,7 +13,7 @@ from shutil import copyfileobj
 from typing import IO, Final, Self
 
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.lake.storage.object_info import Stored
+from retail.lake.storage.object_info import ObjectInfo
 
 # Ours, and those of Spark, which renames as well (CheckpointFileManager), with Hadoop's checksum beside.
 _HALF_WRITTEN: Final = re.compile(
@@ -83,10 +83,10 @@ class LocalStorage:
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self._root).as_posix()
 
-    def details(self, prefix: str) -> Iterator[Stored]:
+    def details(self, prefix: str) -> Iterator[ObjectInfo]:
         for key in self.list(prefix):
             found = self._path(key).stat()
-            yield Stored(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+            yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def sweep(self, prefix: str) -> None:
         try:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class ObjectInfo:
     """An object of the lake: its key, its bytes, and when it was written (UTC)."""
 
     key: str

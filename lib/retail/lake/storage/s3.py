@@ -25,7 +25,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from retail.config.settings import LakeSettings
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.lake.storage.object_info import Stored
+from retail.lake.storage.object_info import ObjectInfo
 from retail.lake.storage.retries import Failures, RetryBudget
 
 if TYPE_CHECKING:
@@ -204,14 +204,16 @@ class S3Storage:
     def list(self, prefix: str) -> Iterator[str]:
         return (each.key for each in self.details(prefix))
 
-    def details(self, prefix: str) -> Iterator[Stored]:
+    def details(self, prefix: str) -> Iterator[ObjectInfo]:
         with self._failing("list", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._prefix + prefix
             )
             for page in pages:
                 for item in page.get("Contents", []):
-                    yield Stored(item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"])
+                    yield ObjectInfo(
+                        item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"]
+                    )
 
     def sweep(self, prefix: str) -> None:
         """Uploads in parts that were never completed: nobody sees them, but they are paid for."""

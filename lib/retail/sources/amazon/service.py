@@ -18,8 +18,8 @@ from retail.sources import pii
 from retail.sources.amazon import catalog, mapping
 from retail.sources.amazon.catalog import AmazonCatalog
 from retail.sources.http.client import HttpClient
-from retail.sources.http.messages import Answer, Clock, Request, answered_at
-from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.http.messages import Clock, Request, Response, answered_at
+from retail.sources.http.rate_limit import Quota, QuotaPolicy
 from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
@@ -50,7 +50,7 @@ class AmazonOptions(Options):
     taxed_marketplace_ids: list[str] = Field(default_factory=list)
 
 
-class AmazonDialect:
+class AmazonProfile:
     """Login with Amazon: a refresh token buys access tokens of an hour; 429 tells no wait, other answers a rate."""
 
     def __init__(self, token_url: str, *, client_id: Secret, client_secret: Secret, refresh: Secret) -> None:
@@ -70,17 +70,17 @@ class AmazonDialect:
     def headers(self, token: str) -> dict[str, str]:
         return {"x-amz-access-token": token, "Accept": "application/json"}
 
-    def token_refused(self, answer: Answer) -> bool:
+    def token_refused(self, answer: Response) -> bool:
         return answer.status == 403 and at(answer.body, "errors", 0, "code") == "Unauthorized"
 
-    def throttled(self, answer: Answer) -> bool:
+    def throttled(self, answer: Response) -> bool:
         return answer.status == 429
 
-    def wait(self, answer: Answer, now: datetime) -> float | None:
+    def wait(self, answer: Response, now: datetime) -> float | None:
         del answer, now
         return None  # the quota knows
 
-    def learn(self, answer: Answer, quota: Quota) -> None:
+    def learn(self, answer: Response, quota: Quota) -> None:
         # Requests a second; the model declares it on 200, 400 and 404, not on 429.
         rate = money.number(answer.headers.get("x-amzn-RateLimit-Limit"))
         if rate is not None and money.is_positive(rate):
@@ -93,7 +93,13 @@ class Amazon:
     Options: ClassVar[type[Options]] = AmazonOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+        self,
+        retailer_id: str,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock,
+        quota_policy: QuotaPolicy,
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
@@ -104,11 +110,15 @@ class Amazon:
             secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
         self._pepper = secrets.require("customer_pepper")
-        dialect = AmazonDialect(
+        profile = AmazonProfile(
             self._options.token_url, client_id=client_id, client_secret=client_secret, refresh=refresh
         )
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = patience.bucket("orders", burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic)
+        self._http = HttpClient(
+            retailer_id, profile, settings.extract, clock=clock, quota_policy=quota_policy
+        )
+        self._quota = quota_policy.bucket(
+            "orders", burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic
+        )
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from retail.config.secrets import Secret
 from retail.config.settings import ExtractSettings
 from retail.errors import ExtractError, QuotaError, RefusedError
-from retail.sources.http.messages import Answer, Clock, Dialect, Request, answered_at, retry_after
-from retail.sources.http.rate_limit import SHORT_WAIT, Patience, Quota, QuotaWait
+from retail.sources.http.messages import ApiProfile, Clock, Request, Response, answered_at, retry_after
+from retail.sources.http.rate_limit import SHORT_WAIT, Quota, QuotaPolicy, QuotaWait
 from retail.sources.pii import without_e_mail
 from retail.sources.values.json_path import JSON, dump, parse, text
 from retail.sources.values.money import is_positive, number
@@ -38,17 +38,17 @@ class HttpClient:
     def __init__(
         self,
         retailer_id: str,
-        dialect: Dialect,
+        profile: ApiProfile,
         settings: ExtractSettings,
         *,
         clock: Clock,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        quota_policy: QuotaPolicy = QuotaPolicy(),  # noqa: B008 - frozen
     ) -> None:
         self._retailer_id = retailer_id
-        self._dialect = dialect
+        self._profile = profile
         self._settings = settings
         self._clock = clock
-        self._patience = patience
+        self._quota_policy = quota_policy
         self._waited_for_quota = 0.0
         self._token: str | None = None
         self._token_ends = 0.0
@@ -67,7 +67,7 @@ class HttpClient:
         accept: Collection[int] = (200,),
         quota: Quota | None = None,
         cost: float = 1.0,
-    ) -> Answer:
+    ) -> Response:
         """The answer, once its status is in `accept` and its body is whole JSON.
 
         What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`; waiting for
@@ -90,16 +90,16 @@ class HttpClient:
 
     def _ask_once(
         self, request: Request, accept: Collection[int], quota: Quota | None, cost: float
-    ) -> Answer:
+    ) -> Response:
         answer = self._send_within(quota, cost, request)
-        if self._dialect.token_refused(answer):
+        if self._profile.token_refused(answer):
             self._token = None
             answer = self._send_within(quota, cost, request)
         if answer.status not in accept:
             raise self._refused(request, answer)
         return answer
 
-    def _send_within(self, quota: Quota | None, cost: float, request: Request) -> Answer:
+    def _send_within(self, quota: Quota | None, cost: float, request: Request) -> Response:
         """One signed exchange, once the quota has room for it."""
         signed = self._signed(request)
         if quota is None:
@@ -130,22 +130,22 @@ class HttpClient:
         """The same seconds, once whoever waits for the quota knows. Raises QuotaError where nobody waits."""
         if seconds > SHORT_WAIT:
             until = self._clock.now() + timedelta(seconds=seconds)
-            if not self._patience.waits:
+            if not self._quota_policy.waits:
                 raise QuotaError(
                     f"{self._retailer_id}: its quota is used up until {until:%Y-%m-%d %H:%M:%S} UTC, "
                     "and this command does not wait",
                     hint=f"without --no-wait it waits; or {AGAIN}",
                 )
-            self._patience.tell(QuotaWait(retailer_id=self._retailer_id, seconds=seconds, until=until))
+            self._quota_policy.tell(QuotaWait(retailer_id=self._retailer_id, seconds=seconds, until=until))
         return seconds
 
     def _signed(self, request: Request) -> Request:
         if self._token is None or self._clock.monotonic() >= self._token_ends:
             self._token = self._fetch_token()
-        return replace(request, headers={**request.headers, **self._dialect.headers(self._token)})
+        return replace(request, headers={**request.headers, **self._profile.headers(self._token)})
 
     def _fetch_token(self) -> str:
-        request = self._dialect.token_request()
+        request = self._profile.token_request()
         if isinstance(request, Secret):
             self._token_ends = inf
             return request.reveal()
@@ -160,7 +160,7 @@ class HttpClient:
         self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
         return token
 
-    def _send(self, request: Request, quota: Quota | None = None) -> Answer:
+    def _send(self, request: Request, quota: Quota | None = None) -> Response:
         """One exchange. Raises _LaterError for what may pass."""
         seconds = self._settings.timeout_seconds
         try:
@@ -181,15 +181,15 @@ class HttpClient:
             raise _LaterError(f"the connection broke ({type(error).__name__})") from None
         return self._read(response, quota)
 
-    def _read(self, response: requests.Response, quota: Quota | None) -> Answer:
-        answer = Answer(response.status_code, response.headers, _json_or_text(response))
+    def _read(self, response: requests.Response, quota: Quota | None) -> Response:
+        answer = Response(response.status_code, response.headers, _json_or_text(response))
         if quota is not None:
-            self._dialect.learn(answer, quota)
-        hint = self._dialect.wait(answer, self._clock.now())
+            self._profile.learn(answer, quota)
+        hint = self._profile.wait(answer, self._clock.now())
         if answer.status in _LATER or hint is not None:
             asked_for = retry_after(answer.headers, self._clock.now())
             wait = hint if asked_for is None else asked_for
-            raise _LaterError(self._said(answer), wait, throttled=self._dialect.throttled(answer))
+            raise _LaterError(self._said(answer), wait, throttled=self._profile.throttled(answer))
         if answer.status == 200 and isinstance(answer.body, str):
             raise _LaterError("HTTP 200, but the body is cut off or no JSON")
         return answer
@@ -228,9 +228,9 @@ class HttpClient:
             hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
         )
 
-    def _refused(self, request: Request, answer: Answer) -> ExtractError:
+    def _refused(self, request: Request, answer: Response) -> ExtractError:
         secrets = f"RETAIL_{self._retailer_id.upper()}_…"
-        asked_for_token = self._dialect.token_request()
+        asked_for_token = self._profile.token_request()
         is_token_request = isinstance(asked_for_token, Request) and request.url == asked_for_token.url
         if answer.status in (401, 403) or is_token_request:
             hint = f"see that the secrets {secrets} are right and the application is allowed to read orders"
@@ -244,10 +244,10 @@ class HttpClient:
         there = answered_at(answer.headers)
         return RefusedError(said, hint=hint, status=answer.status, answered_at=there)
 
-    def _said(self, answer: Answer) -> str:
+    def _said(self, answer: Response) -> str:
         """Status and words of the answer, without secrets and addresses of people."""
         words = answer.body if isinstance(answer.body, str) else dump(answer.body)
-        for secret in (*(each.reveal() for each in self._dialect.secrets), self._token):
+        for secret in (*(each.reveal() for each in self._profile.secrets), self._token):
             for form in _forms_of(secret) if secret else ():
                 words = words.replace(form, "***")
         return f"HTTP {answer.status} {without_e_mail(' '.join(words.split()))[:300]}".rstrip()

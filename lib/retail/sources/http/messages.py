@@ -34,7 +34,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back; `body` is text where it is no JSON. Names of headers are found in any case."""
 
     status: int
@@ -42,7 +42,7 @@ class Answer:
     body: JSON
 
 
-class Dialect(Protocol):
+class ApiProfile(Protocol):
     """What is one retailer's own in HTTP."""
 
     @property
@@ -55,16 +55,16 @@ class Dialect(Protocol):
     def headers(self, token: str) -> dict[str, str]:
         """What every request carries."""
 
-    def token_refused(self, answer: Answer) -> bool:
+    def token_refused(self, answer: Response) -> bool:
         """Whether the answer says that the token is no longer good."""
 
-    def throttled(self, answer: Answer) -> bool:
+    def throttled(self, answer: Response) -> bool:
         """Whether the answer says that the quota is used up."""
 
-    def wait(self, answer: Answer, now: datetime) -> float | None:
+    def wait(self, answer: Response, now: datetime) -> float | None:
         """Seconds to wait where the answer, whatever its status, means "later"; None where it does not tell."""
 
-    def learn(self, answer: Answer, quota: Quota) -> None:
+    def learn(self, answer: Response, quota: Quota) -> None:
         """Tell the quota what the answer says of it."""
 
 

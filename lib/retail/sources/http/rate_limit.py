@@ -101,10 +101,10 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class QuotaPolicy:
     """What to do where a retailer's quota is used up: wait, and `tell` until when; or stop with a QuotaError.
 
-    Services of one retailer that are given the same Patience spend from the same buckets.
+    Services of one retailer that are given the same QuotaPolicy spend from the same buckets.
     """
 
     waits: bool = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from retail.errors import ExtractError, RefusedError
 from retail.sources import pii
 from retail.sources.http.client import AGAIN, HttpClient
-from retail.sources.http.messages import Answer, Request
+from retail.sources.http.messages import Request, Response
 from retail.sources.http.rate_limit import Quota
 from retail.sources.shopify.api_profile import points
 from retail.sources.shopify.ledger import needs_ledger
@@ -32,7 +32,7 @@ class ShopifyApi:
     lines: int
     _costs: dict[str, float] = field(default_factory=dict)
 
-    def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Answer:
+    def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Response:
         """The answer to a query, whole and with something at `path`.
 
         Raises RefusedError, of status 400, where the query is refused: with a cursor that is no longer good, too.

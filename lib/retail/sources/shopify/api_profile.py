@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from retail.config.secrets import Secret
-from retail.sources.http.messages import Answer, Request
+from retail.sources.http.messages import Request, Response
 from retail.sources.http.rate_limit import Quota
 from retail.sources.values import money
 from retail.sources.values.json_path import JSON, at, entries, text
@@ -48,8 +48,8 @@ class StaticToken:
         return self.token
 
 
-class ShopifyDialect:
-    """See exchange.Dialect."""
+class ShopifyProfile:
+    """See messages.ApiProfile."""
 
     def __init__(self, access: ClientCredentials | StaticToken) -> None:
         self._access = access
@@ -68,20 +68,20 @@ class ShopifyDialect:
             "Accept": "application/json",
         }
 
-    def token_refused(self, answer: Answer) -> bool:
+    def token_refused(self, answer: Response) -> bool:
         return answer.status == 401
 
-    def throttled(self, answer: Answer) -> bool:
+    def throttled(self, answer: Response) -> bool:
         messages = {text(each, "message") for each in entries(answer.body, "errors") or []}
         return answer.status == 429 or "THROTTLED" in _codes(answer) or "Throttled" in messages
 
-    def wait(self, answer: Answer, now: datetime) -> float | None:
+    def wait(self, answer: Response, now: datetime) -> float | None:
         del now
         if self.throttled(answer):
             return _until_affordable(at(answer.body, "extensions", "cost"))
         return 1.0 if "INTERNAL_SERVER_ERROR" in _codes(answer) else None
 
-    def learn(self, answer: Answer, quota: Quota) -> None:
+    def learn(self, answer: Response, quota: Quota) -> None:
         status = at(answer.body, "extensions", "cost", "throttleStatus")
         available, burst, rate = (
             points(at(status, name)) for name in ("currentlyAvailable", "maximumAvailable", "restoreRate")
@@ -110,5 +110,5 @@ def _until_affordable(cost: JSON) -> float:
     return (wanted - held) / rate
 
 
-def _codes(answer: Answer) -> set[str | None]:
+def _codes(answer: Response) -> set[str | None]:
     return {text(each, "extensions", "code") for each in entries(answer.body, "errors") or []}

@@ -45,12 +45,12 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class BulkReader:
-    """Reads one shop in bulk; `patience` is how many seconds an operation may take."""
+    """Reads one shop in bulk; an operation may take `wait_seconds`."""
 
     api: ShopifyApi
     settings: ExtractSettings
     clock: Clock
-    patience: float
+    wait_seconds: float
 
     def begin(self, search: str) -> Bulk | None:
         """Begin to read the orders that a search finds; None where Shopify runs too many operations for it now."""
@@ -132,9 +132,9 @@ class BulkReader:
                     f"{self.api.retailer_id}: bulk operation {operation} ended as {status}: {why}",
                     hint=f"read by pages instead: set options.bulk_from_orders to 0; or {AGAIN}",
                 )
-            if self.clock.monotonic() - began > self.patience:
+            if self.clock.monotonic() - began > self.wait_seconds:
                 raise ExtractError(
-                    f"{self.api.retailer_id}: bulk operation {operation} is {status} after {self.patience:.0f} s",
+                    f"{self.api.retailer_id}: bulk operation {operation} is {status} after {self.wait_seconds:.0f} s",
                     hint=f"raise options.bulk_wait_seconds; or {AGAIN}",
                 )
             self.clock.sleep(pause)

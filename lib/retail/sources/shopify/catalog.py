@@ -90,7 +90,7 @@ class ShopifyProducts:
                 sku = text(variant, "sku") or ""
                 if sku not in variants or _age(variant) < _age(variants[sku]):
                     variants[sku] = variant
-            if page.goes_on:
+            if page.has_next:
                 yield []
         yield [self._product(sku, variants.get(sku), at(variants.get(sku), "product")) for sku in skus]
 
@@ -127,7 +127,7 @@ class ShopifyProducts:
             ]
             for record in found:
                 del left[record.store_id]
-            yield found if page.goes_on else [*found, *(self._store(store, None) for store in left)]
+            yield found if page.has_next else [*found, *(self._store(store, None) for store in left)]
 
     def _store(self, store_id: str, location: JSON) -> StoreRecord:
         return StoreRecord(
@@ -158,9 +158,9 @@ class ShopifyProducts:
                     "goes on",
                     hint=AGAIN,
                 )
-            goes_on = more
-            yield _Nodes(nodes, goes_on)
-            if not goes_on or cursor is None:
+            has_next = more
+            yield _Nodes(nodes, has_next)
+            if not has_next or cursor is None:
                 return
             if cursor in seen:
                 raise ExtractError(
@@ -186,7 +186,7 @@ class ShopifyProducts:
 @dataclass(frozen=True, slots=True)
 class _Nodes:
     nodes: list[JSON]
-    goes_on: bool
+    has_next: bool
 
 
 def _quoted(sku: str) -> str:

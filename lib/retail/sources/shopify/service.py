@@ -18,12 +18,12 @@ from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, OutOfReachError
 from retail.sources import pii
 from retail.sources.http.client import HttpClient
-from retail.sources.http.messages import Answer, Clock, answered_at
-from retail.sources.http.rate_limit import Patience
+from retail.sources.http.messages import Clock, Response, answered_at
+from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.sources.shopify import mapping
 from retail.sources.shopify.api import ShopifyApi
-from retail.sources.shopify.api_profile import ClientCredentials, ShopifyDialect, StaticToken, points
+from retail.sources.shopify.api_profile import ClientCredentials, ShopifyProfile, StaticToken, points
 from retail.sources.shopify.bulk import BulkReader
 from retail.sources.shopify.catalog import ShopifyProducts
 from retail.sources.shopify.pagination import Bulk, Paged, orders_of, place_of
@@ -79,7 +79,13 @@ class Shopify:
     Options: ClassVar[type[Options]] = ShopifyOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+        self,
+        retailer_id: str,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock,
+        quota_policy: QuotaPolicy,
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
@@ -94,16 +100,20 @@ class Shopify:
                 self._options.token_url or f"{self._base_url}/admin/oauth/access_token", *found
             )
         )
-        dialect = ShopifyDialect(access)
+        profile = ShopifyProfile(access)
         self._clock = clock
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = patience.bucket(
+        self._http = HttpClient(
+            retailer_id, profile, settings.extract, clock=clock, quota_policy=quota_policy
+        )
+        self._quota = quota_policy.bucket(
             "points", burst=POINTS, per_second=POINTS_A_SECOND, monotonic=clock.monotonic
         )
         self._api = ShopifyApi(
             retailer_id, self._base_url, self._http, self._quota, lines=self._options.lines_page_size
         )
-        self._bulk = BulkReader(self._api, settings.extract, clock, patience=self._options.bulk_wait_seconds)
+        self._bulk = BulkReader(
+            self._api, settings.extract, clock, wait_seconds=self._options.bulk_wait_seconds
+        )
         self._scopes: frozenset[str] | None = None
 
     @classmethod
@@ -158,7 +168,7 @@ class Shopify:
             clock=self._clock,
         )
 
-    def _by_pages(self, window: Window, place: Paged, first: Answer | None) -> Iterator[Page]:
+    def _by_pages(self, window: Window, place: Paged, first: Response | None) -> Iterator[Page]:
         """The pages from a place on, query after query; `first` is the answer there, if it is known already."""
         following: Paged | None = place
 
@@ -176,7 +186,7 @@ class Shopify:
             ):
                 yield Page(page.answer, following.cursor if following else None)
 
-    def _behind(self, answer: Answer, place: Paged) -> Paged | None:
+    def _behind(self, answer: Response, place: Paged) -> Paged | None:
         return place.behind(
             orders_of(answer.body),
             self._api.next_cursor(at(answer.body, "data", "orders")),
@@ -196,7 +206,7 @@ class Shopify:
         for orders, following in self._bulk.pages(place):
             yield Page(self._completed(_page_of(orders)), following.cursor if following else None)
 
-    def _ask(self, window: Window, place: Paged, *, counted: bool = False) -> Answer:
+    def _ask(self, window: Window, place: Paged, *, counted: bool = False) -> Response:
         variables: dict[str, JSON] = {
             "first": self._options.page_size,
             "lines": self._options.lines_page_size,
@@ -211,12 +221,12 @@ class Shopify:
         self._check_reach(answer, window)
         return answer
 
-    def _is_for_bulk(self, first: Answer) -> bool:
+    def _is_for_bulk(self, first: Response) -> bool:
         """Whether the first page says that the window holds so many orders. Counting stops at the limit."""
         count = points(at(first.body, "data", "ordersCount", "count")) or 0
         return 0 < self._options.bulk_from_orders <= count
 
-    def _check_reach(self, answer: Answer, window: Window) -> None:
+    def _check_reach(self, answer: Response, window: Window) -> None:
         """Without the scope for all orders older ones are silently missing, changed lately or not."""
         there = answered_at(answer.headers)
         now = there or self._clock.now()

@@ -23,8 +23,8 @@ from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, OutOfReachError
 from retail.sources import pii
 from retail.sources.http.client import HttpClient
-from retail.sources.http.messages import Answer, Clock, Request, answered_at
-from retail.sources.http.rate_limit import Patience, Quota
+from retail.sources.http.messages import Clock, Request, Response, answered_at
+from retail.sources.http.rate_limit import Quota, QuotaPolicy
 from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
 from retail.sources.values import money
 from retail.sources.values.json_path import JSON, at, text
@@ -58,7 +58,7 @@ class WalmartOptions(Options):
     channel_type: str | None = None
 
 
-class WalmartDialect:
+class WalmartProfile:
     """Client credentials buy tokens of 15 minutes; 429 comes with the instant of the next token."""
 
     def __init__(
@@ -78,15 +78,15 @@ class WalmartDialect:
     def headers(self, token: str) -> dict[str, str]:
         return {"WM_SEC.ACCESS_TOKEN": token, **self._common()}
 
-    def token_refused(self, answer: Answer) -> bool:
+    def token_refused(self, answer: Response) -> bool:
         # Reports differ: 401 in one client, 400 with this code in another.
         expired = answer.status == 400 and error_code(answer.body).startswith("INVALID_TOKEN")
         return answer.status == 401 or expired
 
-    def throttled(self, answer: Answer) -> bool:
+    def throttled(self, answer: Response) -> bool:
         return answer.status == 429
 
-    def wait(self, answer: Answer, now: datetime) -> float | None:
+    def wait(self, answer: Response, now: datetime) -> float | None:
         if answer.status != 429:
             return None
         # Milliseconds since 1970; two spellings are in use.
@@ -97,7 +97,7 @@ class WalmartDialect:
                 return seconds if seconds > 0 else None
         return None
 
-    def learn(self, answer: Answer, quota: Quota) -> None:
+    def learn(self, answer: Response, quota: Quota) -> None:
         left = money.number(answer.headers.get("x-current-token-count"))
         if left is not None and left.is_finite():
             quota.learn(available=float(left))
@@ -117,7 +117,13 @@ class Walmart:
     Options: ClassVar[type[Options]] = WalmartOptions
 
     def __init__(
-        self, retailer_id: str, settings: Settings, secrets: Secrets, *, clock: Clock, patience: Patience
+        self,
+        retailer_id: str,
+        settings: Settings,
+        secrets: Secrets,
+        *,
+        clock: Clock,
+        quota_policy: QuotaPolicy,
     ) -> None:
         retailer = settings.retailers[retailer_id]
         self._retailer_id = retailer_id
@@ -127,15 +133,17 @@ class Walmart:
             secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
         self._pepper = secrets.require("customer_pepper")
-        dialect = WalmartDialect(
+        profile = WalmartProfile(
             self._options.token_url or f"{self._base_url}/v3/token",
             client_id=client_id,
             client_secret=client_secret,
             channel_type=self._options.channel_type,
         )
         self._clock = clock
-        self._http = HttpClient(retailer_id, dialect, settings.extract, clock=clock, patience=patience)
-        self._quota = patience.bucket(
+        self._http = HttpClient(
+            retailer_id, profile, settings.extract, clock=clock, quota_policy=quota_policy
+        )
+        self._quota = quota_policy.bucket(
             "orders", burst=CALLS_A_MINUTE, per_second=CALLS_A_MINUTE / 60, monotonic=clock.monotonic
         )
 
@@ -258,7 +266,7 @@ class Walmart:
             }
         return Request(method="GET", url=url, params={**params, "limit": str(limit)})
 
-    def _check_kept(self, answer: Answer, window: Window) -> None:
+    def _check_kept(self, answer: Response, window: Window) -> None:
         """Older orders are silently left out, or are a 404 like a day without sales."""
         there = answered_at(answer.headers)
         now = there or self._clock.now()
@@ -269,7 +277,7 @@ class Walmart:
                 hint="nothing brings that day any more",
             )
 
-    def _check_nothing_found(self, request: Request, answer: Answer) -> None:
+    def _check_nothing_found(self, request: Request, answer: Response) -> None:
         """404 is Walmart's empty page, but only with this code: a wrong address answers 404 as well."""
         if not error_code(answer.body).startswith("CONTENT_NOT_FOUND"):
             raise ExtractError(

@@ -20,7 +20,7 @@ from retail.lake.storage import Storage
 
 _TRIES: Final = 5
 
-Unit = tuple[str, date]
+RetailerDay = tuple[str, date]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Acceptance:
     because: str
     rows: int
     money: Mapping[str, str]
-    lines: Mapping[Unit, Mapping[str, str]] = field(repr=False)
+    lines: Mapping[RetailerDay, Mapping[str, str]] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Accepted:
     version: int = 0
     acceptances: tuple[Acceptance, ...] = ()
 
-    def units(self) -> set[Unit]:
+    def units(self) -> set[RetailerDay]:
         """The retailers' logical dates with accepted lines."""
         return {unit for each in self.acceptances for unit in each.lines}
 
@@ -85,13 +85,13 @@ def accept(storage: Storage, acceptance: Acceptance) -> None:
     _change(storage, lambda now: (*now, acceptance))
 
 
-def reopen(storage: Storage, lines: Mapping[Unit, Collection[str]]) -> None:
+def reopen(storage: Storage, lines: Mapping[RetailerDay, Collection[str]]) -> None:
     """Take these lines back from what is accepted. Raises StorageError."""
     _change(storage, lambda now: tuple(_without(now, lines)))
 
 
 def _without(
-    acceptances: tuple[Acceptance, ...], lines: Mapping[Unit, Collection[str]]
+    acceptances: tuple[Acceptance, ...], lines: Mapping[RetailerDay, Collection[str]]
 ) -> Iterator[Acceptance]:
     for each in acceptances:
         left = {

@@ -139,8 +139,8 @@ class Cluster:
 
     def _account(self) -> Account:
         account = account_for(self.data)
-        account.let_pass(self.data)
-        account.let_pass(binaries() / "postgres")
+        account.allow_traversal(self.data)
+        account.allow_traversal(binaries() / "postgres")
         return account
 
     def _init(self, draft: Path, account: Account) -> None:

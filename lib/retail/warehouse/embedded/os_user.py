@@ -53,7 +53,7 @@ class Account:
         if self.switch:
             os.chown(path, self.uid, self.gid)
 
-    def let_pass(self, path: Path) -> None:
+    def allow_traversal(self, path: Path) -> None:
         """See that this account can reach `path`: root adds the search bit where a folder above lacks it.
 
         Raises WarehouseError where that is not allowed.

@@ -102,20 +102,20 @@ def _bring(connection: Connection, state: State) -> None:
     if state.is_newest:  # another process has brought it there while we waited
         return
     there = [file for file in view_files() if _exists(connection, file.stem)]
-    anew = there if any(each.makes_views_anew for each in state.migrations) else []
-    if anew and not view_rebuild.are_in_step(connection):
+    force = there if any(each.makes_views_anew for each in state.migrations) else []
+    if force and not view_rebuild.are_in_step(connection):
         raise WarehouseError(
             f"{', '.join(each.name for each in state.migrations)}: the views have to be made anew,"
             " and the star holds what no check has let into them yet",
             hint="run `retail check` and `retail refresh` with the version that published it, then this one again",
         )
-    kept = view_rebuild.set_aside(connection, anew)
+    kept = view_rebuild.set_aside(connection, force)
     migrations.apply(connection, _folder() / "migrations", state.migrations)
     done = [file for file in star_files() if file in state.definitions]
     for file in done:
         _apply(connection, file)
-    if anew:
-        view_rebuild.put_back(connection, kept, anew)
+    if force:
+        view_rebuild.put_back(connection, kept, force)
     done += _bring_views(connection, [file for file in view_files() if file in state.definitions])
     _apply(connection, _roles())  # what is new needs its grants
     if _roles_are_there(connection):
