@@ -43,9 +43,9 @@ def stop_on_share(
 ) -> None:
     """Raises GateError naming every retailer with too large a share of its lines in quarantine.
 
-    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Lines that were
-    accepted, hop `accepted`, count as good. Up to as many of a retailer's lines as `tolerated_rejects` says are let pass
-    whatever their share: at a replay, those that were refused before.
+    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Accepted lines, hop
+    `accepted`, count as good. `tolerated_rejects` are the lines of each retailer that pass whatever their share: in a
+    replay, those that were rejected before.
     """
     stopped = []
     for retailer_id in sorted({count.retailer_id for count in counts}):
