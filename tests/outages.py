@@ -39,7 +39,7 @@ class _Body(BytesIO):
 def answer(status: int, body: bytes = b"") -> Callable[..., AWSResponse]:
     """What S3 answers: as a handler of a request."""
     headers = {"content-length": str(len(body))}
-    return lambda request: AWSResponse(request.url, status, headers, _Body(body))
+    return lambda request: AWSResponse(request.url, status, headers, _Body(body))  # type: ignore[arg-type]
 
 
 def refuse(request: AWSPreparedRequest) -> AWSResponse:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -214,7 +214,7 @@ STORES: Final = [
 CATEGORIES: Final = [("One", "Tea"), ("One", "Coffee"), ("Two", "Tea")]
 
 
-def labels(view: str, column: str, rows: list[tuple[str | None, ...]], *names: str) -> list[str]:
+def labels(view: str, column: str, rows: Sequence[tuple[str | None, ...]], *names: str) -> list[str]:
     """What a column of a dataset's own makes of rows."""
     [found] = [one for one in DATASETS[view]["columns"] if one["column_name"] == column]
     given = ", ".join(f"({', '.join(['?::text'] * len(names))})" for _ in rows)
@@ -230,7 +230,11 @@ def test_a_label_is_of_one_store_and_of_one_category_of_a_retailer() -> None:
     first = [row for row in STORES if row[0] == "One"]
     assert len(set(labels("mv_store_performance", "store", first, *columns))) == len(first)
     categories = labels(
-        "mv_product_performance", "category_of_retailer", CATEGORIES, "retailer_name", "category"
+        "mv_product_performance",
+        "category_of_retailer",
+        CATEGORIES,
+        "retailer_name",
+        "category",
     )
     assert categories == ["Tea, One", "Coffee, One", "Tea, Two"]
 

@@ -26,7 +26,7 @@ def shown(*hops: str) -> str:
         for hop in hops
     ]
     out = StringIO()
-    console.show_result(Console(file=out, width=120), Result("run-1", "complete"), counts)
+    console.show_result(Console(file=out, width=120), Result("run-1", "complete"), counts)  # type: ignore[arg-type]
     return out.getvalue()
 
 

@@ -46,7 +46,7 @@ def resources(tmp_path: Path) -> Iterator[Resources]:
 def told(resources: Resources, run_id: str | None = None) -> str:
     out = Console(file=io.StringIO(), width=200)
     show_gaps(resources, out, run_id)
-    return out.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return out.file.getvalue()  # type: ignore[attr-defined]
 
 
 def checked(resources: Resources, **record: object) -> None:

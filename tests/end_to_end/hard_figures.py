@@ -106,5 +106,5 @@ def _line(retailer: str, transaction: str, day: date, *, amount: int, **values: 
         store_name=STORES[named["store_id"]] if named["store_id"] else None,
         total_amount=f"{sign}{abs(amount) // 10_000}.{abs(amount) % 10_000:04}",
         source_ref=f"payloads/{retailer}/hard#/{transaction}/{named['currency']}",
-        **named,  # type: ignore[arg-type]
+        **named,
     )

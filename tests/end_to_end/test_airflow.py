@@ -120,7 +120,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
             }  # fmt: skip
             variables = {"RETAIL_AIRFLOW_CONF": str(folder / "airflow.toml"), **_connections(keys, database)}
             secrets = {name: value for name, value in keys.items() if name in _SECRET}
-            secrets["RETAIL_WAREHOUSE_PASSWORD"] = database["password"]
+            secrets["RETAIL_WAREHOUSE_PASSWORD"] = database["password"]  # type: ignore[assignment]
             with running(folder / "home", variables) as airflow:
                 yield Scheduled(airflow, pipeline, secrets)
 

@@ -157,7 +157,7 @@ def test_between_what_is_staged_and_delta(work: Resources, way: str, monkeypatch
 @EACH_WAY
 @ON_SAIL
 def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = transaction.copy
+    copy = transaction.copy  # type: ignore[attr-defined]
 
     def harming(connection: object, rows: pa.Table, staged: object) -> int:
         if "transaction_id" in rows.column_names:

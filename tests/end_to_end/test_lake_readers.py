@@ -74,7 +74,7 @@ def duck(hard_lake: Installation) -> Iterator[duckdb.DuckDBPyConnection]:
         for table in TABLES:
             dataset = DeltaTable(str(hard_lake.folder / "lake" / table.path)).to_pyarrow_dataset()
             connection.register(table.name, dataset)
-        connection.create_function("divided", divided, ["DECIMAL(38,14)", "DECIMAL(38,4)"], "DECIMAL(38,14)")  # type: ignore[list-item,arg-type]
+        connection.create_function("divided", divided, ["DECIMAL(38,14)", "DECIMAL(38,4)"], "DECIMAL(38,14)")
         yield connection
 
 
@@ -94,7 +94,7 @@ def in_duckdb(statement: str) -> str:
             return exp.IntDiv(this=node.this, expression=node.expression)
         # Else Trino would give the quotient too few places, and round it twice.
         assert isinstance(node.this, exp.Cast) and node.this.to.sql() == "DECIMAL(32, 14)"
-        return exp.func("divided", node.this, node.expression)
+        return exp.func("divided", node.this, node.expression)  # type: ignore[return-value]
 
     return str(query.transform(divide).sql(dialect="duckdb"))
 

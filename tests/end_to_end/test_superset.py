@@ -91,7 +91,7 @@ def superset(reader: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("superset")
     uri, password = reader
     command = [sys.executable, home() / "bi" / "superset_zip.py", "--uri", uri, folder / "retail.zip"]
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert subprocess.run(command, capture_output=True).returncode == 0  # type: ignore[arg-type]
     with served.running(folder) as running:
         running.load(folder / "retail.zip", password)
         yield running

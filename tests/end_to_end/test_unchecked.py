@@ -51,7 +51,7 @@ def test_a_plain_refresh_after_a_failed_check_is_refused_and_the_views_stay(inst
         told(made, "transform", "--run-id", "night")
         for command in (("check", "--run-id", "night"), ("check", *SECOND, *ONLY)):
             told(made, *command, code=4)
-        for command in (("refresh", *SECOND, *ONLY), ("refresh", *FIRST, *ONLY, "--again")):
+        for command in (("refresh", *SECOND, *ONLY), ("refresh", *FIRST, *ONLY, "--again")):  # type: ignore[assignment]
             said = told(made, *command, code=4)
             in_operations(
                 "not refreshed: the views would show rows that passed no check, published by run …", said

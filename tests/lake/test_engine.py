@@ -47,7 +47,7 @@ def test_the_end_of_a_closed_session_disturbs_no_other(tmp_path: Path) -> None:
     with open_session(settings_for("sail", tmp_path)) as second:
         assert second.range(3).count() == 3
         threads = ExecutePlanResponseReattachableIterator._release_thread_pool_instance
-        first.__del__()  # type: ignore[operator]
+        first.__del__()  # type: ignore[attr-defined]
         assert threads is not None
         assert ExecutePlanResponseReattachableIterator._release_thread_pool_instance is threads
         assert second.range(4).count() == 4
@@ -69,8 +69,8 @@ class Sail(SparkConnectServer):  # type: ignore[misc]
     @property
     def listening_address(self) -> tuple[str, int]:
         if self.silent is not None:
-            return self.silent.getsockname()  # type: ignore[no-any-return]
-        return super().listening_address  # type: ignore[no-any-return]
+            return self.silent.getsockname()
+        return super().listening_address
 
     def stop(self) -> None:
         if self.goes_on is not None:

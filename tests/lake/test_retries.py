@@ -154,7 +154,7 @@ def test_an_object_that_is_not_there_is_reported_at_once() -> None:
 def test_a_certificate_that_is_refused_is_reported_at_once_and_a_handshake_cut_off_is_not() -> None:
     def of(what: str) -> Callable[[AWSPreparedRequest], AWSResponse]:
         def raise_(request: AWSPreparedRequest) -> AWSResponse:
-            raise SSLError(endpoint_url=request.url, error=what)
+            raise SSLError(endpoint_url=request.url, error=what)  # type: ignore[arg-type]
 
         return raise_
 

@@ -223,8 +223,8 @@ def test_a_server_that_cannot_be_reached_is_given_up_in_seconds_and_a_silent_one
     """What docs/OPERATIONS.md says; botocore's own are a minute each."""
     config = S3Storage(LakeSettings(url="s3://bucket/lake", s3_region="us-east-1")).client.meta.config
     said = re.sub(r"\s+", " ", (home() / "docs" / "OPERATIONS.md").read_text(encoding="utf-8"))
-    assert f"within {config.connect_timeout} s" in said
-    assert f"within {config.read_timeout} s" in said
+    assert f"within {config.connect_timeout} s" in said  # type: ignore[attr-defined]
+    assert f"within {config.read_timeout} s" in said  # type: ignore[attr-defined]
 
 
 @pytest.mark.s3

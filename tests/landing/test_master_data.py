@@ -41,7 +41,7 @@ class Catalogue:
                 raise self.error
             self.calls.append(asked)
             if self.takes:
-                self.time.passed += self.takes
+                self.time.passed += self.takes  # type: ignore[attr-defined]
             yield [self._store(name) if name in stores else self._product(name) for name in asked]
 
     def _product(self, name):
@@ -182,7 +182,7 @@ def test_a_catalogue_that_may_not_be_read_says_which_right_is_missing(ask):
 
 def test_a_killed_run_does_not_ask_again_for_what_is_written(lake, ask):
     named = sold(*(f"p{number:03}" for number in range(250)))
-    killed, resumed = Catalogue(size=60, fails=4, error=KeyboardInterrupt()), Catalogue(size=60)
+    killed, resumed = Catalogue(size=60, fails=4, error=KeyboardInterrupt()), Catalogue(size=60)  # type: ignore[arg-type]
 
     with pytest.raises(KeyboardInterrupt):
         ask(killed, named)

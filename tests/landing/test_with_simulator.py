@@ -64,14 +64,14 @@ def bring_in(simulator, settings_of, secrets, lake) -> Callable[..., Brought]:
                 service, into, retailer_id=retailer_id, window=window, run_id=run_id, on_page=on_page
             )
             landed = land(sales_of(retailer_id, settings), into, retailer_id=retailer_id, logical_date=day)
-        return Brought(into, extracted, landed, logs)
+        return Brought(into, extracted, landed, logs)  # type: ignore[arg-type]
 
     return bring
 
 
 def sold(retailer_id, day, zone):
     """Rows, dollars, discount and units of a retailer's day, straight from the parquet file."""
-    midnights = [datetime(*each.timetuple()[:3], tzinfo=ZoneInfo(zone)) for each in (day, day + timedelta(1))]
+    midnights = [datetime(*each.timetuple()[:3], tzinfo=ZoneInfo(zone)) for each in (day, day + timedelta(1))]  # type: ignore[misc]
     begin, end = (each.astimezone(UTC).replace(tzinfo=None) for each in midnights)
     query = """
         SELECT count(*), sum(cast(round(sales_value * 100) AS bigint)),
@@ -81,7 +81,7 @@ def sold(retailer_id, day, zone):
         WHERE cast(store_id AS bigint) % 3 = ? AND transaction_timestamp >= ? AND transaction_timestamp < ?
     """
     parameters = [str(PARQUET), RETAILERS.index(retailer_id), begin, end]
-    rows, cents, discount, units = duckdb.execute(query, parameters).fetchone()
+    rows, cents, discount, units = duckdb.execute(query, parameters).fetchone()  # type: ignore[misc]
     return rows, Decimal(int(cents)) / 100, Decimal(int(discount)) / 100, int(units)
 
 
@@ -213,7 +213,7 @@ def look_up_at(simulator, settings_of, secrets, lake, bring_in):
         deadline = Deadline(seconds)
         service = open_service(retailer_id, settings, secrets, clock=deadline.clock)
         return landed, look_up(
-            service.catalog(), lake, settings.extract, retailer_id=retailer_id, run_id="r1", deadline=deadline,
+            service.catalog(), lake, settings.extract, retailer_id=retailer_id, run_id="r1", deadline=deadline,  # type: ignore[attr-defined]
             named={"products": landed.products, "stores": landed.stores},
         )  # fmt: skip
 

@@ -73,7 +73,7 @@ class Line:
         told = {name: value for name, value in self.values if value is not None}
         head = " ".join(str(told.pop(name, "∅")) for name in _SHOWN_FIRST)
         end = f" — cut {self.cut} characters short" if self.cut else ""
-        told["answer"] = self.answer and " ".join(map(str, self.answer))
+        told["answer"] = self.answer and " ".join(map(str, self.answer))  # type: ignore[assignment]
         return head + " · " + " ".join(f"{name}={value}" for name, value in told.items()) + end
 
 
@@ -97,7 +97,7 @@ class Description:
             names, rest = "retailer_id product_id product_name brand category gtin", (None, "Catalogue", None)
         else:
             names = "retailer_id store_id store_name store_city store_region store_country"
-            rest = (None, None, "CA")
+            rest = (None, None, "CA")  # type: ignore[assignment]
         return _values(names, (self.retailer_id, self.id, self.name, *rest))
 
 

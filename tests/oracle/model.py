@@ -145,10 +145,10 @@ class Model:
             for day in month_of(values["business_date"]):
                 found["dim_date"][str(day),] = day_row(day)
         for table, described in self._described.items():
-            for key in found[table].keys() & described.keys():
+            for key in found[table].keys() & described.keys():  # type: ignore[assignment]
                 told = described[key]
                 found[table][key] = Version(dict(told.columns), told.updated_at, told.hash)
-        for values in self._retailers:
+        for values in self._retailers:  # type: ignore[assignment]
             row = dict(zip(ATTRIBUTES["dim_retailer"], values, strict=True))
             found["dim_retailer"][values[0],] = Version(
                 {"retailer_key": key_of(values[0]), **row}, None, hash_of(row)

@@ -37,7 +37,7 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
         assert is_held(), "the engine began before the lease was held"
         yield object()
 
-    def taken_back(*_: object, judge: rollback.rollback.Judge, **__: object) -> None:
+    def taken_back(*_: object, judge: rollback.rollback.Judge, **__: object) -> None:  # type: ignore[name-defined]
         publishes = [Publish((name,), name, NOW, {"fact_sales": 1}) for name in ("run_2", "run_1")]
         judge(publishes[0], publishes[1], [])
 
@@ -47,8 +47,8 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
 
     monkeypatch.setattr(opened, "open_session", session)
     monkeypatch.setattr(rollback, "prepare", lambda _: None)
-    monkeypatch.setattr(rollback.rollback, "roll_back", taken_back)
-    monkeypatch.setattr(rollback.merge, "totals", totals)
+    monkeypatch.setattr(rollback.rollback, "roll_back", taken_back)  # type: ignore[attr-defined]
+    monkeypatch.setattr(rollback.merge, "totals", totals)  # type: ignore[attr-defined]
     work.__dict__["warehouse"] = object()
 
     with work:

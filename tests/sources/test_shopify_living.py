@@ -107,7 +107,7 @@ def told(pages):
                 continue
             assert None not in each.natural_key
             other = kept.get(each.natural_key)
-            if other is None or each.updated_at >= other.updated_at:
+            if other is None or each.updated_at >= other.updated_at:  # type: ignore[operator]
                 kept[each.natural_key] = each
     return kept, skipped
 
@@ -121,7 +121,7 @@ def sums(records):
     rows, money = Counter(), Counter()
     for each in records:
         rows[each.record_type] += 1
-        money[each.record_type] += Decimal(each.total_amount)
+        money[each.record_type] += Decimal(each.total_amount)  # type: ignore[assignment]
     return dict(rows), dict(money)
 
 

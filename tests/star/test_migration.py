@@ -46,7 +46,7 @@ TODAY = {"format": migration.FORMAT}
 def older_lake(request: pytest.FixtureRequest, session: SparkSession, engine: str, tmp_path: Path) -> Lake:
     """A lake that older code made, with the model of its two runs beside it."""
     made = MADE[request.param]
-    with tarfile.open(Path(made.__file__).parent / f"{request.param}_lake.tar.gz") as tar:
+    with tarfile.open(Path(made.__file__).parent / f"{request.param}_lake.tar.gz") as tar:  # type: ignore[arg-type]
         tar.extractall(tmp_path / "lake", filter="data")
     lake = Lake(session, settings_of(engine, tmp_path / "lake"))
     lake.raw = {unit: _lines(lake, unit) for unit in made.DAYS}
@@ -89,14 +89,14 @@ def test_a_lake_of_older_code_is_today_s_after_its_migration_and_its_days_again_
     assert {"event": "lake migrated", "format": 3, "log_level": "info"} in logs
     # The whole way of a run, whose report says what the model says.
     lake.play(Run(landed=(), units=tuple(lake.raw)), "run-3")
-    actions = lake.resources.ledger.step("run-3", "merge")["actions"]  # type: ignore[index]
+    actions = lake.resources.ledger.step("run-3", "merge")["actions"]
     assert {name: {a: n for a, n in of.items() if n and a in MOVED} for name, of in actions.items()} == {
         each.name: {} for each in star.TABLES
     }
     assert _changed_by(context) == changed_by
     # And now that the answers of all rows are known, nothing is touched either.
     lake.play(Run(landed=(), units=tuple(lake.raw)), "run-4")
-    again = lake.resources.ledger.step("run-4", "merge")["actions"]  # type: ignore[index]
+    again = lake.resources.ledger.step("run-4", "merge")["actions"]
     assert sum(of["touched"] for of in again.values()) == 0
 
 
@@ -118,7 +118,7 @@ def test_a_run_migrates_by_itself_and_a_fixed_mapping_wins_over_the_rows_of_olde
     amounts = table(lake.resources.context("x"), "fact_sales", "line_id", "total_amount")
     assert ("2", Decimal("0.2000")) in amounts
     staged = lake.resources.ledger.step("run-3", "stage")
-    assert "; the lake was migrated to format 3" in staged["summary"]  # type: ignore[index]
+    assert "; the lake was migrated to format 3" in staged["summary"]
 
 
 @ON_SAIL
@@ -195,7 +195,7 @@ def test_a_run_that_older_code_staged_before_it_was_killed_is_staged_again_and_m
     recorded = ledger.step(run.run_id, "stage")
     assert recorded is not None
     assert (recorded["format"], recorded["seconds"]) == (migration.FORMAT, 1)
-    actions = ledger.step(run.run_id, "merge")["actions"]["fact_sales"]  # type: ignore[index]
+    actions = ledger.step(run.run_id, "merge")["actions"]["fact_sales"]
     good = sum(1 for line in lake.raw[unit] if json.loads(line)["currency"])
     assert (actions["inserted"], actions["updated"]) == (0, 0)
     assert sum(actions.values()) == good

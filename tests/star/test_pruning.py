@@ -92,7 +92,7 @@ def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_n
     forget_statistics(first)
     context = make_context("run-2")
     later = {"updated_at": "2017-07-01T00:00:00.000000Z", "total_amount": "11.00"}
-    day = staged(context, sold_in("2017-06", **later), sold_in("2017-06", transaction_id="new"))
+    day = staged(context, sold_in("2017-06", **later), sold_in("2017-06", transaction_id="new"))  # type: ignore[arg-type]
     sales = delta.read(context.session, context.storage, layout.STAGED_SALES, at=day.sales_version)
     rows = fact_sales.derive(sales)
     found = merge.months_held(context, FACT, rows, version=1).collect()

@@ -148,7 +148,7 @@ def test_each_warning_is_counted_over_the_rows_that_stay_and_duplicates_once(
     lines = [
         record(transaction_id="a"), record(transaction_id="a"), record(transaction_id="b", brand="Acme"),
     ]  # fmt: skip
-    staged = stage(make_context("run-1"), lines, rules=SEVERE)
+    staged = stage(make_context("run-1"), lines, rules=SEVERE)  # type: ignore[arg-type]
     assert [(each.reason, each.rows) for each in staged.warned] == [("no brand", 1), ("no city", 2)]
 
 
@@ -182,7 +182,7 @@ def test_names_of_fields_that_are_not_plain_are_told_as_one_and_each_line_once(
 ) -> None:
     names = ("jane.doe@example.org", "a\\u001b[2J", "ends\\n", "x" * 61, "x" * 60, "loyalty.tier-2_B")
     lines = [record().to_line().replace('{"', "{" + "".join(f'"{name}":1,' for name in names) + '"', 1)]
-    staged = stage(make_context("run-1"), lines)
+    staged = stage(make_context("run-1"), lines)  # type: ignore[arg-type]
     assert staged.unknown_fields == {"*": 1, "x" * 60: 1, "loyalty.tier-2_B": 1}
 
 

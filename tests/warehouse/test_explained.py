@@ -60,7 +60,7 @@ def published(sold: Sold, query: Query) -> Callable[..., None]:
 def told(found: Found) -> str:
     out = Console(file=io.StringIO(), width=250)
     show(out, found)
-    return out.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+    return out.file.getvalue()  # type: ignore[attr-defined]
 
 
 def keys(found: Found) -> list[tuple[int, bool, bool]]:

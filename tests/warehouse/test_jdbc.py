@@ -114,9 +114,9 @@ def _everything(warehouse: Warehouse) -> dict[str, list[object]]:
     with warehouse.connect("test") as connection, connection.cursor() as cursor:
         for table in (*(f"star.{name}" for name in STAR), "marts.restated_transaction"):
             cursor.execute(f"SELECT * FROM {table} AS t ORDER BY t::text")
-            found[table] = cursor.fetchall()
+            found[table] = cursor.fetchall()  # type: ignore[assignment]
         cursor.execute("SELECT run_id, published_by, tables, delta_versions FROM ops.publish ORDER BY 1")
-        found["ledger"] = cursor.fetchall()
+        found["ledger"] = cursor.fetchall()  # type: ignore[assignment]
     return found
 
 

@@ -47,7 +47,7 @@ def port(folder: Path, authority: Authority) -> Iterator[int]:
 
 def settings(port: int, **changed: object) -> WarehouseSettings:
     return WarehouseSettings(
-        **{"host": "localhost", "port": port, "database": "postgres", "sslmode": "verify-full", **changed}  # type: ignore[arg-type]
+        **{"host": "localhost", "port": port, "database": "postgres", "sslmode": "verify-full", **changed}
     )
 
 

@@ -213,7 +213,7 @@ def test_a_type_that_views_read_is_changed_by_a_migration_that_makes_them_anew(
     warehouse: Warehouse, query: Query, edit: Edit
 ) -> None:
     new = Path(
-        f"{home()}/sql/migrations/{len(ddl.migrations.known(home() / 'sql' / 'migrations')) + 1:04}_wider.sql"
+        f"{home()}/sql/migrations/{len(ddl.migrations.known(home() / 'sql' / 'migrations')) + 1:04}_wider.sql"  # type: ignore[attr-defined]
     )
     statement = "ALTER TABLE star.fact_sales ALTER COLUMN tax_amount TYPE numeric(20, 4);\n"
     new.write_text(statement)
