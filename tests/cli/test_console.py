@@ -46,7 +46,7 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
 
 
 @pytest.mark.parametrize(
-    ("anew", "said"),
+    ("force", "said"),
     [
         (False, "The same command fetches later what can be had; done days are left out."),
         (
