@@ -42,8 +42,8 @@ log = structlog.get_logger(__name__)
 class Maintained:
     """What was done to a table or, in a dry run, would be done; `files_after` is then unknown.
 
-    `files_before` counts the data files of its newest version, `deleted` those that no version of the promised days
-    has.
+    `files_before` and `files_after` count the data files of its newest version, `deleted` those that no version of the
+    promised days has.
     """
 
     table: str

@@ -11,8 +11,7 @@ from retail.warehouse.views import refresh
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. Switch all six views together, reconcile their sums with the star's, and publish the run's tie-out with
-    them.
+    """Step 8. Switch all six views together, reconciled with the star, and publish the run's tie-out with them.
 
     Raises UncheckedError if PostgreSQL holds data that a run merged and no check has passed.
     """

@@ -72,8 +72,7 @@ def _is_partial(ledger: Ledger, run: Run) -> bool:
 
 
 def interrupted_at_the_end(ledger: Ledger) -> Run | None:
-    """The newest run of all steps, if it was killed after its last step: everything is done, but its end is not
-    recorded.
+    """The newest run of all steps, if it was killed after its last step, before its end was recorded.
 
     A reopened run keeps its former end, and all of its steps are recorded again only after they have been redone.
     """

@@ -55,8 +55,7 @@ STEP_FUNCTIONS: Final[dict[str, Callable[[Job], Record]]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `failed` maps a retailer to the reason why this command could not read it, or some of its
-    days.
+    """How a command ended. `failed` maps a retailer to why this command could not read it, or some of its days.
 
     `answers` are the failed retailers that still answer, so later days may be requested. `out_of_reach` counts the
     retailer-days that they no longer show. `force` says that the days were to be processed even if complete.
