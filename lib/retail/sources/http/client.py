@@ -195,7 +195,7 @@ class HttpClient:
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
-        """Whether tries or seconds are used up; a wait for the quota uses tries only, unless it alone exceeds the
+        """Whether tries or seconds are used up; a wait for the quota counts as a try only, if it alone fits the
         seconds.
         """
         budget = self._settings.retry_budget_seconds

@@ -52,7 +52,7 @@ LOCATIONS: Final = """query Locations($first: Int!, $after: String) {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopifyProducts:
-    """One shop's products and locations; see `master.Catalog`."""
+    """One shop's products and locations; see `retail.sources.catalog.Catalog`."""
 
     retailer_id: str
     http: HttpClient
