@@ -195,8 +195,7 @@ class HttpClient:
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
-        """Whether tries or seconds are used up; a wait for the quota counts as a try only, if it alone fits the
-        seconds.
+        """Whether tries or seconds are used up; waiting for the quota costs only a try, unless it exceeds the seconds.
         """
         budget = self._settings.retry_budget_seconds
         if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
