@@ -195,8 +195,7 @@ class HttpClient:
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
-        """Whether tries or seconds are used up; waiting for the quota costs only a try, unless it exceeds the seconds.
-        """
+        """Whether tries or seconds are used up; waiting for the quota only costs tries, unless it exceeds the time."""
         budget = self._settings.retry_budget_seconds
         if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
             return True
