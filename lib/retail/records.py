@@ -1,8 +1,7 @@
-"""The common schema that all three retailers are normalised to, and its one declaration: SalesRecord, and for the
-dimensions' master data ProductRecord and StoreRecord.
+"""The common schema of all three retailers: SalesRecord, and ProductRecord and StoreRecord for master data.
 
-On disk every value is text or null, whatever the retailer sent: types are checked when a line is staged,
-so that a bad value ends in quarantine beside its line and never stops the lines around it.
+This is its only declaration. On disk every value is text or null, whatever the retailer sent: types are checked when a
+line is staged, so that a bad value goes to quarantine with its line and never stops the lines around it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Final, Literal, TypeAlias
 
-# Kind of each field in the star; "string" where nothing is to be parsed.
+# Type of each field in the star; "string" if nothing needs parsing.
 TYPES: Final[dict[str, str]] = {
     "sold_at": "timestamp",
     "updated_at": "timestamp",
@@ -45,11 +44,11 @@ REQUIRED: Final = (
 class SalesRecord:
     """One product of one transaction, one line of `sales_data.json`.
 
-    retailer_id, transaction_id, line_id are the natural key. Amounts are decimal text in `currency`,
-    without tax; `total_amount` is the line's net total. Times are ISO 8601 in UTC with microseconds and `Z`;
-    `business_date` is the date of `sold_at` in the retailer's time zone. `mapping_version` is that of our code
-    which made the record. `source_ref` names the payload object and the JSON pointer in it. It stands last, so that
-    a cut-off line is always seen to be one.
+    retailer_id, transaction_id, line_id are the natural key. Amounts are decimal text in `currency`, without tax;
+    `total_amount` is the line's net total. Times are ISO 8601 in UTC with microseconds and `Z`; `business_date` is the
+    date of `sold_at` in the retailer's time zone. `mapping_version` is the version of our code that made the record.
+    `source_ref` names the payload object and the JSON pointer in it. It is the last field, so that a truncated line is
+    always recognised.
     """
 
     retailer_id: str | None
@@ -85,17 +84,17 @@ class SalesRecord:
         return (self.retailer_id, self.transaction_id, self.line_id)
 
     def to_line(self, mapping_version: str | None = None) -> str:
-        """One JSON object without a line break, fields in the order of the schema; with a mapping version if told."""
+        """One JSON object without a line break, fields in schema order; with a mapping version if given."""
         values = {name: getattr(self, name) for name in FIELDS}
         return _line(values if mapping_version is None else values | {"mapping_version": mapping_version})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductRecord:
-    """What a retailer's catalogue says of a product, one line of `products-NNNNN.json`.
+    """A retailer's catalogue entry for a product, one line of `products-NNNNN.json`.
 
-    All but the ids and `fetched_at` is null where the catalogue does not know the product. `gtin` has 14 digits.
-    `source_ref` names the question that was answered. It stands last, as in SalesRecord.
+    Everything but the ids and `fetched_at` is null if the catalogue does not know the product. `gtin` has 14 digits.
+    `source_ref` names the request that was answered. It is the last field, as in SalesRecord.
     """
 
     retailer_id: str
@@ -113,13 +112,13 @@ class ProductRecord:
         return self.product_id
 
     def to_line(self) -> str:
-        """One JSON object without a line break, fields in the order of the schema."""
+        """One JSON object without a line break, fields in schema order."""
         return _line({name: getattr(self, name) for name in PRODUCT_FIELDS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreRecord:
-    """What a retailer says of a store, one line of `stores-NNNNN.json`; see ProductRecord."""
+    """A retailer's description of a store, one line of `stores-NNNNN.json`; see ProductRecord."""
 
     retailer_id: str
     store_id: str
@@ -136,7 +135,7 @@ class StoreRecord:
         return self.store_id
 
     def to_line(self) -> str:
-        """One JSON object without a line break, fields in the order of the schema."""
+        """One JSON object without a line break, fields in schema order."""
         return _line({name: getattr(self, name) for name in STORE_FIELDS})
 
 
@@ -146,10 +145,10 @@ FIELDS: Final = tuple(field.name for field in fields(SalesRecord))
 PRODUCT_FIELDS: Final = tuple(field.name for field in fields(ProductRecord))
 STORE_FIELDS: Final = tuple(field.name for field in fields(StoreRecord))
 
-# Made once: json.dumps with options makes one at every call.
+# Created once: json.dumps with options creates one for every call.
 _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-# All text: the engines differ in what `from_json` does with a bad number, so it never sees one.
+# All text: the engines differ in how `from_json` treats a bad number, so it never sees one.
 RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
 
 
@@ -157,13 +156,14 @@ def _line(values: dict[str, str | None]) -> str:
     return _COMPACT.encode(values)
 
 
-# The gravest first. `critical` stops the run, `error` sends the row to quarantine, `warning` keeps it and tells.
+# Most severe first. `critical` stops the run, `error` sends the row to quarantine, `warning` keeps and
+# reports it.
 Severity: TypeAlias = Literal["critical", "error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRule:
-    """What is wrong with a typed row for which the SQL condition `when` holds, and how gravely."""
+    """The problem of a typed row for which the SQL condition `when` holds, and its severity."""
 
     reason: str
     when: str

@@ -20,7 +20,7 @@ from retail.config.settings import load_settings
 
 
 class Process(Commands):
-    """Called as a function, which is how a script does, the command is the whole of its process and ends it."""
+    """Called as a function, as a script does, the command is the whole process and ends it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises nothing: whatever happens, the process ends with the command's exit code."""
@@ -35,16 +35,16 @@ class Process(Commands):
 
 
 def _end(code: int) -> NoReturn:
-    """End the process once all is closed: handlers of atexit run, what was printed is flushed, and that is all.
+    """End the process once everything is closed: run the atexit handlers, flush the output, and nothing else.
 
-    The interpreter's own end would wait for the threads of every pool, one of which an engine may have left without an
-    answer, and cut the others off wherever they are: docs/decisions/0026-the-end-of-a-process.md.
+    The interpreter's own exit would wait for the threads of every pool, one of which an engine may have left without a
+    response, and cut the others off wherever they are: docs/decisions/0026-the-end-of-a-process.md.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):  # nobody reads it any more
+        except (OSError, ValueError):  # the reader is gone
             code = code or 1
     os._exit(code)
 

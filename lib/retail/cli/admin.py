@@ -1,4 +1,4 @@
-"""Commands for what is there: keep the lake's tables small and quick, see what they hold, take a publish back."""
+"""Maintenance commands: keep the lake's tables small and fast, show what they hold, take a publish back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def publish(settings: Settings, /, *, rollback: bool) -> None:
 
 
 def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:
-    """Print what was taken back, what is shown now, and how to go on."""
+    """Print what was taken back, what is shown now, and how to continue."""
     back, shown = done.taken_back, done.shown
     out.print(f"taken back    {', '.join(back.run_ids)}, published {back.published_at:%Y-%m-%d %H:%M:%S}Z")
     out.print(f"shown now     {shown.run_ids[-1]}, published {shown.published_at:%Y-%m-%d %H:%M:%S}Z")
@@ -95,7 +95,7 @@ def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:
 def _show_maintained(
     out: Console, done: Iterable[Maintained], settings: MaintainSettings, *, dry_run: bool
 ) -> None:
-    """Print what was done to each table, or would be."""
+    """Print what was done to each table, or would be done."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     headings = ("files", "small", "after", "deleted", "MiB freed", "log entries deleted", "versions kept")
     shown.add_column("table", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`retail data-docs`: what the expectation suites found, as pages."""
+"""`retail data-docs`: the expectation suites' findings, as pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that look: what has run, and is everything there."""
+"""Commands that inspect: what has run, and whether everything is in place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
         if run_id is not None:
             show_run(resources, out, run_id)
         else:
-            # A scheduler's names are long, and in a log nothing need be cut.
+            # A scheduler's names are long, and nothing need be cut in a log.
             wide = out if out.is_terminal else console.uncut()
             show_status(resources, wide)
             show_failures(resources, wide)

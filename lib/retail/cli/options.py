@@ -1,4 +1,4 @@
-"""What the commands share: how an error ends one, the settings of `--conf`, days and retailers, and the report."""
+"""Shared by the commands: error handling, the settings of `--conf`, days and retailers, and the report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
-# The commands by what a person wants of them, in the order of `--help`.
+# The commands grouped by purpose, in the order of `--help`.
 COMMAND_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Run": ("run", "backfill"),
     "Steps": ("ingest", "land", "transform", "check", "refresh"),
@@ -59,7 +59,7 @@ class Commands(click.Group):
 
 
 def with_settings(command: Callable[Concatenate[Settings, P], None]) -> Callable[P, None]:
-    """Gives the command the settings of `--conf`."""
+    """Passes the settings of `--conf` to the command."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -84,9 +84,9 @@ def dates(command: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Selected:
-    """What the options of `dates` name: retailers, and their days. No `units` where no day is named but the last.
+    """The retailers and days that the options of `dates` name. `units` is None if only an end of the range is named.
 
-    `only` are the retailers that were named, none where all are meant.
+    `only` are the named retailers; empty means all.
     """
 
     retailers: tuple[str, ...]
@@ -95,7 +95,7 @@ class Selected:
     until: date | None
 
     def require_units(self) -> list[RetailerDay]:
-        """The units. Raises UsageError where no days are named."""
+        """The units. Raises UsageError if no days are named."""
         if self.units is None:
             raise click.UsageError("name the days: --date D, or --from D --to D")
         return self.units
@@ -138,6 +138,6 @@ def _days(settings: Settings, first: date, last: date) -> Iterator[date]:
 
 @contextmanager
 def reporting(out: Console) -> Iterator[PlainReport]:
-    """Where a command tells how it goes: live on a terminal, else in lines."""
+    """Where a command reports progress: live on a terminal, else in lines."""
     with LiveReport(out) if out.is_terminal else PlainReport(out) as report:
         yield report

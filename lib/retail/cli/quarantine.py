@@ -1,4 +1,4 @@
-"""`retail quarantine`: the lines that were refused, and what brings them in once the cause is mended."""
+"""`retail quarantine`: the refused lines, and how to load them once the cause is fixed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOTHING: Final = "Nothing is in quarantine there."
 
 
 def _selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds --only, --from and --to, which the command gets as a Selection."""
+    """Adds --only, --from and --to, which are passed to the command as a Selection."""
 
     @wraps(command)
     def wrapped(
@@ -161,7 +161,7 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
 
 
 def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str) -> None:
-    """Raises UsageError for a beginning that names no line, or more than one: what is meant is not guessed."""
+    """Raises UsageError for a beginning that matches no line, or more than one: there is no guessing."""
     for beginning in beginnings:
         meant = {name for name in names if name.startswith(beginning.lower())}
         if len(meant) != 1:
@@ -220,9 +220,9 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
 
 
 def _refused_of_done_days(resources: Resources, refused: Sequence[Group]) -> dict[str, int]:
-    """Lines of each retailer that were refused on days which have come all the way: the gate has let them pass before.
+    """Lines per retailer that were refused on complete days, which means that the gate has let them pass before.
 
-    A retailer with a day that was never merged is judged as ever.
+    A retailer with a day that was never merged is checked as usual.
     """
     done = resources.ledger.done()
     open_ = {group.retailer_id for group in refused if (group.retailer_id, group.logical_date) not in done}
@@ -264,7 +264,7 @@ def _show_line(out: Console, line: Refused, lake: str) -> None:
 
 
 def _pretty(value: str) -> str:
-    """The line as indented JSON, or as it is where it is none."""
+    """The line as indented JSON, or as it is if it is not JSON."""
     try:
         return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
     except ValueError:

@@ -135,10 +135,10 @@ def _whole_way(
     span: Span | None = None,
     backfill: bool = False,
 ) -> int:
-    """The exit code, once all units have gone all the way; in several runs where they are of many days.
+    """Process all units completely, in several runs if there are many days; returns the exit code.
 
-    A retailer that failed is not asked for the days of the later ones, unless it answers for others. Raises
-    NobodyAnsweredError where all of them failed in every part.
+    A retailer that failed is not asked for later days, unless it answers for others. Raises NobodyAnsweredError if all
+    of them failed in every part.
     """
     out = console.console()
     failed: dict[str, str] = {}
@@ -197,7 +197,7 @@ def _task(
 
 
 def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[RetailerDay]:
-    """The named run's units; for a fetch where there are none yet, the oldest that are due."""
+    """The named run's units; for a fetch without any yet, the oldest due units."""
     found = resources.ledger.newest_named(name)
     if found is not None and (found.units or task != "ingest"):
         if found.units and chosen.only and set(chosen.only) != set(found.retailers):

@@ -1,4 +1,4 @@
-"""Commands that a scheduler or a script gives, and no person."""
+"""Commands for a scheduler or a script, not for people."""
 
 from __future__ import annotations
 

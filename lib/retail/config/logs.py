@@ -1,4 +1,4 @@
-"""Logs: lines a person reads on a terminal, JSON where there is none. One run id through all of them."""
+"""Logs: lines for a person on a terminal, JSON elsewhere. All of them carry one run id."""
 
 from __future__ import annotations
 

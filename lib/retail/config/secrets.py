@@ -12,7 +12,7 @@ PREFIX = "RETAIL_"
 
 
 class Secret:
-    """A value that shows itself only when asked: not in `repr`, logs, tracebacks' locals or formats."""
+    """A value that is shown only on request: not in `repr`, logs, tracebacks' locals or formats."""
 
     __slots__ = ("_value",)
 
@@ -36,7 +36,7 @@ class Secrets:
         self._environment = os.environ if environment is None else environment
 
     def get(self, name: str) -> Secret | None:
-        """The secret, or None where neither variable is set or the value is empty."""
+        """The secret, or None if neither variable is set or the value is empty."""
         variable = PREFIX + name.upper()
         path = self._environment.get(variable + "_FILE")
         if path:
@@ -58,7 +58,7 @@ class Secrets:
         return secret
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """One problem a secret that is not set, in words for the person who sets it."""
+        """One problem per secret that is not set, in words for the person who sets it."""
         return [
             f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of a file with it)"
             for name in names

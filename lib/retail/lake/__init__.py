@@ -1,1 +1,1 @@
-"""The lake: storage, Delta tables, the engine that reads them, and where each object lies."""
+"""The lake: storage, Delta tables, the engine that reads them, and the location of each object."""

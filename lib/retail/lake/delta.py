@@ -1,4 +1,4 @@
-"""Delta tables by their place in the lake: read at a version, replace, create. No catalog, no table names."""
+"""Delta tables by their path in the lake: read at a version, replace, create. No catalog, no table names."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
-# Of the names in SQL, those that Delta has another name for.
+# SQL type names for which Delta has another name.
 _DELTA_TYPES = {"bigint": "long", "int": "integer"}
-# A checkpoint tells of its version too, where the commit itself is past its days.
+# A checkpoint also shows its version, if the commit itself was already cleaned up.
 _COMMIT = re.compile(r"/_delta_log/(\d{20})\.(?:json|checkpoint\.parquet)$")
 _PARAMETER = re.compile(r":([a-z_]+)\b")
 
-# What a condition on rows compares with.
+# The values that a condition on rows compares with.
 Value = str | int | date
 
 
 def version(storage: Storage, key: str) -> int | None:
-    """The newest committed version of the table at `key`, or None where there is no table."""
+    """The newest committed version of the table at `key`, or None if there is no table."""
     commits = (_COMMIT.search(name) for name in storage.list(f"{key}/_delta_log/"))
     return max((int(commit[1]) for commit in commits if commit), default=None)
 
 
 def require_version(storage: Storage, key: str) -> int:
-    """The newest committed version. Raises StorageError where there is no table."""
+    """The newest committed version. Raises StorageError if there is no table."""
     newest = version(storage, key)
     if newest is None:
         raise StorageError(
@@ -53,7 +53,7 @@ def read(session: SparkSession, storage: Storage, key: str, *, at: int | None = 
 
 
 def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
-    """The table at `key`, opened by the deltalake package: without an engine, and for what Sail has no words for.
+    """The table at `key`, opened by the deltalake package: without an engine, and for what Sail does not support.
 
     Raises StorageError.
     """
@@ -74,11 +74,11 @@ def rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows for which `where` holds, a batch at a time and without an engine.
 
-    `where` is a condition in SQL; each `:name` in it is the value of that name, several values a list for IN. Of
-    `columns` (default: all) those that the table has. Raises StorageError.
+    `where` is a condition in SQL; each `:name` in it stands for the value of that name, several values for a list for
+    IN. Of `columns` (default: all), those that the table has. Raises StorageError.
 
-    Not by pyarrow's dataset: its threads may outlive the read, and hold Python objects that they cannot give back once
-    the interpreter ends (docs/decisions/0026-the-end-of-a-process.md).
+    Not read by pyarrow's dataset: its threads may outlive the read, and hold Python objects that they cannot release
+    once the interpreter ends (docs/decisions/0026-the-end-of-a-process.md).
     """
     with failing(storage, key, "be read"):
         opened = table(storage, key, at=at)
@@ -99,21 +99,21 @@ def _bound(condition: str, values: Mapping[str, Value | Iterable[Value]]) -> str
         value = values[name[1]]
         if isinstance(value, str | int | date):
             return _literal(value)
-        return f"({', '.join(map(_literal, value)) or 'NULL'})"  # IN () is no SQL
+        return f"({', '.join(map(_literal, value)) or 'NULL'})"  # IN () is not valid SQL
 
     return _PARAMETER.sub(literal, condition)
 
 
 def _literal(value: Value) -> str:
     if isinstance(value, int):
-        return f"CAST('{value}' AS BIGINT)"  # the least of 64 bits cannot be written as a number
+        return f"CAST('{value}' AS BIGINT)"  # the smallest 64-bit number cannot be written as a literal
     if isinstance(value, date):
         return f"DATE '{value:%Y-%m-%d}'"
     return "'" + value.replace("'", "''") + "'"
 
 
 def query(storage: Storage, key: str, sql: str, *, at: int | None = None) -> list[dict[str, Any]]:
-    """What `sql` selects of `{table}`, the table at `key`, without an engine: for sums over many rows, by column.
+    """The rows that `sql` selects from `{table}`, the table at `key`, without an engine: for sums over columns.
 
     Only columns that the table has may be named. Raises StorageError.
     """
@@ -123,7 +123,7 @@ def query(storage: Storage, key: str, sql: str, *, at: int | None = None) -> lis
 
 
 def _answer(opened: DeltaTable, sql: str) -> Iterator[pa.RecordBatch]:
-    """What `sql` selects of the table, there called `read`. Raises what `failing` knows, unlike the package itself."""
+    """The result of `sql` on the table, there called `read`. Raises errors that `failing` knows, unlike the package."""
     import pyarrow as pa
     from deltalake import QueryBuilder
 
@@ -137,7 +137,7 @@ def failing(
     what: str,
     hint: str = "see that the lake is there; bring back what is damaged of the table from a backup, and try again",
 ) -> Iterator[None]:
-    """Around work of the deltalake package on the table at `key`: that it could not `what` is a StorageError."""
+    """Wraps work of the deltalake package on the table at `key`: if it could not `what`, raises StorageError."""
     from deltalake.exceptions import DeltaError
     from pyarrow import ArrowException
 
@@ -151,14 +151,14 @@ def failing(
 
 @contextmanager
 def as_writer(storage: Storage) -> Iterator[None]:
-    """Around a commit to a Delta table: only for the holder of the lease, who still is it behind the commit."""
+    """Wraps a commit to a Delta table: only for the lease holder, which must still hold the lease after the commit."""
     storage.require_writer()
     yield
     storage.require_writer()
 
 
 def forget_last_checkpoint(storage: Storage, key: str) -> None:
-    """Remove the hint which checkpoint is the newest, that a reader of the log may do without.
+    """Remove the hint to the newest checkpoint, which a reader of the log does not need.
 
     With it Sail 0.7.2 refuses every version between two checkpoints (docs/decisions/0014-time-travel.md).
     """
@@ -185,7 +185,7 @@ def replace(
 ) -> None:
     """Replace the whole table, or the rows that `where` selects, in one commit.
 
-    A table that is always read whole needs no `statistics`, which cost Spark a third of the write.
+    A table that is always read in full needs no `statistics`, which cost Spark a third of the write.
     """
     writer = frame.write.format("delta").mode("overwrite")
     if not statistics:
@@ -201,10 +201,10 @@ def replace(
 
 
 def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
-    """Give the table at `key` more columns, of these names and SQL types, in one commit; they are null in its rows.
+    """Add columns with these names and SQL types to the table at `key`, in one commit; they are null in its rows.
 
-    No commit where there are none. Raises StorageError. An engine's own words would not do: Sail 0.7.2 has no
-    ALTER TABLE, and appends with mergeSchema without merging where a column of the table is not nullable.
+    No commit if there are none. Raises StorageError. An engine's own statements would not do: Sail 0.7.2 has no ALTER
+    TABLE, and appends with mergeSchema without merging if a column of the table is not nullable.
     """
     from deltalake import Field
     from deltalake.schema import PrimitiveType
@@ -218,8 +218,8 @@ def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
 
 
 def without_secrets(error: Exception, storage: Storage) -> str:
-    """What the deltalake package says, which may quote how it tried to get in, fit for a message."""
-    text = str(error).partition("\n   0: ")[0]  # behind it comes Rust's own way to the error
+    """The deltalake package's error, which may quote its credentials, made safe for a message."""
+    text = str(error).partition("\n   0: ")[0]  # followed by Rust's own trace of the error
     for name, value in storage.delta_options().items():
         if value and ("key" in name or "token" in name):
             text = text.replace(value, "…")

@@ -1,4 +1,4 @@
-"""The engine under the DataFrames. The only module that knows Sail from Spark.
+"""The engine under the DataFrames. The only module that distinguishes Sail from Spark.
 
 Both speak the API of Spark Connect; nothing outside this module may use more than that.
 """
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# For Sail alone, whose server is in this process.
+# For Sail only, whose server is in this process.
 SECONDS_TO_START: Final = 60
 SECONDS_TO_END: Final = 30
 
@@ -46,7 +46,7 @@ POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
 PACKAGES: Final = (
     DELTA,
     "org.apache.hadoop:hadoop-aws:3.4.2",
-    # hadoop-aws asks for the SDK's bundle of 600 MB; these are the parts of it that S3A uses.
+    # hadoop-aws depends on the SDK's 600 MB bundle; these are the parts of it that S3A uses.
     *(
         f"software.amazon.awssdk:{part}:{AWS_SDK}"
         for part in (
@@ -61,15 +61,16 @@ PACKAGES: Final = (
     POSTGRESQL,
 )
 
-# A batch wants throughput, not short pauses: a tenth less time than with the JVM's default collector.
+# A batch job needs throughput, not short pauses: a tenth less time than with the JVM's default collector.
 JAVA_OPTIONS: Final = "-XX:+UseParallelGC"
 
-# How the engines say that S3 did not answer. Sail shows the innermost cause alone; Spark's S3A names the call too.
+# How the engines report that S3 did not answer. Sail shows only the innermost cause; Spark's S3A also names
+# the call.
 _LOST: Final = re.compile(
     r"(Connection (refused|reset by peer|timed out)|Broken pipe|No route to host|Network is unreachable) \(os error"
     r"|connection closed before message completed|end of file before message length reached|operation timed out"
     r"|failed to lookup address information|HTTP error: |non-2xx status code: (408|429|5\d\d)"
-    # Only the lease's holder commits: that commit is in the way of itself, for its answer was lost.
+    # Only the lease holder commits: that commit conflicts with itself, because its response was lost.
     r"|Failed to commit transaction"
     r"|Unable to execute HTTP request|Service: S3, Status Code: (408|429|5\d\d)"
 )
@@ -90,7 +91,7 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
 
 @contextmanager
 def _sail(settings: Settings) -> Iterator[SparkSession]:
-    """A server in this process, and a session of it. The session ends first, then the server, each in its time."""
+    """A server in this process, and a session of it. The session ends first, then the server, each in limited time."""
     with _environment(_sail_variables(settings.lake)), _sail_server() as port:
         session = _answered(lambda: _session_at(port))
         try:
@@ -103,7 +104,7 @@ def _sail(settings: Settings) -> Iterator[SparkSession]:
 
 @contextmanager
 def _sail_server() -> Iterator[int]:
-    """The port at which Sail answers while the block lasts."""
+    """The port on which Sail answers during the block."""
     from pysail.spark import SparkConnectServer
 
     server = SparkConnectServer(ip="127.0.0.1", port=0)
@@ -115,19 +116,19 @@ def _sail_server() -> Iterator[int]:
 
 
 def _session_at(port: int) -> Any:
-    """A session for the server at that port, which was not asked yet."""
+    """A session for the server at that port, which has not been called yet."""
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
     session: Any = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
-    # By default calls to a server that is gone are tried again for ten minutes; one in this process never comes back.
+    # By default calls to a dead server are retried for ten minutes; one in this process never comes back.
     session.client.set_retry_policies([DefaultPolicy(max_retries=6, max_backoff=5_000)])
     session.release_session_on_close = False  # its server ends with it
     return session
 
 
 def _answered(call: Callable[[], T]) -> T:
-    """What `call` gives. Raises EngineError where it takes too long."""
+    """The result of `call`. Raises EngineError if it takes too long."""
     try:
         return _within(SECONDS_TO_START, call)
     except TimeoutError:
@@ -138,21 +139,21 @@ def _answered(call: Callable[[], T]) -> T:
 
 
 def _take_interrupts_back() -> None:
-    """Sail's server stops at Ctrl-C by itself, while the command still asks it; the command decides that."""
+    """Undo that Sail's server stops at Ctrl-C by itself while the command is still calling it; the command decides."""
     if threading.current_thread() is threading.main_thread():
         handler = signal.getsignal(signal.SIGINT)
         if handler is not None:
-            signal.signal(signal.SIGINT, handler)  # over the one that the server has put there past Python
+            signal.signal(signal.SIGINT, handler)  # replaces the one that the server set outside Python
 
 
 def _disconnect(session: Any) -> None:
-    """End the session, and leave nothing to do for its finalizer.
+    """End the session, and leave nothing for its finalizer to do.
 
-    That would close it again whenever the collector comes, and with it the threads that all sessions of a process
-    share: it waits for them, for ever where it comes in the midst of a call that holds what they wait for.
+    The finalizer would close it again whenever garbage is collected, and with it the threads shared by all sessions of
+    a process: it waits for them, for ever if it runs during a call that holds what they wait for.
     """
     _in_time("the engine's session", session.stop)
-    atexit.unregister(session.client._cleanup_ml_cache)  # asks a server that is gone
+    atexit.unregister(session.client._cleanup_ml_cache)  # it would call a server that is gone
     session.client.close = _nothing
 
 
@@ -161,7 +162,7 @@ def _nothing() -> None:
 
 
 def _in_time(what: str, end: Callable[[], None]) -> None:
-    """Call `end`; where that takes too long it is left to itself, for the work is done."""
+    """Call `end`; if it takes too long it is abandoned, because the work is done."""
     try:
         _within(SECONDS_TO_END, end)
     except TimeoutError:
@@ -169,7 +170,7 @@ def _in_time(what: str, end: Callable[[], None]) -> None:
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` gives or raises. Raises TimeoutError where it takes longer; its thread ends with the process."""
+    """The result or error of `call`. Raises TimeoutError if it takes longer; its thread ends with the process."""
     answer: Future[T] = Future()
 
     def work() -> None:
@@ -184,9 +185,9 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables of this process, and puts them back as they were, with those that PySpark sets meanwhile.
+    """Sets variables of this process, and restores them, including those that PySpark sets meanwhile.
 
-    A Spark Connect client sets some by which PySpark would take a later classic session for a remote one.
+    A Spark Connect client sets some that would make PySpark take a later classic session for a remote one.
     """
     before = dict(os.environ)
     os.environ.update(variables)
@@ -201,12 +202,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def without_session(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for another process, which must not take itself for a client of this one's session."""
+    """The environment for another process, which must not act as a client of this one's session."""
     return {name: value for name, value in environment.items() if name not in _OF_CONNECT}
 
 
 def _sail_variables(lake: LakeSettings) -> dict[str, str]:
-    """Sail reads its S3 settings from the process environment; what is set there already counts."""
+    """Sail reads its S3 settings from the process environment; existing variables take precedence."""
     variables = {"RUST_LOG": "error", "AWS_REGION": lake.s3_region}
     variables = {name: os.environ.get(name, value) for name, value in variables.items()}
     if lake.s3_endpoint:
@@ -231,7 +232,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
             hint='install a JDK (Debian: openjdk-17-jre-headless), or run with engine = "sail"',
         )
     builder = SparkSession.builder.appName("retail-lakehouse")
-    if "SPARK_ENV_LOADED" not in os.environ:  # set by spark-submit, whose master and jars then count
+    if "SPARK_ENV_LOADED" not in os.environ:  # set by spark-submit, whose master and jars then apply
         builder = builder.master(settings.spark.master).config(
             "spark.driver.memory", settings.spark.driver_memory
         )
@@ -254,7 +255,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
 
 
 def _temporary(folder: Path) -> dict[str, str]:
-    """All that Spark, Hadoop and the JVM's libraries write beside the lake goes here: killed, they clear nothing."""
+    """Sends all that Spark, Hadoop and the JVM's libraries write outside the lake to `folder`: kills leave files."""
     return {
         "spark.local.dir": str(folder),
         "spark.hadoop.hadoop.tmp.dir": str(folder),
@@ -270,7 +271,7 @@ def spark_options(settings: Settings) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": "2",
-        # The JVM never compiles a method of more than 8,000 bytes; Spark then splits what it generates.
+        # The JVM never compiles a method of more than 8,000 bytes; Spark then splits the code it generates.
         "spark.sql.codegen.hugeMethodLimit": "8000",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -287,7 +288,8 @@ def spark_options(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(secure).lower()
     if settings.lake.url.startswith(("s3://", "s3a://")):
         options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
-        # The chain that everyone else follows: variables, profile, web identity, the container's or machine's role.
+        # The same chain as everywhere else: variables, profile, web identity, the container's or machine's
+        # role.
         options["spark.hadoop.fs.s3a.aws.credentials.provider"] = (
             "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         )
@@ -296,9 +298,9 @@ def spark_options(settings: Settings) -> dict[str, str]:
 
 
 def _s3a_retries(settings: Settings) -> dict[str, str]:
-    """S3A's own tries of a call, over within half a lease's life; after them the step is done again (`retail.outage`).
+    """S3A's own retries of a call, over within half a lease's life; then the step is redone (`retail.lake.outage`).
 
-    Delta's log store for S3 replaces a commit that is there: one that is tried for longer may come after another run's.
+    Delta's log store for S3 replaces an existing commit: a commit retried for longer might come after another run's.
     """
     seconds = min(settings.lake.s3_retry_seconds, settings.runs.lease_seconds / 2)
     tries = max(1, int(math.log2(seconds / (1.5 * _S3A_PAUSE_SECONDS) + 1)))
@@ -307,16 +309,17 @@ def _s3a_retries(settings: Settings) -> dict[str, str]:
         "retry.interval": f"{_S3A_PAUSE_SECONDS * 1000:.0f}ms",
         "retry.throttle.limit": str(tries),
         "retry.throttle.interval": f"{_S3A_PAUSE_SECONDS * 1000:.0f}ms",
-        # The SDK's tries come within each of S3A's: a server that says nothing would be waited for five times as long.
+        # The SDK's retries happen within each of S3A's: a silent server would be waited for five times as
+        # long.
         "attempts.maximum": "1",
-        "connection.establish.timeout": "15s",  # S3A takes no less
+        "connection.establish.timeout": "15s",  # the minimum of S3A
         "connection.timeout": "30s",
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in values.items()}
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """What the engine raises where work in it fails; Spark without Connect lets some of Java's errors through."""
+    """Errors that the engine raises when work in it fails; Spark without Connect lets some of Java's errors through."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -324,21 +327,21 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def lost_lake(error: BaseException) -> str | None:
-    """The reason, in a line, where the engine failed because S3 did not answer it; None for any other error."""
+    """The reason, in one line, if the engine failed because S3 did not answer it; None for any other error."""
     return lost_lake_in(str(error)) if isinstance(error, (*failures(), EngineError)) else None
 
 
 def lost_lake_in(message: str) -> str | None:
-    """The same of what an engine said. No row's value is in it."""
+    """The same for an engine's message. It contains no row values."""
     found = _LOST.search(message)
     return None if found is None else message[found.start() :].partition("\n")[0].strip()[:200]
 
 
 def jars(settings: Settings) -> list[Path]:
-    """The Delta and S3 jars, and PostgreSQL's where `sync.method` asks for it, resolved once into `spark.jars_folder`.
+    """The Delta and S3 jars, and PostgreSQL's if `sync.method` needs it, resolved once into `spark.jars_folder`.
 
-    `spark.jars.packages` would resolve them anew at every start, which costs 8 s. One process at a time does it: two in
-    one folder fail each other. Raises EngineError.
+    `spark.jars.packages` would resolve them again at every start, which costs 8 s. Only one process at a time does it:
+    two in one folder break each other. Raises EngineError.
     """
     folder = Path(settings.spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
     if not (folder / "complete").exists():
@@ -362,7 +365,8 @@ def _resolve_jars(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as home:
         result = _resolve(folder, Path(home), {})
         if result.returncode != 0:
-            # Maven may have left a pom without its jar in the home's .m2: Ivy takes it from nowhere else then, ever.
+            # Maven may have left a pom without its jar in the home's .m2: Ivy then takes it from nowhere
+            # else, ever.
             shutil.rmtree(folder / "cache", ignore_errors=True)
             result = _resolve(folder, Path(home), {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"})
     if result.returncode != 0:
@@ -397,5 +401,5 @@ def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subpro
 
 
 def _without_stack(error: str) -> str:
-    """What Java says, without how it came there."""
+    """Java's message without the stack trace."""
     return "\n".join(line for line in error.strip().splitlines() if not line.startswith("\tat "))

@@ -1,7 +1,4 @@
-"""The lake for other readers: the SQL of `sql/athena` and `sql/spark`, made ready for this lake.
-
-`:lake` and the other names in those files are filled in here; docs/LAKE_READERS.md has the list.
-"""
+"""The lake for other readers: the SQL of `sql/athena` and `sql/spark`, filled in for this lake."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _VIEW: Final = "mv_"
 
 
 def athena(settings: Settings) -> list[str]:
-    """Statements that tell Athena of this lake, each for a query of its own. Raises ConfigurationError."""
+    """Statements that register this lake in Athena, each for a query of its own. Raises ConfigurationError."""
     place = settings.lake.url.rstrip("/").partition("://")[2]
     if not place:
         raise ConfigurationError(
@@ -30,7 +27,7 @@ def athena(settings: Settings) -> list[str]:
             hint="name the bucket: RETAIL_LAKE__URL=s3://your-bucket/retail retail sql --print athena",
         )
     values = {
-        "lake": f"s3://{place}".replace("'", r"\'"),  # as Hive escapes, in whose words Athena's DDL is
+        "lake": f"s3://{place}".replace("'", r"\'"),  # escaped as in Hive, whose syntax Athena's DDL follows
         "retailers": ",".join(settings.retailers),
         "first_year": f"{settings.start_date:%Y}",
     }
@@ -39,9 +36,9 @@ def athena(settings: Settings) -> list[str]:
 
 
 def spark(settings: Settings, storage: Storage) -> list[str]:
-    """Statements that make a temporary view of everything there is in the lake, for Spark and Sail.
+    """Statements that create a temporary view of everything in the lake, for Spark and Sail.
 
-    Raises StorageError where there is nothing yet.
+    Raises StorageError if the lake is empty.
     """
     lake = {"lake": storage.engine_path("").rstrip("/").replace("`", "``")}
     made = [*_raw(settings, storage, lake), *_star(storage, lake)]
@@ -54,11 +51,11 @@ def spark(settings: Settings, storage: Storage) -> list[str]:
 
 
 def register(session: SparkSession, settings: Settings, storage: Storage) -> None:
-    """Make the views of `spark` in the session. Raises StorageError, EngineError."""
+    """Create the views of `spark` in the session. Raises StorageError, EngineError."""
     for statement in spark(settings, storage):
         try:
             session.sql(statement)
-        except Exception as error:  # what an engine raises of a table that it cannot read
+        except Exception as error:  # raised by an engine for a table that it cannot read
             raise EngineError(
                 f"the engine could not make a view of {storage.url}: {str(error).strip()[:500]}\n{statement}",
                 hint="`retail status` and `retail check` tell more of the lake",
@@ -94,7 +91,7 @@ def _file(dialect: str, name: str) -> Path:
 
 
 def _filled(file: Path, values: Mapping[str, str]) -> list[str]:
-    """The statements of the file, with `values` in the places of their names."""
+    """The statements of the file, with each name replaced by its value in `values`."""
     text = file.read_text(encoding="utf-8")
     if values:
         names = re.compile(rf":({'|'.join(values)})\b")

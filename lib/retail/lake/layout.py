@@ -1,8 +1,8 @@
-"""Where each object of the lake lies: every key is made here, and nowhere else.
+"""The location of each object of the lake: every key is made here, and nowhere else.
 
 payloads/<retailer_id>/date=YYYY-MM-DD/run=<run_id>/page-00001.json.gz     what a retailer answered
 raw/<retailer_id>/year=YYYY/month=MM/day=DD/sales_data.json                a day's sales, one SalesRecord a line
-raw/master-data/<products|stores>/<retailer_id>/run=<run_id>/              what its catalogue says
+raw/master-data/<products|stores>/<retailer_id>/run=<run_id>/              its catalogue's records
 staged/<name>, quarantine, star/<table>                                    Delta tables
 quality/                                                                   validations, Data Docs, profile
 ops/                                                                       the run ledger, leases, notes
@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final, Literal
 
-# Folders of Delta tables: what `retail maintain` looks after.
+# Folders of Delta tables, which `retail maintain` looks after.
 STAR: Final = "star/"
 STAGED: Final = "staged/"
 QUALITY: Final = "quality/"
@@ -38,12 +38,12 @@ FORMAT: Final = f"{OPS}format.json"
 
 
 def payload_day(retailer_id: str, logical_date: date) -> str:
-    """The folder of all pages of a retailer's logical date, one folder a run in it."""
+    """The folder of all pages of a retailer's logical date, with one folder per run."""
     return f"payloads/{retailer_id}/date={logical_date.isoformat()}/"
 
 
 def payload_run(retailer_id: str, logical_date: date, run_id: str) -> str:
-    """The folder of the pages that one run fetched of a retailer's logical date."""
+    """The folder of the pages that one run fetched for a retailer's logical date."""
     return f"{payload_day(retailer_id, logical_date)}run={run_id}/"
 
 
@@ -64,9 +64,9 @@ def raw_file(retailer_id: str, logical_date: date) -> str:
 
 
 def master_folder(kind: Literal["products", "stores"], retailer_id: str) -> str:
-    """The folder of a retailer's master data of that kind, one folder a run in it.
+    """The folder of a retailer's master data of that kind, with one folder per run.
 
-    Not among the retailer's sales, which are read by their whole folder; no retailer can be called `master-data`.
+    Kept apart from the retailer's sales, which are read by their whole folder; no retailer can be called `master-data`.
     """
     return f"raw/master-data/{kind}/{retailer_id}/"
 
@@ -82,12 +82,12 @@ def star_table(name: str) -> str:
 
 
 def validation(run_id: str, step: str) -> str:
-    """What a run's suites found in a step."""
+    """The findings of a run's suites in a step."""
     return f"{VALIDATIONS}{run_id}/{step}.json"
 
 
 def run_folder(run_id: str) -> str:
-    """The folder of all that the ledger knows of a run."""
+    """The folder of everything the ledger knows about a run."""
     return f"{RUNS}{run_id}/"
 
 
@@ -107,7 +107,7 @@ def run_step(run_id: str, step: str) -> str:
 
 
 def run_checked(run_id: str) -> str:
-    """The check that judged what the run merged: its own, or a later run's."""
+    """The check that covers what the run merged: its own, or a later run's."""
     return f"{run_folder(run_id)}checked.json"
 
 
@@ -117,7 +117,7 @@ def run_end(run_id: str) -> str:
 
 
 def done(retailer_id: str, logical_date: date) -> str:
-    """The run that brought this retailer's day to the views."""
+    """The run that completed this retailer's day, through to the views."""
     return f"{DONE}{retailer_id}/{logical_date}.json"
 
 
@@ -127,12 +127,12 @@ def out_of_reach(retailer_id: str, logical_date: date) -> str:
 
 
 def checkpoint(retailer_id: str) -> str:
-    """The date up to which scheduled runs have brought all of the retailer's days."""
+    """The date up to which scheduled runs have completed all of the retailer's days."""
     return f"{OPS}checkpoints/{retailer_id}.json"
 
 
 def payload_fields(retailer_id: str) -> str:
-    """Which fields the retailer's answers have had so far."""
+    """The fields that the retailer's responses have had so far."""
     return f"{OPS}payload-fields/{retailer_id}.json"
 
 

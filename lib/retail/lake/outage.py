@@ -1,7 +1,7 @@
-"""Sits out a time in which the engine cannot reach the lake on S3.
+"""Waits out a time in which the engine cannot reach the lake on S3.
 
-Sail 0.7.2 has no setting for it: it tries each call eleven times, which is over after one to twelve seconds where
-connections are refused. It also takes a commit whose answer was lost for a failure.
+Sail 0.7.2 has no setting for it: it tries each call eleven times, which takes one to twelve seconds if connections are
+refused. It also takes a commit whose response was lost for a failure.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def sit_out(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Do `work`; where the engine lost the lake at `url`, wait and do it again, until `seconds` were waited in all.
+    """Do `work`; if the engine lost the lake at `url`, wait and do it again, for up to `seconds` of waiting in all.
 
-    `work` must be safe to repeat from any point where it may have stopped. `ready` is called before it each time: it
-    returns once S3 answers, and raises where the work must not be done, as when the lease is another run's. Its time
-    is waiting too. `waits` gets the reason in words. Raises StorageError when the seconds are used up.
+    `work` must be safe to repeat from any point where it may have stopped. `ready` is called before each attempt: it
+    returns once S3 answers, and raises if the work must not be done, such as when the lease is another run's. Its time
+    counts as waiting. `waits` gets the reason in words. Raises StorageError when the seconds are used up.
     """
     waited, pause = 0.0, _FIRST_PAUSE
     ready()

@@ -1,11 +1,11 @@
-"""SQL text taken apart: where a statement ends, and whether it only reads."""
+"""SQL text parsing: where a statement ends, and whether it only reads."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# What a semicolon or a word in it does not count in; what was opened and not closed reaches to the end.
+# Text in which a semicolon or a word does not count; an unclosed quote or comment reaches to the end.
 _QUOTED: Final = r"""
     '(?:[^'\\]|\\.)*(?:'|\Z) | "(?:[^"\\]|\\.)*(?:"|\Z) | `[^`]*(?:`|\Z) | --[^\n]* | /\*.*?(?:\*/|\Z)
 """
@@ -19,7 +19,7 @@ _OF_THIS_SESSION: Final = re.compile(r"CREATE (?:OR REPLACE )?TEMP(?:ORARY)? VIE
 
 
 def split(text: str) -> tuple[list[str], str]:
-    """The statements that end in `;`, without it, and what stands behind the last of them."""
+    """The statements that end in `;`, without it, and the text after the last of them."""
     found, start = [], 0
     for piece in _QUOTED_OR_END.finditer(text):
         if piece[0] == ";":
@@ -29,14 +29,14 @@ def split(text: str) -> tuple[list[str], str]:
 
 
 def is_empty(text: str) -> bool:
-    """Nothing but space and comments."""
+    """Whether the text is nothing but space and comments."""
     while comment := _COMMENT.match(text):
         text = text[comment.end() :]
     return not text.strip()
 
 
 def only_reads(statement: str) -> bool:
-    """Changes nothing that outlives the session, by its words: a guard against accidents."""
+    """Whether the statement, by its words, changes nothing that outlives the session: a guard against accidents."""
     words = re.findall(r"\w+", _ASIDE.sub(" ", statement).upper())
     if not words or not _WRITING.isdisjoint(words):
         return False

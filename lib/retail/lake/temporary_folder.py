@@ -1,4 +1,4 @@
-"""A process's own temporary folder, for as long as it lives; what a killed process left of its own is swept away."""
+"""A temporary folder for each process, as long as it lives; folders left by killed processes are swept away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _held: list[IO[str]] = []  # a lock lasts as long as its file is open
 
 @functools.cache
 def folder() -> Path:
-    """This process's folder below the system's temporary one; gone with the process, or with the next that asks."""
+    """This process's folder in the system's temporary one; removed with the process, or by the next one that asks."""
     made = _locked()
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     for other in made.parent.glob(f"{_PREFIX}*"):
@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def _locked() -> Path:
-    """A new folder whose lock is this process's, even if another swept the first in the moment before its lock."""
+    """A new folder locked by this process, even if another swept the first one just before it was locked."""
     while True:
         made = Path(tempfile.mkdtemp(prefix=_PREFIX))
         in_use = (made / _IN_USE).open("w", encoding="ascii")
@@ -40,7 +40,7 @@ def _locked() -> Path:
 
 
 def _sweep(other: Path) -> None:
-    """Deletes the folder of a process that lives no more; its lock fell with it."""
+    """Deletes the folder of a process that no longer lives; its lock was released with it."""
     with suppress(OSError), (other / _IN_USE).open(encoding="ascii") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(other, ignore_errors=True)

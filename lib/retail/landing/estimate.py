@@ -1,4 +1,4 @@
-"""The plan before a backfill: calls, minutes and quota per retailer, told before any sale is fetched."""
+"""The plan before a backfill: calls, minutes and quota per retailer, shown before any sale is fetched."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from retail.sources.window import window_of_unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What fetching `days` days of a retailer will take; `seconds` of waiting for quota and answers together.
+    """The cost of fetching `days` days of a retailer; `seconds` covers waits for quota and for responses.
 
-    Days that are not over are left out. `estimate` is None where the retailer could not be asked, for the reason in
-    `failure`.
+    Days that are not over are left out. `estimate` is None if the retailer could not be asked; `failure` says why.
     """
 
     retailer_id: str

@@ -1,4 +1,4 @@
-"""Step 1: ask a retailer for a window, page by page, and keep each page before asking for the next."""
+"""Step 1: fetch a window from a retailer page by page, and store each page before requesting the next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extracted:
-    """A window that was read to its end. `pages` are all that the run holds, `fetched` those asked for now."""
+    """A window that was read to its end. `pages` counts all pages of the run, `fetched` those fetched now."""
 
     retailer_id: str
     run_id: str
@@ -33,7 +33,7 @@ class Extracted:
 
 @dataclass(frozen=True, slots=True)
 class PageWritten:
-    """Told to `on_page` once the page is safe."""
+    """Passed to `on_page` once the page is stored."""
 
     retailer_id: str
     number: int
@@ -52,13 +52,13 @@ def extract(
     on_page: Callable[[PageWritten], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Extracted:
-    """Ask for all pages of the window and write each as a payload; at least one, proof that it was asked.
+    """Fetch all pages of the window and write each as a payload; at least one, as proof of the request.
 
-    Goes on behind the last page of this run, or, unless `anew`, of the newest run that did not come to the window's
-    end; where the retailer no longer takes that page's cursor, or that page is of another window, for the
-    configuration has changed, the window is walked from its start. `look` is shown each answer once it is safe, and
-    first those that lie there: who kept them may have been killed. Raises ExtractError where the retailer cannot be
-    read, the pages so far are kept; and for a day that is not over, of which a part would be taken for the whole.
+    Resumes after the last page of this run or, unless `force`, of the newest run that did not reach the window's end.
+    If the retailer no longer accepts that page's cursor, or a changed configuration means the page is of another
+    window, the window is walked from its start. `look` is shown each response once it is stored, and first the stored
+    ones, because the run that stored them may have been killed. Raises ExtractError if the retailer cannot be read (the
+    pages so far are kept), and for a day that is not over, since part of it would be taken for the whole.
     """
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
@@ -93,7 +93,7 @@ def extract(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a page stands: its number in the run, and in the walk through the window that it belongs to."""
+    """The position of a page: its number in the run, and in the walk through the window that it belongs to."""
 
     run_id: str
     page: int
@@ -139,9 +139,9 @@ def _keep(storage: Storage, payload: Payload) -> str:
 def _pages(
     service: Service, window: Window, left: Payload | None, *, retailer_id: str
 ) -> Iterator[tuple[Page, str | None, int]]:
-    """The pages behind `left`, with its walk; all of the window's, of no walk yet, where nothing was left.
+    """The pages after `left`, with its walk; if nothing was left, all pages of the window, with no walk yet.
 
-    The last part counts the walk's pages, which begin anew where a cursor has expired or is of another window.
+    The last element counts the walk's pages; it restarts if a cursor has expired or is of another window.
     """
     if left is not None:
         try:
@@ -160,7 +160,7 @@ def _pages(
 
 
 def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
-    """The pages, if they do lead on: a cursor that led in circles when the walk was left does so still."""
+    """The pages, provided they advance: a cursor that led in circles when the walk was left still does."""
     for number, page in enumerate(pages):
         if number == 0 and _content(page.answer) == _content(left.answer):
             raise CursorExpiredError(
@@ -171,20 +171,20 @@ def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
 
 
 def _content(answer: JSON) -> JSON:
-    """Without what GraphQL says of the exchange itself."""
+    """The response without GraphQL's metadata about the exchange."""
     if isinstance(answer, dict):
         return {key: value for key, value in answer.items() if key != "extensions"}
     return answer
 
 
 def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payload | None:
-    """The last page of the newest run, where that run asked for this window and did not come to its end."""
+    """The last page of the newest run, if that run was for this window and did not complete it."""
     left = payloads.last(storage, retailer_id, window.logical_date)
     return left if left is not None and left.next_cursor is not None and left.is_of(window) else None
 
 
 def _require_window(last: Payload, window: Window) -> None:
-    """Raises CursorExpiredError where the configuration has changed since: the cursor leads on in another window."""
+    """Raises CursorExpiredError if the configuration has changed since: the cursor belongs to another window."""
     if not last.is_of(window):
         raise CursorExpiredError(
             f"run {last.run_id} asked for {last.window_start} to {last.window_end}, "

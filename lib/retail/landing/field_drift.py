@@ -1,12 +1,12 @@
-"""Which fields a retailer's answers have: learned by path and type, so that a new one or another type is told once.
+"""The fields of a retailer's responses, learned by path and type, so that a new field or type is reported once.
 
     ops/payload-fields/<retailer_id>.json
         {"fields": {path: {types, first_seen, run_id}}, "records": {run: …}, "learned_by": run,
          "to_tell": {run_id, fields}}
 
-A path is such as `orders[].orderItems[].price.amount`; no value is kept. What is new stays in the payload as it came.
-Runs learn, and tell nothing, until one has ended by which `ENOUGH` records were seen. What a later run found new is
-kept with that run until its step is recorded: only then it was told.
+A path is, for example, `orders[].orderItems[].price.amount`; no value is kept. New fields stay in the payload as they
+came. Runs learn and report nothing until the run by whose end `ENOUGH` records were seen has ended. The new fields that
+a later run found are kept with that run until its step is recorded: only then have they been reported.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.sources.values.json_path import JSON
 
-# Objects in lists, lines of orders among them: days with next to no sale teach next to nothing.
+# Counts objects in lists, including order lines: days with hardly any sales teach hardly anything.
 ENOUGH: Final = 200
 
-# Ids as names of fields would never end: what is no plain name, or is one of too many, is folded into `*`.
+# Ids used as field names would never end: a name that is not plain, or is one of too many, is folded into
+# `*`.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}", re.ASCII)
 _MOST_NAMES: Final = 100
 _MOST_SHAPES: Final = 500
@@ -42,7 +43,7 @@ _TYPES: Final[dict[type, str]] = {
 
 @dataclass(frozen=True, order=True)
 class NewField:
-    """A path that was never seen, or, where `before` names types, a known one with a type that was not."""
+    """A path that was never seen before, or, if `before` names types, a known path with a new type."""
 
     retailer_id: str
     path: str
@@ -65,7 +66,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Place:
-    """A place in the answers. `shapes` are the objects seen there, each with what holds more and must be entered."""
+    """A position in the responses. `shapes` are the objects seen there, each with its nested values to be entered."""
 
     path: str
     depth: int = 0
@@ -75,9 +76,9 @@ class _Place:
 
 
 class PayloadFields:
-    """The fields of one retailer's answers: learned by the first runs, which those after them tell the new ones of.
+    """The fields of one retailer's responses: the first runs learn them, later runs report new ones.
 
-    `has_ended` says whether the extract step of another run was recorded, so that it has told what it found.
+    `has_ended` says whether another run's extract step was recorded, which means that it has reported what it found.
     """
 
     def __init__(
@@ -90,21 +91,21 @@ class PayloadFields:
         self._seen, self._learned_by = 0, ""
         self._new: list[NewField] = []
         self._changed = False
-        self._one_at_a_time = threading.Lock()  # days of a retailer may be fetched side by side
+        self._one_at_a_time = threading.Lock()  # days of a retailer may be fetched in parallel
         self._load()
         self._root = _Place("")
         for path in self._known:
             self._remember(path)
 
     def look(self, answer: JSON, logical_date: date) -> None:
-        """See the fields of an answer, which came for that date."""
+        """Note the fields of a response that was fetched for that date."""
         with self._one_at_a_time:
             self._enter(answer, self._root, logical_date)
 
     def keep(self) -> list[NewField]:
-        """Keep what was seen; gives all that this run is to tell, also what it kept when it was killed before."""
+        """Store what was seen; returns all that this run must report, including what it stored before it was killed."""
         if not self._learned_by:
-            # A run that goes on is shown pages again that it saw before it was killed: they count once.
+            # A resumed run sees pages again that it saw before it was killed: they count once.
             self._records[self._run_id] = max(self._seen, self._records.get(self._run_id, 0))
             self._changed = self._changed or self._seen > 0
             self._learned_by = self._run_id if sum(self._records.values()) >= ENOUGH else ""
@@ -146,10 +147,10 @@ class PayloadFields:
             self._learned_by = learned_by
         if new and (found_by == self._run_id or not self._has_ended(found_by)):
             self._new = new
-            self._changed = found_by != self._run_id  # from now on it is for this run to tell
+            self._changed = found_by != self._run_id  # from now on it is this run's to report
 
     def _remember(self, path: str) -> None:
-        """The places on the way of a known path: what is folded stays folded."""
+        """Create the places along a known path: what is folded stays folded."""
         place = self._root
         for part in path.split("."):
             name = part.removesuffix("[]" * part.count("[]"))
@@ -159,7 +160,8 @@ class PayloadFields:
 
     def _enter(self, value: JSON, place: _Place, day: date) -> None:
         if isinstance(value, dict):
-            # Nearly every object has the shape of one before it: a look at its names and types is then enough.
+            # Nearly every object has the shape of an earlier one: comparing its names and types is then
+            # enough.
             shape = (*value, *map(type, value.values()))
             inner = place.shapes.get(shape)
             if inner is None:
@@ -197,7 +199,7 @@ class PayloadFields:
 
     def _see(self, path: str, value: JSON, day: date) -> None:
         kind = _TYPES.get(type(value))
-        if kind is None:  # null is of every type
+        if kind is None:  # null matches every type
             return
         known = self._known.get(path)
         if known is None and len(self._known) >= _MOST_PATHS:

@@ -1,4 +1,4 @@
-"""Step 2: the raw file of a date, the newest version of every line in all payload pages of that date.
+"""Step 2: the raw file of a date, with the newest version of every line in all payload pages of that date.
 
     raw/<retailer_id>/year=YYYY/month=MM/day=DD/sales_data.json     one SalesRecord a line
 
@@ -30,7 +30,8 @@ from retail.records import SalesRecord
 from retail.runs.counts import HopCount
 from retail.sources.service import Sales, Skipped
 
-# As staging reads an amount (a test holds the two together): what it cannot read counts no money here either.
+# As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
+# either.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded, landed.
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded and landed.
 
     `products` and `stores` are the ids that its lines name, with the number of lines.
     """
@@ -71,7 +72,7 @@ class _Tally:
         self._figures[group] = (rows + 1, money + money_of(record))
 
     def counts(self, retailer_id: str) -> list[HopCount]:
-        """In a fixed order. Money has at most four places, as in the star."""
+        """The counts in a fixed order. Money has at most four places, as in the star."""
         return [
             HopCount(
                 hop=group.hop,
@@ -87,7 +88,7 @@ class _Tally:
 
 
 def money_of(record: SalesRecord) -> Decimal:
-    """The line's total where it is an amount that the star can hold, else 0."""
+    """The line's total if it is an amount that the star can hold, else 0."""
     return _money(record.total_amount or "")
 
 
@@ -99,11 +100,11 @@ def _money(text: str) -> Decimal:
 def land(
     sales: Sales, storage: Storage, *, retailer_id: str, logical_date: date, mapping_revision: int = 0
 ) -> Landed:
-    """Write the raw file of a date, whole and at once, from all payload pages that the date has.
+    """Write the raw file of a date, in one piece, from all payload pages of the date.
 
-    `mapping_revision` is the configuration's, and is added to the version of the mapping.
-    Raises NotFetchedError and DamagedError where they are none or not the whole day, and TieOutError with the figures
-    where rows or money do not add up; the file that was there before then stays.
+    `mapping_revision` comes from the configuration and is added to the mapping's version. Raises NotFetchedError or
+    DamagedError if there are no pages or they do not cover the whole day, and TieOutError with the figures if rows or
+    money do not reconcile; any existing file then stays.
     """
     tally = _Tally()
     key = raw_file(retailer_id, logical_date)
@@ -121,7 +122,7 @@ def land(
         for line in newest.lines():
             rows += 1
             file.write(line.encode() + b"\n")
-            # Read back, so that what is proven is what is written.
+            # Read the line back, so that the counts prove what is written.
             record = SalesRecord(**json.loads(line))
             tally.add("landed", record)
             products.update(filter(None, [record.product_id]))
@@ -140,7 +141,7 @@ def land(
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
     """Read every page of the date, as `land` will.
 
-    Raises DamagedError for a page that cannot be read or is missing, NotFetchedError where no walk came to its end.
+    Raises DamagedError for a page that is missing or cannot be read, NotFetchedError if no walk is complete.
     """
     walks: dict[str, list[Payload]] = {}
     for _, payload in payloads.read_all(storage, retailer_id, logical_date):
@@ -165,7 +166,7 @@ def _fetched(
 
 
 def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_date: date) -> str:
-    """The newest walk that came to its end with every page there: without one, a part would be taken for the day."""
+    """The newest complete walk with no page missing; without this check, part of a day would pass for the whole."""
     fetch = f"fetch it: retail run --date {logical_date} --only {retailer_id}"
     if not walks:
         raise NotFetchedError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
@@ -185,7 +186,7 @@ def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_dat
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
-    """fetched = skipped + superseded + landed, in rows and money, for every business date and currency."""
+    """Check that fetched = skipped + superseded + landed, in rows and money, per business date and currency."""
     left: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
     for count in counts:
         group = (count.retailer_id, count.business_date, count.currency)

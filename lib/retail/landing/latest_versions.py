@@ -21,14 +21,14 @@ _IN_ORDER: Final = "SELECT line FROM line ORDER BY business_date, transaction_id
 
 
 class LatestVersions:
-    """Takes records in the order in which they were fetched, and tells each one that another superseded.
+    """Takes records in the order in which they were fetched, and returns each one that another superseded.
 
     Its lines carry the version of the mapping that made the records.
     """
 
     def __init__(self, mapping_version: int) -> None:
         self._mapping_version = str(mapping_version)
-        # A database without a name lives in a file of its own that goes with it; what fits stays in memory.
+        # SQLite gives a database without a name a temporary file of its own; what fits stays in memory.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute(_TABLE)
@@ -41,7 +41,7 @@ class LatestVersions:
         self._database.close()
 
     def add(self, record: SalesRecord, *, walk: str) -> SalesRecord | None:
-        """Keep the record, or the one with its key that is there; gives the other of the two."""
+        """Keep the newer of the record and the existing one with its key; returns the other one, if any."""
         key = record.natural_key
         if None in key:
             self._put(f"{walk} {record.source_ref}", record, walk=walk)
@@ -55,12 +55,12 @@ class LatestVersions:
         return other
 
     def keep_keyless_of(self, walk: str) -> Iterator[SalesRecord]:
-        """Lines without a whole key are only those of the newest walk that came to its end; tells the others."""
+        """Keep lines without a complete key only from `walk`, the newest complete walk; yields the others."""
         yield from (_record(line) for (line,) in self._select("walk <> ?", walk))
         self._database.execute("DELETE FROM line WHERE walk <> ?", [walk])
 
     def lines(self) -> Iterator[str]:
-        """Each line that is kept, in order of business date, transaction, line and place in the payloads."""
+        """Each line kept, in order of business date, transaction, line and place in the payloads."""
         for (line,) in self._database.execute(_IN_ORDER):
             yield str(line)
 
@@ -84,13 +84,13 @@ def _record(line: str) -> SalesRecord:
 
 
 def _supersedes(record: SalesRecord, other: SalesRecord) -> bool:
-    """Whether it is newer than `other`, which was fetched before it; of equally new ones, whether it differs."""
+    """Whether it is newer than `other`, which was fetched before it; if equally new, whether it differs."""
     if _version(record) != _version(other):
         return _version(record) > _version(other)
-    # What was fetched again unchanged leaves the raw file as it is, to the byte.
+    # A record fetched again unchanged leaves the raw file as it is, to the byte.
     return replace(record, source_ref=other.source_ref, mapping_version=other.mapping_version) != other
 
 
 def _version(record: SalesRecord) -> str:
-    """Compares as time does; what is no time is older than any."""
+    """Compares as time does; a value that is not a time is older than any."""
     return record.updated_at if record.updated_at is not None and is_normal(record.updated_at) else ""

@@ -1,9 +1,9 @@
-"""Master data: what the retailers' catalogues say of the products and stores that the sales name.
+"""Master data: the retailers' catalogue entries for the products and stores that the sales name.
 
     raw/master-data/<products|stores>/<retailer_id>/run=<run_id>/<products|stores>-00001.json
 
-Asked once for each, with what the catalogue does not know written down too, and behind the sales: a catalogue
-that fails, or has more to tell than fits into a run, costs no sale. Files are added and never changed.
+Each id is looked up once, and ids that the catalogue does not know are recorded too. Look-ups come after the sales: a
+catalogue that fails, or holds more than fits into a run, costs no sale. Files are added and never changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Kind: TypeAlias = Literal["products", "stores"]
 # Ids, with the number of lines that name each.
 Named: TypeAlias = dict[Kind, Counter[str]]
 
-# An object in the lake holds about so many records: what a killed run has to ask again, at most.
+# Records per object in the lake, which is the most a resumed run has to look up again.
 _CHUNK: Final = 100
 
 _MAY_READ: Final = (
@@ -46,10 +46,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedUp:
-    """What became of the products and stores that some sales name.
+    """The outcome for the products and stores that some sales name.
 
-    `known` were described before, or have lately been asked for in vain. Asked for now, `found` have a
-    description and `missing` have none. `left` wait for a later run. `failure` is why the catalogue stopped.
+    `known` were described before, or were recently looked up without result. Looked up now, `found` have a description
+    and `missing` have none. `left` wait for a later run. `failure` says why the catalogue stopped.
     """
 
     retailer_id: str
@@ -74,10 +74,10 @@ def look_up(
     run_id: str,
     deadline: Deadline,
 ) -> LookedUp:
-    """Ask the catalogue for what the sales have `named` and no master file knows, the most sold first.
+    """Look up the ids that the sales have `named` and no master file knows, those on most lines first.
 
-    At most `settings.master_calls` calls, and until the `deadline`, whose clock is the catalogue's. Raises
-    StorageError, never an ExtractError: a catalogue that fails is a warning, and the next run asks again.
+    Makes at most `settings.master_calls` calls, until the `deadline`, whose clock is the catalogue's. Raises
+    StorageError but never ExtractError: a catalogue that fails is a warning, and the next run tries again.
     """
     since = deadline.clock.now() - timedelta(days=settings.master_days)
     wanted, known = {}, 0
@@ -117,7 +117,7 @@ def look_up(
 
 
 class Deadline:
-    """So many seconds from now, and a clock on which nobody sleeps beyond them."""
+    """A deadline `seconds` from now, and a clock that refuses to sleep past it."""
 
     def __init__(self, seconds: float, clock: Clock | None = None) -> None:
         clock = clock or Clock()
@@ -136,11 +136,11 @@ class Deadline:
 
 
 class TimeIsUpError(ExtractError):
-    """Whoever went on would sleep beyond the deadline."""
+    """Continuing would mean sleeping past the deadline."""
 
 
 class _Writer:
-    """Keeps records until they fill an object, and writes that beside those that are there."""
+    """Collects records until they fill an object, then writes it next to the existing ones."""
 
     def __init__(self, storage: Storage, retailer_id: str, run_id: str) -> None:
         self._storage, self._retailer_id, self._run_id = storage, retailer_id, run_id
@@ -170,7 +170,7 @@ class _Writer:
         lines, self._kept[kind] = self._kept[kind], []
         folder = f"{master_folder(kind, self._retailer_id)}run={self._run_id}/"
         number = sum(1 for _ in self._storage.list(folder)) + 1 if lines else 0
-        # A run that is gone on with has objects already.
+        # A resumed run already has objects.
         while lines and not self._storage.create(
             f"{folder}{kind}-{number:05d}.json", "".join(lines).encode()
         ):
@@ -178,7 +178,7 @@ class _Writer:
 
 
 def is_described(record: MasterRecord) -> bool:
-    """Whether the catalogue named it; what is told of it without a name would blank the name that sales give it."""
+    """Whether the catalogue names it; a record without a name would blank the name from the sales."""
     name = record.product_name if isinstance(record, ProductRecord) else record.store_name
     return name is not None
 
@@ -200,13 +200,13 @@ def _ids_told(kind: Kind, lines: bytes, *, since: str) -> Iterator[str]:
             record = ProductRecord(**values) if kind == "products" else StoreRecord(**values)
             holds = is_described(record) or record.fetched_at >= since
         except (ValueError, TypeError):
-            continue  # a broken line tells nothing; the star warns of it
+            continue  # a broken line counts for nothing; the star warns about it
         if holds and isinstance(record.id, str):
             yield record.id
 
 
 def _without_e_mails(record: MasterRecord) -> MasterRecord:
-    """Nobody's address gets into the lake with a product's name."""
+    """Keeps e-mail addresses in product names out of the lake."""
     if isinstance(record, ProductRecord):
         return replace(
             record,

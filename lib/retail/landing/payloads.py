@@ -1,4 +1,4 @@
-"""Payload pages: what a retailer answered, less personal data, kept for ever and never changed.
+"""Payload pages: what a retailer answered, without personal data, kept for ever and never changed.
 
 payloads/<retailer_id>/date=YYYY-MM-DD/run=<run_id>/page-00001.json.gz
 """
@@ -25,11 +25,11 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """One page and what it takes to go on behind it. Times are texts of `utc_text`.
+    """One page, with everything needed to resume after it. Times are texts of `utc_text`.
 
-    `walk` names the way through the window that the page belongs to: the run and page where it began. A run that
-    goes on behind another's pages keeps that one's walk; `walk_page` counts the walk's pages from 1. A walk has come to
-    its end with a page that names no next cursor.
+    `walk` names the pass through the window that the page belongs to: the run and page where it began. A run that
+    resumes after another run's pages keeps that run's walk; `walk_page` counts the walk's pages from 1. A walk is
+    complete with a page that names no next cursor.
     """
 
     retailer_id: str
@@ -45,12 +45,12 @@ class Payload:
     answer: JSON
 
     def is_of(self, window: Window) -> bool:
-        """Whether the page answers a question for this window."""
+        """Whether the page was requested for this window."""
         return (self.window_start, self.window_end) == (utc_text(window.start), utc_text(window.end))
 
 
 def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -> str:
-    """The folder of a date, or of one run in it. Raises ValueError for a run id that is no plain name."""
+    """The folder of a date, or of one run in it. Raises ValueError for a run id that is not a plain name."""
     if run_id is None:
         return layout.payload_day(retailer_id, logical_date)
     if not _RUN_ID.fullmatch(run_id):
@@ -90,7 +90,7 @@ def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | N
 
 
 def write(storage: Storage, payload: Payload) -> str | None:
-    """Write the page under its key and return that; None, and nothing written, where there is one already."""
+    """Write the page under its key and return the key; if the key exists, write nothing and return None."""
     window: JSON = {"start": payload.window_start, "end": payload.window_end}
     envelope: JSON = {
         "retailer_id": payload.retailer_id,
@@ -111,7 +111,7 @@ def write(storage: Storage, payload: Payload) -> str | None:
 
 
 def read(storage: Storage, key: str) -> Payload:
-    """The page. Raises DamagedError where the object is damaged."""
+    """The page. Raises DamagedError if the object is damaged."""
     try:
         envelope = parse(gzip.decompress(storage.read(key)))
     except (OSError, EOFError, zlib.error, ValueError) as error:
@@ -142,7 +142,7 @@ def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator
 
 
 def since_walk_began(storage: Storage, last: Payload) -> Iterator[Payload]:
-    """The pages of `last`'s date from the run on in which its walk began, in order, one at a time."""
+    """The pages of `last`'s date, from the run in which its walk began, in order, one at a time."""
     first_run = last.walk.rpartition("/")[0]
     for key in keys(storage, last.retailer_id, date.fromisoformat(last.logical_date)):
         if _place(key)[0] >= first_run:

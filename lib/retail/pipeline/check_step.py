@@ -1,4 +1,4 @@
-"""Step 7 of a run: what the star holds is judged, and PostgreSQL holds the same."""
+"""Step 7 of a run: validate the star and check that PostgreSQL holds the same rows and money."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# A retailer that closes down must not make a record that nobody can read; how many they are in all is told.
+# A retailer that closes down must not produce an unreadable record; the total number of gaps is reported.
 _SHOWN_GAPS = 1_000
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found in the lake: what `runs` merged was judged. `months` of the fact, None for all of them."""
+    """Findings of the check over everything `runs` merged. `months` are the fact's; None means all of them."""
 
     runs: Sequence[str]
     months: Sequence[str] | None
@@ -49,9 +49,9 @@ class Findings:
 
 
 def check_step(job: Job) -> Record:
-    """Expectations over the star, and PostgreSQL = Delta in rows and money.
+    """Validate the star, and check that PostgreSQL = Delta in rows and money.
 
-    The fact is judged in the months that runs have merged into since the last check, its keys in the rows they changed.
+    The fact is checked in the months merged into since the last check, its keys in the rows that those runs changed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
         tied_out = pool.submit(copy_context().run, _tie_out, job)
@@ -74,9 +74,9 @@ def check_step(job: Job) -> Record:
 
 
 def judge_lake(job: Job) -> Findings:
-    """Expectations, gaps and profile side by side: the first keep Python busy, the others wait for the engine.
+    """Validate, find gaps and profile in parallel: the first keeps Python busy, the others wait for the engine.
 
-    Raises GateError where a critical expectation does not hold.
+    Raises GateError if a critical expectation fails.
     """
     runs = _runs_to_judge(job)
     months = _months_of(job, runs) if job.recorded("merge") is not None else None
@@ -88,9 +88,9 @@ def judge_lake(job: Job) -> Findings:
 
 
 def _runs_to_judge(job: Job) -> list[str]:
-    """The runs that merged and that no check has judged since, and this one.
+    """This run, and every run that merged and has not been checked since.
 
-    A check outside a run that merged judges all months, theirs among them.
+    A check outside a run that merged covers all months, including theirs.
     """
     return sorted({*job.resources.ledger.unchecked(), job.run.run_id})
 
@@ -103,9 +103,9 @@ def _months_of(job: Job, runs: list[str]) -> list[str]:
 def judged(
     tables: Mapping[str, DataFrame], months: list[str] | None, runs: list[str] | None
 ) -> dict[str, DataFrame]:
-    """What of the star is judged, by the name of its suite: no fact where no month was merged into.
+    """The frames to validate, by suite name; no fact if no month was merged into.
 
-    `fact_keys` are the rows that `runs` changed, for where an unchanged row's keys lead was proven before.
+    `fact_keys` holds only the rows that `runs` changed: the keys of unchanged rows were checked before.
     """
     of_fact = tables[fact_sales.TABLE.name]
     changed = of_fact
@@ -120,14 +120,15 @@ def judged(
 
 
 def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
-    """Every suite but the gate's. Raises GateError where a critical expectation does not hold."""
+    """Run every suite but the gate's. Raises GateError if a critical expectation fails."""
     tables = {
         table.name: delta.read(job.resources.session, job.resources.storage, table.path)
         for table in star.TABLES
     }
     days = _days(job, tables[fact_sales.TABLE.name])
     frames = judged(tables, months, runs) | {"daily_sales": daily.frame(job.resources.session, days)}
-    # A dimension's rows by their keys: a natural key that is wrong may be what must not be told.
+    # A dimension's rows are identified by surrogate key: an invalid natural key may be something we must not
+    # show.
     named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
         fact_sales.TABLE.name: (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
         "fact_keys": (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
@@ -145,7 +146,7 @@ def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) ->
 
 
 def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
-    """The run's days beside the same weekdays before them."""
+    """The run's days next to the same weekdays before them."""
     units = job.units_to_process()
     needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
     least = job.resources.settings.quality.daily_rows
@@ -153,7 +154,7 @@ def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
 
 
 def _silent_stores(job: Job) -> list[gaps.Gap]:
-    """Stores, and retailers, that were silent on the run's days; none where no day could be had."""
+    """Stores and retailers that were silent on the run's days; empty if no day could be fetched."""
     units = job.units_to_process()
     if not units:
         return []
@@ -178,7 +179,7 @@ def _silent_stores(job: Job) -> list[gaps.Gap]:
 
 
 def _never_brought_in(job: Job) -> list[str]:
-    """Each retailer's days that no run brought in, as warnings; what this one brings is not marked as done yet."""
+    """Warnings for each retailer's days that no run has loaded. This run's days are not marked as done yet."""
     missing = gaps.missing_days(
         job.resources.ledger.done() | set(job.units_to_process()),
         job.resources.settings.retailers,
@@ -189,7 +190,7 @@ def _never_brought_in(job: Job) -> list[str]:
 
 
 def _profiled(job: Job) -> list[drift.Drift]:
-    """The profile of what the run brought and of the dimensions, kept, and how it differs from the runs before."""
+    """Profile the rows this run loaded and the dimensions, store the profile, and compare it with earlier runs."""
     resources, run_id = job.resources, job.run.run_id
     read = partial(delta.read, resources.session, resources.storage)
     tables = {table.name: read(table.path) for table in star.DIMENSIONS}
@@ -212,15 +213,16 @@ def _profiled(job: Job) -> list[drift.Drift]:
 
 
 def checked_before(ledger: Ledger, run_id: str, *, most: int) -> list[str]:
-    """The runs before this one that came to the end of their check, the newest of them."""
+    """The newest `most` runs before this one whose check completed."""
     earlier = (each for each in reversed(ledger.run_ids()) if each < run_id)
     return list(islice((each for each in earlier if ledger.step(each, "check") is not None), most))
 
 
 def _tie_out(job: Job) -> list[HopCount]:
-    """Rows and money in PostgreSQL, held against all of Delta. Raises TieOutError where they differ.
+    """Compare rows and money in PostgreSQL with all of Delta. Raises TieOutError if they differ.
 
-    What is given is for the run's tie-out ledger: the months that it merged into, or all and Delta's where it did not.
+    Returns the counts for the run's tie-out ledger: the months it merged into, or, if it did not merge, all months
+    together with Delta's counts.
     """
     at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
     lake = [count.as_hop("delta_after") for count in merge.totals(job.context, fact_sales.TABLE, None, at=at)]

@@ -1,4 +1,4 @@
-"""Step 1: retailers are asked side by side. What fails is one retailer's, or one day's, alone."""
+"""Step 1: fetch from the retailers in parallel. A failure affects one retailer, or one day, only."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from retail.sources.window import window_of_unit
 
 log = structlog.get_logger()
 
-# What keeps one day from being had, of a retailer that answers for others.
+# Errors that make one day unavailable while the retailer still answers for others.
 _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
 
 
-# So many new fields of the answers are told in a line; the record of the step has all.
+# New payload fields shown in one line; the step's record has all of them.
 _SHOWN_FIELDS = 5
 
 
 def extract_step(job: Job) -> Record:
-    """Step 1. The retailers are asked side by side; one that fails stops no other.
+    """Step 1. Fetch from the retailers in parallel; one that fails stops no other.
 
-    Raises NobodyAnsweredError where all of them failed, with nothing fetched; but not where one answered and cannot
-    give these days, for that will be so next time too.
+    Raises NobodyAnsweredError if all of them failed and nothing was fetched. Does not raise if one answered but cannot
+    give these days, because the next attempt would end the same way.
     """
     interrupted = threading.Event()
     job.report.expects("extract", len(job.run.units), "retailer-days")
@@ -89,9 +89,9 @@ def extract_step(job: Job) -> Record:
 
 @dataclass
 class Fetched:
-    """The units that were fetched, why the others were not, and fields that no answer had before.
+    """The units that were fetched, why the others were not, and fields that no earlier response had.
 
-    `without` are days that could not be had of a retailer that answers; it goes on behind them.
+    `without` holds the days that a responding retailer could not deliver; fetching continues after them.
     """
 
     units: list[RetailerDay] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Fetched:
 
 
 def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> Fetched:
-    """Raises, and interrupts the others, where the lake cannot be written; whatever else fails is the retailer's."""
+    """Raises, and interrupts the others, if the lake cannot be written; any other failure is the retailer's alone."""
     fetched = Fetched()
     units = [unit for unit in job.run.units if unit[0] == retailer_id]
     try:
@@ -139,7 +139,7 @@ def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> F
 
 @dataclass(frozen=True)
 class _Asking:
-    """What the threads share that ask one retailer for its days."""
+    """State shared by the threads that fetch one retailer's days."""
 
     job: Job
     fields: PayloadFields
@@ -152,10 +152,10 @@ class _Asking:
 def _extract_units(
     job: Job, units: list[RetailerDay], fetched: Fetched, fields: PayloadFields, interrupted: threading.Event
 ) -> None:
-    """Adds to `fetched` as it goes, for what was fetched before a failure counts.
+    """Appends to `fetched` as it goes, because whatever was fetched before a failure counts.
 
-    Days that are fetched side by side share the retailer's quota; once one has failed, no other is begun, unless the
-    failure is that day's alone.
+    Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
+    affects that day alone.
     """
     quota_policy = QuotaPolicy(waits=job.options.patient, tell=lambda wait: _tell(job, wait))
     asking = _Asking(job, fields, quota_policy, interrupted, deque(units))
@@ -180,14 +180,14 @@ def _extract_units(
 
 
 def _is_of_the_lake(error: BaseException) -> bool:
-    """No fault of a retailer: every other one meets it as well, and so does each step behind."""
+    """Not the retailer's fault: every other retailer hits the error too, and so does every later step."""
     return isinstance(error, StorageError | LeaseHeldError) and not isinstance(error, _OF_ONE_DAY)
 
 
 def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iterator[RetailerDay]:
-    """Each unit that no other thread takes, once it is fetched; those that cannot be had are put into `without`.
+    """Yields each unit this thread takes, once it is fetched; puts units that are unavailable into `without`.
 
-    A thread has a service of its own.
+    Each thread has its own service.
     """
     job, retailer_id = asking.job, asking.fields.retailer_id
     service = open_service(
@@ -215,7 +215,7 @@ def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
     job, storage = asking.job, asking.job.resources.storage
     retailer_id, day = unit
     lying = payloads.keys(storage, retailer_id, day)
-    # A damaged page is found before its retailer is asked: of no use is what is fetched beside it.
+    # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
     for key in lying:
         payloads.read(storage, key)
     extract(
@@ -229,12 +229,12 @@ def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
         on_page=partial(_page_kept, job, asking.interrupted),
     )
     if lying:
-        # Found here, a page that is missing is the day's failure; found in landing, it would be the run's.
+        # A missing page found here fails the day; found during landing, it would fail the run.
         require_whole(storage, retailer_id, day)
 
 
 def _missing(units: list[RetailerDay], fetched: list[RetailerDay]) -> str:
-    """The logical dates that a retailer did not come to the end of, for the begin of a message."""
+    """The logical dates that were not fetched completely, as the start of a message."""
     days = sorted({day for _, day in units} - {day for _, day in fetched})
     if not days:
         return ""
@@ -270,7 +270,7 @@ def _stop_if(interrupted: bool, retailer_id: str) -> None:
 
 @contextmanager
 def _warm_up() -> Iterator[None]:
-    """Great Expectations takes seconds to import: done while the retailers are asked."""
+    """Import Great Expectations, which takes seconds, while the retailers are being fetched."""
     warm = threading.Thread(target=validation.warm_up, name="warm-up", daemon=True)
     warm.start()
     yield

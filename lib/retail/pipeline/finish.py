@@ -25,7 +25,7 @@ def finalize_interrupted(resources: Resources) -> bool:
 
 
 def end(resources: Resources, run: Run) -> Outcome:
-    """What was done is marked so, and the run ends."""
+    """Mark the completed days as done and end the run."""
     failed = failed_retailers(resources.ledger, run)
     _mark_done(resources, run)
     if resources.ledger.step(run.run_id, "publish") is not None:
@@ -36,7 +36,7 @@ def end(resources: Resources, run: Run) -> Outcome:
 
 
 def _mark_done(resources: Resources, run: Run) -> None:
-    """Where all steps have ended the units are done; unless by a backfill, the checkpoints move on over them."""
+    """If all steps have ended, mark the units as done and, unless this is a backfill, advance the checkpoints."""
     ledger = resources.ledger
     merged = ledger.run(run.behind) if run.behind is not None else run
     if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):

@@ -1,4 +1,4 @@
-"""A run as its steps see it: what it works with, what its steps recorded, and where it tells how it goes."""
+"""A run as its steps see it: its resources, the records of its steps, and where it reports progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNTING: Final = ("land", "stage", "merge", "check", "refresh")
 
 
 class Report(Protocol):
-    """Where a run tells how it goes: a terminal, a log, or nowhere."""
+    """Where a run reports progress: a terminal, a log, or nowhere."""
 
     def started(self, step: str, *, last_time: float | None = None) -> None: ...
 
@@ -37,10 +37,11 @@ class Report(Protocol):
 class RunOptions:
     """How the steps of a run are done.
 
-    With `force` complete days are done again, and fetched from their start even if another run left them unfinished.
-    Without `patient` a retailer whose quota is used up fails instead of being waited for. `parallel` days of a retailer
-    are fetched at a time. A `replay` stages days again for their rejected lines; `tolerated_rejects` are the lines of
-    each retailer that may be rejected again. After `last_step` the run pauses; the same command without it resumes.
+    With `force`, complete days are processed again, and fetched from the start even if another run left them
+    unfinished. Without `patient`, a retailer whose quota is used up fails instead of being waited for. `parallel` is
+    the number of days fetched at a time per retailer. A `replay` restages days for their rejected lines;
+    `tolerated_rejects` is the number of lines per retailer that may be rejected again. After `last_step` the run
+    pauses; the same command without it resumes.
     """
 
     force: bool = False
@@ -53,7 +54,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """A run, with what it works with and where it tells how it goes."""
+    """A run, its resources, and where it reports progress."""
 
     resources: Resources
     run: Run
@@ -62,40 +63,40 @@ class Job:
 
     @property
     def context(self) -> Context:
-        """What the steps in the engine need."""
+        """The context for steps that use the engine."""
         return self.resources.context(self.run.run_id)
 
     def recorded(self, step: str) -> Record | None:
-        """What the step recorded, or None where it has not ended."""
+        """The record of the step, or None if it has not ended."""
         return self.resources.ledger.step(self.run.run_id, step)
 
     def counts(self, step: str) -> list[HopCount]:
-        """Rows and money that the step counted; none where it has not ended."""
+        """Rows and money that the step counted; empty if it has not ended."""
         record = self.recorded(step)
         return [HopCount.from_json(count) for count in record["counts"]] if record else []
 
     def failed_retailers(self) -> dict[str, str]:
-        """The retailers that could not be read, and why, by this run or the one whose merge it is behind."""
+        """The retailers that this run, or the run whose merge it follows, could not read, and why."""
         return failed_retailers(self.resources.ledger, self.run)
 
     def failed_for_days(self) -> list[str]:
-        """Those of them that answered, and of which single days could not be had."""
+        """The failed retailers that answered, but could not deliver some days."""
         record = self.resources.ledger.step(self.run.behind or self.run.run_id, "extract")
         return list(record.get("failed_for_days", [])) if record else []
 
     def units_to_process(self) -> list[RetailerDay]:
-        """The units that were extracted by this run, or all of them where it did not extract itself."""
+        """The units this run extracted, or all of its units if it did not extract."""
         return units_to_process(self.resources.ledger, self.run)
 
 
 def failed_retailers(ledger: Ledger, run: Run) -> dict[str, str]:
-    """The retailers that the run, or the one whose merge it is behind, could not read, and why."""
+    """The retailers that the run, or the run whose merge it follows, could not read, and why."""
     record = ledger.step(run.behind or run.run_id, "extract")
     return dict(record["failed"]) if record else {}
 
 
 def units_to_process(ledger: Ledger, run: Run) -> list[RetailerDay]:
-    """The units that the run extracted, or all of them where it did not extract itself."""
+    """The units the run extracted, or all of its units if it did not extract."""
     record = ledger.step(run.run_id, "extract")
     if record is None:
         return list(run.units)
@@ -103,12 +104,12 @@ def units_to_process(ledger: Ledger, run: Run) -> list[RetailerDay]:
 
 
 def out_of_reach(ledger: Ledger, run: Run) -> list[RetailerDay]:
-    """The units that the run asked for, and that their retailer no longer shows."""
+    """The units that the run requested and the retailer no longer shows."""
     record = ledger.step(run.run_id, "extract") or {}
     return [(retailer, date.fromisoformat(day)) for retailer, day in record.get("out_of_reach", [])]
 
 
 def counts_of(ledger: Ledger, run_id: str) -> list[HopCount]:
-    """Rows and money that the run counted at each hop it came to."""
+    """Rows and money that the run counted at each hop it reached."""
     records = (ledger.step(run_id, step) or {} for step in _COUNTING)
     return [HopCount.from_json(count) for record in records for count in record.get("counts", [])]

@@ -22,7 +22,8 @@ log = structlog.get_logger()
 def land_step(job: Job) -> Record:
     """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed.
 
-    What the sales name and is not known yet is then looked up in the retailers' catalogues, for the dimensions.
+    Products and stores that the sales name and that are still unknown are then looked up in the retailers' catalogues,
+    for the dimensions.
     """
     counts: list[HopCount] = []
     named: dict[str, Named] = {}
@@ -60,7 +61,7 @@ def land_step(job: Job) -> Record:
 
 
 def _skipped(counts: list[HopCount]) -> str:
-    """What was left out on purpose, by reason."""
+    """The number of lines skipped on purpose, by reason."""
     reasons = sorted({count.reason for count in counts if count.hop == "skipped" and count.reason})
     each = (
         f"{sum(count.rows for count in counts if count.reason == reason):,} {reason}" for reason in reasons

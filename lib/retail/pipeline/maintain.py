@@ -1,7 +1,7 @@
-"""`retail maintain`: the Delta tables of the lake with few files, a short log, and no file that nobody can ask for.
+"""`retail maintain`: keep the lake's Delta tables at few files and a short log, and delete files no reader can request.
 
-One way on either engine: the deltalake package compacts and writes checkpoints; which files and log entries are
-past the promised days is told from the log itself.
+It works the same way on either engine: the deltalake package compacts and writes checkpoints; the log itself shows
+which files and log entries are older than the promised days.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 ROOMS: Final = (layout.STAR, layout.STAGED, f"{layout.QUARANTINE}/", layout.QUALITY)
-# Written anew by each run: there is nothing to compact that the next run would not replace.
+# Every run rewrites these tables, so compacting them is pointless.
 _REPLACED: Final = layout.STAGED
 
 _LOG: Final = "/_delta_log/"
@@ -40,9 +40,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maintained:
-    """What was done to a table, or, at a dry run, would be: `files_after` is then not known.
+    """What was done to a table or, in a dry run, would be done; `files_after` is then unknown.
 
-    `files` are the data files of its newest version, `deleted` those that no version of the promised days has.
+    `files_before` and `files_after` count the data files of its newest version, `deleted` those that no version of the
+    promised days has.
     """
 
     table: str
@@ -56,7 +57,7 @@ class Maintained:
 
 
 class NotMaintainedError(StorageError):
-    """Tables could not be read or rewritten; `done` is what came of the others."""
+    """Some tables could not be read or rewritten; `done` holds the results for the others."""
 
     def __init__(self, done: list[Maintained], failed: Mapping[str, StorageError]) -> None:
         told = "".join(f"\n  - {table}: {error.message}" for table, error in failed.items())
@@ -75,10 +76,10 @@ def maintain(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     lease_lifetime: timedelta = lease.LIFETIME,
 ) -> list[Maintained]:
-    """Compact, checkpoint and clean every Delta table of the lake. A dry run works beside any other.
+    """Compact, checkpoint and clean every Delta table of the lake. A dry run works alongside any other run.
 
-    Raises LeaseHeldError, naming the run, where one is working; NotMaintainedError, once all others are done, naming
-    the tables that cannot be read or rewritten.
+    Raises LeaseHeldError, naming the run, if one is working. Raises NotMaintainedError, once all other tables are done,
+    naming the tables that could not be read or rewritten.
     """
     began = now()
     cutoff = began - timedelta(days=settings.retention_days)
@@ -137,7 +138,7 @@ def _maintain(
     unneeded = _unneeded_files(storage, table, stored, entries, first=first, cutoff=cutoff)
     past = _past_entries(stored, first)
     if not dry_run:
-        # The oldest first: whenever this is cut off, what is left of the log can be read.
+        # Oldest first: wherever this is interrupted, the rest of the log stays readable.
         for each in [*unneeded, *past]:
             storage.delete(each.key)
     return Maintained(
@@ -155,7 +156,7 @@ def _maintain(
 def _rewrite(
     storage: Storage, table: str, opened: DeltaTable, settings: MaintainSettings, *, compact: bool
 ) -> None:
-    """Compaction and the promised days as commits of their own, noted before; then a checkpoint."""
+    """Set the promised days and compact, each as its own commit, noted beforehand; then write a checkpoint."""
     from deltalake import PostCommitHookProperties
 
     promised = f"interval {settings.retention_days} days"
@@ -168,7 +169,7 @@ def _rewrite(
     hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
     with delta.as_writer(storage), delta.failing(storage, table, "be compacted", hint):
         with table_rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
-            # The log is cleaned below, when every promised version is known to be readable.
+            # The log is cleaned below, once every promised version is known to be readable.
             hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
             if differ:
                 opened.alter.set_table_properties(differ, post_commithook_properties=hooks)
@@ -182,7 +183,7 @@ def _rewrite(
 
 
 def _sizes(opened: DeltaTable) -> dict[str, int]:
-    """The data files of the opened version, by their path in the table."""
+    """The data files of the opened version with their sizes, by path in the table."""
     import pyarrow as pa
 
     actions = pa.table(opened.get_add_actions())
@@ -191,7 +192,7 @@ def _sizes(opened: DeltaTable) -> dict[str, int]:
 
 
 def _small_files(sizes: dict[str, int], target: int) -> int:
-    """Files below the target's size that have another such beside them in their partition."""
+    """Number of files below the target size that share their partition with another such file."""
     folders: dict[str, int] = {}
     for path, size in sizes.items():
         if size < target:
@@ -207,7 +208,7 @@ def _entries(stored: Iterable[ObjectInfo]) -> dict[int, ObjectInfo]:
 
 
 def _first_promised(entries: dict[int, ObjectInfo], cutoff: datetime) -> int:
-    """The version that was the newest at the first promised moment; the oldest there is where all are younger."""
+    """The newest version at the start of the promised period; the oldest existing one if all are younger."""
     before = [version for version, entry in entries.items() if entry.modified <= cutoff]
     return max(before, default=min(entries))
 
@@ -221,7 +222,7 @@ def _unneeded_files(
     first: int,
     cutoff: datetime,
 ) -> list[ObjectInfo]:
-    """Data files, written before the promised days, that no version from `first` on has."""
+    """Data files, written before the promised period, that no version from `first` on refers to."""
     needed = {unquote(path) for path in _sizes(delta.table(storage, table, at=first))}
     for version, entry in entries.items():
         if version > first:
@@ -244,7 +245,7 @@ def _added(commit: bytes) -> Iterable[str]:
 
 
 def _past_entries(stored: Iterable[ObjectInfo], first: int) -> list[ObjectInfo]:
-    """Log entries, oldest first, before the newest checkpoint that is not younger than the version `first`."""
+    """Log entries, oldest first, before the newest checkpoint at or below version `first`."""
     entries = [(entry, each) for each in stored if (entry := _ENTRY.search(each.key))]
     checkpoints = [int(entry["version"]) for entry, _ in entries if entry["kind"].startswith("checkpoint")]
     start = max((version for version in checkpoints if version <= first), default=0)

@@ -1,4 +1,4 @@
-"""After the landing: what the sales name is looked up in the retailers' catalogues; no fault there costs a sale."""
+"""After landing: look up what the sales name in the retailers' catalogues. A failure here never costs a sale."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = structlog.get_logger()
 
 
 def look_up_named(job: Job, named: Mapping[str, Named]) -> list[LookedUp]:
-    """Master data of what each retailer's sales have named, side by side; a failure is told, not raised.
+    """Master data for what each retailer's sales name, in parallel; a failure is reported, not raised.
 
-    A retailer without a catalogue has no part in it. Raises StorageError where the lake cannot keep what was found.
+    A retailer without a catalogue is skipped. Raises StorageError if the lake cannot store what was found.
     """
     if not named or not job.resources.settings.extract.master_calls:
         return []
@@ -29,7 +29,7 @@ def look_up_named(job: Job, named: Mapping[str, Named]) -> list[LookedUp]:
 
 
 def described(looked_up: Sequence[LookedUp]) -> str:
-    """What was found, what is left for later runs and which catalogue failed, for the end of a step's summary."""
+    """What was found, what is left for later runs and which catalogues failed, for the end of a step's summary."""
     found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
     failed = [each.retailer_id for each in looked_up if each.failure]
     return (

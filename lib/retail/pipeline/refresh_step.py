@@ -11,9 +11,9 @@ from retail.warehouse.views import refresh
 
 
 def refresh_step(job: Job) -> Record:
-    """Step 8. The six views flip together, their sums held against the star's, and the run's tie-out with them.
+    """Step 8. Switch all six views together, reconciled with the star, and publish the run's tie-out with them.
 
-    Raises UncheckedError where PostgreSQL holds what a run merged and no check has passed.
+    Raises UncheckedError if PostgreSQL holds data that a run merged and no check has passed.
     """
     _require_checked(job)
     counted = counts_of(job.resources.ledger, job.run.run_id)

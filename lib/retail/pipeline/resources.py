@@ -1,4 +1,4 @@
-"""What a run works with, each opened when it is first used and all closed together."""
+"""The resources of a run, each opened on first use and all closed together."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Resources:
 
     @contextmanager
     def lease(self, run_id: str) -> Iterator[Lease]:
-        """The lake's lease for a block, in which whoever writes to the lake does so as its holder.
+        """Hold the lake's lease for a block; all writes to the lake within it are made as its holder.
 
-        Raises LeaseHeldError where another run works.
+        Raises LeaseHeldError if another run is working.
         """
         plain = self.storage
         lifetime = timedelta(seconds=self.settings.runs.lease_seconds)

@@ -1,4 +1,4 @@
-"""With which run a command goes on: one that was left unfinished, or the one that a scheduler's tasks share by name."""
+"""The run that a command resumes: an unfinished one, or the one that a scheduler's tasks share by name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
 
-# A task of these changes nothing that a plan was made for, so that it may go on in a run that another has overtaken.
+# Tasks made of these steps change nothing that a merge plan depends on, so they may resume in an overtaken
+# run.
 _BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
 _BEHIND_THE_MERGE: Final = frozenset({"check", "refresh"})
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where a command works: in `run`, or, where that is None, in a new one that takes over records of `source`.
+    """The run a command works in: `run` or, if that is None, a new run that inherits step records from `source`.
 
-    From the step `again` on, what `run` recorded is to be done again. A new run may only check and refresh what the
-    run `behind` it merged.
+    The steps of `run` from `again` on are done again. If `behind` is set, the new run only checks and refreshes what
+    that run merged.
     """
 
     run: Run | None = None
@@ -34,12 +35,12 @@ class Resumed:
 def by_name(
     ledger: Ledger, name: str, units: Sequence[RetailerDay], *, steps: Sequence[str], redo: bool
 ) -> Resumed:
-    """Where a task of the run called `name` works, that consists of `steps`.
+    """The run in which a task of the run called `name`, consisting of `steps`, works.
 
-    Goes on where the task stopped. One that has ended is left alone. To `redo`, it is done from its start, with all
-    behind it. A merge that is to be done again, or whose plan another run's merge has overtaken, gets a new run of
-    that name: what this one wrote bears its id and may be published already. Raises ConfigurationError where the run
-    is for other units.
+    The task resumes where it stopped; a task that has ended is left alone. With `redo` it is done from its start,
+    together with all later steps. A merge that must be done again, or whose plan was overtaken by another run's merge,
+    gets a new run of that name: the old run's rows bear its id and may be published already. Raises ConfigurationError
+    if the run is for other units.
     """
     run = ledger.named(name, units)
     if run is None:
@@ -65,15 +66,15 @@ def by_name(
 
 
 def _is_partial(ledger: Ledger, run: Run) -> bool:
-    """Whether a retailer failed: such a fetch has not ended, whatever it recorded."""
+    """Whether a retailer failed. Such a fetch has not ended, whatever it recorded."""
     extract = ledger.step(run.run_id, "extract")
     return extract is not None and bool(extract.get("failed"))
 
 
 def interrupted_at_the_end(ledger: Ledger) -> Run | None:
-    """The newest run of all steps, if it was killed after its last step: everything is done, and it has no end.
+    """The newest run of all steps, if it was killed after its last step, before its end was recorded.
 
-    One that was reopened keeps its former end, and has those steps again only once they were done again.
+    A reopened run keeps its former end, and all of its steps are recorded again only after they have been redone.
     """
     newest = ledger.newest()
     if newest is None:

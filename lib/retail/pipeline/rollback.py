@@ -1,4 +1,4 @@
-"""`retail publish --rollback`: PostgreSQL and its views as the publish before the newest one left them."""
+"""`retail publish --rollback`: restore PostgreSQL and its views to the state before the newest publish."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from retail.warehouse import rollback
 from retail.warehouse.rollback import Publish, RolledBack
 from retail.warehouse.schema.ddl import prepare
 
-# What of a run is undone by taking its publish back.
+# The steps of a run that are undone when its publish is rolled back.
 _STEPS: Final = STEPS[STEPS.index("publish") :]
 
 
 def roll_back(resources: Resources) -> RolledBack:
-    """Take the newest publish back, while no run works. What PostgreSQL then holds is tied out with Delta as it was.
+    """Roll back the newest publish while no run works, and reconcile PostgreSQL with Delta as it was then.
 
-    The ledger forgets that the runs taken back were published, so that their days are brought in again: by the same
-    command, or, of a run that fetched nothing, by a replay. It does before PostgreSQL commits: forgotten in vain, a run
-    only publishes what is there already.
-    Raises LeaseHeldError where a run works, WarehouseError, EngineError, TieOutError; PostgreSQL is then as it was.
+    The ledger forgets that the affected runs were published, so their days are loaded again: by the same command or,
+    for a run that fetched nothing, by a replay. The ledger does so before PostgreSQL commits: if that commit fails, a
+    run merely publishes what is there already. Raises LeaseHeldError if a run is working, and WarehouseError,
+    EngineError or TieOutError; PostgreSQL is then unchanged.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
     with resources.lease(run_id):
@@ -44,7 +44,7 @@ def roll_back(resources: Resources) -> RolledBack:
 def _judge(
     resources: Resources, run_id: str, last: Publish, before: Publish, in_postgresql: list[HopCount]
 ) -> None:
-    """Within the lease: what its context reads and deletes is the holder's. Raises TieOutError, LeaseHeldError."""
+    """Runs within the lease: its context reads and deletes as the holder. Raises TieOutError, LeaseHeldError."""
     version = before.delta_versions[fact_sales.TABLE.name]
     lake = merge.totals(resources.context(run_id), fact_sales.TABLE, None, at=version)
     tie_out.require([tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)])

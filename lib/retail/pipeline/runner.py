@@ -1,7 +1,7 @@
 """The pipeline: eight steps in four tasks, one run at a time, each step done once.
 
-A run is for units, pairs of retailer and logical date. Each step that ends is recorded in the ledger and not
-done again, so a killed run goes on where it stopped.
+A run covers units, which are pairs of retailer and logical date. Each step that ends is recorded in the ledger and not
+repeated, so a killed run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -55,11 +55,10 @@ STEP_FUNCTIONS: Final[dict[str, Callable[[Job], Record]]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `failed` maps a retailer to why this command could not read it, or days of it.
+    """How a command ended. `failed` maps a retailer to why this command could not read it, or some of its days.
 
-    `answers` are those of them that answer all the same, so that later days may be asked for, and `out_of_reach` counts
-    the retailer-days that they no longer show. `anew` tells that the days were to be done whether they were done before
-    or not.
+    `answers` are the failed retailers that still answer, so later days may be requested. `out_of_reach` counts the
+    retailer-days that they no longer show. `force` says that the days were to be processed even if complete.
     """
 
     run_id: str | None
@@ -87,13 +86,13 @@ def run(
     span: Span | None = None,
     backfill: bool = False,
 ) -> Result:
-    """Bring `units` through the tasks, as the run called `name` where one is given.
+    """Bring `units` through the tasks, as the run called `name` if one is given.
 
-    With all tasks, units that have come all the way before are left out unless they are done anew. A `backfill` moves
-    no checkpoint; `span` is all that the command names, of which these units may be a part. With a name, `redo` does
-    tasks once more that have ended in that run. Raises ConfigurationError before any work, LeaseHeldError where another
-    run works, QualityError where a gate or an identity stopped it, and what a step raises; the ledger then says how the
-    run ended.
+    With all tasks, units that are already complete are skipped unless forced. A `backfill` moves no checkpoint. `span`
+    is everything that the command names; these units may be only a part of it. With a name, `redo` repeats tasks that
+    have already ended in that run. Raises ConfigurationError before any work, LeaseHeldError if another run is working,
+    QualityError if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run
+    ended.
     """
     run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
     wanted = sorted(set(units))
@@ -104,7 +103,7 @@ def run(
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(resources.storage)
     with resources.lease(run_id) as held:
-        # Only now nobody else can end what is left, or merge before it.
+        # Only inside the lease can nobody else end the remaining units or merge before this run.
         left = _left(resources.ledger, asked)
         resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
         if resumed.run is None and finish.finalize_interrupted(resources):
@@ -122,7 +121,7 @@ def run(
             outcome = "paused"
             resources.ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as asked")
     result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=job.options.force)
-    if "ingest" not in tasks:  # what could not be read was told by the command that fetched
+    if "ingest" not in tasks:  # the command that fetched has already reported what could not be read
         return result
     return replace(
         result,
@@ -134,7 +133,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a command is to do, as it was given."""
+    """What a command was asked to do."""
 
     units: list[RetailerDay]
     tasks: tuple[str, ...]
@@ -144,18 +143,18 @@ class _Asked:
 
 
 def not_done(ledger: Ledger, units: Iterable[RetailerDay]) -> list[RetailerDay]:
-    """The units that have not come all the way, or that the newest run was to do anew and did not come to its end."""
+    """The units that are not complete, or that the newest run was forced to process again and did not finish."""
     done = ledger.settled(ALL_TASKS)
     return [unit for unit in units if unit not in done]
 
 
 def _left(ledger: Ledger, asked: _Asked) -> list[RetailerDay]:
-    """The units that have not come all the way; all of them where they are done anew, or by single tasks."""
+    """The units that are not complete; all units if they are forced, or if only some tasks are run."""
     return asked.units if asked.tasks != ALL_TASKS or asked.force else not_done(ledger, asked.units)
 
 
 def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
-    """A named run's later tasks are to find it, and that it has nothing to do. Its own objects need no lease."""
+    """Record a run with nothing to do, for a named run's later tasks to find. Its own objects need no lease."""
     if asked.name is None or resources.ledger.newest_named(asked.name) is not None:
         return
     resources.ledger.end(run_id, "success", reason="nothing was due")
@@ -163,7 +162,7 @@ def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
 
 
 def _require_configuration(resources: Resources, units: Sequence[RetailerDay], tasks: Sequence[str]) -> None:
-    """Raises ConfigurationError with all that is wrong; only a run that fetches needs the retailers' secrets."""
+    """Raises ConfigurationError listing every problem; only a run that fetches needs the retailers' secrets."""
     found: list[str] = []
     if "ingest" in tasks:
         found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
@@ -182,7 +181,7 @@ def _require_configuration(resources: Resources, units: Sequence[RetailerDay], t
 
 
 def _resumed(ledger: Ledger, units: Sequence[RetailerDay], asked: _Asked) -> Resumed:
-    """The run to go on with: the named one, or one of the whole way that did not come to its end."""
+    """The run to resume: the named one, or an unfinished run of all tasks."""
     if asked.name is not None:
         steps = [step for task in asked.tasks for step in TASKS[task]]
         return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
@@ -201,7 +200,7 @@ def _begin(
     span: Span | None,
     backfill: bool,
 ) -> Run:
-    """The run to go on with, less what is to be done again; or a new one, with what it takes over."""
+    """The run to resume, without the steps to be done again; or a new run, with the steps it inherits."""
     ledger = resources.ledger
     if resumed.run is not None:
         _require_earlier_tasks(ledger, resumed.run, asked.tasks)
@@ -226,9 +225,9 @@ def _begin(
 
 
 def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> None:
-    """Raises ConfigurationError where a task of the run that comes before these has not ended.
+    """Raises ConfigurationError if an earlier task of the run has not ended.
 
-    A run that began with a later task, as one for raw files that lie there, never had the ones before.
+    A run that began with a later task, such as one for existing raw files, never had the earlier ones.
     """
     first, asked = (STEPS.index(TASKS[each[0]][0]) for each in (run.tasks, tasks))
     missing = [step for step in STEPS[first:asked] if ledger.step(run.run_id, step) is None]
@@ -241,15 +240,15 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
 
 
 def _judge_anew(ledger: Ledger, run_id: str) -> None:
-    """A run that the gate stopped stages anew: a rule may have been mended since."""
+    """Restage a run that the gate stopped: a rule may have been fixed since."""
     if ledger.outcome(run_id) == "stopped":
         ledger.forget_step(run_id, "stage")
 
 
 def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
-    """The tasks' steps in order. A step in which the engine lost S3 is resumed as after a kill, once S3 answers.
+    """Do the tasks' steps in order. A step in which the engine lost S3 resumes as after a kill, once S3 answers.
 
-    False where the run pauses before the last of them.
+    Returns False if the run pauses before the last of them.
     """
     ledger, run_id, lake = job.resources.ledger, job.run.run_id, job.resources.settings.lake
     steps = [step for task in tasks for step in TASKS[task]]
@@ -271,7 +270,7 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
     except RetailError as error:
         ledger.end(run_id, "failed", reason=error.message)
         raise
-    except Exception as error:  # what an engine, a driver or a library raises
+    except Exception as error:  # raised by an engine, a driver or a library
         ledger.end(run_id, "failed", reason=f"{type(error).__name__}: {error}")
         log.exception("run failed")
         raise RetailError(
@@ -281,7 +280,7 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
 
 
 def _last_time(job: Job, step: str) -> float | None:
-    """How many seconds the step took in the run before."""
+    """Seconds that the step took in the previous run."""
     ledger, run_id = job.resources.ledger, job.run.run_id
     before = [each for each in ledger.run_ids() if each < run_id]
     record = ledger.step(before[-1], step) if before else None
@@ -289,7 +288,7 @@ def _last_time(job: Job, step: str) -> float | None:
 
 
 def _do_once(job: Job, step: str) -> None:
-    """Do a step and record it, or take what it recorded before."""
+    """Do a step and record it, or reuse its record if it has already ended."""
     recorded = job.recorded(step)
     if recorded is not None:
         job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)

@@ -1,4 +1,4 @@
-"""Which days are due, and how far a retailer has come.
+"""Which days are due, and how far each retailer has come.
 
 The checkpoint is the last logical date up to which all of a retailer's days are in the views. Only scheduled runs move
 it. A backfill marks its days as complete, so that no run repeats them, and leaves the checkpoint where it is.
@@ -27,12 +27,12 @@ def due_units(
     until: date | None = None,
     now: datetime | None = None,
 ) -> list[RetailerDay]:
-    """Days behind the retailers' checkpoints that are over there, up to `until`, and are not done; by the clock.
+    """Days after the retailers' checkpoints that are over in the retailer's time zone, up to `until`, and not done.
 
-    Those are left out that the retailer was found to show no longer, and what a run brought of which nothing is missing
-    but its last word.
+    Excluded are days that the retailer was found to no longer show, and the days of a run that lacks nothing but its
+    recorded end.
 
-    Those of a newest run without a good end count as not done: it may have been killed between its last words.
+    Days of a newest run that ended badly count as not done: it may have been killed while it recorded its end.
     """
     settings, ledger = resources.settings, resources.ledger
     ends = [day for day in (until, settings.runs.until) if day is not None]
@@ -55,7 +55,7 @@ def due_units(
 
 
 def oldest(units: Sequence[RetailerDay], days: int) -> list[RetailerDay]:
-    """The oldest `days` days of each retailer: one that is far behind holds no other up.
+    """The oldest `days` days of each retailer, so that one that is far behind holds no other up.
 
     >>> oldest([("a", date(2017, 1, 1)), ("a", date(2017, 1, 2)), ("b", date(2017, 1, 2))], 1)
     [('a', datetime.date(2017, 1, 1)), ('b', datetime.date(2017, 1, 2))]
@@ -65,7 +65,7 @@ def oldest(units: Sequence[RetailerDay], days: int) -> list[RetailerDay]:
 
 
 def in_parts(units: Sequence[RetailerDay], days_a_run: int) -> Iterator[list[RetailerDay]]:
-    """The units in the order of their days, at most `days_a_run` days together.
+    """The units in order of day, at most `days_a_run` days per part.
 
     >>> list(in_parts([("a", date(2017, 1, 2)), ("a", date(2017, 1, 1)), ("b", date(2017, 1, 2))], 1))
     [[('a', datetime.date(2017, 1, 1))], [('a', datetime.date(2017, 1, 2)), ('b', datetime.date(2017, 1, 2))]]
@@ -78,14 +78,14 @@ def in_parts(units: Sequence[RetailerDay], days_a_run: int) -> Iterator[list[Ret
 
 @dataclass(frozen=True)
 class RetailerCursor:
-    """How far a retailer has come: its time zone, its checkpoint, None before the first."""
+    """How far a retailer has come: its time zone and its checkpoint, which is None before the first."""
 
     time_zone: str
     checkpoint: date | None
 
 
 def last_day_over(time_zone: str, now: datetime) -> date:
-    """Yesterday, where the retailer is."""
+    """Yesterday, in the retailer's time zone."""
     return now.astimezone(ZoneInfo(time_zone)).date() - _DAY
 
 
@@ -97,9 +97,9 @@ def due(
     now: datetime,
     until: date | None = None,
 ) -> list[RetailerDay]:
-    """Each retailer's days behind its checkpoint that are over, up to `until`, without those that are done.
+    """Each retailer's days after its checkpoint that are over, up to `until`, without those that are done.
 
-    None before `start_date`, which may have been set to a later day since.
+    No day before `start_date`, which may have been moved to a later day since.
     """
     found = []
     for retailer, cursor in cursors.items():
@@ -113,9 +113,9 @@ def due(
 def advanced(
     checkpoint: date | None, days_done: Collection[date], *, start_date: date, up_to: date
 ) -> date | None:
-    """The checkpoint after a run that came up to `up_to`: the end of the unbroken days behind the old one.
+    """The checkpoint after a run that reached `up_to`: the end of the unbroken days after the old checkpoint.
 
-    Days before `start_date`, which may have been set to a later day since, break nothing.
+    Days before `start_date`, which may have been moved to a later day since, do not break the sequence.
     """
     last = max(checkpoint or start_date - _DAY, start_date - _DAY)
     while last + _DAY in days_done and last < up_to:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# The tasks of a scheduler and the steps in each; `land` by itself makes raw files anew from what was fetched.
+# A scheduler's tasks and the steps in each; `land` on its own rebuilds raw files from payloads already
+# fetched.
 TASKS: Final[dict[str, tuple[str, ...]]] = {
     "land": ("land",),
     "ingest": ("extract", "land"),
@@ -13,6 +14,6 @@ TASKS: Final[dict[str, tuple[str, ...]]] = {
     "refresh": ("refresh",),
 }
 
-# What a day goes through to come all the way.
+# The tasks that a day goes through to be complete.
 ALL_TASKS: Final = ("ingest", "transform", "check", "refresh")
 STEPS: Final = tuple(step for task in ALL_TASKS for step in TASKS[task])

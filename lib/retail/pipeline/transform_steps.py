@@ -1,4 +1,4 @@
-"""Steps 3 to 6: raw files to the star and to PostgreSQL. What a step gives is recorded as JSON."""
+"""Steps 3 to 6: raw files to the star and to PostgreSQL. Each step's result is recorded as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 def stage_step(job: Job) -> Record:
-    """Step 3. Raw lines become typed rows; the bad ones go to quarantine."""
+    """Step 3. Raw lines become typed rows; bad ones go to quarantine."""
     migrated = migration.migrate(job.context, star.TABLES)
     storage, run_id = job.resources.storage, job.run.run_id
     pending_replays.begin(storage, run_id, _staged_again(job))
@@ -66,7 +66,7 @@ def stage_step(job: Job) -> Record:
 
 
 def gate_step(job: Job) -> Record:
-    """Step 4. Expectations over the staged rows, the share in quarantine, and rows and money so far."""
+    """Step 4. Check expectations over the staged rows, the share in quarantine, and rows and money so far."""
     staged = _staged(job)
     sales = delta.read(
         job.resources.session, job.resources.storage, layout.STAGED_SALES, at=staged.sales_version
@@ -92,9 +92,9 @@ def gate_step(job: Job) -> Record:
 
 
 def merge_step(job: Job) -> Record:
-    """Step 5. The star, and its rows and money before and after.
+    """Step 5. Merge into the star, and count rows and money before and after.
 
-    Facts that do not add up are not committed; the dimensions are by then, which describe and hold no figure.
+    Facts that do not reconcile are not committed. The dimensions are committed by then; they hold no figures.
     """
     staged = _staged(job)
     _require_earlier_merge(job)
@@ -113,9 +113,9 @@ def merge_step(job: Job) -> Record:
 
 
 def publish_step(job: Job) -> Record:
-    """Step 6. What changed in Delta since the last publish goes to PostgreSQL, in one transaction."""
+    """Step 6. Send what changed in Delta since the last publish to PostgreSQL, in one transaction."""
     resources, context = job.resources, job.context
-    migration.migrate(context, star.TABLES)  # PostgreSQL gets new columns now
+    migration.migrate(context, star.TABLES)  # adds new columns to PostgreSQL now
     prepare(resources.warehouse)
     published = published_runs(resources.warehouse)
     pending = [
@@ -147,7 +147,7 @@ def publish_step(job: Job) -> Record:
 
 
 def _staged_again(job: Job) -> set[RetailerDay]:
-    """Of what is staged the days that are replayed, that are done already, or that a replay before did not bring."""
+    """The staged days that are replayed, that are done already, or that an earlier replay did not complete."""
     units = set(job.units_to_process())
     if job.options.replay:
         return units
@@ -155,14 +155,14 @@ def _staged_again(job: Job) -> set[RetailerDay]:
 
 
 def _require_earlier_merge(job: Job) -> None:
-    """The run that merged last may have been killed, or stopped, before its figures were proven: they are now.
+    """Prove the figures of the last merge now: its run may have been killed or stopped before they were proven.
 
-    A table that was put back to what it held before that merge is right too.
+    A table that was restored to its state before that merge is right too.
     """
     resources = job.resources
     for run_id in reversed(resources.ledger.run_ids()):
         if run_id == job.run.run_id or not months_of_run(job.context, run_id):
-            continue  # one without a plan came no further than this check, if so far
+            continue  # a run without a plan came no further than this check
         if resources.ledger.step(run_id, "merge") is None:
             counts = merged_by(job.context, run_id)
             if tie_out.differences(tie_out.RESTORED, counts):
@@ -184,7 +184,7 @@ def _staged(job: Job) -> staging.Staged:
             f"run {job.run.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
     if record.get("format") != migration.FORMAT:
-        # Older code staged it and was killed: the star is of today's form, or will be, and its rows are not.
+        # Older code staged it and was killed. The star has or gets today's format; these rows do not.
         log.info("staged again, for the lake has another format now", was=record.get("format"))
         job.resources.ledger.end_step(job.run.run_id, "stage", stage_step(job), seconds=record["seconds"])
         return _staged(job)

@@ -1,4 +1,4 @@
-"""Files of `conf/expectations/`, read as the model that says what may stand in them."""
+"""Files of `conf/expectations/`, read into the models that define what they may contain."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def folder() -> Path:
-    """Where the files lie."""
+    """The folder of the files."""
     return home() / "conf" / "expectations"
 
 
 def read_toml(path: Path, model: type[Model]) -> Model:
-    """The file as `model`. Raises ConfigurationError naming all that is wrong with it."""
+    """The file as `model`. Raises ConfigurationError naming everything wrong with it."""
     try:
         return model(**tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How each day of a run compares with the days before it: the small frame that the suite `daily_sales` judges."""
+"""How each day of a run compares with earlier days: the small frame that the suite `daily_sales` validates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# A day is held against the same weekday of so many weeks before.
+# A day is compared with the same weekday in this many weeks before it.
 WEEKS: Final = 4
 
 SCHEMA: Final = (
@@ -27,11 +27,11 @@ SCHEMA: Final = (
 class DayOfSales:
     """Rows and money of a retailer's business date in one currency, and how usual they are.
 
-    `rows_same_weekday` is the mean of the same weekday in the four weeks before, over those that have rows in the
-    currency; None where none has, and then `rows_ratio`, rows by that mean, is None too. So are `rows_ratio` and
-    `money` of a day that has, and usually had, fewer rows than are judged. Of the retailer, over
-    all its currencies, are `sales`, the day's completed sales, and `days_since_newest`, the days from its newest
-    business date with such a sale to the last day judged, None where nothing was sold in all those weeks.
+    `rows_same_weekday` is the mean of the same weekday in the four weeks before, over the days that have rows in the
+    currency; None if none has. `rows_ratio`, rows divided by that mean, is then None too. `rows_ratio` and `money` are
+    also None for a day that has, and usually had, fewer rows than are checked. Two figures are the retailer's over all
+    its currencies: `sales`, the day's completed sales, and `days_since_newest`, the days from its newest business date
+    with such a sale to the last day checked, None if nothing was sold in all those weeks.
     """
 
     retailer_id: str
@@ -61,7 +61,7 @@ RetailerDay = tuple[str, date]
 
 
 def months_needed(units: Iterable[RetailerDay]) -> list[str]:
-    """The months (`YYYY-MM`) of the fact that the comparison of these retailers' days reads."""
+    """The months (`YYYY-MM`) of the fact that the comparison of these retailer-days reads."""
     days = (day - timedelta(weeks=week) for _, day in units for week in range(WEEKS + 1))
     return sorted({f"{day:%Y-%m}" for day in days})
 
@@ -79,11 +79,12 @@ def totals(fact: DataFrame) -> list[Total]:
 
 
 def compare(found: Sequence[Total], units: Iterable[RetailerDay], *, least_rows: int = 0) -> list[DayOfSales]:
-    """Each retailer's each day of `units`, as it is in the star beside the days before.
+    """Each retailer-day of `units` in the star, compared with earlier days.
 
-    Rows and money of a currency with fewer than `least_rows` rows, that day and before, are not judged: see DayOfSales.
+    Rows and money of a currency with fewer than `least_rows` rows, that day and before, are not checked: see
+    DayOfSales.
 
-    A day is a row a currency that it has rows in, and one of no rows in the retailer's main currency where it has none.
+    A day has one row per currency with rows, or one row of 0 rows in the retailer's main currency if it has none.
     """
     wanted = sorted(set(units))
     return [
@@ -132,7 +133,7 @@ def _by_currency(totals: Iterable[Total]) -> dict[str | None, dict[date, Total]]
 
 
 def _main_currency(totals: Iterable[Total]) -> str | None:
-    """The one with the most rows; None for a retailer that has none."""
+    """The currency with the most rows; None for a retailer that has none."""
     rows: Counter[str] = Counter()
     for total in totals:
         rows[total.currency] += total.rows

@@ -1,4 +1,4 @@
-"""Drift: in what a table's profile is unlike those of the runs before. A pure function over rows."""
+"""Drift: how a table's profile differs from those of earlier runs. A pure function over rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retail.quality.profile import ColumnProfile
 
 
 class Limits(BaseModel):
-    """What `conf/expectations/profile.toml` says; the file tells the meaning of each."""
+    """The limits in `conf/expectations/profile.toml`; the file explains each of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ def load_limits(path: Path | None = None) -> Limits:
 def drifted(
     now: Sequence[ColumnProfile], before: Sequence[Sequence[ColumnProfile]], limits: Limits
 ) -> list[Drift]:
-    """Every column of `now` that is unlike itself in the runs `before`, however those are ordered."""
+    """Every column of `now` that differs from itself in the runs `before`, whatever the order of those."""
     earlier: dict[tuple[str, str], list[ColumnProfile]] = {}
     for run in before:
         for each in run:
@@ -77,11 +77,11 @@ def _nulls(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) 
 
 
 def _distinct(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) -> str | None:
-    """Out of the band both in number and for each row: a larger batch alone is no drift, of ids or of categories."""
+    """Drift only if out of the band both in number and per row: a larger batch alone is no drift."""
     usual = median(each.distinct_count for each in before)
     by_row = median(each.distinct_count / each.row_count for each in before)
     if not usual or not now.distinct_count:
-        return None  # all null on one side, which `_nulls` tells
+        return None  # all null on one side, which `_nulls` reports
     ratio, of_rows = now.distinct_count / usual, now.distinct_count / now.row_count / by_row
     limit = limits.distinct_ratio
     if (ratio > limit and of_rows > limit) or (ratio < 1 / limit and of_rows < 1 / limit):

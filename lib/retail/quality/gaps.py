@@ -1,7 +1,7 @@
-"""Stores that were silent on a day on which they were expected to sell, and days on which nothing came at all.
+"""Stores that were silent on a day on which they were expected to sell, and days with no data at all.
 
-A store is expected on a day where it sold on nearly every day before it on which its retailer sold anything: what is
-shut on Sundays, or sells once a week, is not expected every day.
+A store is expected on a day if it sold on nearly every earlier day on which its retailer sold anything: a store that is
+closed on Sundays, or sells once a week, is not expected every day.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNKNOWN_STORE = -1
 
 @dataclass(frozen=True, order=True)
 class Gap:
-    """A retailer's business day without a sale: of a store, or, where `store_id` is None, of all.
+    """A retailer's business day without a sale: of one store, or of all if `store_id` is None.
 
     Of the last `of_days` days on which the retailer sold, the store sold on `sold_days`.
     """
@@ -41,7 +41,7 @@ class Gap:
 def store_days(sales: DataFrame) -> DataFrame:
     """The days on which each store sold: (retailer_id, store_key, business_date), each once.
 
-    Returns are no sales, nor are lines that were cancelled.
+    Returns and cancelled lines are not sales.
     """
     sold = sales.where("record_type = 'sale' AND status = 'completed'")
     return sold.select("retailer_id", "store_key", "business_date").distinct()
@@ -50,10 +50,10 @@ def store_days(sales: DataFrame) -> DataFrame:
 def silent(
     store_days: DataFrame, judged: DataFrame, stores: DataFrame, settings: QualitySettings
 ) -> DataFrame:
-    """Stores expected on a judged day and silent on it, as rows of Gap; a retailer that is wholly silent is one row.
+    """Stores expected on a checked day and silent on it, as rows of Gap; a wholly silent retailer is one row.
 
     `judged` are (retailer_id, business_date); `store_days` reach `gap_days` back from the first of them; `stores` are
-    (store_key, store_id, store_name). A day with fewer than `gap_history` days of sale before it is not judged.
+    (store_key, store_id, store_name). A day with fewer than `gap_history` days of sale before it is not checked.
     """
     day = judged.select("retailer_id", F.col("business_date").alias("day"))
     before = day.join(store_days, "retailer_id").where(
@@ -95,7 +95,7 @@ def months_between(first: date, last: date) -> list[str]:
 
 
 def warnings(found: Iterable[Gap]) -> list[str]:
-    """A line for each retailer's day: how many stores were silent, or that nothing came."""
+    """One line per retailer-day: how many stores were silent, or that no data came."""
     days: dict[tuple[str, str], list[Gap]] = {}
     for gap in found:
         days.setdefault((gap.retailer_id, gap.business_date), []).append(gap)
@@ -113,9 +113,10 @@ def warnings(found: Iterable[Gap]) -> list[str]:
 def missing_days(
     done: Iterable[tuple[str, date]], retailers: Iterable[str], *, start_date: date, last: date
 ) -> dict[str, list[date]]:
-    """Each retailer's logical dates from `start_date` that were never brought in; a retailer without any is left out.
+    """Each retailer's logical dates from `start_date` that were never loaded; a retailer without any is left out.
 
-    They end with the last that any retailer has come to, be it `last` or later: one that stays away is missed too.
+    They end with the latest day that any retailer has reached, or `last` if that is later: so a retailer that stays
+    away is noticed too.
     """
     came = set(done)
     last = max([last, *(day for _, day in came)])
@@ -125,7 +126,7 @@ def missing_days(
 
 
 def never_brought_in(missing: Mapping[str, Sequence[date]]) -> list[str]:
-    """A line for each retailer, with the first of its missing days."""
+    """One line per retailer, with the first of its missing days."""
     lines = []
     for retailer_id, days in sorted(missing.items()):
         named = ", ".join(map(str, days[:5])) + (f" and {len(days) - 5:,} more" if days[5:] else "")

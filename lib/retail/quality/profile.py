@@ -1,4 +1,4 @@
-"""The profile of a run's tables: what each column holds, in figures, one query a table."""
+"""The profile of a run's tables: figures on each column's contents, with one query per table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SCHEMA: Final = (
 )
 
 TOP: Final = 5
-# Of these alone values are named: none is a person's or a transaction's.
+# Only these columns' values are named: none is a person's or a transaction's.
 NAMED: Final = frozenset(
     "retailer_id record_type status currency brand category store_id store_region store_country "
     "month_name day_name".split()
 )
-# Names of persons, transactions and rows, and hashes: they are counted, and nothing else is said of them.
+# Names of persons, transactions and rows, and hashes: they are counted, and nothing else is reported on them.
 COUNTED: Final = frozenset("customer_id transaction_id line_id".split())
 _LEFT_OUT: Final = frozenset(
     "source_ref mapping_version fetch_order run_id changed_run_id content_hash from_retailer logical_date "
@@ -39,10 +39,11 @@ _NUMBERS: Final = ("decimal", "int", "bigint", "double")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnProfile:
-    """What a column of a table held at a run.
+    """The contents of a table's column in a run.
 
-    `distinct_count` is approximate, within some per cent. `minimum` and `maximum` are text whatever the type, `mean` is
-    for numbers only. `top_values` are the commonest with their rows, for columns of few values that name nobody.
+    `distinct_count` is approximate, within a few per cent. `minimum` and `maximum` are text whatever the type; `mean`
+    is for numbers only. `top_values` are the most common values with their rows, for columns of few values that
+    identify nobody.
     """
 
     run_id: str
@@ -61,19 +62,19 @@ class ColumnProfile:
         return self.null_count / self.row_count if self.row_count else 0.0
 
     def share_of(self, value: str) -> float:
-        """The value's share of the rows; 0 where it is not among the commonest."""
+        """The value's share of the rows; 0 if it is not among the most common."""
         return dict(self.top_values).get(value, 0) / self.row_count if self.row_count else 0.0
 
 
 def profile(session: SparkSession, run_id: str, tables: Mapping[str, DataFrame]) -> list[ColumnProfile]:
-    """The profile of each table's each column, in one query a table, the tables side by side."""
+    """The profile of every column of each table, with one query per table, the tables in parallel."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         found = pool.map(lambda name: _of_table(session, run_id, name, tables[name]), tables)
         return [column for columns in found for column in columns]
 
 
 def write(session: SparkSession, storage: Storage, profiles: Sequence[ColumnProfile]) -> None:
-    """Keep the profiles of a run; a second time in place of the first."""
+    """Store the profiles of a run, replacing any earlier ones of it."""
     if not profiles:
         return
     run_id = profiles[0].run_id
@@ -95,7 +96,7 @@ def write(session: SparkSession, storage: Storage, profiles: Sequence[ColumnProf
 
 
 def read(session: SparkSession, storage: Storage, run_ids: Sequence[str]) -> list[list[ColumnProfile]]:
-    """The profiles that are kept of these runs, in their order; a run without one is left out."""
+    """The stored profiles of these runs, in order; a run without one is skipped."""
     if not run_ids or delta.version(storage, layout.PROFILE) is None:
         return []
     months = sorted({_month(run_id) for run_id in run_ids})
@@ -115,7 +116,7 @@ def read(session: SparkSession, storage: Storage, run_ids: Sequence[str]) -> lis
 
 
 def _month(run_id: str) -> str:
-    """The partition of a run, by the month in which it began, that its id begins with."""
+    """The partition of a run: the month in which it began, which is the start of its id."""
     return f"{run_id[:4]}-{run_id[4:6]}"
 
 
@@ -160,7 +161,7 @@ def _is_left_out(name: str) -> bool:
 
 
 def _figures(frame: DataFrame, types: Mapping[str, str]) -> DataFrame:
-    """One row a column, all from one aggregation over the table."""
+    """One row per column, all from one aggregation over the table."""
     measures = [F.count("*").alias("row_count")]
     for name, kind in types.items():
         column = F.col(name)
@@ -190,12 +191,12 @@ def _figures(frame: DataFrame, types: Mapping[str, str]) -> DataFrame:
 
 
 def _commonest(session: SparkSession, table: str, frame: DataFrame) -> DataFrame:
-    """One row for each of the commonest values of each column, counted for all columns at once."""
+    """One row for each of the most common values of each column, counted for all columns at once."""
     names = frame.columns
     view = f"profiled_{table}"
     frame.createOrReplaceTempView(view)
     sets = ", ".join(f"({name})" for name in names)
-    # In a set of one column, `grouping` is 0 for that column alone.
+    # In a grouping set of one column, `grouping` is 0 for that column alone.
     name = " ".join(f"WHEN grouping({name}) = 0 THEN '{name}'" for name in names)
     value = " ".join(f"WHEN grouping({name}) = 0 THEN cast({name} AS string)" for name in names)
     counted = session.sql(

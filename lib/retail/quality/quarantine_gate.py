@@ -1,4 +1,4 @@
-"""When lines in quarantine are no longer single bad lines, but a source that has changed."""
+"""The gate that stops a run if its quarantined lines are not single bad lines but a sign of a changed source."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ NOBODY: Final[Mapping[str, int]] = {}
 
 
 def stop_on_critical(counts: Sequence[HopCount], staged: Sequence[HopCount] = ()) -> None:
-    """Raises GateError naming the critical rules that lines broke, of which a single one is too many.
+    """Raises GateError naming the critical rules that lines broke; a single such line is too many.
 
-    Those that were accepted, hop `accepted` of `staged`, stop nothing.
+    Accepted lines, hop `accepted` of `staged`, do not stop the run.
     """
     accepted = Counter[object]()
     for count in staged:
@@ -43,9 +43,9 @@ def stop_on_share(
 ) -> None:
     """Raises GateError naming every retailer with too large a share of its lines in quarantine.
 
-    Each is judged by itself: beside a large retailer, the loss of a small one would not be seen. Accepted lines, hop
-    `accepted`, count as good. `tolerated_rejects` are the lines of each retailer that pass whatever their share: in a
-    replay, those that were rejected before.
+    Each retailer is checked separately: next to a large retailer, the loss of a small one would go unnoticed. Accepted
+    lines, hop `accepted`, count as good. `tolerated_rejects` is the number of lines per retailer that pass whatever
+    their share: in a replay, those that were rejected before.
     """
     stopped = []
     for retailer_id in sorted({count.retailer_id for count in counts}):

@@ -1,4 +1,4 @@
-"""Row rules: what is wrong with a single row, and how gravely. Kept in `conf/expectations/row_rules.toml`."""
+"""Row rules: what is wrong with a single row, and how severe it is. Kept in `conf/expectations/row_rules.toml`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The tie-out: that no row and no cent goes missing between two hops.
+"""The tie-out: proof that no row and no cent goes missing between two hops.
 
-An identity is a line of text over the names of hops; it must hold in rows and in money for each retailer,
-business date and currency, and the same text is what a person reads where it does not.
+An identity is a line of text over the names of hops. It must hold in rows and in money for each retailer, business date
+and currency; the same text is shown to people if it does not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESTORED: Final = "delta_after = delta_before"
 POSTGRESQL: Final = "postgresql = delta_after"
 VIEWS: Final = "views = postgresql"
 
-# What is judged once a step has ended, in the order of the way. The last is judged by SQL, over all views.
+# The identities checked once a step has ended, in pipeline order. SQL checks the last one, over all views.
 IDENTITIES: Final[dict[str, tuple[str, ...]]] = {
     "land": (FETCHED,),
     "gate": (READ, STAGED, QUARANTINED),
@@ -34,7 +34,7 @@ IDENTITIES: Final[dict[str, tuple[str, ...]]] = {
     "refresh": (VIEWS,),
 }
 
-# The hops that only a run's own lines come to; the others count all that the star holds on a day.
+# Hops that count everything the star holds on a day; only a run's own lines reach the others.
 _OF_THE_STAR: Final = frozenset({"delta_before", "delta_after", "postgresql", "views"})
 
 _TERM: Final = re.compile(r"([=+-]?)\s*(\w+)")
@@ -79,7 +79,7 @@ def hops_of(identity: str) -> frozenset[str]:
 
 
 def of_run(counts: Iterable[HopCount]) -> list[HopCount]:
-    """The counts of those groups that a run's own lines belong to."""
+    """The counts of the groups that a run's own lines belong to."""
     counts = list(counts)
     own = {count.group for count in counts if count.hop not in _OF_THE_STAR}
     return [count for count in counts if count.group in own]
@@ -88,7 +88,7 @@ def of_run(counts: Iterable[HopCount]) -> list[HopCount]:
 def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: str = "") -> None:
     """Raises TieOutError with the figures of every group in which an identity does not hold.
 
-    `likely` is what is to be tried first, for its hint.
+    `likely` is what to try first, for the hint.
     """
     counts = list(counts)
     found = [each for identity in identities for each in differences(identity, counts)]
@@ -103,7 +103,7 @@ def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: st
 
 
 def _signs(identity: str) -> dict[str, int]:
-    """+1 for the hops left of `=`, −1 for those right of it, the other way round behind a minus."""
+    """+1 for the hops left of `=`, −1 for those right of it, and reversed after a minus."""
     left, right = identity.split("=")
     signs = {name: -1 if sign == "-" else 1 for sign, name in _TERM.findall(left)}
     return signs | {name: 1 if sign == "-" else -1 for sign, name in _TERM.findall(right)}

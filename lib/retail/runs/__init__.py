@@ -1,1 +1,1 @@
-"""What has run, what runs now, and where the next run goes on."""
+"""What has run, what is running, and where the next run resumes."""

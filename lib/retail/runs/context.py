@@ -1,4 +1,4 @@
-"""What every step of a run is given."""
+"""The context that every step of a run is given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """The engine's session, the lake, the settings, the ledger, and the run that the work is done for."""
+    """The engine's session, the lake, the settings, the ledger, and the id of the run that does the work."""
 
     session: SparkSession
     storage: Storage

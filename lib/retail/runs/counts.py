@@ -12,10 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopCount:
-    """Rows and money of one group at one hop of the way, for the tie-out.
+    """Rows and money of one group at one hop, for the tie-out.
 
-    `business_date` and `currency` are None where the hop does not know them; `reason` says why, where lines
-    were left out. `money` is Σ total_amount in `currency`, where a line's amount is unreadable it counts 0.
+    `business_date` and `currency` are None if the hop does not know them; `reason` says why lines were left out.
+    `money` is Σ total_amount in `currency`; a line whose amount is unreadable counts 0.
     """
 
     hop: str
@@ -28,19 +28,19 @@ class HopCount:
 
     @property
     def group(self) -> tuple[str, str | None, str | None]:
-        """What the figures are for: retailer, business date, currency."""
+        """The group that the figures are for: retailer, business date, currency."""
         return (self.retailer_id, self.business_date, self.currency)
 
     @property
     def day(self) -> date | None:
-        """`business_date`, or None where it is no date."""
+        """`business_date`, or None if it is not a date."""
         try:
             return date.fromisoformat(self.business_date or "")
         except ValueError:
             return None
 
     def as_hop(self, hop: str) -> HopCount:
-        """The same figures under the name of another hop."""
+        """The same figures at another hop."""
         return replace(self, hop=hop)
 
     def to_json(self) -> dict[str, object]:
@@ -58,12 +58,12 @@ def as_json(counts: Iterable[HopCount]) -> list[dict[str, object]]:
 
 
 def rows_at(counts: Iterable[HopCount], hop: str) -> int:
-    """All rows that were counted at the hop."""
+    """Total rows counted at the hop."""
     return sum(count.rows for count in counts if count.hop == hop)
 
 
 def by_reason(counts: Iterable[HopCount]) -> list[str]:
-    """How many rows were counted for each reason, in words, the most first."""
+    """Rows counted for each reason, in words, largest first."""
     rows: Counter[str] = Counter()
     for count in counts:
         rows[count.reason or ""] += count.rows

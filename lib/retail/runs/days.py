@@ -1,4 +1,4 @@
-"""What runs are for: retailers and their logical dates."""
+"""The units of a run: retailers and their logical dates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RetailerDay = tuple[str, date]  # a retailer and a logical date
 
 @dataclass(frozen=True)
 class Span:
-    """Retailers, and each one's every day from the first to the last."""
+    """Retailers, with every day of each from the first to the last."""
 
     retailers: tuple[str, ...]
     first: date
@@ -20,7 +20,7 @@ class Span:
 
     @classmethod
     def of(cls, units: Collection[RetailerDay]) -> Span:
-        """The smallest that has all of these units, of which there is at least one."""
+        """The smallest span that contains all of these units, of which there is at least one."""
         days = [day for _, day in units]
         return cls(tuple(sorted({retailer for retailer, _ in units})), min(days), max(days))
 
@@ -39,7 +39,7 @@ class Span:
 
 
 def units_of(retailers: Iterable[str], dates: Iterable[date]) -> Iterator[RetailerDay]:
-    """Every retailer's every date."""
+    """Every date for every retailer."""
     days = list(dates)
     for retailer in retailers:
         for day in days:

@@ -1,7 +1,7 @@
-"""The lake as the holder of the lease sees it: no write begins once the lease may be another's.
+"""The lake as the lease holder sees it: no write begins once the lease may belong to another.
 
-Delta's log on S3 is not safe for two writers where Apache Spark writes it (its log store replaces a commit that is
-there), so that this and the lease are what keeps them apart.
+Delta's log on S3 is not safe for two writers when Apache Spark writes it (its log store replaces an existing commit),
+so this and the lease are what keeps writers apart.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from retail.lake.storage.object_info import ObjectInfo
 
 
 class FencedStorage:
-    """Asks `guard` before every write, which raises where nothing may be written; else the storage below.
+    """Calls `guard`, which raises if writing is not allowed, before every write to the storage below.
 
-    It is asked before each further try of a write as well: S3 may have been away for longer than the lease lives.
+    The guard also runs before each retry of a write: S3 may have been away for longer than a lease lives.
     """
 
     def __init__(self, below: Storage, guard: Callable[[], None]) -> None:

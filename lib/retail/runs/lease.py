@@ -1,15 +1,15 @@
 """The lease lets one run work on a lake at a time.
 
-Each holder creates the next object of `ops/lease/`, put-if-absent, so of two only one gets it. A holder extends
-its own object while it works. A lease that has expired, was released, or whose process is gone from this machine
-is taken over by creating the next object; its old holder sees that at its next extension and stops. Who takes over
-from one that died sweeps away what it left half-written.
+Each holder creates the next object of `ops/lease/` with put-if-absent, so that only one of two gets it. A holder
+extends its own object while it works. A lease that has expired, was released, or whose process is gone from this
+machine is taken over by creating the next object; its old holder sees that at its next extension and stops. Whoever
+takes over from a holder that died sweeps away what it left half-written.
 
-A lease that looks expired is watched for half its life before it is taken over, or half of the taker's where that is
-longer, for machines may be configured differently: a holder that is alive extends it meanwhile, however wrong a clock
-is. Of two that meet then, one that extends and one that takes over, at most one goes on: each writes first, and then
-looks whether the other has written. Who creates an object below the newest one, for its number was used and deleted
-while it looked away, takes it back.
+A lease that looks expired is watched for half its life before it is taken over, or half of the taker's life if that is
+longer, because machines may be configured differently: a holder that is alive extends it meanwhile, however wrong a
+clock is. If one process extends while another takes over, at most one continues: each writes first, and then checks
+whether the other has written. A process that creates an object below the newest one, because its number was used and
+deleted while it was not looking, removes it again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 
 class Lease:
-    """A held lease: `check` before anything that must not be done by two, `require` before every write."""
+    """A held lease: `check` before anything that two runs must not both do, `require` before every write."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raises LeaseHeldError where another run has taken over."""
+        """Raises LeaseHeldError if another run has taken over."""
         newest = _newest(self._storage)
         self._lost = self._lost or newest is None or newest[0] != self._number
         if self._lost:
@@ -73,7 +73,7 @@ class Lease:
             )
 
     def require(self) -> None:
-        """Raises LeaseHeldError where another run has taken over. Costs nothing while the lease was extended lately.
+        """Raises LeaseHeldError if another run has taken over. Costs nothing if the lease was extended recently.
 
         A process that was stopped, or cut off, for longer than a lease lives finds that out here before it writes.
         """
@@ -81,7 +81,7 @@ class Lease:
             self._extend()
 
     def works_on(self, run_id: str) -> None:
-        """The holder goes on with this run, which the lease names from now on."""
+        """The holder continues with this run, which the lease names from now on."""
         if run_id != self._run_id:
             self._run_id = run_id
             self._extend()
@@ -100,7 +100,7 @@ class Lease:
             except LeaseHeldError:
                 return
             except RetailError:
-                continue  # a passing storage fault; `check` will tell if it lasted too long
+                continue  # a passing storage fault; `check` shows if it lasted too long
 
     def _extend(self) -> None:
         begun = _uptime()
@@ -123,7 +123,7 @@ def hold(
     lifetime: timedelta = LIFETIME,
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[Lease]:
-    """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, where it is taken."""
+    """Hold the lake's lease for a block. Raises LeaseHeldError, naming the holder, if it is taken."""
     newest = _newest(storage)
     number, died = 1, False
     if newest is not None:
@@ -164,7 +164,7 @@ def hold(
 
 
 def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]]) -> None:
-    """Raises LeaseHeldError where the holder that was `seen` has extended its lease since, or was taken over."""
+    """Raises LeaseHeldError if the holder that was `seen` has extended its lease since, or was taken over."""
     try:
         before = json.loads(storage.read(_key(seen[0])))
     except ObjectNotFoundError:
@@ -174,9 +174,9 @@ def _give_way(storage: Storage, seen: tuple[int, dict[str, Any]]) -> None:
 
 
 def _require_newest(storage: Storage, number: int) -> None:
-    """Raises LeaseHeldError where there is a newer object than the one that was just created.
+    """Raises LeaseHeldError if there is a newer object than the one just created.
 
-    It was there before, so that its holder has not seen this one, and never will.
+    The newer one existed before, so its holder has not seen this one and never will.
     """
     newest = _newest(storage)
     if newest is None or newest[0] != number:
@@ -184,7 +184,7 @@ def _require_newest(storage: Storage, number: int) -> None:
 
 
 def holder(storage: Storage, *, now: datetime) -> dict[str, Any] | None:
-    """Who works on the lake now: run_id, host, pid, expires_at; None where nobody does."""
+    """The current holder of the lease: run_id, host, pid, expires_at; None if nobody works on the lake."""
     newest = _newest(storage)
     return newest[1] if newest is not None and _is_live(newest[1], now) else None
 
@@ -195,7 +195,7 @@ def _key(number: int) -> str:
 
 def _newest(storage: Storage) -> tuple[int, dict[str, Any]] | None:
     for key in reversed(list(storage.list(layout.LEASE))):
-        with suppress(ObjectNotFoundError):  # taken back since it was listed
+        with suppress(ObjectNotFoundError):  # removed again since it was listed
             return int(key.removeprefix(layout.LEASE).removesuffix(".json")), json.loads(storage.read(key))
     return None
 
@@ -215,7 +215,7 @@ def _record(run_id: str, now: datetime, lifetime: timedelta, *, released: bool) 
 
 
 def _lifetime_of(holder: dict[str, Any]) -> timedelta:
-    """Zero where a version wrote it that did not tell."""
+    """The lifetime in the lease's record; zero if an older version wrote it without one."""
     return timedelta(seconds=holder.get("lifetime_seconds", 0))
 
 
@@ -226,7 +226,7 @@ def _is_live(holder: dict[str, Any], now: datetime) -> bool:
 
 
 def _is_gone(holder: dict[str, Any]) -> bool:
-    """Whether its process ran on this machine and is no more; elsewhere nobody can tell."""
+    """Whether the holder's process ran on this machine and no longer exists; elsewhere it cannot be known."""
     here = holder["host"] == socket.gethostname() and holder.get("machine") == _machine()
     if not here:
         return False
@@ -235,12 +235,12 @@ def _is_gone(holder: dict[str, Any]) -> bool:
 
 
 def _uptime() -> float:
-    """Seconds that no change of the clock moves, and that go on while the machine sleeps, where the system has them."""
+    """Seconds unaffected by clock changes that also count while the machine sleeps, if the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _machine() -> str:
-    """Within what a process id names one process: a kernel since it booted, and of its containers this one."""
+    """The scope in which a process id is unique: one boot of a kernel, and this one of its containers."""
     boot = namespace = ""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -250,9 +250,9 @@ def _machine() -> str:
 
 
 def _process_started(pid: int) -> str | None:
-    """When the process began, in the kernel's ticks, which tells a reused pid from the old.
+    """When the process began, in the kernel's ticks, which distinguishes a reused pid from the old process.
 
-    None where nobody says: there is no such process, no such folder, or it hides the processes of other users.
+    None if it is unknown: there is no such process, no such folder, or it hides the processes of other users.
     """
     try:
         stat = (_PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
@@ -262,7 +262,7 @@ def _process_started(pid: int) -> str | None:
 
 
 def _is_there(pid: int) -> bool:
-    """Another user's process may not be signalled, and is there."""
+    """Whether the process exists; one of another user exists although it may not be signalled."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -273,7 +273,7 @@ def _is_there(pid: int) -> bool:
 
 
 def _taken(storage: Storage) -> LeaseHeldError:
-    """Who was faster; it may have ended since."""
+    """The error for losing the race to another run, which may have ended since."""
     newest = _newest(storage)
     if newest is not None and not newest[1]["released"]:
         return _held(storage, newest[1])

@@ -1,14 +1,14 @@
-"""What has been done, as one JSON object per run and step below `ops/`: no server to lose.
+"""The record of completed work, as one JSON object per run and step below `ops/`: no server to lose.
 
     ops/runs/<run_id>/run.json              what the run is for, when it began
     ops/runs/<run_id>/steps/<step>.json     a step that ended, with its counts and versions
-    ops/runs/<run_id>/checked.json          the check that judged what the run merged: its own, or a later run's
+    ops/runs/<run_id>/checked.json          the check that covers what the run merged: its own, or a later run's
     ops/runs/<run_id>/ended.json            how the run ended
-    ops/done/<retailer_id>/<date>.json      the run that brought this retailer's day all the way to the views
+    ops/done/<retailer_id>/<date>.json      the run that completed this retailer's day, through to the views
     ops/out-of-reach/<retailer_id>/<date>.json  the run that found that the retailer no longer shows this day
-    ops/checkpoints/<retailer_id>.json      the date up to which scheduled runs have brought all of them
+    ops/checkpoints/<retailer_id>.json      the date up to which scheduled runs have completed all days
 
-A step that ended is not done again. A killed run has no `ended.json`, and is gone on with.
+A step that ended is not repeated. A killed run has no `ended.json`, and is resumed.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ class Ledger:
         return sorted({key.split("/")[2] for key in keys if key.endswith("/run.json")})
 
     def newest(self) -> str | None:
-        """The run that began last, if there is any."""
+        """The run that began last, if any."""
         return max(self.run_ids(), default=None)
 
     def unfinished(
         self, units: Iterable[RetailerDay], *, tasks: Iterable[str], force: bool = False
     ) -> Run | None:
-        """The newest run for just these units and tasks, where it was killed, paused or failed for a passing reason.
+        """The newest run for exactly these units and tasks, if it was killed, paused or failed for a passing reason.
 
-        For days to be done `anew` only a run that does so. None where another has merged since: it has changed the
-        tables that the run's plans were made for.
+        With `force`, only a run that was forced too. None if another run has merged since: it has changed the tables
+        that the run's plans were made for.
         """
         wanted = (tuple(sorted(units)), tuple(tasks))
         for run_id in reversed(self.run_ids()):
@@ -86,7 +86,7 @@ class Ledger:
         return None
 
     def fetched(self, run_id: str) -> bool:
-        """Whether the run asked the retailers for its days, and did not only stage what lay there."""
+        """Whether the run fetched its days from the retailers, rather than only staging existing files."""
         return self.step(run_id, "extract") is not None
 
     def came_to_merge(self, run_id: str) -> bool:
@@ -94,16 +94,16 @@ class Ledger:
         return self.step(run_id, "gate") is not None
 
     def overtaken(self, run_id: str) -> bool:
-        """Whether another run has merged since it began, and so changed the tables that its plans were made for."""
+        """Whether another run has merged since this one began, and so changed the tables its plans were made for."""
         return any(self.came_to_merge(other) for other in self.run_ids() if other > run_id)
 
     def newest_named(self, name: str) -> Run | None:
-        """The newest run of this name, or the one of this id; None where there is none yet."""
+        """The newest run of this name, or the run with this id; None if there is none yet."""
         found = [run_id for run_id in self.run_ids() if name in (run_id, run_id.partition("-")[2])]
         return self.run(found[-1]) if found else None
 
     def named(self, name: str, units: Iterable[RetailerDay]) -> Run | None:
-        """As `newest_named`, of runs for something. Raises ConfigurationError where that is for other units."""
+        """Like `newest_named`, but None for a run without units. Raises ConfigurationError if its units are others."""
         run = self.newest_named(name)
         if run is None or not run.units:
             return None
@@ -116,7 +116,7 @@ class Ledger:
         )
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
-        """What the step recorded when it ended, or None where it has not."""
+        """The record the step wrote when it ended, or None if it has not ended."""
         return self._read_or_none(layout.run_step(run_id, step))
 
     def end_step(self, run_id: str, step: str, result: dict[str, Any], *, seconds: float) -> None:
@@ -125,15 +125,15 @@ class Ledger:
         self._write(layout.run_step(run_id, step), record)
 
     def forget_step(self, run_id: str, step: str) -> None:
-        """The step is to be done again."""
+        """Mark the step as to be done again."""
         self._storage.delete(layout.run_step(run_id, step))
         if step == "check":
             self._storage.delete(layout.run_checked(run_id))
 
     def forget_from(self, run_id: str, step: str, order: Sequence[str]) -> None:
-        """The step and all that come behind it are to be done again, the last of them forgotten first.
+        """Mark the step and all later ones as to be done again, forgetting the last of them first.
 
-        Where the check is one of them, a later run's no longer covers this one either.
+        If the check is one of them, a later run's check no longer covers this run either.
         """
         recorded = set(self._storage.list(layout.run_folder(run_id)))
         forgotten = order[order.index(step) :]
@@ -144,18 +144,19 @@ class Ledger:
             self._storage.delete(layout.run_checked(run_id))
 
     def mark_checked(self, run_ids: Iterable[str], by: str) -> None:
-        """The check of the run `by` passed, and judged what these runs merged."""
+        """Record that the check of the run `by` passed, and covered what these runs merged."""
         for run_id in run_ids:
             self._write(layout.run_checked(run_id), {"run_id": by})
 
     def unchecked(self) -> list[str]:
-        """Runs that may have changed the star and that no check has judged since, oldest first."""
+        """Runs that may have changed the star and that no check has covered since, oldest first."""
         keys = set(self._storage.list(layout.RUNS))
         found: list[str] = []
         for run_id in sorted((key.split("/")[2] for key in keys if key.endswith("/run.json")), reverse=True):
             if layout.run_checked(run_id) in keys:
                 continue
-            # Earlier versions marked no run; their check covered every older one. A refresh's was copied.
+            # Earlier versions marked no run; their check covered all older runs. A refresh only had a copy of
+            # a check.
             if layout.run_step(run_id, "check") in keys and self.run(run_id).tasks != ("refresh",):
                 break
             if layout.run_step(run_id, "gate") in keys:
@@ -163,18 +164,18 @@ class Ledger:
         return found[::-1]
 
     def take_over(self, run_id: str, source: str, steps: Iterable[str]) -> None:
-        """What another run did before is this run's too."""
+        """Copy these steps' records from another run."""
         for step in steps:
             record = self.step(source, step)
             if record is not None:
                 self._write(layout.run_step(run_id, step), record)
 
     def reopen(self, run_id: str, steps: Iterable[str], *, reason: str) -> None:
-        """The run did not come all the way after all: these steps are to be done again.
+        """Reopen a run that turned out not to be complete: these steps are to be done again.
 
-        Days that it brought are due; those that another run brought, as where this one only staged them again, are done
-        as before. A backfill's, which moved no checkpoint, are due where the checkpoint stands on them; before that
-        nothing but a backfill brings them.
+        Days that this run completed become due. Days that another run completed, such as those this one only restaged,
+        stay done. A backfill moved no checkpoint: its days become due if the checkpoint stands on them; earlier ones
+        are only loaded by another backfill.
         """
         for step in steps:
             self.forget_step(run_id, step)
@@ -193,7 +194,7 @@ class Ledger:
         self.end(run_id, "failed", reason=reason, reopened=True)
 
     def end(self, run_id: str, outcome: Outcome, *, reason: str = "", reopened: bool = False) -> None:
-        """Record how the run ended; `reopened` where it had come all the way before, until it has done so again."""
+        """Record how the run ended; `reopened` if it had been complete before, until it is complete again."""
         if outcome in ("failed", "stopped"):
             reopened = reopened or bool((self.ended(run_id) or {}).get("reopened"))
         record: dict[str, Any] = {"outcome": outcome, "reason": reason, "ended_at": self._now().isoformat()}
@@ -201,22 +202,22 @@ class Ledger:
         self._write(layout.run_end(run_id), record)
 
     def resume_run(self, run_id: str) -> Run:
-        """The run, which has no end any more; one that was reopened is so until it ends well."""
+        """The run, with its end removed; a reopened run stays reopened until it ends well."""
         if not (self.ended(run_id) or {}).get("reopened"):
             self._storage.delete(layout.run_end(run_id))
         return self.run(run_id)
 
     def outcome(self, run_id: str) -> Outcome | None:
-        """How the run ended; None where it runs, or was killed."""
+        """How the run ended; None if it is running, or was killed."""
         ended = self.ended(run_id)
         return ended["outcome"] if ended else None
 
     def ended(self, run_id: str) -> dict[str, Any] | None:
-        """The record of the run's end: outcome, reason, ended_at, and reopened where it was."""
+        """The record of the run's end: outcome, reason, ended_at, and reopened if it was reopened."""
         return self._read_or_none(layout.run_end(run_id))
 
     def mark_done(self, units: Iterable[RetailerDay], run_id: str) -> None:
-        """These retailers' days have come all the way."""
+        """Mark these retailer-days as complete."""
         out_of_reach = self._units(layout.OUT_OF_REACH)
         for retailer, day in units:
             self._write(layout.done(retailer, day), {"run_id": run_id})
@@ -224,20 +225,20 @@ class Ledger:
                 self._storage.delete(layout.out_of_reach(retailer, day))
 
     def done(self) -> set[RetailerDay]:
-        """Every retailer's day that has come all the way."""
+        """All retailer-days that are complete."""
         return self._units(layout.DONE)
 
     def mark_out_of_reach(self, units: Iterable[RetailerDay], run_id: str) -> None:
-        """The retailers no longer show these days: no run is due for them, and the checkpoint passes them over."""
+        """The retailers no longer show these days: no run is due for them, and the checkpoint skips them."""
         for retailer, day in units:
             self._write(layout.out_of_reach(retailer, day), {"run_id": run_id})
 
     def out_of_reach(self) -> set[RetailerDay]:
-        """Every retailer's day that was asked for in vain, and has not come all the way since."""
+        """All retailer-days that were requested in vain and have not been completed since."""
         return self._units(layout.OUT_OF_REACH) - self.done()
 
     def checkpoint(self, retailer: str) -> date | None:
-        """The date up to which scheduled runs have brought all of the retailer's days; None before the first."""
+        """The date up to which scheduled runs have completed all of the retailer's days; None before the first."""
         values = self._read_or_none(layout.checkpoint(retailer))
         return date.fromisoformat(values["date"]) if values else None
 
@@ -246,9 +247,10 @@ class Ledger:
         self._write(layout.checkpoint(retailer), {"date": day.isoformat()})
 
     def settled(self, tasks: Iterable[str], *, passed_over: Collection[RetailerDay] = ()) -> set[RetailerDay]:
-        """What is done or `passed_over`, less what the newest run is for, if it was one of these tasks and ended badly.
+        """Units done or `passed_over`, less those of the newest run if it had these tasks and did not end well.
 
-        Its days may be done all the same: it may do them anew, or was killed between its last words.
+        Its days may be done all the same: it may have been forced to do them again, or was killed while recording its
+        end.
         """
         found, newest = self.done().union(passed_over), self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):

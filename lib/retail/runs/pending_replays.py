@@ -1,10 +1,10 @@
-"""Days that are staged again, from the moment when their lines leave quarantine until they have come all the way.
+"""Days that are being restaged, from the moment their lines leave quarantine until they are complete.
 
     ops/replays.json    {"20261126T214733Z-3fa9c1": [["retailer_1", "2017-01-01"]]}
 
-Staging a day replaces what of it lies in quarantine. A line that nothing refuses any more then is in the raw file and
-nowhere else until it is merged, and a day that is done is staged by nobody unasked. So the run that stages it is noted
-before it does, and the note goes when that run has come to its end; what is left the next replay takes.
+Restaging a day replaces its lines in quarantine. A line that is no longer refused then exists only in the raw file
+until it is merged, and nothing stages a completed day unless asked. So the run that restages a day is noted before it
+does, and the note is removed when that run completes; the next replay takes whatever is left.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from retail.runs.days import RetailerDay
 
 
 def begin(storage: Storage, run_id: str, units: Collection[RetailerDay]) -> None:
-    """Note that the run stages these units again, whoever did before. Only for the holder of the lease."""
+    """Note that the run restages these units, whichever run did so before. Only for the holder of the lease."""
     noted = _read(storage)
     others = {each: of_run - set(units) for each, of_run in noted.items() if each != run_id}
     _write(storage, noted, {**others, run_id: set(units)})
 
 
 def end(storage: Storage, run_id: str) -> None:
-    """What the run staged has come all the way. Only for the holder of the lease."""
+    """Record that the units the run staged are complete. Only for the holder of the lease."""
     noted = _read(storage)
     _write(storage, noted, {each: units for each, units in noted.items() if each != run_id})
 
 
 def left(storage: Storage) -> set[RetailerDay]:
-    """Every unit that was staged again and has not come all the way. Raises StorageError."""
+    """All units that were restaged and are not complete. Raises StorageError."""
     return {unit for units in _read(storage).values() for unit in units}
 
 

@@ -1,4 +1,4 @@
-"""A run, as its record in the ledger has it, and how its id is made."""
+"""A run as recorded in the ledger, and how its id is made."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _STAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
 def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = None) -> str:
-    """Sorts by time, and behind the `newest` run's whatever the clock says; `name`, or else a random end, tells more.
+    """An id that sorts by time, after `newest` whatever the clock says; it ends in `name` or a random text.
 
-    Raises ConfigurationError for a name that could not be a folder's.
+    Raises ConfigurationError for a name that could not be a folder name.
     """
     if name is not None and not _NAME.fullmatch(name):
         raise ConfigurationError(
@@ -36,11 +36,11 @@ def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = N
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is for, and the tasks that the command which began it was given.
+    """What a run is for, and the tasks given to the command that began it.
 
-    `span` is all that the command named, of which this run is the whole or a part; None where it named no days. A
-    `backfill` moves no checkpoint. `anew`: its days were done before. `behind` is the run whose merge this one only
-    checks and refreshes.
+    `span` is everything the command named, of which this run is the whole or a part; None if it named no days. A
+    `backfill` moves no checkpoint. `force`: the run processes days again even if they are complete. `behind` is the run
+    whose merge this one only checks and refreshes.
     """
 
     run_id: str
@@ -63,7 +63,7 @@ class Run:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Run:
-        """The run of a record; what earlier versions did not write is as it was then."""
+        """The run from its record; fields that earlier versions did not write get the meaning they had then."""
         span = values.get("span")
         return cls(
             run_id=values["run_id"],
@@ -78,7 +78,7 @@ class Run:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The run as its record has it."""
+        """The run as it is recorded."""
         return {
             "run_id": self.run_id,
             "units": [[retailer, day.isoformat()] for retailer, day in self.units],

@@ -1,11 +1,11 @@
-"""Versions of Delta tables on which a rewrite was begun that is no merge: a compaction, or a migration.
+"""Versions of Delta tables on which a rewrite other than a merge was begun: a compaction or a migration.
 
     ops/rewrites.json    {"star/fact_sales": [7, 12]}
 
-A merge tells by the table's version whether it was committed before a kill. One that was planned for a version in
-this list was not: what came after that version was the rewrite, and the merge is to be planned anew. So no note may
-stay of a rewrite that made no commit: it is taken back where the rewrite fails, and, where that was killed, by the
-next merge that is planned on the version.
+A merge sees from the table's version whether it was committed before a kill. A merge that was planned for a version in
+this list was not committed: the commit after that version was the rewrite, and the merge must be planned again. So the
+note of a rewrite that made no commit must not stay: it is removed if the rewrite fails and, if the rewrite was killed,
+by the next merge that is planned on the version.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake import delta, layout
 from retail.lake.storage import Storage
 
-# Only a run that no other has merged after is gone on with; this is many more than can matter.
+# Only a run that no later run has merged after is resumed; this is far more than can matter.
 _KEPT: Final = 50
-# Dimensions are planned side by side.
+# Dimensions are planned in parallel.
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 
 @contextmanager
 def noted(storage: Storage, table: str, version: int) -> Iterator[None]:
-    """Around a rewrite of `table` that begins on `version`: whatever ends it, without a commit no note stays."""
+    """Wraps a rewrite of `table` that begins on `version`; if it makes no commit, the note does not stay."""
     begin(storage, table, version)
     try:
         yield
@@ -46,7 +46,7 @@ def begin(storage: Storage, table: str, version: int) -> None:
 
 
 def give_up(storage: Storage, table: str, version: int) -> None:
-    """Take the note back, where there is one: the rewrite made no commit. Only for the holder of the lease."""
+    """Remove the note, if there is one: the rewrite made no commit. Only for the holder of the lease."""
     with _ONE_AT_A_TIME:
         all_noted = _read(storage)
         if version in all_noted.get(table, []):
@@ -54,7 +54,7 @@ def give_up(storage: Storage, table: str, version: int) -> None:
 
 
 def begun_on(storage: Storage, table: str, version: int) -> bool:
-    """Whether a rewrite of `table` was begun on that version. Raises StorageError where the note cannot be read."""
+    """Whether a rewrite of `table` was begun on that version. Raises StorageError if the note cannot be read."""
     return version in _read(storage).get(table, [])
 
 

@@ -1,4 +1,4 @@
-"""What a scheduler tells of its failed tasks, beside the runs in the ledger: a task may fail before its run begins.
+"""What a scheduler reports of its failed tasks, besides the runs in the ledger: a task may fail before its run begins.
 
 ops/failures/<time>-<run>-<task>-<random>.json
 """
@@ -22,9 +22,9 @@ Text = Annotated[str, StringConstraints(max_length=8000)]
 
 
 class Failure(BaseModel):
-    """A failed attempt of a task: of which run (the name it was given), why, and what to do.
+    """A failed attempt of a task: its run (by the name it was given), the reason, and what to do.
 
-    `attempt` is in the scheduler's words, such as "1 of 3"; `next` says what to mend, `command` what to give then.
+    `attempt` is in the scheduler's words, such as "1 of 3"; `next` says what to fix, `command` what to run then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,15 +46,14 @@ def note(storage: Storage, failure: Failure) -> None:
 
 
 def newest(storage: Storage, most: int) -> list[Failure]:
-    """The newest `most` failures, oldest first. Raises StorageError where one cannot be read."""
+    """The newest `most` failures, oldest first. Raises StorageError if one cannot be read."""
     return [_read(storage, key) for key in sorted(storage.list(layout.TASK_FAILURES))[-most:]]
 
 
 def mended_by(ledger: Ledger, failure: Failure) -> str | None:
-    """The run that brought all that the failed one was for, after the failure; None where none has yet.
+    """The run that completed, after the failure, everything the failed run was for; None if there is none yet.
 
-    Where the failure came before its run began, that is the next that goes from the checkpoints to the views for
-    every retailer.
+    For a failure before its run began, that is the next run from the checkpoints to the views for every retailer.
     """
     failed = ledger.newest_named(failure.run)
     for run_id in reversed(ledger.run_ids()):

@@ -1,1 +1,1 @@
-"""Steps 1 and 2: what the retailers answer, and the raw files made of it."""
+"""The retailers' APIs, and how their responses become sales records."""

@@ -1,4 +1,4 @@
-"""What a retailer's catalogue offers, and what the three of them share."""
+"""The interface of a retailer's catalogue, and the code that the three of them share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from retail.records import MasterRecord
 if TYPE_CHECKING:
     from retail.sources.service import Service
 
-# Single ids that a catalogue refuses outright are not known there; from so many on, it is the configuration.
+# Up to this many single ids that a catalogue refuses are just unknown; beyond that, the configuration is at
+# fault.
 MOST_REFUSALS: Final = 3
 
 
@@ -18,19 +19,19 @@ class Catalog(Protocol):
     """A retailer's catalogue of products, and of stores where it has one."""
 
     def describe(self, products: Sequence[str], stores: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
-        """What one call after the other tells of these ids, a call whenever the next item is asked for.
+        """Yields the records of these ids call by call; each call is made when the next item is requested.
 
-        Of an id that the retailer does not know, a record without a description; none of what it cannot know at
-        all. Raises ExtractError.
+        An id that the retailer does not know gets a record without a description; an id that it cannot know at all gets
+        none. Raises ExtractError.
         """
 
 
 def catalog_of(service: Service) -> Catalog | None:
-    """The catalogue that the service's method `catalog` opens; a service need not have one."""
+    """The catalogue opened by the service's method `catalog`; a service need not have one."""
     opens: Callable[[], Catalog | None] = getattr(service, "catalog", lambda: None)
     return opens()
 
 
 def batches(ids: Sequence[str], size: int) -> list[Sequence[str]]:
-    """The ids in their order, at most `size` together."""
+    """The ids in order, at most `size` per batch."""
     return [ids[start : start + size] for start in range(0, len(ids), size)]

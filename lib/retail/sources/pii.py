@@ -1,4 +1,4 @@
-"""What is taken out of an answer before it is written anywhere, and the pseudonym that stands for a customer."""
+"""Personal data removed from a response before it is written anywhere, and the pseudonym that stands for a customer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ REMOVED: Final = "(e-mail address removed)"
 def pseudonym(pepper: Secret, retailer_id: str, customer: str) -> str:
     """HMAC-SHA256, in hex, of a customer's identifier under the secret pepper.
 
-    The retailer is part of it, so that nobody is followed from one retailer to another. Case and blanks around
-    do not count. With another pepper every customer becomes a new one.
+    The retailer is part of it, so that nobody can be followed from one retailer to another. Case and surrounding blanks
+    do not matter. With another pepper every customer becomes a new one.
     """
     message = f"{retailer_id}\n{customer.strip().lower()}".encode("utf-8", "replace")
     return hmac.digest(pepper.reveal().encode(), message, "sha256").hex()
@@ -27,10 +27,10 @@ def pseudonym(pepper: Secret, retailer_id: str, customer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A retailer's personal data: fields removed wherever they stand, and where the customer is named.
+    """A retailer's personal data: fields removed wherever they appear, and the field that names the customer.
 
-    `customer` is the field that names the customer, or that field's own field: the value gives way to the
-    pseudonym, and what else is in an outer field goes. `nobody` are values that name no one.
+    `customer` is the field that names the customer, or an outer and an inner field: the value is replaced by the
+    pseudonym, and anything else in an outer field is removed. `nobody` are values that name no one.
     """
 
     removed: frozenset[str]
@@ -39,7 +39,7 @@ class Rules:
 
 
 # Names, addresses, contacts, tax numbers, free text and parcel numbers of people. An address that a merchant
-# ships from keeps name, city, region and country: that is the store.
+# ships from keeps name, city, region and country, because that is the store.
 AMAZON: Final = Rules(
     removed=frozenset(
         "buyerName buyerCompanyName buyerPurchaseOrderNumber recipient deliveryAddress payment taxRegistrations"
@@ -54,7 +54,7 @@ WALMART: Final = Rules(
         " trackingURL customerName labels returnTrackingDetail".split()
     ),
     customer=("customerEmailId",),
-    # Walmart's placeholder where there is no address.
+    # Walmart's placeholder for a missing address.
     nobody=frozenset({"nocxemail@walmartone.com"}),
 )
 SHOPIFY: Final = Rules(
@@ -67,9 +67,9 @@ SHOPIFY: Final = Rules(
 
 
 def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
-    """A copy of the answer without personal data; `name` gives the pseudonym of a customer's identifier.
+    """A copy of the response without personal data; `name` returns the pseudonym of a customer's identifier.
 
-    Beyond the fields of `rules`, every e-mail address in any text gives way: retailers add fields unasked.
+    Besides the fields of `rules`, every e-mail address in any text is replaced: retailers add fields unannounced.
     """
     removed, customer = rules.removed, rules.customer[0]
 
@@ -84,7 +84,7 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
                 continue
             if key == customer:
                 kept[key] = _customer(held, rules, name=name)
-            elif isinstance(held, str):  # most values: a call less for each
+            elif isinstance(held, str):  # most values: saves a call for each
                 kept[key] = held if "@" not in held else without_e_mail(held)
             else:
                 kept[key] = stripped(held) if isinstance(held, dict | list) else held
@@ -94,13 +94,13 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
 
 
 def without_e_mail(words: str) -> str:
-    """The text with every e-mail address in it replaced."""
+    """The text with every e-mail address replaced."""
     return _E_MAIL.sub(REMOVED, words) if "@" in words else words
 
 
 def _customer(value: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
     inner = rules.customer[1:]
-    # A gid names its type before the number: the number alone is what REST answers with as well.
+    # A gid puts the type before the number; the bare number is what REST returns as well.
     customer = (text(value if not inner else at(value, *inner)) or "").rsplit("/", 1)[-1].strip()
     named = name(customer) if customer and customer.lower() not in rules.nobody else None
     return {inner[0]: named} if inner and isinstance(value, dict) else named

@@ -1,4 +1,4 @@
-"""Which service class reads which retailer, and whether the configuration gives it all it needs."""
+"""Which service class reads which retailer, and whether the configuration gives it everything it needs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Sales, Service
 
-# Short names for our own; any other service is named by its class, as `package.module:Class`.
+# Short names for built-in services; any other service is named by its class, as `package.module:Class`.
 SERVICES: Final[dict[str, str]] = {
     "amazon": "retail.sources.amazon.service:Amazon",
     "walmart": "retail.sources.walmart.service:Walmart",
     "shopify": "retail.sources.shopify.service:Shopify",
 }
 PEPPER: Final = "customer_pepper"
-# With the configuration's revisions as many as the star can order (docs/decisions/0002-order-of-versions.md).
+# Together with the configuration's revisions, as many as the star can order
+# (docs/decisions/0002-order-of-versions.md).
 MOST_MAPPING_VERSIONS: Final = 1_000
 
 
 def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> list[str]:
-    """Everything that keeps these retailers from being read, each by its key or variable."""
+    """Everything that prevents reading these retailers, each with its key or variable."""
     retailers = list(retailers)
     found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
     names = [name for retailer_id in retailers for name in _secret_names(retailer_id, settings)]
@@ -42,7 +43,7 @@ def open_service(
     clock: Clock | None = None,
     quota_policy: QuotaPolicy | None = None,
 ) -> Service:
-    """The retailer's service, ready to be asked. Raises ConfigurationError with all of its problems."""
+    """The retailer's service, ready to use. Raises ConfigurationError with all of its problems."""
     found = problems(settings, secrets, [retailer_id])
     if found:
         raise ConfigurationError(found)
@@ -53,7 +54,7 @@ def open_service(
 
 
 def sales_of(retailer_id: str, settings: Settings) -> Sales:
-    """What the retailer's answers mean; no secret is needed. Raises ConfigurationError."""
+    """The retailer's Sales, which interpret its responses without any secret. Raises ConfigurationError."""
     found = list(_of_retailer(retailer_id, settings))
     if found:
         raise ConfigurationError(found)
@@ -66,7 +67,7 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
 
 
 def _class_of(service: str) -> type[Service]:
-    """The class by its name in the configuration. Raises ValueError with the reason where there is none."""
+    """The class by its name in the configuration. Raises ValueError with the reason if there is none."""
     module, _, name = SERVICES.get(service, service).partition(":")
     if not name:
         known = ", ".join(sorted(SERVICES))
@@ -94,7 +95,7 @@ def _of_retailer(retailer_id: str, settings: Settings) -> Iterator[str]:
 
 
 def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
-    """None for a retailer or service that is not there: that problem is told elsewhere."""
+    """The names of the retailer's secrets; empty for an unknown retailer or service, which is reported elsewhere."""
     try:
         retailer = settings.retailers[retailer_id]
         names = _class_of(retailer.service).secret_names(retailer.options)
@@ -106,5 +107,5 @@ def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
 def _of_secret(name: str, secrets: Secrets) -> list[str]:
     try:
         return secrets.missing([name])
-    except ConfigurationError as error:  # the file that should hold it cannot be read
+    except ConfigurationError as error:  # the file that should hold the secret cannot be read
         return error.problems

@@ -1,4 +1,4 @@
-"""What every retailer's service class offers, and what all of them share in walking pages and making records."""
+"""The interface of every retailer's service class, and the shared code that walks pages and makes records."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.values.json_path import JSON
 from retail.sources.window import Window
 
-# A filter applied after paging can leave pages empty; an endless row of them is a cursor gone wrong.
+# A filter applied after paging can leave pages empty; an endless series of them means a faulty cursor.
 _MOST_EMPTY_PAGES: Final = 10
 
 WebAddress: TypeAlias = Annotated[str, AfterValidator(web_address)]
 
 
 class Options(BaseModel):
-    """What `[retailers.x] options` may hold; each service adds its own."""
+    """The allowed keys of `[retailers.x] options`; each service adds its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer without personal data, and where to go on; `next_cursor` is None on the last page.
+    """One response without personal data, and the cursor to continue with; `next_cursor` is None on the last page.
 
-    `begins` says that a list of its own begins with it, which may hold what the one before ended with.
+    `begins` says that the page starts a list of its own, which may repeat the end of the previous one.
     """
 
     answer: JSON
@@ -53,10 +53,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What fetching some windows will take of a retailer.
+    """The cost of fetching some windows from a retailer.
 
-    `quota_seconds` are those spent waiting for its quota, which `quota` puts in words; `asked` is how many calls
-    were made to find out.
+    `quota_seconds` is the time spent waiting for its quota, which `quota` describes in words; `asked` is the number of
+    calls made to find out.
     """
 
     orders: int
@@ -67,20 +67,20 @@ class Estimate:
 
 
 class Sales(Protocol):
-    """What a retailer's answers mean. Pure: no network, no secret, no clock.
+    """Interprets a retailer's responses. Pure: no network, no secret, no clock.
 
-    MAPPING_VERSION, from 1 to 1,000, is raised with every change in what `records` makes of an answer: then days that
-    are landed again take the place of what the version before made of them.
+    MAPPING_VERSION, from 1 to 1,000, is raised with every change in what `records` makes of a response: days that are
+    then landed again replace what the previous version made of them.
     """
 
     MAPPING_VERSION: ClassVar[int]
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
-        """One record a line of a page; `source` is the payload object that holds the page. Never raises."""
+        """One record per line of a page; `source` is the payload object that holds the page. Never raises."""
 
 
 class Service(Protocol):
-    """One retailer's API, and the meaning of its answers."""
+    """One retailer's API, and the interpretation of its responses."""
 
     Options: ClassVar[type[Options]]
 
@@ -96,21 +96,21 @@ class Service(Protocol):
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """The secrets needed beside these options of the configuration, each named `<retailer_id>_<name>`."""
+        """The secrets needed with these options of the configuration, each named `<retailer_id>_<name>`."""
 
     @classmethod
     def sales(cls, retailer_id: str, retailer: RetailerSettings) -> Sales:
-        """The meaning of this retailer's answers, for which no secret is needed."""
+        """The Sales of this retailer, which need no secret."""
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
-        """The pages of what changed in the window, from the one that `cursor` names.
+        """The pages of changes in the window, from the page that `cursor` names.
 
-        Raises CursorExpiredError where the retailer no longer takes that cursor, OutOfReachError where by its own clock
-        it no longer shows that day, ExtractError otherwise.
+        Raises CursorExpiredError if the retailer no longer accepts that cursor, OutOfReachError if by its own clock it
+        no longer shows that day, ExtractError otherwise.
         """
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """What fetching these windows will take, found with few calls. Raises ExtractError."""
+        """The cost of fetching these windows, found with few calls. Raises ExtractError."""
 
 
 def follow(
@@ -120,10 +120,9 @@ def follow(
     cursor: str | None,
     retailer_id: str,
 ) -> Iterator[Page]:
-    """Pages until one names no next.
+    """Yields pages until one names no next cursor.
 
-    Raises CursorExpiredError where the `cursor` to begin with is refused, ExtractError for a cursor or a page that
-    comes again.
+    Raises CursorExpiredError if the initial `cursor` is refused, ExtractError for a cursor or a page that repeats.
     """
     first = cursor
     seen = {cursor}
@@ -152,9 +151,10 @@ def follow(
 
 
 def require_over_there(end: datetime, there: datetime | None, *, retailer_id: str, here: datetime) -> None:
-    """Raises ExtractError where the retailer's own time, if it told one, has not come to the `end` of what was asked.
+    """Raises ExtractError if the retailer's own time, where known, has not reached the `end` of the requested window.
 
-    It answers such a question with what there is, and a clock that runs ahead here would take that for the whole day.
+    The retailer answers such a request with the data it has so far, and a clock that runs ahead here would take that
+    for the whole day.
     """
     if there is not None and there < end:
         raise ExtractError(
@@ -167,7 +167,7 @@ def require_over_there(end: datetime, there: datetime | None, *, retailer_id: st
 def unreadable(
     retailer_id: str, source_ref: str, *, transaction_id: str | None = None, line_id: str | None = None
 ) -> SalesRecord:
-    """The record of something that is no order or no line: it ends in quarantine, not in silence."""
+    """The record of something that is neither an order nor a line: it ends up in quarantine instead of vanishing."""
     return SalesRecord(
         retailer_id=retailer_id,
         transaction_id=transaction_id,

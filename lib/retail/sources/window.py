@@ -1,4 +1,4 @@
-"""The stretch of time that one logical date asks a retailer for."""
+"""The period that is requested from a retailer for one logical date."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from retail.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Changes from `start` up to, not including, `end` belong to `logical_date`. Both are UTC.
+    """Changes from `start` up to, but not including, `end` belong to `logical_date`. Both are UTC.
 
-    The first `overlap` of it belongs to the day before as well.
+    The first `overlap` of the window belongs to the previous day as well.
     """
 
     logical_date: date
@@ -26,8 +26,8 @@ class Window:
 def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_date: date) -> Window:
     """The 24 hours of `logical_date` in `time_zone` (23 or 25 when the clocks change), and `overlap` before.
 
-    The overlap catches what a retailer indexed late; it never reaches behind the midnight that `start_date`
-    begins with. Raises ConfigurationError for a date before `start_date`.
+    The overlap catches what a retailer indexed late; it never reaches back beyond the midnight at which `start_date`
+    begins. Raises ConfigurationError for a date before `start_date`.
     """
     if logical_date < start_date:
         raise ConfigurationError(
@@ -40,12 +40,12 @@ def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_d
 
 
 def _midnight(day: date, time_zone: str) -> datetime:
-    """The first instant of the day; where midnight is skipped by the clocks, the instant they were moved."""
+    """The first instant of the day; if a clock change skips midnight, the instant of the change."""
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
 
 
 def window_of_unit(settings: Settings, unit: tuple[str, date]) -> Window:
-    """The window that a retailer's logical date asks for, in its zone and with the configured overlap."""
+    """The window for a retailer's logical date, in the retailer's zone and with the configured overlap."""
     retailer_id, logical_date = unit
     return window_of(
         logical_date,

@@ -1,4 +1,4 @@
-"""Step 5: the five dimensions and the fact, from staged rows, each merged once whatever happens in between."""
+"""Step 5: the five dimensions and the fact, from staged rows, each merged exactly once even across kills."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from retail.star.tables import dim_customer, dim_date, dim_product, dim_retailer
 class Built:
     """The star after the merge: version and rows per action of each table, and the fact's money for the tie-out.
 
-    `months` are the fact's partitions that were read and perhaps changed.
+    `months` are the fact's partitions that were read and possibly changed.
     """
 
     versions: dict[str, int]
@@ -30,17 +30,17 @@ class Built:
     counts: list[HopCount]
 
 
-# Judges the fact's planned counts, and raises where they must not be committed.
+# Checks the fact's planned counts, and raises if they must not be committed.
 Judge = Callable[[list[HopCount]], None]
 
 
 def accept(counts: list[HopCount]) -> None:
-    """Judges nothing."""
+    """Accepts any counts."""
     del counts
 
 
 def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) -> Built:
-    """Merge the rows that were staged into all tables of the star, the fact once `judge` has seen its plan."""
+    """Merge the staged rows into all tables of the star, the fact only once `judge` has seen its plan."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         of_dimensions = pool.map(
             lambda each: (each[0].name, _merge_once(context, *each)), _dimensions(context, staged)
@@ -61,15 +61,15 @@ def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) ->
 
 
 def months_of_run(context: Context, run_id: str) -> list[str]:
-    """The fact's partitions that a run planned to merge into, whether it came to its end or not."""
+    """The fact's partitions that a run planned to merge into, whether it completed or not."""
     planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
     return list(planned["partitions"]) if planned else []
 
 
 def merged_by(context: Context, run_id: str) -> list[HopCount]:
-    """Counts of the fact's planned merge by that run, and what its partitions hold now; none where it never merged.
+    """Counts of the fact's merge planned by that run, and what its partitions hold now; empty if it never merged.
 
-    Where no later run has merged, these are the figures before and after.
+    If no later run has merged, these are the figures before and after.
     """
     planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
     if planned is None or delta.version(context.storage, fact_sales.TABLE.path) == planned["version"]:
@@ -82,7 +82,7 @@ def merged_by(context: Context, run_id: str) -> list[HopCount]:
 def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
     """How to derive each dimension's rows. They see every good line, whichever version of it won.
 
-    A description that comes late reaches a product in the star once the product sells again.
+    A description that arrives late reaches a product in the star once the product sells again.
     """
     session, storage = context.session, context.storage
     lines = delta.read(session, storage, layout.STAGED_LINES, at=staged.lines_version).transform(staging.good)
@@ -112,7 +112,7 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
 
 
 def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
-    """`rows` written and read again: planning and MERGE read their source several times."""
+    """`rows`, written and read back: planning and MERGE read their source several times."""
     key = layout.staged_table(table.name)
     delta.replace(rows, context.storage, key, statistics=False)
     return delta.read(context.session, context.storage, key)
@@ -121,16 +121,16 @@ def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
 def _merge_once(
     context: Context, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
 ) -> tuple[merge.Plan, int, list[HopCount]]:
-    """Plan, record the plan, merge; after a kill, the version tells whether the merge was committed."""
+    """Plan, record the plan, merge; after a kill, the table's version shows whether the merge was committed."""
     merge.create(context, table)
     rows = derive()
     recorded = context.ledger.step(context.run_id, _plan_step(table))
     if recorded is None or table_rewrites.begun_on(context.storage, table.path, recorded["version"]):
         plan = merge.plan(context, table, rows)
-        # A rewrite that was begun on the newest version was killed: from here on, what follows is this merge.
+        # A rewrite begun on the newest version was killed: the next commit will be this merge.
         table_rewrites.give_up(context.storage, table.path, plan.version)
         counts = _count(context, table, rows, plan)
-        judge(counts)  # before the plan is kept, which is for figures that add up
+        judge(counts)  # before the plan is kept, because only reconciled figures get one
         recorded = {
             "version": plan.version,
             "partitions": plan.partitions,

@@ -1,4 +1,4 @@
-"""Rows and money of what staging made of the lines: the figures of the tie-out, and what is to be told of them."""
+"""Rows and money of each outcome of staging: the figures for the tie-out, and what to report about them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _Group = tuple[str, date | None, str | None]
 _Figures = tuple[int, Decimal]
 _NOTHING: Final = (0, Decimal(0))
 
-# So many names of unknown fields are told: where ids are field names there is no end of them.
-# What is no plain name, and may be anybody's e-mail address, is told as `*`.
+# The most names of unknown fields to report: if ids are used as field names there is no end of them. A name
+# that is not plain, and may be somebody's e-mail address, is reported as `*`.
 _TOLD_FIELDS: Final = 20
 _PLAIN_NAME: Final = r"\A[A-Za-z0-9_.-]{1,60}\z"
 
 
 @dataclass(frozen=True)
 class Counted:
-    """`counts` tie out: read = duplicate + quarantined + staged, the quarantined by their reasons.
+    """`counts` tie out: read = duplicate + quarantined + staged, with the quarantined by their reasons.
 
-    Beside them `critical`, the quarantined of a critical rule, and `warned`, staged rows by each of their warnings.
-    `unknown_fields` are the names of fields that SalesRecord has not, with the lines read that hold one.
-    `keys` are the different keys of the good lines.
+    In addition, `critical` counts lines quarantined by a critical rule, and `warned` counts staged rows for each of
+    their warnings. `unknown_fields` are the names of fields that SalesRecord lacks, with the number of lines read that
+    hold one. `keys` is the number of distinct keys of the good lines.
     """
 
     counts: list[HopCount]
@@ -81,7 +81,7 @@ def count(lines: DataFrame, sales: DataFrame) -> Counted:
 
 
 def _duplicates(good: DataFrame) -> list[Row]:
-    """The good lines that are not the newest of their key, ranked here once more: staging's word is not taken for it.
+    """Good lines that are not the newest of their key, ranked again here so that staging is checked independently.
 
     Only keys that occur more than once are ranked.
     """

@@ -1,4 +1,4 @@
-"""What the retailers' catalogues say of a dimension's rows: master files, read and put before what sales say."""
+"""Master data from the retailers' catalogues: reads the master files, and prefers them to what sales say."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from retail.runs.context import Context
 from retail.star.table import Table, Transform, newest_per, with_content_hash
 
 _FIELDS: Final = {"products": PRODUCT_FIELDS, "stores": STORE_FIELDS}
-# A description always has a time of `utc_text`; the engines agree on what it means.
+# A description's time is always written by `utc_text`, whose meaning the engines agree on.
 _INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$"
 
 log = structlog.get_logger(__name__)
 
 
 def read(context: Context, table: Table, kind: Literal["products", "stores"]) -> DataFrame | None:
-    """The newest description of each product or store, as rows of the table without its key; None where there is none.
+    """The newest description of each product or store, as rows of the table without its key; None if there is none.
 
-    A line that cannot be read is left out, and warned of.
+    Lines that cannot be read are skipped with a warning.
     """
     lines = None
     for retailer_id in context.settings.retailers:
@@ -44,7 +44,7 @@ def read(context: Context, table: Table, kind: Literal["products", "stores"]) ->
 
 
 def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
-    """The table's attributes and order of lines (value, from_retailer), with `is_broken`."""
+    """The table's attributes and order from lines (value, from_retailer), with `is_broken`."""
     schema = ", ".join(f"{name} string" for name in fields)
     fetched_at = F.when(F.col("json.fetched_at").rlike(_INSTANT), F.col("json.fetched_at"))
     missing = " OR ".join(f"{name} IS NULL OR {name} = ''" for name in table.natural_key)
@@ -59,7 +59,7 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
             F.lit(0).alias("mapping_version"),
             F.lit("").alias("fetch_order"),
         )
-        # Spark reads a cut-off line as far as it goes; the last field tells.
+        # Spark reads a truncated line as far as it goes; the last field shows it.
         .withColumn(
             "is_broken",
             F.expr(
@@ -72,7 +72,7 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
 
 
 def newest(parsed: DataFrame, table: Table) -> DataFrame:
-    """One row per natural key: the newest that has a name, the first attribute behind the key."""
+    """One row per natural key: the newest that has a name, which is the first attribute after the key."""
     name = next(name for name in table.attributes if name not in table.natural_key)
     return (
         parsed.where(f"NOT is_broken AND {name} IS NOT NULL")
@@ -83,7 +83,7 @@ def newest(parsed: DataFrame, table: Table) -> DataFrame:
 
 
 def preferring(described: DataFrame | None, table: Table) -> Transform:
-    """Puts the description in the place of a row's own attributes, all of them, where there is one.
+    """Replaces all of a row's own attributes by its description, if there is one.
 
     So a described row does not depend on which sale came last. Rows that are only described are not added.
     """

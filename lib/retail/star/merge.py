@@ -1,8 +1,9 @@
-"""Step 5: rows into a table of the star, by one rule for all tables.
+"""Step 5: merge rows into a table of the star, by one rule for all tables.
 
-A row is new, or counts over the one with its key (`retail.star.versions`), or nothing happens: so the star is the
-same whatever the order and however often a day is merged. Everything is planned and counted first, against a known
-version of the table; a run that was killed after the commit then finds that version gone by and does not merge again.
+A row is new, or counts over the one with its key (`retail.star.versions`), or nothing happens: so the star is the same
+whatever the order and however often a day is merged. Everything is planned and counted first, against a known version
+of the table; a run that was killed after the commit then sees that the table has moved past that version and does not
+merge again.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from retail.runs.counts import HopCount
 from retail.star.table import Table, with_content_hash
 from retail.star.versions import counts_over
 
-# `touched`: the same content in a newer version, which moves the order alone.
+# `touched`: the same content in a newer version, which changes only the order columns.
 ACTIONS: Final = ("inserted", "updated", "touched", "unchanged", "stale")
 
-# Where an action is counted at a hop of another name: what is touched is unchanged in all that a reader sees.
+# Actions counted at a hop of another name: to a reader, touched rows are unchanged.
 _HOPS: Final = {"updated": "updated_in", "touched": "unchanged"}
-# The unknown members never change: no sale's time is later than nothing's.
+# The unknown members never change: they have no time, and no sale's time compares as later than null.
 _OF_UNKNOWN: Final = {"updated_at": None, "mapping_version": 0, "fetch_order": ""}
 _MONEY_GROUP: Final = ("retailer_id", "business_date", "currency")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What merging will do to version `version` of the table: rows per action, and which partitions it touches."""
+    """What merging will do to version `version` of the table: rows per action, and the partitions it touches."""
 
     version: int
     partitions: list[str]
@@ -46,7 +47,7 @@ class Plan:
 
 
 def create(context: Context, table: Table) -> None:
-    """Create the table, with its unknown member, where it is not there yet."""
+    """Create the table, with its unknown member, if it does not exist yet."""
     if delta.version(context.storage, table.path) is not None:
         return
     rows = [] if table.unknown is None else [tuple(table.unknown.get(c) for c in table.own_columns)]
@@ -61,7 +62,7 @@ def create(context: Context, table: Table) -> None:
 
 
 def plan(context: Context, table: Table, rows: DataFrame) -> Plan:
-    """Count what `into` will do. Raises KeyCollisionError where a key stands for two natural keys."""
+    """Count what `into` will do. Raises KeyCollisionError if a key stands for two natural keys."""
     version = delta.version(context.storage, table.path)
     assert version is not None, f"{table.name} is created before it is planned"  # noqa: S101
     partitions = _partitions(context, table, rows, version)
@@ -96,7 +97,7 @@ def count_money(context: Context, table: Table, rows: DataFrame, planned: Plan) 
 
 
 def as_counted(actions: Mapping[str, int]) -> dict[str, int]:
-    """Rows per action as the tie-out counts them: the touched are among the unchanged."""
+    """Rows per action as the tie-out counts them: touched rows count as unchanged."""
     counted = {action: actions[action] for action in ACTIONS if action != "touched"}
     return counted | {"unchanged": actions["unchanged"] + actions["touched"]}
 
@@ -112,14 +113,14 @@ def totals(
 
 
 def months_held(context: Context, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
-    """The partitions in which the keys of `rows` lie now. Of all of the table, this reads the key alone."""
+    """The partitions that hold the keys of `rows` now. Reads only the key of the whole table."""
     target = delta.read(context.session, context.storage, table.path, at=version)
     held = target.select(table.key, str(table.partition))
     return held.join(rows.select(table.key), table.key, "left_semi").select(str(table.partition))
 
 
 def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
-    """Merge `rows` as planned, in one commit; gives the table's version after it."""
+    """Merge `rows` as planned, in one commit; returns the table's version after it."""
     if planned.changes == 0:
         return planned.version
     source = f"merge_source_{table.name}"
@@ -134,7 +135,7 @@ def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
 
 
 def _partitions(context: Context, table: Table, rows: DataFrame, version: int) -> list[str]:
-    """Those that `rows` belong to, and those that hold their keys now: a corrected date moves a row."""
+    """The partitions that `rows` belong to and those that hold their keys now: a corrected date moves a row."""
     if table.partition is None:
         return []
     both = rows.select(table.partition).union(months_held(context, table, rows, version=version)).distinct()
@@ -193,7 +194,7 @@ def _beside_target(
 
 
 def _statement(context: Context, table: Table, planned: Plan, source: str) -> str:
-    """MERGE of `source`; of the same content the order alone moves, so that publish sends no more."""
+    """The MERGE of `source`; if the content is the same, only the order changes, so publish sends no more rows."""
     target = context.storage.engine_path(table.path)
     counts = counts_over(table.order, new="s.", old="t.")
     touched = f"""WHEN MATCHED AND {counts} THEN UPDATE SET {_assigned(table.order)}"""

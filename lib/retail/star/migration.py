@@ -1,9 +1,9 @@
-"""The lake's own form: tables get the columns that the code has gained, and older rows the form of its hashes.
+"""The lake's own format: adds new columns of the code to tables, and rewrites the hashes of older rows.
 
     ops/format.json    {"format": 3}
 
-`format` counts the rewrites of what older code wrote; a lake without it is of format 1, or new. Each change of a table
-is noted before it begins (`retail.runs.table_rewrites`), so that a merge which was planned before it is planned anew
+`format` counts the rewrites of what older code wrote; a lake without the file has format 1, or is new. Each change of a
+table is noted before it begins (`retail.runs.table_rewrites`), so that a merge planned before it is planned again
 (docs/decisions/0009-migration.md).
 """
 
@@ -31,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 
 def migrate(context: Context, tables: Iterable[Table]) -> list[str]:
-    """Bring those of `tables` that are there to the form of this code; gives the formats it came to, in words.
+    """Bring the existing ones of `tables` to this code's format; returns the formats reached, in words.
 
-    A table that has the form is not touched. One commit a table and change, so a killed migration resumes at the next
-    call. Old rows are null in a new column. No row's `changed_run_id` moves, so nothing of it is published.
-    Raises StorageError where newer code made the lake.
+    A table that already has the format is not touched. Each table and change is one commit, so a killed migration
+    resumes at the next call. Old rows are null in a new column. No row's `changed_run_id` changes, so nothing is
+    published. Raises StorageError if newer code made the lake.
     """
     tables, done = list(tables), []
     require_known(context.storage)
@@ -61,7 +61,7 @@ def migrate(context: Context, tables: Iterable[Table]) -> list[str]:
 
 
 def require_known(storage: Storage) -> None:
-    """Raise StorageError where the lake's form is newer than this code."""
+    """Raise StorageError if the lake's format is newer than this code."""
     found = _read(storage)
     if found is not None and found > FORMAT:
         raise StorageError(
@@ -71,10 +71,10 @@ def require_known(storage: Storage) -> None:
 
 
 def _found_format(context: Context) -> int:
-    """The format of a lake that does not tell: a new one has the newest.
+    """The format of a lake that does not record it: a new one has the newest.
 
-    In format 2 a calendar row's hash has no more than the content's bits, in format 1 and 3 it has 64. What has the
-    columns of format 3 is taken for 2, for that rewrite finds for itself what is left to do.
+    In format 2 a calendar row's hash has only the content's bits; in formats 1 and 3 it has 64. A lake that has the
+    columns of format 3 is treated as 2, because that rewrite finds what is left to do by itself.
     """
     if delta.version(context.storage, dim_date.TABLE.path) is None:
         return FORMAT
@@ -97,22 +97,22 @@ def _lacking(context: Context, table: Table) -> dict[str, str]:
     return {name: kind for name, kind in table.types.items() if name not in there}
 
 
-# In format 2 the content's bits of a hash; the mapping's version was above them.
+# In format 2, the number of content bits in a hash; the mapping's version was above them.
 _CONTENT_BITS: Final = 52
 _CONTENTS: Final = 2**_CONTENT_BITS
 _IS_OF_FORMAT_1: Final = f"content_hash < 0 OR content_hash >= {_CONTENTS}"
 
 
 def _to_format_2(context: Context, table: Table) -> None:
-    """A content hash was 64 bits; now it is the lowest 52 of them, below a version of the mapping, then 0."""
+    """A content hash was 64 bits; it becomes the lowest 52 of them, below a mapping version, then 0."""
     _update(context, table, {"content_hash": f"content_hash & {_CONTENTS - 1}"}, where=_IS_OF_FORMAT_1)
 
 
 def _to_format_3(context: Context, table: Table) -> None:
-    """The order of versions got columns of its own, and the hash is of what is there, by name.
+    """The order of versions gets columns of its own, and the hash covers non-null values by name.
 
-    A fact's answer is known by its `source_ref`; a dimension's row is older than any answer. A row that has its
-    `fetch_order` has been here before.
+    A fact's response is known from its `source_ref`; a dimension's row is older than any response. A row that has its
+    `fetch_order` was migrated before.
     """
     content_hash = content_hash_sql(*table.content)
     if not table.versioned:
@@ -127,7 +127,7 @@ def _to_format_3(context: Context, table: Table) -> None:
 
 
 def _update(context: Context, table: Table, values: dict[str, str], *, where: str) -> None:
-    """Set these columns to SQL expressions of the row as it was; no commit where no row is to be changed."""
+    """Set these columns to SQL expressions over the old row; no commit if no row needs to change."""
     if not delta.read(context.session, context.storage, table.path).where(where).limit(1).collect():
         return
     path = context.storage.engine_path(table.path)
@@ -136,7 +136,7 @@ def _update(context: Context, table: Table, values: dict[str, str], *, where: st
         context.session.sql(f"UPDATE delta.`{path}` SET {assigned} WHERE {where}").collect()
 
 
-# What brings a table from the format to the next.
+# The rewrite that brings a table from each format to the next.
 _REWRITES: Final[dict[int, Callable[[Context, Table], None]]] = {1: _to_format_2, 2: _to_format_3}
 
 

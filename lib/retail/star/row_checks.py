@@ -1,4 +1,4 @@
-"""What is wrong with a line: the schema and the row rules, asked in one pass, every reason kept."""
+"""Row checks: the schema and the row rules, evaluated in one pass, with every reason kept."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from retail.records import FIELDS, REQUIRED, TYPES, RowRule
 from retail.star.table import Transform
 
 UNREADABLE: Final = "unreadable JSON"
-# Between the reasons of a row; a reason of its own never holds it.
+# Separates the reasons of a row; no single reason contains it.
 SEPARATOR: Final = "; "
 
 
 def check_rules(session: SparkSession, row_rules: Sequence[RowRule]) -> None:
-    """See that every condition can be asked of a typed row. Raises ConfigurationError naming those that cannot."""
+    """Check that every condition works on a typed row. Raises ConfigurationError naming those that do not."""
     nothing = session.createDataFrame([], ", ".join(f"{name} {TYPES.get(name, 'string')}" for name in FIELDS))
     found = []
     for rule in row_rules:
@@ -32,12 +32,13 @@ def check_rules(session: SparkSession, row_rules: Sequence[RowRule]) -> None:
 
 
 def judge(row_rules: Sequence[RowRule]) -> Transform:
-    """Adds what is wrong with each parsed line, and keeps the text of a refused line only.
+    """Adds the problems of each parsed line, and keeps the text of refused lines only.
 
-    `reasons` are those to refuse it, joined by `; ` and empty for a good line; `severity` is the gravest of them,
-    null for a good line; `warnings` are joined in the same way; `unknown_fields` names what SalesRecord has not.
+    `reasons` are the reasons to refuse it, joined by `; ` and empty for a good line; `severity` is the gravest of them,
+    null for a good line; `warnings` are joined in the same way; `unknown_fields` names the fields that SalesRecord
+    lacks.
     """
-    # Spark reads a broken line as far as it goes, Sail not at all: source_ref, the last field, tells.
+    # Spark reads a broken line as far as it goes, Sail not at all: source_ref, the last field, shows it.
     unreadable = F.expr(
         "rtrim(value) NOT LIKE '%}' OR (source_ref IS NULL AND get_json_object(value, '$') IS NULL)"
     )
@@ -90,7 +91,7 @@ def _any(rules: Iterable[RowRule]) -> Column:
 
 
 def _unknown_fields() -> Column:
-    """Null where the line has no field but SalesRecord's own, as nearly all have."""
+    """Null if the line has only SalesRecord's own fields, as nearly all have."""
     known = ", ".join(f"'{name}'" for name in FIELDS)
     unknown = F.expr(f"filter(json_object_keys(value), field -> field NOT IN ({known}))")
     return F.when(F.size(unknown) > 0, unknown)

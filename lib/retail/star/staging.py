@@ -1,7 +1,8 @@
-"""Step 3: raw lines become typed, keyed and judged rows; the bad ones go to quarantine with their reasons.
+"""Step 3: raw lines become typed, keyed and checked rows; bad ones go to quarantine with their reasons.
 
-Delta `staged/lines` holds every line that was read, `staged/sales` the good ones, one row per natural key,
-`quarantine` the bad ones of all days. The parse is written once, for both engines would parse again at each read.
+Delta `staged/lines` holds every line that was read, `staged/sales` the good ones, one row per natural key, and
+`quarantine` the bad ones of all days. The parsed lines are written once, because both engines would otherwise parse
+again at each read.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from retail.star.row_checks import check_rules, judge
 from retail.star.table import newest_per, optional_key, surrogate_key, with_content_hash
 from retail.star.tables import fact_sales
 
-# The engines agree on what these texts mean, and on little beyond: Spark takes "2017" for a timestamp.
-# 15 digits are the most: where a file has one value in a column, Sail 0.7.2 takes it from Delta's statistics,
+# The engines agree on what these texts mean, and on little else: Spark takes "2017" for a timestamp. 15
+# digits are the most: if a file has a single value in a column, Sail 0.7.2 takes it from Delta's statistics,
 # which it reads as a float (docs/decisions/0004-fifteen-digits.md).
 _PATTERNS: Final = {
     "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$",
@@ -41,7 +42,7 @@ _PATTERNS: Final = {
 
 @dataclass(frozen=True)
 class Staged:
-    """What a run's staging wrote: the tables' versions, and rows and money of each outcome, as `counting.Counted`."""
+    """What a run's staging wrote: the tables' versions, and rows and money of each outcome, as `hop_counts.Counted`."""
 
     lines_version: int
     sales_version: int
@@ -52,10 +53,10 @@ class Staged:
 
 
 def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Sequence[RowRule]) -> Staged:
-    """Stage the raw files of `units`, pairs of retailer and logical date, judged by the schema and `row_rules`.
+    """Stage the raw files of `units`, pairs of retailer and logical date, checked against the schema and `row_rules`.
 
-    Raises ConfigurationError for a condition that the engine cannot read, KeyCollisionError where two natural keys
-    have one surrogate key.
+    Raises ConfigurationError for a condition that the engine cannot read, KeyCollisionError if two natural keys have
+    one surrogate key.
     """
     check_rules(context.session, row_rules)
     judged = (
@@ -87,9 +88,9 @@ def stage(context: Context, units: Sequence[tuple[str, date]], *, row_rules: Seq
 
 
 def parse(raw: DataFrame) -> DataFrame:
-    """Typed fields beside the raw ones (`raw_<field>`) of lines (value, from_retailer, logical_date).
+    """Typed fields next to the raw ones (`raw_<field>`), from lines (value, from_retailer, logical_date).
 
-    A value that is not what its field must be becomes null here and a reason in `judge`.
+    A value of the wrong type becomes null here and a reason in `judge`.
     """
     parsed = raw.withColumn("json", F.from_json("value", RAW_SCHEMA))
     typed = [_typed(name) for name in FIELDS]
@@ -98,9 +99,9 @@ def parse(raw: DataFrame) -> DataFrame:
 
 
 def with_keys(judged: DataFrame) -> DataFrame:
-    """Adds the surrogate keys, `business_month`, and by what versions are ordered and compared.
+    """Adds the surrogate keys, `business_month`, and the columns by which versions are ordered and compared.
 
-    `content_hash` is of what the line says for the fact; what it says of a product or store is compared there.
+    `content_hash` covers what the line says for the fact; what it says about a product or store is compared there.
     """
     keyed = judged.withColumn("mapping_version", F.coalesce("mapping_version", F.lit(0))).select(
         "*",
@@ -122,7 +123,7 @@ def good(lines: DataFrame) -> DataFrame:
 
 
 def newest_version(sales: DataFrame) -> DataFrame:
-    """One row per natural key, the newest version; of one that came alike on two days, that of the later day.
+    """One row per natural key, the newest version; of identical versions from two days, the later day's.
 
     Only keys that occur more than once are ranked: sorting every row costs three times as much.
     """
@@ -134,7 +135,7 @@ def newest_version(sales: DataFrame) -> DataFrame:
 
 
 def _read_raw(context: Context, units: Sequence[tuple[str, date]]) -> DataFrame:
-    """Lines of the units' files as (value, from_retailer, logical_date); the folders tell retailer and date."""
+    """Lines of the units' files as (value, from_retailer, logical_date); retailer and date come from the folders."""
     _check_landed(context, units)
     lines = context.session.createDataFrame([], "value string, from_retailer string, logical_date date")
     for retailer_id in sorted({retailer for retailer, _ in units}):
@@ -179,7 +180,7 @@ def _typed(name: str) -> Column:
 
 
 def _check_keys(counted: Counted, sales: DataFrame) -> None:
-    """Every good line's key is staged once: fewer rows than keys were lost, more are two natural keys on one hash."""
+    """Every good line's key is staged once: fewer rows mean lost keys, more mean two natural keys on one hash."""
     staged_rows = sum(each.rows for each in counted.counts if each.hop == "staged")
     if staged_rows > counted.keys:
         _raise_collision(sales)

@@ -1,4 +1,4 @@
-"""What a table of the star is: a value that says its columns and keys, and how rows get their keys."""
+"""A table of the star as a value: its columns and keys, and how rows get their keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Transform = Callable[[DataFrame], DataFrame]
 
 UNKNOWN_KEY: Final = -1
 UNKNOWN_TEXT: Final = "unknown"
-# Where a row is from is no content.
+# The origin of a row is not content.
 _ORIGIN: Final = "source_ref"
 
 
@@ -40,7 +40,7 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Where the Delta table lies in the lake."""
+        """The Delta table's path in the lake."""
         return layout.star_table(self.name)
 
     @cached_property
@@ -49,17 +49,17 @@ class Table:
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
-        """What can change: every own column but the surrogate key."""
+        """The columns that can change: all own columns but the surrogate key."""
         return tuple(name for name in self.own_columns if name != self.key)
 
     @cached_property
     def content(self) -> tuple[str, ...]:
-        """The columns that `content_hash` is made of."""
+        """The columns that `content_hash` covers."""
         return tuple(name for name in self.attributes if name != _ORIGIN)
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The columns that order the versions of a row, the first one first; none where the last to come counts."""
+        """The columns that order the versions of a row, first one first; none if the last to come counts."""
         return tuple(versions.ORDER) if self.versioned else ()
 
     @property
@@ -80,12 +80,12 @@ class Table:
 
 
 def surrogate_key(*natural_key: str) -> Column:
-    """xxhash64 of the natural key: no look-up, and the same on every engine and at every run."""
+    """xxhash64 of the natural key: no look-up, and the same on every engine and in every run."""
     return F.xxhash64(*natural_key)
 
 
 def optional_key(*natural_key: str) -> Column:
-    """The surrogate key, or the unknown member's where any part of the natural key is null."""
+    """The surrogate key, or the unknown member's if any part of the natural key is null."""
     missing = F.lit(False)
     for name in natural_key:
         missing = missing | F.col(name).isNull()
@@ -93,22 +93,22 @@ def optional_key(*natural_key: str) -> Column:
 
 
 def with_content_hash(table: Table) -> Transform:
-    """Adds `content_hash`, by which a merge knows whether two rows of the table differ."""
+    """Adds `content_hash`, by which a merge sees whether two rows of the table differ."""
     return lambda frame: frame.withColumn("content_hash", content_hash(*table.content))
 
 
 def content_hash(*columns: str) -> Column:
-    """The hash of what is there: name and value of each column that is not null, in the order of the names.
+    """The hash of the non-null columns: name and value of each, in the order of the names.
 
-    So a column that is null in a row may come or go without changing that row's hash; the same on every engine and at
-    every run. A moment's, a date's and a decimal's hash is that of its number, a text's that of its UTF-8 bytes.
+    So a column that is null in a row may be added or dropped without changing that row's hash; the hash is the same on
+    every engine and in every run. A timestamp, date or decimal is hashed as its number, a text as its UTF-8 bytes.
     """
     return F.expr(content_hash_sql(*columns))
 
 
 def content_hash_sql(*columns: str) -> str:
     """`content_hash` as a SQL expression."""
-    # xxhash64 skips nulls, and hashes each argument with the hash before it as the seed: no two run together.
+    # xxhash64 skips nulls, and hashes each argument with the previous hash as its seed: no two run together.
     pairs = (f"CASE WHEN {name} IS NOT NULL THEN '{name}' END, {name}" for name in sorted(columns))
     return f"xxhash64({', '.join(pairs)})"
 

@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: whose server, and connections that speak of failures in our words."""
+"""The connection to PostgreSQL: the server to use, and connections that report failures in our words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PASSWORD: Final = "warehouse_password"  # noqa: S105 - the secret's name
 OLDEST: Final = 140000
 
-# One number for all that writes: schema changes, publishes and refreshes of one database take turns.
+# One number for everything that writes: schema changes, publishes and refreshes of one database take turns.
 _WRITERS_LOCK: Final = 0x72657461696C
 
 _SESSION: Final = " ".join(
@@ -31,7 +31,8 @@ _SESSION: Final = " ".join(
         "client_min_messages": "warning",
         "lock_timeout": "60s",
         "temp_buffers": "64MB",
-        # For our own ANALYZE right after a load, a first guess; autovacuum makes it again with the server's own.
+        # For our own ANALYZE right after a load, a first estimate; autovacuum repeats it with the server's
+        # setting.
         "default_statistics_target": "20",
         "search_path": "pg_catalog",
     }.items()
@@ -40,7 +41,7 @@ _SESSION: Final = " ".join(
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A PostgreSQL database and how to get in."""
+    """A PostgreSQL database and how to connect to it."""
 
     host: str
     port: int
@@ -51,17 +52,17 @@ class Warehouse:
     sslrootcert: str | None = None
 
     def dsn(self) -> str:
-        """The address for people and logs; the password is not in it."""
+        """The address for people and logs, without the password."""
         options = {"sslmode": self.sslmode} | ({"sslrootcert": self.sslrootcert} if self.sslrootcert else {})
         return f"postgresql://{quote(self.user)}@{self.host}:{self.port}/{quote(self.database)}?{urlencode(options)}"
 
     @contextmanager
     def connect(self, doing: str) -> Iterator[Connection]:
-        """A connection in UTC, closed with the block. Each statement commits itself, those within
-        `with connection:` together.
+        """A connection in UTC, closed with the block.
 
-        Names are written with their schema: the search path is empty. `doing` names the work in the
-        WarehouseError that any refusal of PostgreSQL becomes.
+        Each statement commits itself; those within `with connection:` commit together. Names are written with their
+        schema: the search path is empty. `doing` names the work in the WarehouseError that any refusal of PostgreSQL
+        becomes.
         """
         connection = self._open()
         try:
@@ -95,7 +96,7 @@ class Warehouse:
             ) from error
 
     def _way_in(self, said: str) -> str:
-        """What to do where libpq `said` this; it gives no code for what is wrong with a certificate."""
+        """The hint for libpq's message `said`; libpq has no code for certificate errors."""
         trusted = self.sslrootcert or "~/.postgresql/root.crt"
         hints = {
             "does not match host name": "set warehouse.host to a name that the server's certificate is made out to",
@@ -115,10 +116,10 @@ class Warehouse:
 def open_warehouse(
     settings: WarehouseSettings, secrets: Secrets, *, keep_running: bool = False
 ) -> Iterator[Warehouse]:
-    """The configured warehouse, tried once. With `embedded` our own server runs at least as long as the block;
-    `keep_running` leaves it running after it.
+    """The configured warehouse, tested once.
 
-    Raises WarehouseError where PostgreSQL cannot be reached or is older than 14.
+    With `embedded` our own server runs at least as long as the block; `keep_running` leaves it running afterwards.
+    Raises WarehouseError if PostgreSQL cannot be reached or is older than 14.
     """
     if settings.embedded:
         with embedded.running(settings, keep_running=keep_running) as server:
@@ -164,7 +165,7 @@ def _tried(warehouse: Warehouse) -> Warehouse:
 
 def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError:
     if isinstance(error, psycopg2.InterfaceError) and isinstance(error.__context__, psycopg2.Error):
-        error = error.__context__  # a rollback that finds the connection gone hides why it is gone
+        error = error.__context__  # a rollback that finds the connection gone hides the cause
     said = error.diag.message_primary or str(error).strip()
     table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""

@@ -1,4 +1,4 @@
-"""What analysts ask of the views: the queries in `sql/questions/`, each in a second form that asks the star."""
+"""Analysts' questions to the views: the queries in `sql/questions/`, each with a second form that queries the star."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OF_THE_STAR: Final = "__star"
 
 @dataclass(frozen=True)
 class Question:
-    """A question in words, the view that answers it, and the files of its two forms, which give the same rows."""
+    """A question in words, the view that answers it, and the files of its two forms, which return the same rows."""
 
     view: str
     words: str
@@ -28,7 +28,7 @@ class Question:
 
 
 def questions() -> Iterator[Question]:
-    """All of them, view by view, in the order of their numbers. Raises WarehouseError where there is no view."""
+    """All questions, view by view, in the order of their numbers. Raises WarehouseError if there is no view."""
     for view in view_files():
         for file in sorted((home() / "sql" / "questions" / view.stem).glob("*.sql")):
             if not file.stem.endswith(OF_THE_STAR):

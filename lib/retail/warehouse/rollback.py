@@ -1,9 +1,9 @@
-"""PostgreSQL as the publish before the newest one left it, views included, in one transaction.
+"""Restores PostgreSQL, views included, to the state before the newest publish, in one transaction.
 
-The rows that the newest publish brought are known by their `changed_run_id`. What they were before is in Delta, at the
-version that the publish before it read: they get that again, and those that were not there yet go. The runs taken
-back leave `ops.publish`, so that the next publish brings them again, with what was mended since. Views that do not show
-them yet stay as they are: BI never sees by a rollback what no check has passed.
+The rows of the newest publish are known by their `changed_run_id`. Their earlier content is in Delta, at the version
+that the previous publish read: they get it back, and rows that did not exist then are deleted. The runs taken back are
+removed from `ops.publish`, so the next publish sends them again, with anything that was fixed since. Views that do not
+show them yet stay as they are: a rollback never shows BI data that no check has passed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Publish:
-    """What one transaction published: the runs whose changes it brought, and the version of each Delta table."""
+    """The content of one publish: the runs whose changes it sent, and the version of each Delta table."""
 
     run_ids: tuple[str, ...]
     published_by: str
@@ -47,7 +47,7 @@ class Publish:
 
 @dataclass(frozen=True)
 class TableBack:
-    """Rows of one table that got back what they were, and rows that went."""
+    """Numbers of a table's rows that were restored, and that were removed."""
 
     table: str
     restored: int
@@ -56,9 +56,9 @@ class TableBack:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """`taken_back` was published last; `shown` is what PostgreSQL holds since.
+    """`taken_back` was published last; `shown` is what PostgreSQL holds now.
 
-    `views_renewed`: its views too; else they showed nothing of what was taken back, and are as they were.
+    `views_renewed`: its views too; otherwise they showed nothing of what was taken back, and are unchanged.
     """
 
     run_id: str
@@ -80,17 +80,18 @@ class InEffect:
     shown_run_id: str
 
 
-# Called before the commit with what is taken back, what is shown then, and PostgreSQL's sums; what it raises stops all.
+# Called before the commit with what is taken back, what is shown then, and PostgreSQL's sums; if it raises,
+# nothing is changed.
 Judge = Callable[[Publish, Publish, list[HopCount]], None]
 
 
 def roll_back(
     session: SparkSession, storage: Storage, warehouse: Warehouse, *, run_id: str, judge: Judge
 ) -> RolledBack:
-    """Take the newest publish back. What that changes of published figures is told in `marts.restatement`.
+    """Take the newest publish back. Changes to published figures are recorded in `marts.restatement`.
 
-    All or nothing. Raises WarehouseError, also where there is no publish before the newest; EngineError where Delta's
-    older version cannot be read any more; LeaseHeldError where another run took over; and what `judge` raises.
+    All or nothing. Raises WarehouseError, also if there is no publish before the newest; EngineError if Delta's older
+    version can no longer be read; LeaseHeldError if another run took over; and whatever `judge` raises.
     """
     started = time.monotonic()
     with warehouse.connect("roll the publish back") as connection, taking_turns(connection):
@@ -113,7 +114,7 @@ def roll_back(
 
 
 def in_effect(warehouse: Warehouse) -> list[InEffect]:
-    """What PostgreSQL does not show because it was taken back, the oldest rollback first. Raises WarehouseError."""
+    """Rollbacks whose runs PostgreSQL does not show, oldest first. Raises WarehouseError."""
     with warehouse.connect("read the rollbacks") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('ops.rollback') IS NOT NULL")
         if cursor.fetchone() != (True,):
@@ -124,7 +125,7 @@ def in_effect(warehouse: Warehouse) -> list[InEffect]:
 
 @dataclass(frozen=True)
 class _Earlier(Source):
-    """What the rows that some runs changed were at the versions `earlier`, as far as they were there."""
+    """The earlier content of rows that some runs changed, at the versions `earlier`, as far as they existed then."""
 
     earlier: Mapping[str, int]
 
@@ -138,14 +139,14 @@ class _Earlier(Source):
     def changed(self, table: StarTable) -> DataFrame:
         from pyspark.sql.functions import lit
 
-        if table.name not in self.earlier:  # a table that came later
+        if table.name not in self.earlier:  # a table added later
             return super().changed(table).limit(0)
         keys = super().changed(table).select(*table.key[:1])
         rows = delta.read(
             self.session, self.storage, layout.star_table(table.name), at=self.earlier[table.name]
         )
         for column in table.columns:
-            if column not in rows.columns:  # one that came later
+            if column not in rows.columns:  # a column added later
                 rows = rows.withColumn(column, lit(None))
         return rows.join(keys, table.key[0], "left_semi")
 
@@ -167,7 +168,7 @@ def _last_two(connection: Connection) -> tuple[Publish, Publish]:
 
 
 def _stage(connection: Connection, source: _Earlier, table: StarTable) -> tuple[Staged, list[str]]:
-    """What the table's rows were, staged; of the fact the months (`YYYY-MM`) in which they were."""
+    """The table's earlier rows, staged; for the fact also the months (`YYYY-MM`) in which they were."""
     staged = temporary(connection, table)
     with reading(source, table):
         months = source.months(table) if table.name == FACT else []
@@ -183,7 +184,7 @@ def _bring_back(
     staged: Mapping[str, tuple[Staged, list[str]]],
     runs: Sequence[str],
 ) -> tuple[int, list[TableBack]]:
-    """Retailers' days whose published figures change, and what was done to each table."""
+    """Returns the number of retailer-days whose published figures change, and what was done to each table."""
     facts, months = staged[FACT]
     names = {"runs": sql.Literal(list(runs))}
     upsert.find_replaced(connection, facts, months=sorted({*months, *_months_of(connection, runs)}))
@@ -191,7 +192,7 @@ def _bring_back(
     restated_days = restatement.note(connection, run_id, facts)
     dimensions = [each for each, _ in staged.values() if each.table.name != FACT]
     restored = {each.table.name: upsert.upsert(connection, each).updated for each in dimensions}
-    # Rows that leave for good count as moved there.
+    # Rows that leave for good were counted as moved.
     updated = upsert.upsert_fact(connection, facts, months=months).updated - removed
     gone = {each.table.name: _remove(connection, each, names) for each in dimensions}
     back = [TableBack(name, restored[name], gone[name]) for name in restored]
@@ -199,7 +200,7 @@ def _bring_back(
 
 
 def _remove(connection: Connection, staged: Staged, names: Mapping[str, sql.Composable]) -> int:
-    """Delete a dimension's rows that were not there before; no fact leads to them any more."""
+    """Delete a dimension's rows that did not exist before; no fact refers to them any more."""
     return staged.run(
         connection,
         "DELETE FROM {star} AS there WHERE changed_run_id = ANY({runs})"

@@ -1,4 +1,4 @@
-"""A look at the views, for a person: the queries in `sql/demo/`, one a view."""
+"""A sample of the views for a person: the queries in `sql/demo/`, one per view."""
 
 from __future__ import annotations
 

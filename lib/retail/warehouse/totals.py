@@ -1,4 +1,4 @@
-"""Rows and money per retailer, business day and currency: of the star, of the views, and of a run's whole way."""
+"""Rows and money per retailer, business day and currency: of the star, of the views, and of all hops of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def star_totals(warehouse: Warehouse) -> list[HopCount]:
-    """What star.fact_sales holds, as hop `postgresql`, in order. Raises WarehouseError."""
+    """The totals of star.fact_sales, as hop `postgresql`, in order. Raises WarehouseError."""
     with warehouse.connect("sum up the star") as connection:
         return of_star(connection)
 
@@ -33,7 +33,7 @@ def of_star(connection: Connection) -> list[HopCount]:
 
 
 def view_totals(connection: Connection) -> list[HopCount]:
-    """What the views show, as hop `views`; the others are held against the one of days by sql/views/tie_out.sql."""
+    """The totals of the view of days, as hop `views`; sql/views/tie_out.sql compares the other views with it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT retailer_id, business_date, currency, fact_rows, net_amount FROM marts.mv_daily_sales"
@@ -42,7 +42,7 @@ def view_totals(connection: Connection) -> list[HopCount]:
 
 
 def keep(connection: Connection, run_id: str, counts: Iterable[HopCount]) -> None:
-    """Put the run's rows and money at each hop into marts.tie_out, in the place of what the run put there before."""
+    """Write the run's rows and money at each hop to marts.tie_out, replacing what the run wrote before."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM marts.tie_out WHERE run_id = %s", (run_id,))
         execute_values(

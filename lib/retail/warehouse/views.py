@@ -1,4 +1,4 @@
-"""The six materialized views: refreshed together, compared with the star, shown together or not at all."""
+"""The six materialized views: refreshed together, compared with the star, and switched together or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class ViewRefresh:
-    """One view: its rows now, and how long its refresh took; None where it showed the star as it is already."""
+    """One view: its rows now, and how long its refresh took; None if it was already up to date with the star."""
 
     view: str
     rows: int
@@ -39,7 +39,7 @@ class ViewRefresh:
 class Refreshed:
     """All views show the star as of `run_id`, the newest published run (None if there is none yet).
 
-    `totals` are rows and money that they show, by retailer, business day and currency.
+    `totals` are the rows and money that they show, by retailer, business day and currency.
     """
 
     refreshed_at: datetime
@@ -48,17 +48,18 @@ class Refreshed:
     totals: tuple[HopCount, ...]
 
 
-# From what the views show, the run's id and the counts of its whole way, for marts.tie_out.
+# Maps the views' totals to the run's id and the counts at all its hops, for marts.tie_out.
 Ledger = Callable[[list[HopCount]], tuple[str, list[HopCount]]]
 
 
 def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None, every_view: bool = False) -> Refreshed:
-    """Refresh the views in one transaction, over one snapshot of the star: those that a publish since their last
-    refresh may have changed, or `every_view`. Readers wait for nothing, and see all of them change at once, and what
-    `ledger` gives in marts.tie_out with them.
+    """Refresh the views in one transaction, over one snapshot of the star.
 
-    Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were.
-    Raises WarehouseError.
+    Refreshes the views that a publish since their last refresh may have changed, or `every_view`. Readers do not wait;
+    they see all views change at once, together with the counts from `ledger` in marts.tie_out.
+
+    Raises TieOutError if a view's rows or money are not the star's: then all views stay as they were. Raises
+    WarehouseError.
     """
     with warehouse.connect("refresh the views") as connection, taking_turns(connection), connection:
         hold_snapshot(connection)
@@ -66,7 +67,7 @@ def refresh(warehouse: Warehouse, *, ledger: Ledger | None = None, every_view: b
 
 
 def renew(connection: Connection, *, ledger: Ledger | None = None, every_view: bool = False) -> Refreshed:
-    """The same within the caller's transaction, which took its turn and holds a snapshot."""
+    """Like `refresh`, within the caller's transaction, which took its turn and holds a snapshot."""
     names = [file.stem for file in view_files()]
     stale = names if every_view else _stale(connection)
     seconds = {name: _refresh(connection, name) for name in names if name in stale}
@@ -86,13 +87,13 @@ def _stale(connection: Connection) -> set[str]:
 
 
 def hold_snapshot(connection: Connection) -> None:
-    """Let the transaction that begins see one state of the star."""
+    """Let the transaction that begins see a single state of the star."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 
 
 def _refresh(connection: Connection, view: str) -> float:
-    """Seconds that it took."""
+    """Refresh the view; returns the seconds it took."""
     started = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -109,8 +110,10 @@ def _rows(connection: Connection, view: str) -> int:
 
 
 def _tie_out(connection: Connection, seconds: dict[str, float]) -> None:
-    """Hold the views against the star. One that was left as it was, and differs, is refreshed first: somebody has
-    changed the star beside the ledger."""
+    """Compare the views with the star.
+
+    A view that was not refreshed but differs is refreshed first: somebody has changed the star outside the ledger.
+    """
     wrong = _figures(connection)
     left = sorted({str(figure["view"]) for figure in wrong} - seconds.keys())
     if left:
@@ -127,7 +130,7 @@ def _tie_out(connection: Connection, seconds: dict[str, float]) -> None:
 
 
 def _figures(connection: Connection) -> list[Mapping[str, object]]:
-    """Those in which a view disagrees with the star."""
+    """The figures in which a view disagrees with the star."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
         cursor.execute(sql_text("views", "tie_out"))
         return list(cursor)

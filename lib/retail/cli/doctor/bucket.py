@@ -1,4 +1,4 @@
-"""What `retail doctor` tells of the lake's bucket: who could read it, and how what lies in it is kept."""
+"""The findings of `retail doctor` on the lake's bucket: who could read it, and how its objects are kept."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _UNKNOWN = "not told"
 
 
 def examine_bucket(settings: LakeSettings) -> str:
-    """Encryption, public access and versions, in words; what the server or the permissions do not tell is said so.
+    """Encryption, public access and versioning, in words, including what the server or the permissions do not reveal.
 
-    Raises StorageError where the bucket is not there, or where the public can read it.
+    Raises StorageError if the bucket does not exist, or if the public can read it.
     """
     storage = S3Storage(settings)
     client, bucket = storage.client, storage.bucket
@@ -58,7 +58,7 @@ def _public_access(client: S3Client, bucket: str) -> str:
 
 
 def _told(ask: Callable[[], Any]) -> Any:
-    """The answer; that it is not told where the server has no word for it, nothing is set, or we may not ask."""
+    """The answer, or a note that it is unknown: the server does not support it, nothing is set, or access is denied."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

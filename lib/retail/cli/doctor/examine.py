@@ -1,4 +1,4 @@
-"""`retail doctor`: is everything there, and what to do if not."""
+"""`retail doctor`: check that everything is in place, and say what to do if it is not."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from retail.sources.registry import problems
 from retail.warehouse.connection import Warehouse, open_warehouse
 from retail.warehouse.schema import ddl
 
-_RETRY_SECONDS: Final = 3.0  # a person waits for the answer
+_RETRY_SECONDS: Final = 3.0  # a person is waiting for the answer
 
 
 def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console) -> int:
-    """Print one line a finding; gives 0 where a run could start, 2 where not. `conf` is where the settings are from."""
+    """Print one line per finding; returns 0 if a run could start, else 2. `conf` is the source of the settings."""
     failed = 0
     out.print(f"  ok    configuration file: {conf.absolute()}", markup=False, soft_wrap=True)
     for name, check in _checks(settings, secrets):
@@ -84,7 +84,7 @@ def _warehouse(settings: Settings, secrets: Secrets) -> str:
 
 
 def schema_of(warehouse: Warehouse) -> str:
-    """The schema's version, and what the next publish will apply. Raises WarehouseError where it could not."""
+    """The schema's version, and what the next publish will apply. Raises WarehouseError if it could not be applied."""
     state = ddl.state(warehouse)
     pending = [migration.name for migration in state.migrations]
     pending += [file.name for file in state.definitions if not state.migrations]

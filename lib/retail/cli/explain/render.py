@@ -1,4 +1,4 @@
-"""What `retail explain` found, in words: a line's way back, from the view to the retailer's answer."""
+"""The findings of `retail explain` in words: a line's trace, from the view back to the retailer's response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_JSON_LINES: Final = 60
 
 
 def show(out: Console, found: Found) -> None:
-    """Print each line's way back, and what of the name was refused."""
+    """Print each line's trace, and the refused lines of that name."""
     for each in found.lines:
         for place, text in _places(each):
             out.print(f"  {place:<11} {text}" if place else text, markup=False, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""`retail explain`: from a row in PostgreSQL back through Delta and the raw file to what the retailer answered.
+"""`retail explain`: from a row in PostgreSQL back through Delta and the raw file to the retailer's response.
 
-No engine is started: Delta is read by the deltalake package, another implementation, which so is a second witness.
+No engine is started: Delta is read by the deltalake package, a different implementation and so a second witness.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NATURAL_KEY: Final = fact_sales.TABLE.natural_key
 
 @dataclass(frozen=True)
 class Answered:
-    """What the retailer answered: the page, when it was fetched, and the part of it that the line is made of."""
+    """The retailer's response: the page, when it was fetched, and the part of it from which the line is made."""
 
     key: str
     pointer: str
@@ -59,8 +59,8 @@ class RawLine:
 class Explained:
     """One line at each place where it was found; `differences` are columns in which Delta and PostgreSQL differ.
 
-    `shown` is the view's row of its day, once it holds the line as PostgreSQL has it.
-    `missing` says what could not be followed, and why.
+    `shown` is the view's row of its day, once it includes the line as PostgreSQL has it. `missing` says what could not
+    be traced, and why.
     """
 
     postgresql: Row | None
@@ -75,13 +75,13 @@ class Explained:
 
     @property
     def line(self) -> Row:
-        """The row as it stands where BI looks, or else in Delta or quarantine."""
+        """The row as BI sees it, or else as it is in Delta or quarantine."""
         return self.postgresql or self.delta or {}
 
 
 @dataclass(frozen=True)
 class Found:
-    """The first lines that were found, how many more there are, and the lines in quarantine."""
+    """The first lines found, the number of further ones, and the lines in quarantine."""
 
     lines: Sequence[Explained]
     more: int
@@ -89,9 +89,9 @@ class Found:
 
 
 def explain(resources: Resources, name: str) -> Found:
-    """Every line of the sales_key or transaction `name`, and what of it is in quarantine.
+    """Every line of the sales_key or transaction `name`, and its lines in quarantine.
 
-    Raises RetailError where it is nowhere.
+    Raises RetailError if it is found nowhere.
     """
     storage, key = resources.storage, _sales_key(name)
     with (
@@ -119,7 +119,7 @@ def explain(resources: Resources, name: str) -> Found:
 
 @dataclass(frozen=True)
 class _Search:
-    """What the lines of one call are found with: one connection, one version of Delta, each raw file read once."""
+    """The resources of one search: one connection, one version of Delta, each raw file read once."""
 
     storage: Storage
     cursor: RealDictCursor
@@ -127,7 +127,7 @@ class _Search:
     raw_files: dict[str, list[str]] = field(default_factory=dict)
 
     def query(self, name: str, values: Mapping[str, Any]) -> list[Row]:
-        """The rows of `sql/explain/<name>.sql`; none where PostgreSQL has no tables of ours yet."""
+        """The rows of `sql/explain/<name>.sql`; none if PostgreSQL does not have our tables yet."""
         self.cursor.execute("SELECT to_regclass('marts.restated_transaction') IS NOT NULL AS is_there")
         if not (self.cursor.fetchone() or {"is_there": False})["is_there"]:
             return []
@@ -136,24 +136,24 @@ class _Search:
         return [dict(row) for row in self.cursor]
 
     def raw_lines(self, key: str) -> list[str]:
-        """Raises ObjectNotFoundError. Only a line feed ends a line: others may stand within a text."""
+        """Raises ObjectNotFoundError. Only a line feed ends a line: other separators may be part of a text."""
         if key not in self.raw_files:
             self.raw_files[key] = self.storage.read(key).decode(errors="replace").split("\n")
         return self.raw_files[key]
 
 
 def _sales_key(name: str) -> int | None:
-    """The name as a sales_key, where it can be one: a number of 64 bits."""
+    """The name as a sales_key if it can be one: a number of 64 bits."""
     if not re.fullmatch(r"-?[0-9]{1,19}", name, re.ASCII):
         return None
     return int(name) if -(2**63) <= int(name) < 2**63 else None
 
 
 def _in_delta(search: _Search, name: str, key: int | None, in_postgresql: Sequence[Row]) -> dict[int, Row]:
-    """Rows by sales_key, those that are not published yet among them.
+    """Rows by sales_key, including those not published yet.
 
-    PostgreSQL tells a row's month, but one that a run has moved since is in another, and so may a transaction's new
-    line be: but for a row of its own that is where it was, all months are searched.
+    PostgreSQL gives a row's month, but a row that a run has moved since is in another month, and so may be a new line
+    of a transaction: all months are searched, unless the name is the key of a single row that is still where it was.
     """
     if search.delta_version is None:
         return {}
@@ -176,7 +176,7 @@ def _by_key(search: _Search, where: str, **values: str | Iterable[str] | Iterabl
 
 
 def _place(row: Row) -> tuple[object, ...]:
-    """The order in which PostgreSQL's lines come too."""
+    """The same order as PostgreSQL's lines."""
     return row["retailer_id"], row["transaction_id"], row["business_date"], row["line_id"]
 
 
@@ -239,7 +239,7 @@ def _raw_line(search: _Search, line: Row, key: str, missing: list[str]) -> RawLi
 
 
 def _object(text: str) -> Row:
-    """The JSON object; an empty one where the text is none: another program may have written it."""
+    """The JSON object; an empty one if the text is not JSON: another program may have written it."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

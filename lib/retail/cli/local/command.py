@@ -30,7 +30,7 @@ def demo(settings: Settings, /, days: int) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def simulate(arguments: tuple[str, ...]) -> None:
     """Serve the three retailers' APIs on this machine. See `retail simulate --help`."""
-    # It ends with this process, however that ends: then the pipe that is its standard input does.
+    # Ends with this process, however that ends, because the pipe that is its standard input then closes.
     command = [sys.executable, "-m", "retail_simulator", "--exit-with-parent", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
 """`retail demo`: the main job on real sales, with nothing to set up.
 
-A simulator plays the three retailers in a process of its own; all else is what runs in production. Only the
-retailers' base addresses are set by hand, for the simulator listens where a port is free.
+A simulator plays the three retailers in a process of its own; everything else is what runs in production. Only the
+retailers' base addresses are overridden, because the simulator listens on a free port.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from retail.warehouse.embedded import server
 from retail.warehouse.sample import first_rows
 
 SHOWN_ROWS: Final = 3
-# The retailers' clocks stand this long after the last day that is asked for.
+# The retailers' clocks are this far ahead of the last requested day.
 CLOCK_AHEAD: Final = timedelta(days=2)
 SECONDS_TO_START: Final = 120
 _SECONDS_TO_END: Final = 15
 
 
 def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> int:
-    """Run `days` days from the simulator to the views, show the result, and say where to go on.
+    """Run `days` days from the simulator to the views, show the result, and suggest what to do next.
 
-    Raises ConfigurationError for a configuration of real retailers, or whose lake or server others may share.
+    Raises ConfigurationError for a configuration of real retailers, or one whose lake or server others may share.
     """
     _require_playground(settings)
     started = time.monotonic()
@@ -75,7 +75,7 @@ def _noon_of(day: date) -> datetime:
 
 
 def _require_playground(settings: Settings) -> None:
-    """Simulated sales must never come into a real star."""
+    """Raises ConfigurationError if the star may be real: simulated sales must never get into it."""
     found = []
     if "://" in settings.lake.url:
         found.append(f"lake.url: {settings.lake.url} is no local folder")
@@ -91,7 +91,7 @@ def _require_playground(settings: Settings) -> None:
 
 
 def demo_environment() -> dict[str, str]:
-    """The process's environment, and under it the keys of `conf/demo.env` that both sides use."""
+    """The process's environment, with the keys of `conf/demo.env` for both sides as defaults."""
     lines = (home() / "conf" / "demo.env").read_text(encoding="utf-8").splitlines()
     keys = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     return keys | dict(os.environ)
@@ -101,7 +101,7 @@ def demo_environment() -> dict[str, str]:
 def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence[str] = ()) -> Iterator[str]:
     """The simulator's address while it runs; it ends with the block, or with this process however that ends.
 
-    Raises RetailError where it does not start.
+    Raises RetailError if it does not start.
     """
     command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
     command += ["--clock", f"{clock:%Y-%m-%dT%H:%M:%SZ}", *options]
@@ -120,7 +120,7 @@ def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence
 
 
 def _address_of(process: subprocess.Popen[str]) -> str:
-    """Where it listens, which is the one line that it says. Raises RetailError where that does not come."""
+    """The address where it listens, the only line that it prints. Raises RetailError if the line does not come."""
     assert process.stdout is not None  # noqa: S101
     if not select.select([process.stdout], [], [], SECONDS_TO_START)[0]:
         raise RetailError(
@@ -137,7 +137,7 @@ def _address_of(process: subprocess.Popen[str]) -> str:
 
 
 def pointed_at(settings: Settings, address: str) -> Settings:
-    """The same settings, every retailer at the simulator's address."""
+    """The same settings, with every retailer at the simulator's address."""
     retailers = {}
     for name, retailer in settings.retailers.items():
         options = dict(retailer.options)

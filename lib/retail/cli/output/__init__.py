@@ -1,1 +1,1 @@
-"""What a person sees while a run works and once it has ended."""
+"""Output for people, while a run works and once it has ended."""

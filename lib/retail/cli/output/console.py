@@ -1,4 +1,4 @@
-"""What a person sees of a run that has ended: tables of what it did."""
+"""Output of a run that has ended: tables of what it did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retail.landing.estimate import Planned
 from retail.pipeline.runner import Result
 from retail.runs.counts import HopCount
 
-# The hops in the order of the way, as the tie-out table shows them.
+# The hops in pipeline order, as the tie-out table shows them.
 HOPS: Final = (
     "fetched",
     "skipped",
@@ -29,18 +29,18 @@ HOPS: Final = (
     "stale",
 )
 
-# One of these is counted by every merge; `delta_before` is not by the first.
+# Every merge counts one of these; the first merge does not count `delta_before`.
 _OF_A_MERGE: Final = frozenset({"delta_before", "inserted", "updated_in", "unchanged", "stale"})
 
 
 def console() -> Console:
-    """Standard output; plain and 120 wide where it is no terminal."""
+    """Standard output; plain and 120 wide if it is not a terminal."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=120)
 
 
 def uncut() -> Console:
-    """As `console`, with lines that go on over the terminal's edge instead of being cut."""
+    """Like `console`, with lines that continue past the terminal's edge instead of being cut."""
     return Console(highlight=False, width=100_000)
 
 
@@ -59,7 +59,7 @@ def tie_out_table(counts: Sequence[HopCount]) -> Table:
 
 
 def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool = False) -> Table:
-    """Rows of a view, numbers to the right; money to the cent for the eye, or `exact`."""
+    """Rows of a view, numbers right-aligned; money rounded to the cent, or `exact`."""
     rows = list(rows)
     shown = exactly if exact else _shown
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -88,7 +88,7 @@ def _shown(value: object) -> str:
 
 
 def exactly(value: object) -> str:
-    """Every digit, and none that begins an exponent."""
+    """Every digit, without an exponent."""
     if value is None:
         return "–"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
@@ -120,7 +120,7 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
 
 
 def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None:
-    """Which retailers could not be read, and why; what fetches their days later, which may be done `anew`."""
+    """The retailers that could not be read, and why; the command to fetch their days later, with `force` if given."""
     for retailer, reason in failed.items():
         out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False, soft_wrap=True)
     if failed and force:
@@ -132,13 +132,13 @@ def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None
 
 
 def _came_to_the_views(counts: Sequence[HopCount]) -> bool:
-    """A run that merged, to its end; a check that stands alone judges but PostgreSQL."""
+    """Whether a run merged and completed; a check on its own only compares PostgreSQL."""
     hops = {count.hop for count in counts}
     return "views" in hops and not hops.isdisjoint(_OF_A_MERGE)
 
 
 def show_plan(out: Console, planned: Sequence[Planned]) -> None:
-    """What fetching will take of each retailer, and why one could not say."""
+    """The cost of fetching from each retailer, and why it is unknown for some."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("retailer", "days", "orders", "calls", "minutes", "of them for quota"):
         table.add_column(name, justify="left" if name == "retailer" else "right")

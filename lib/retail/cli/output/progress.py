@@ -1,4 +1,4 @@
-"""How a run tells that it goes on: a line a step; while one lasts, how much is done, how fast, and what is left."""
+"""A run's progress: one line per step and, while it lasts, how much is done, how fast, and what is left."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ TOLD_EVERY: Final = 10.0
 
 @dataclass
 class Going:
-    """A step that runs: `done` of `total` `what`, the `newest` of it in words.
+    """A running step: `done` of `total` `what`, with the `newest` of it in words.
 
-    `total` is None where nobody can tell; `last_time` are the seconds that the step took in the run before.
+    `total` is None if it is unknown; `last_time` is the seconds that the step took in the previous run.
     """
 
     step: str
@@ -31,7 +31,7 @@ class Going:
     newest: str = ""
 
     def told(self, now: float) -> str:
-        """Done, rate and time left; without a total, how long it took last time."""
+        """Progress, rate and time left; without a total, how long it took last time."""
         parts = []
         if self.total is not None:
             parts.append(f"{self.done:,} of {self.total:,} {self.what}")
@@ -46,7 +46,7 @@ class Going:
 
 
 def in_words(seconds: float) -> str:
-    """Seconds as a person reads them.
+    """Seconds in a readable form.
 
     >>> in_words(7.4), in_words(200), in_words(8000)
     ('7 s', '3 min', '2.2 h')
@@ -57,7 +57,7 @@ def in_words(seconds: float) -> str:
 
 
 class PlainReport:
-    """A line a step, and one every ten seconds while it lasts: for logs and pipes. A context manager."""
+    """One line per step, and one every ten seconds while it lasts: for logs and pipes. A context manager."""
 
     def __init__(self, out: Console, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._out = out
@@ -77,7 +77,7 @@ class PlainReport:
         self._going = None
 
     def started(self, step: str, *, last_time: float | None = None) -> None:
-        """The step runs from now on; it took so many seconds in the run before."""
+        """The step is running from now on; it took `last_time` seconds in the previous run."""
         with self._lock:
             self._going = Going(step, self._monotonic(), last_time)
 
@@ -99,14 +99,14 @@ class PlainReport:
         self._out.print(f"  {step:<8} {'waits':>11}  {text}", markup=False)
 
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
-        """The step has ended, or had before where it is `resumed`."""
+        """The step has ended; `resumed` if it had ended before."""
         with self._lock:
             self._going = None
         time = "done before" if resumed else f"{seconds:7.2f} s"
         self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False, soft_wrap=True)
 
     def tell(self) -> None:
-        """Print how the step goes."""
+        """Print the step's progress."""
         with self._lock:
             going, now = self._going, self._monotonic()
             if going is None or now - going.began < TOLD_EVERY / 2:
@@ -122,7 +122,7 @@ class PlainReport:
 
 
 class LiveReport(PlainReport):
-    """The same line a step, and below them the step that runs now, on a terminal."""
+    """The same line per step, and below them the running step, on a terminal."""
 
     def __init__(self, out: Console) -> None:
         super().__init__(out)
@@ -148,7 +148,7 @@ class LiveReport(PlainReport):
 
     def started(self, step: str, *, last_time: float | None = None) -> None:
         super().started(step, last_time=last_time)
-        if self._task is not None:  # the step is done again
+        if self._task is not None:  # the step is being redone
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(step, total=None, text="")
         self._show()

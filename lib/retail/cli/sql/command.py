@@ -1,4 +1,4 @@
-"""`retail sql`: ask the lake, and tell others how to read it."""
+"""`retail sql`: query the lake, and show other programs how to read it."""
 
 from __future__ import annotations
 

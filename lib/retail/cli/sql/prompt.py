@@ -1,4 +1,4 @@
-"""`retail sql`: asks the lake in SQL, by a statement, a file or a prompt."""
+"""`retail sql`: query the lake in SQL, from a statement, a file or a prompt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Show = Callable[["DataFrame"], None]
 
 
 def run(session: SparkSession, texts: Iterable[str], show: Show) -> None:
-    """Answer every statement of `texts` in order. Raises EngineError at the first that fails."""
+    """Run every statement of `texts` in order. Raises EngineError at the first that fails."""
     for text in texts:
         found, rest = sql_text.split(text)
         for statement in found if sql_text.is_empty(rest) else [*found, rest]:
@@ -35,7 +35,7 @@ def run(session: SparkSession, texts: Iterable[str], show: Show) -> None:
 
 
 def converse(session: SparkSession, out: Console, show: Show) -> None:
-    """Read from the terminal and answer until the end; what fails is told, and the next line read."""
+    """Read from the terminal and answer until the end; a failure is shown, and the next line read."""
     with suppress(ImportError):
         import readline  # noqa: F401 - gives input() its editing and history
     out.print(HELP, markup=False)
@@ -49,7 +49,7 @@ def converse(session: SparkSession, out: Console, show: Show) -> None:
 
 
 def as_table(most: int) -> Show:
-    """Shows up to `most` rows as a table, every digit of them, and says where there are more."""
+    """Shows up to `most` rows as a table, with every digit, and says if there are more."""
 
     out = console.uncut()
 
@@ -74,7 +74,7 @@ def as_csv(frame: DataFrame) -> None:
 
 
 def _typed(out: Console) -> Iterator[str]:
-    """Statements as they are typed, over as many lines as they take; a line that begins with `\\` is one alone."""
+    """Statements as they are typed, over any number of lines; a line that begins with `\\` stands alone."""
     waiting = ""
     while True:
         try:
@@ -82,7 +82,7 @@ def _typed(out: Console) -> Iterator[str]:
         except EOFError:
             out.print()
             return
-        except KeyboardInterrupt:  # as in a shell: what was typed is dropped
+        except KeyboardInterrupt:  # as in a shell, drops what was typed
             out.print()
             waiting = ""
             continue
@@ -98,7 +98,7 @@ def _typed(out: Console) -> Iterator[str]:
 
 
 def _answer(session: SparkSession, statement: str, show: Show) -> None:
-    """Raises EngineError."""
+    """Run a statement and show its result. Raises EngineError."""
     listing = statement == r"\d"
     statement = _spelled_out(statement)
     if not sql_text.only_reads(statement):
@@ -112,7 +112,7 @@ def _answer(session: SparkSession, statement: str, show: Show) -> None:
             frame = frame.select("tableName").orderBy("tableName")
         if statement.split(maxsplit=1)[0].upper() != "CREATE":
             show(frame)
-    except Exception as error:  # what an engine, a driver or a library raises
+    except Exception as error:  # raised by an engine, a driver or a library
         raise EngineError(f"{_in_short(statement)}: {_reason(error)}") from error
 
 
@@ -129,7 +129,7 @@ def _spelled_out(statement: str) -> str:
 
 
 def _presentable(frame: DataFrame) -> DataFrame:
-    """Times as text: PySpark would give them in this machine's zone. Names may come twice in an answer."""
+    """Times as text: PySpark would show them in this machine's zone. Column names may repeat in a result."""
     from pyspark.sql import functions as F
 
     numbered = frame.toDF(*(f"c{number}" for number in range(len(frame.columns))))
@@ -147,7 +147,7 @@ def _in_short(statement: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What the engine says, without the plan and the stack behind it."""
+    """The engine's message, without the plan and the stack after it."""
     lines = (line.strip() for line in str(error).splitlines())
     said: Sequence[str] = list(itertools.islice((line for line in lines if line), 1))
     return said[0][:500] if said else type(error).__name__

@@ -1,4 +1,4 @@
-"""Which commands go on with what was left: a run that did not come to its end, what came in parts, anew, or again."""
+"""The commands that continue unfinished work: an unfinished run, a run in parts, forced days, or a replay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENDED_WELL: Final = ("success", "partial")
 
 @dataclass(frozen=True)
 class NextCommand:
-    """A command, what it does, and the units that it is for."""
+    """A command, what it does, and its units."""
 
     command: str
     told: str
@@ -31,9 +31,9 @@ class NextCommand:
 
 
 def with_newest(ledger: Ledger, days_a_run: int) -> NextCommand | None:
-    """What goes on with the newest run, where it is one of the whole way that was killed, failed or was stopped.
+    """The command to continue the newest run, if it is a run of all tasks that was killed, failed or was stopped.
 
-    None where no command names just its days.
+    None if no command names exactly its days.
     """
     run = ledger.run(ledger.run_ids()[-1])
     outcome = ledger.outcome(run.run_id)
@@ -53,9 +53,9 @@ def with_newest(ledger: Ledger, days_a_run: int) -> NextCommand | None:
 def with_earlier(
     ledger: Ledger, run_ids: Iterable[str], newest: NextCommand | None = None
 ) -> Iterator[NextCommand]:
-    """What brings the rest of each backfill, and of days to be done anew, of which one of these runs is a part.
+    """The commands to finish each backfill, and each set of forced days, that one of these runs is part of.
 
-    What goes on with the `newest` run is left out. Other days are due, and need no command of their own.
+    The command to continue the `newest` run is left out. Other days are due, and need no command of their own.
     """
     runs = list(map(ledger.run, run_ids))
     told = set(newest.units) if newest is not None else set()
@@ -73,12 +73,12 @@ def with_earlier(
             units = left & set(span.units)
             how = f"{len(units):,} of its {len(run.span.units):,} retailer-days are left"
             yield NextCommand(_command(run, span), how, frozenset(units))
-        if run.force:  # it may go on with another, which has the same days left
+        if run.force:  # may continue with another, which has the same days left
             told |= left
 
 
 def with_replays(storage: Storage, told: Iterable[NextCommand] = ()) -> Iterator[NextCommand]:
-    """What brings days that were staged again and have not come all the way, less what is `told` already."""
+    """The command for days that were restaged and are not complete, less those `told` already."""
     left = pending_replays.left(storage).difference(*(each.units for each in told))
     if left:
         span = Span.of(left)
@@ -91,7 +91,7 @@ def with_replays(storage: Storage, told: Iterable[NextCommand] = ()) -> Iterator
 
 
 def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
-    """The commands, in words, that bring in again what was taken back of these runs."""
+    """The commands, in words, that load again what was taken back of these runs."""
     there = set(ledger.run_ids())
     fetched = {run_id not in there or ledger.fetched(run_id) for run_id in run_ids}
     commands = ["`retail run` for the same dates"] * (True in fetched)
@@ -99,7 +99,7 @@ def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
 
 
 def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[RetailerDay]:
-    """What has come all the way anew since the span was begun with, by whichever command."""
+    """The days completed again since the span was begun, by whichever command."""
     force = [run for run in runs if run.force]
     begun = max((run.run_id for run in force if run.span == span and span.first in run.dates), default="")
     ended = [run for run in force if run.run_id >= begun and ledger.outcome(run.run_id) in _ENDED_WELL]
@@ -107,7 +107,7 @@ def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[Retail
 
 
 def _spans_of(left: Iterable[RetailerDay], last: date) -> list[Span]:
-    """From each retailer's first day that is left to the last; retailers together that begin alike."""
+    """From each retailer's first remaining day to the last; retailers with the same first day are grouped."""
     days: defaultdict[str, list[date]] = defaultdict(list)
     for retailer, day in left:
         days[retailer].append(day)
@@ -118,7 +118,7 @@ def _spans_of(left: Iterable[RetailerDay], last: date) -> list[Span]:
 
 
 def _span_of(run: Run) -> Span:
-    """What the command is to name: the whole span, or of days to be done anew those that it has not come to."""
+    """The span for the command to name: the whole span or, for forced days, the part not reached yet."""
     if run.span is None or not (run.backfill or run.force):
         return Span.of(run.units)
     return Span(tuple(run.retailers), run.dates[0], run.span.last) if run.force else run.span

@@ -25,7 +25,7 @@ _DUE = ("retail run", "what is due; --to D ends earlier")
 
 
 def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
-    """Print the newest runs, who works now, what was taken back, each retailer's checkpoint, what would run next."""
+    """Print the newest runs, the lease holder, rollbacks, each retailer's checkpoint, and what would run next."""
     now = now or datetime.now(UTC)
     ledger = resources.ledger
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
@@ -53,7 +53,7 @@ def show_status(resources: Resources, out: Console, *, now: datetime | None = No
 
 
 def show_run(resources: Resources, out: Console, run_id: str) -> None:
-    """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError for no run."""
+    """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError if unknown."""
     ledger = resources.ledger
     if run_id not in ledger.run_ids():
         raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
@@ -124,7 +124,7 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
 
 
 def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
-    """The commands that go on with what was left, or bring what is due."""
+    """The commands that continue unfinished work, or load what is due."""
     ledger = resources.ledger
     newest = (
         next_commands.with_newest(ledger, resources.settings.runs.days_a_run) if working is None else None
@@ -157,7 +157,7 @@ def _table(*columns: str) -> Table:
 
 
 def _tell_taken_back(resources: Resources, out: Console) -> None:
-    """What BI does not see because its publish was taken back, as long as it was not published again."""
+    """Runs that BI does not see because their publish was taken back, as long as they are not published again."""
     try:
         found = rollback.in_effect(resources.warehouse)
     except RetailError as error:

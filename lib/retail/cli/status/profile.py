@@ -1,4 +1,4 @@
-"""`retail profile`: the profile that a run's check kept, with its drift."""
+"""`retail profile`: the profile that a run's check stored, with its drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST = 28
 
 
 def show_profile(resources: Resources, out: Console, table: str | None, run_id: str | None) -> None:
-    """Print the profile of one table or all. Raises ConfigurationError where there is none of that name or run."""
+    """Print the profile of one table or all. Raises ConfigurationError if there is none for that name or run."""
     ledger = resources.ledger
     if run_id is None:
         run_id = next((each for each in reversed(ledger.run_ids()) if ledger.step(each, "check")), None)

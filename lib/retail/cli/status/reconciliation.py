@@ -1,4 +1,4 @@
-"""What an analyst who doubts a figure looks at: each hop of a run, what was restated, and where sales are missing."""
+"""Views for an analyst who doubts a figure: each hop of a run, what was restated, and where sales are missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool:
     """Rows and money of a run at each hop, per retailer, business day and currency, and whether each identity holds.
 
-    The identities are judged anew from what the steps counted. False where one does not hold.
+    The identities are evaluated again from the steps' counts. Returns False if one does not hold.
     """
     run_id = _run_to_show(resources, run_id, "land", "stage")
     counts = counts_of(resources.ledger, run_id)
@@ -65,7 +65,7 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
 def show_restated(resources: Resources, out: Console, run_id: str | None) -> None:
     """Figures of days that were published before, as they were and as they are since a run changed them.
 
-    Of the run that is named, or of the newest that changed any.
+    Covers the named run, or the newest that changed any.
     """
     if run_id is not None:
         run_id = _run_to_show(resources, run_id)
@@ -105,7 +105,7 @@ def _restated_table(restated: Sequence[Restatement]) -> Table:
 
 
 def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
-    """Stores and retailers that were silent on a run's days, and logical dates that never came to the views."""
+    """Stores and retailers that were silent on a run's days, and logical dates that never reached the views."""
     run_id = _run_to_show(resources, run_id, "check")
     record = resources.ledger.step(run_id, "check") or {}
     if "gaps" not in record:
@@ -143,7 +143,7 @@ def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
 
 
 def _run_to_show(resources: Resources, run_id: str | None, *steps: str) -> str:
-    """The run that is named, or the newest that recorded one of the steps. Raises ConfigurationError."""
+    """The named run, or the newest that recorded one of the steps. Raises ConfigurationError."""
     known = resources.ledger.run_ids()
     if run_id is not None:
         if run_id not in known:
@@ -158,7 +158,7 @@ def _run_to_show(resources: Resources, run_id: str | None, *steps: str) -> str:
 def _is_counted(
     resources: Resources, run_id: str, step: str, identity: str, counts: Sequence[HopCount]
 ) -> bool:
-    """Whether the run came to the step, and counted both sides: a run of some tasks does not count the others' hops."""
+    """Whether the run reached the step and counted both sides: a run of some tasks does not count the others' hops."""
     if resources.ledger.step(run_id, step) is None:
         return False
     if identity == tie_out.READ and resources.ledger.step(run_id, "land") is None:
@@ -187,7 +187,7 @@ def _figures(counts: Iterable[HopCount], hops: tuple[str, ...]) -> str:
 
 
 def _plain(value: Decimal, *, sign: str = "") -> str:
-    """With separators, and no more places than it has; an amount has two at least."""
+    """With thousands separators, and no more decimals than it has; an amount has at least two."""
     places = max(0, -int(value.normalize().as_tuple().exponent))
     places = max(places, 2) if places else 0
     return f"{value:{sign},.{places}f}"

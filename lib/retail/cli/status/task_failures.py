@@ -1,4 +1,4 @@
-"""The part of `retail status` that tells of a scheduler's failed tasks: why, and what to do next."""
+"""The part of `retail status` that shows a scheduler's failed tasks: why they failed, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN: Final = 5
 
 
 def show_failures(resources: Resources, out: Console) -> None:
-    """The newest failures: those that wait for somebody in full, a line for one that a later run has made good."""
+    """The newest failures: open ones in full, and one line for each that a later run has fixed."""
     found = task_failures.newest(resources.storage, SHOWN)
     if not found:
         return

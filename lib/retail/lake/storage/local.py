@@ -15,24 +15,25 @@ from typing import IO, Final, Self
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake.storage.object_info import ObjectInfo
 
-# Ours, and those of Spark, which renames as well (CheckpointFileManager), with Hadoop's checksum beside.
+# Our temporary files, and those of Spark, which also renames (CheckpointFileManager), with Hadoop's checksum
+# files.
 _HALF_WRITTEN: Final = re.compile(
     r"[.].+[.]([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[.]tmp([.]crc)?)"
 )
 
 
 class LocalStorage:
-    """A folder. Writes go to a hidden neighbour first and are renamed, so that a kill leaves no half object."""
+    """A folder. Writes go to a hidden file next to the target and are renamed, so a kill leaves no half object."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.expanduser().resolve()
         self.url = str(self._root)
 
     def require_writer(self) -> None:
-        """Who holds no lease is not kept from writing."""
+        """Nothing prevents writing without a lease."""
 
     def for_writer(self, guard: Callable[[], None]) -> Self:
-        del guard  # nothing is tried again
+        del guard  # nothing is retried
         return self
 
     def read(self, key: str) -> bytes:
@@ -58,10 +59,10 @@ class LocalStorage:
         try:
             temporary = self._write_beside(path, BytesIO(data))
             try:
-                path.hardlink_to(temporary)  # unlike rename, fails where the target exists
+                path.hardlink_to(temporary)  # unlike rename, fails if the target exists
             except FileExistsError:
                 return False
-            except FileNotFoundError:  # swept away by the one who was faster
+            except FileNotFoundError:  # swept away by a faster process
                 if path.exists():
                     return False
                 raise

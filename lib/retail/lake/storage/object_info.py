@@ -1,4 +1,4 @@
-"""An object of the lake, as a listing tells of it."""
+"""An object of the lake, as a listing describes it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object of the lake: its key, its bytes, and when it was written (UTC)."""
+    """An object of the lake: its key, its size in bytes, and when it was written (UTC)."""
 
     key: str
     size: int

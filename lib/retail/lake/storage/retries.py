@@ -1,7 +1,8 @@
-"""How long S3 is asked again while it does not answer: by time, not by count.
+"""How long calls to S3 are retried while it does not answer: by time, not by count.
 
-One `RetryBudget` serves all calls of a storage. S3 may be out of service for its seconds, whoever notices: a call that
-begins late in an outage has what is left of them, and after an outage that was too long the next calls fail at once.
+One `RetryBudget` serves all calls of a storage. S3 may be out of service for the budget's seconds, whichever call
+notices: a call that begins late in an outage has what is left of them, and after an outage that was too long the next
+calls fail at once.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import structlog
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0  # how late the end of an outage is noticed
-# Fewer seconds are a passing fault, not worth a line of the log.
+# Fewer seconds are a passing fault, not worth a log line.
 _WORTH_A_WARNING: Final = 2.0
-# Between two failures of one outage lie a pause, a try with its timeout, or the lease's wait for its next extension.
+# Two failures of one outage are separated by a pause, a try with its timeout, or the time until the lease's
+# next extension.
 _ONE_OUTAGE: Final = 60.0
 
 log = structlog.get_logger(__name__)
@@ -27,14 +29,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Failures:
-    """The failures of one call so far: how many, and when the first one was."""
+    """The failures of one call so far: how many, and the time of the first."""
 
     count: int = 0
     since: float = 0.0
 
 
 class RetryBudget:
-    """The `seconds` for which calls are tried again after the first failure; `where` is for the log. Thread-safe."""
+    """The `seconds` for which calls are retried after the first failure; `where` is for the log. Thread-safe."""
 
     def __init__(
         self,
@@ -54,7 +56,7 @@ class RetryBudget:
         self._warned = False
 
     def answered(self) -> None:
-        """S3 has answered a call, of whatever thread: an outage is over."""
+        """S3 has answered a call, in any thread: an outage is over."""
         with self._lock:
             if self._warned and self._out_since is not None:
                 out = round(self._clock() - self._out_since, 1)
@@ -62,9 +64,9 @@ class RetryBudget:
             self._out_since, self._warned = None, False
 
     def retry(self, failures: Failures, error: object) -> bool:
-        """Called after each failure of a call: True, after a pause, where it is to be tried again.
+        """Called after each failure of a call: returns True, after a pause, if it should be retried.
 
-        The last try comes when the budget ends, so that an outage of no more than its seconds is always sat out.
+        The last try comes when the budget ends, so an outage no longer than the budget is always waited out.
         """
         left = self._note(failures, error)
         if left <= 0:
@@ -74,7 +76,7 @@ class RetryBudget:
         return True
 
     def _note(self, failures: Failures, error: object) -> float:
-        """Counts the failure; gives the seconds that are left."""
+        """Counts the failure; returns the seconds that are left."""
         with self._lock:
             now = self._clock()
             if self._out_since is None or now - self._failed_at > self.seconds + _ONE_OUTAGE:

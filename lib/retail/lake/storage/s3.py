@@ -1,4 +1,4 @@
-"""The lake in an S3 bucket, by boto3."""
+"""The lake in an S3 bucket, using boto3."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# docs/OPERATIONS.md tells what comes of these. boto3 sends a body in blocks, each of which has the seconds of a
-# connection; an answer's begin behind the last block, with some megabytes still on their way to a slow server.
+# docs/OPERATIONS.md describes their effect. boto3 sends a body in blocks, and each has the connection
+# timeout; a response's timeout begins after the last block, with some megabytes still on their way to a slow
+# server.
 _SECONDS_TO_CONNECT: Final = 5
 _SECONDS_TO_ANSWER: Final = 30
 _TRIES_TO_CREATE: Final = 5
 
-# What passes: as in boto3's own standard retries, which end after a number of tries, however little time they took.
+# Transient errors, as in boto3's own standard retries, which end after a number of tries, however short they
+# were.
 _PASSING_STATUS: Final = (429, 500, 502, 503, 504)
 _PASSING_CODES: Final = (
     "RequestTimeout",
@@ -57,16 +59,16 @@ _WRITES: Final = (
     "CompleteMultipartUpload",
     "DeleteObject",
 )
-# What a body raises that breaks off. boto3 is done with a call when an answer's head is there.
+# Errors of a body that breaks off. boto3 considers a call done when a response's headers arrive.
 _BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError)
 _REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
-Answer = tuple[Any, dict[str, Any]]  # as botocore's hooks get it: the response and what was parsed of it
+Answer = tuple[Any, dict[str, Any]]  # as passed to botocore's hooks: the response and its parsed content
 
 
 class _Encryption(TypedDict, total=False):
-    """What a write asks S3 to encrypt with; nothing where the bucket's own setting is to hold."""
+    """The encryption that a write requests from S3; empty if the bucket's own setting applies."""
 
     ServerSideEncryption: Literal["AES256", "aws:kms"]
     SSEKMSKeyId: str
@@ -75,7 +77,7 @@ class _Encryption(TypedDict, total=False):
 class S3Storage:
     """A bucket. Credentials come from the default chain: environment, profile, web identity or role.
 
-    `budget` is how long calls are tried again (default: `settings.s3_retry_seconds`).
+    `budget` is how long calls are retried (default: `settings.s3_retry_seconds`).
     """
 
     def __init__(self, settings: LakeSettings, *, budget: RetryBudget | None = None) -> None:
@@ -96,10 +98,10 @@ class S3Storage:
             ) from error
 
     def _client(self, before_rewriting: Callable[[], None]) -> S3Client:
-        """A client that tries a call again while the budget lasts, a write only after `before_rewriting`."""
+        """A client that retries a call while the budget lasts, a write only after `before_rewriting`."""
         settings = self._settings
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": 1},  # boto3's own end after a number of tries
+            retries={"mode": "standard", "total_max_attempts": 1},  # instead of boto3's limit by count
             connect_timeout=_SECONDS_TO_CONNECT,
             read_timeout=_SECONDS_TO_ANSWER,
             s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
@@ -115,7 +117,7 @@ class S3Storage:
             request_dict: dict[str, Any],
             **_: object,
         ) -> int | None:
-            """Called after each try. None where it was the last; 0, after a pause, for another one."""
+            """Called after each try. None if it was the last; 0, after a pause, for another one."""
             passing = _passing(response, caught_exception)
             if passing is None:
                 if response is not None:
@@ -132,7 +134,7 @@ class S3Storage:
         return client
 
     def require_writer(self) -> None:
-        """Who holds no lease is not kept from writing."""
+        """Nothing prevents writing without a lease."""
 
     def for_writer(self, guard: Callable[[], None]) -> Self:
         guarded = copy.copy(self)
@@ -165,21 +167,21 @@ class S3Storage:
 
     def write_from(self, key: str, file: IO[bytes]) -> None:
         with self._failing("write", key):
-            # In parts where it is large; the object is there when the last of them is.
+            # In parts if it is large; the object appears with the last of them.
             self.client.upload_fileobj(file, self.bucket, self._prefix + key, ExtraArgs={**self._encryption})
 
     def create(self, key: str, data: bytes) -> bool:
-        """True as well where the object is there with the same bytes: then it is this call's own.
+        """Also True if the object exists with the same bytes: then this call wrote it.
 
-        boto3 tries a put again whose answer was lost, and S3 refuses that for the first one's sake. Two writers of the
-        same bytes would both be told that they were first; what is created in the lake names its run or its writer.
+        A put is retried if its response was lost, and S3 refuses the retry because the first one succeeded. Two writers
+        of the same bytes would both be reported as first; every object created in the lake names its run or its writer.
         """
         for attempt in range(_TRIES_TO_CREATE):
             if self._put_if_absent(key, data):
                 return True
             with suppress(ObjectNotFoundError):
                 return self.read(key) == data
-            time.sleep(0.1 * 2**attempt)  # refused by a put that is under way, or for an object deleted since
+            time.sleep(0.1 * 2**attempt)  # refused by a put in progress, or for an object deleted since
         raise StorageError(
             f"cannot create {self.url}/{key}: refused {_TRIES_TO_CREATE} times, and nothing is there",
             hint="see what else writes to the bucket, then run again",
@@ -216,7 +218,7 @@ class S3Storage:
                     )
 
     def sweep(self, prefix: str) -> None:
-        """Uploads in parts that were never completed: nobody sees them, but they are paid for."""
+        """Abort multipart uploads that were never completed: they are invisible, but are paid for."""
         try:
             pages = self.client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket, Prefix=self._prefix + prefix
@@ -227,7 +229,7 @@ class S3Storage:
                         Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
                     )
         except (BotoCoreError, ClientError) as error:
-            # A policy may not let us; the bucket's own rules serve too.
+            # A policy may forbid it; the bucket's own rules do as well.
             log.info("uploads that were cut off were not removed", url=self.url, error=str(error))
 
     def engine_path(self, key: str) -> str:
@@ -242,7 +244,7 @@ class S3Storage:
             "aws_region": settings.s3_region,
             "aws_virtual_hosted_style_request": str(not settings.s3_path_style).lower(),
             "aws_conditional_put": "etag",
-            # Time is what counts: as many tries as there is time for, with pauses about as long as boto3's.
+            # Only time limits the retries: as many as fit, with pauses about as long as boto3's.
             "retry_timeout": f"{settings.s3_retry_seconds * 1000:.0f}ms",
             "max_retries": "1000000",
             "backoff_config.max_backoff": "5s",
@@ -254,7 +256,7 @@ class S3Storage:
             options["aws_server_side_encryption"] = settings.s3_encryption
         if settings.s3_kms_key:
             options["aws_sse_kms_key_id"] = settings.s3_kms_key
-        found = self._session.get_credentials()  # deltalake by itself knows no profiles
+        found = self._session.get_credentials()  # deltalake itself does not support profiles
         if found is not None:
             frozen = found.get_frozen_credentials()
             options["aws_access_key_id"] = str(frozen.access_key)
@@ -265,7 +267,7 @@ class S3Storage:
 
     @contextmanager
     def _failing(self, verb: str, key: str) -> Iterator[None]:
-        """Whatever boto3 raises within is a StorageError."""
+        """Anything boto3 raises within is a StorageError."""
         try:
             yield
         except (Boto3Error, BotoCoreError, ClientError) as error:
@@ -277,9 +279,10 @@ class S3Storage:
 
 
 def _passing(response: Answer | None, error: Exception | None) -> str | None:
-    """What failed, in words, where trying again may help; None where the answer, or the error, stands."""
+    """The failure in words if a retry may help; None if the response, or the error, is final."""
     if error is not None:
-        # A certificate is refused at the next try as well; a handshake that is cut off is an SSLError too.
+        # A bad certificate is refused at the next try as well, while a handshake that is cut off is an
+        # SSLError too.
         if isinstance(error, SSLError) and "certificate" in str(error).lower():
             return None
         return str(error) if isinstance(error, (BotoConnectionError, HTTPClientError)) else None

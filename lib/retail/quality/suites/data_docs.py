@@ -1,11 +1,11 @@
-"""What the suites found, kept for every run, and Great Expectations' Data Docs of it as static pages in the lake.
+"""The suites' findings, stored for every run, and Great Expectations' Data Docs of them as static pages in the lake.
 
-    quality/validations/<run_id>/<step>.json            what each suite found, as Great Expectations tells it
+    quality/validations/<run_id>/<step>.json            what each suite found, in Great Expectations' format
     quality/data_docs/index.html                        the newest runs, their suites, and what failed
     quality/data_docs/<run_id>/<step>-<suite>.html      a suite's page
 
-The pages stand alone: no script, nothing from another host. They are made where something critical failed, and by
-`retail data-docs`; to render them at every run would take longer than to judge the tables.
+The pages stand alone: no script, nothing from another host. They are made after a critical failure, and by `retail
+data-docs`; rendering them in every run would take longer than validating the tables.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 INDEX: Final = f"{layout.DATA_DOCS}index.html"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-# So many runs are listed; what was found of those before stays in quality/validations/.
+# The number of runs listed; the findings of earlier ones stay in quality/validations/.
 _LISTED_RUNS: Final = 30
 
 
@@ -42,9 +42,9 @@ class Kept:
 
 
 def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validation]) -> None:
-    """Keep what the suites of a step found; where a critical expectation failed, with its pages.
+    """Store what the suites of a step found; if a critical expectation failed, make its pages too.
 
-    Pages that cannot be made are a warning: what failed is to be told, not what did not come of showing it.
+    Failing to make the pages is only a warning: it must not hide the failure itself.
     """
     values = {
         "run_id": run_id,
@@ -61,7 +61,7 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
 
 
 def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
-    """Make the pages of these runs, or of all that are listed, and the list; gives the number of suites' pages."""
+    """Make the pages of these runs, or of all listed runs, and the list; returns the number of suites' pages."""
     listed = _listed(storage)
     view, pages = _view(), set(storage.list(layout.DATA_DOCS))
     made = 0
@@ -79,7 +79,7 @@ def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
 
 
 def _listed(storage: Storage) -> list[Kept]:
-    """The newest run first, and its last step first."""
+    """Newest run first, and its last step first."""
     keys = list(storage.list(layout.VALIDATIONS))
     newest = sorted({key.split("/")[2] for key in keys}, reverse=True)[:_LISTED_RUNS]
     found = [_read(storage, key) for key in keys if key.split("/")[2] in newest]
@@ -88,7 +88,7 @@ def _listed(storage: Storage) -> list[Kept]:
 
 
 def _read(storage: Storage, key: str) -> Kept | None:
-    """None for a file that is not as `keep` writes it, cut off perhaps."""
+    """None for a file that is not in the format of `keep`, perhaps because it is cut off."""
     try:
         values: dict[str, Any] = json.loads(storage.read(key))
         validations = [

@@ -1,4 +1,4 @@
-"""Which rows broke an expectation, told by their keys and by nothing else; asked a second time, for it is rare."""
+"""The rows that broke an expectation, shown by their keys only; a second query finds them, as failures are rare."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# So many of the rows that break an expectation are named.
+# The most rows to name per broken expectation.
 _NAMED_ROWS: Final = 5
 
 
 def name_rows(suite: str, batch: Any, failed: Any, named_by: Sequence[str], frame: DataFrame) -> str:
     """The first rows that broke the expectation `failed`, each by its values in the columns `named_by`.
 
-    Empty where the expectation is not one of single rows, and where the second look fails: what was found stands.
+    Empty if the expectation is not about single rows, or if the second query fails: the finding stands.
     """
     configuration = failed.expectation_config.to_json_dict()
     try:
@@ -28,7 +28,7 @@ def name_rows(suite: str, batch: Any, failed: Any, named_by: Sequence[str], fram
             rows = _rows_of_query(suite, frame, configuration["kwargs"]["unexpected_rows_query"])
         else:
             rows = _rows_of_expectation(suite, batch, configuration, named_by)
-    # Whatever the engine or Great Expectations raises; its words may hold values.
+    # Anything the engine or Great Expectations raises; its message may hold values.
     except Exception as error:
         log.warning(
             "rows cannot be named",
@@ -41,7 +41,7 @@ def name_rows(suite: str, batch: Any, failed: Any, named_by: Sequence[str], fram
 
 
 def _rows_of_query(suite: str, frame: DataFrame, query: str) -> list[dict[str, Any]]:
-    """As Great Expectations fills the query in: a doubled brace is a brace."""
+    """Fills in the query as Great Expectations does: a doubled brace is a brace."""
     view = f"judged_by_{re.sub(r'[^A-Za-z0-9]', '_', suite)}"
     frame.createOrReplaceTempView(view)
     filled = query.replace("{batch}", view).replace("{{", "{").replace("}}", "}")

@@ -1,4 +1,4 @@
-"""Whether every key of the fact leads to a row of its dimension: columns that a suite can judge."""
+"""Columns by which a suite can check that every key of the fact leads to a row of its dimension."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def with_orphans(fact: DataFrame, dimensions: Mapping[str, DataFrame]) -> DataFrame:
-    """Adds `orphan_<key>` for each key column of `dimensions`: the fact's key where the dimension has no such row.
+    """Adds `orphan_<key>` for each key column of `dimensions`: the fact's key if the dimension has no such row.
 
-    It is null where the key leads somewhere, as it must be everywhere; the fact's rows stay as they are and as many.
+    It is null if the key leads to a row, as every key must; the fact's rows and their number stay the same.
     """
     for key, dimension in dimensions.items():
         there = F.broadcast(dimension.select(key).distinct().withColumn("_there", F.lit(True)))

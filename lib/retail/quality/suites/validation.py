@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# What is judged: staged rows, each table of the star, the days beside the days before; each by a suite of its name.
+# What is validated: staged rows, each table of the star, and the days next to earlier days; each by the suite
+# of its name.
 SUITES: Final = (
     "staged_sales", "dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales",
     "fact_keys", "daily_sales",
@@ -68,9 +69,9 @@ class Failure:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a suite found: how many expectations were judged, and those that failed.
+    """The findings of a suite: the number of expectations evaluated, and those that failed.
 
-    `result` is Great Expectations' own, as JSON; no value of a row is in it.
+    `result` is Great Expectations' own, as JSON; it contains no value of a row.
     """
 
     suite: str
@@ -84,15 +85,15 @@ class Validation:
 
 
 def of(judged: str) -> list[str]:
-    """The suites for what is `judged`: the file of its name, and others named `<judged>.<anything>.json`."""
+    """The suites for `judged`: the file of that name, and others named `<judged>.<anything>.json`."""
     return [name for name in _names() if name.partition(".")[0] == judged]
 
 
 def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Validation:
     """Run the suite `conf/expectations/<name>.json` against `frame`.
 
-    Rows that break an expectation are told by their values in the columns `named_by`, and by no other. Raises
-    EngineError where the lake could not be read.
+    Rows that break an expectation are shown by their values in the columns `named_by`, and no others. Raises
+    EngineError if the lake could not be read.
     """
     batch = _batch(name, frame)
     result = batch.validate(
@@ -105,7 +106,7 @@ def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Va
 
 
 def _require_lake(name: str, failed: Sequence[Any]) -> None:
-    """Raises EngineError where the engine could not read the rows: that S3 did not answer is no fault of theirs."""
+    """Raises EngineError if the engine could not read the rows: an S3 outage is not a fault of the data."""
     messages = (str(each.get("exception_message")) for one in failed for each in _informations(one))
     lost = next(filter(None, map(engine.lost_lake_in, messages)), None)
     if lost is not None:
@@ -118,21 +119,21 @@ def _require_lake(name: str, failed: Sequence[Any]) -> None:
 def _batch(name: str, frame: DataFrame) -> Any:
     _, context = _great_expectations()
     source = context.data_sources.add_or_update_spark(name=name, persist=False)
-    # It would take the first session of the process, whichever that is; a query has to run where the frame is.
+    # The default is the first session of the process, whichever that is; a query must run where the frame is.
     source.get_execution_engine().spark = frame.sparkSession
     batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
     return batch.get_batch({"dataframe": frame})
 
 
 def _named(name: str, batch: Any, failed: Any, named_by: Sequence[str], frame: DataFrame) -> str:
-    """The rows that broke the expectation; none where it could not be judged."""
+    """The rows that broke the expectation; empty if it could not be evaluated."""
     if not named_by or _informations(failed):
         return ""
     return name_rows(name, batch, failed, named_by, frame)
 
 
 def _as_json(result: Any) -> dict[str, Any]:
-    """The result as it is kept. How an exception came about may hold values: what is left is why, without them."""
+    """The result as it is stored. Details of an exception may hold values, so only the reason is kept, without them."""
     kept: dict[str, Any] = json.loads(json.dumps(result.to_json_dict(), default=str))
     for judged, each in zip(result.results, kept["results"], strict=True):
         each["exception_info"] = {
@@ -144,7 +145,7 @@ def _as_json(result: Any) -> dict[str, Any]:
 
 
 def warn(validations: list[Validation]) -> None:
-    """Log what failed and stops nothing."""
+    """Log failures that stop nothing."""
     for validation in validations:
         for failure in validation.failures:
             if failure.severity != "critical":
@@ -152,7 +153,7 @@ def warn(validations: list[Validation]) -> None:
 
 
 def stop_on_critical(validations: list[Validation]) -> None:
-    """Raises GateError naming every critical failure with what was observed."""
+    """Raises GateError naming every critical failure with the observed values."""
     critical = [failure for validation in validations for failure in validation.critical]
     if critical:
         raise GateError(
@@ -182,9 +183,9 @@ def _great_expectations() -> tuple[Any, Any]:
 
 
 def _ask_for_no_values() -> None:
-    """Values that break an expectation are not asked for: a query less for each, and nothing personal in any result.
+    """Replace the queries for values that break an expectation: saves queries, and keeps personal data out of results.
 
-    Great Expectations has no setting for it: told to show none of them, it still asks.
+    Great Expectations has no setting for this: told to show no values, it still queries them.
     """
     from great_expectations.expectations import registry
     from great_expectations.expectations.registry import register_core_metrics
@@ -203,7 +204,7 @@ def _no_values(*_: Any, **__: Any) -> list[Any]:
 
 
 def read_all() -> None:
-    """See that every suite is there and of the right shape, without Great Expectations, which takes seconds to load.
+    """Check that every suite exists with the right structure, without Great Expectations, which takes seconds to load.
 
     Raises ConfigurationError with every problem.
     """
@@ -222,7 +223,7 @@ def read_all() -> None:
 
 
 def load(name: str) -> Any:
-    """The suite of that file. Raises ConfigurationError where it is not there or not understood."""
+    """The suite of that file. Raises ConfigurationError if it does not exist or is not understood."""
     gx, _ = _great_expectations()
     path, expectations = _path(name), _read(name)
     try:
@@ -230,7 +231,7 @@ def load(name: str) -> Any:
     # Great Expectations raises errors of pydantic v1 and of its own for a suite that it does not understand.
     except (ValueError, KeyError, TypeError, gx.exceptions.GreatExpectationsError) as error:
         raise ConfigurationError([f"{path} is not an expectation suite: {error}"]) from None
-    # It leaves out what it does not know, with no more than a line in its log.
+    # Great Expectations drops what it does not know, with no more than a line in its log.
     understood = {each.expectation_type for each in suite.expectations}
     unknown = sorted({each["type"] for each in expectations} - understood)
     if unknown or len(suite.expectations) != len(expectations):
@@ -282,14 +283,14 @@ def _failure(suite: str, result: Any, named: str) -> Failure:
 
 
 def _why_not_judged(result: Any) -> str:
-    """Why the expectation could not be judged, without a value of a row; empty where it was."""
+    """Why the expectation could not be evaluated, without any row value; empty if it was evaluated."""
     asked = frozenset(re.findall(r"\w+", str(result.expectation_config.kwargs)))
     messages = (each.get("exception_message") or "it was not judged" for each in _informations(result))
     return "; ".join(sorted({_without_values(message, asked) for message in messages}))
 
 
 def _without_values(message: str, asked: Collection[str]) -> str:
-    """The first line of an engine's message up to what it quotes, which may be a value; names asked for are none."""
+    """The first line of an engine's message up to its first quote, which may be a value; requested names may stay."""
     first = message.strip().partition("\n")[0]
     bare = re.sub(r"""(["'`])(\w+)\1""", lambda found: found[2] if found[2] in asked else found[0], first)
     told = re.split(r"""["'`]""", bare, maxsplit=1)
@@ -297,7 +298,7 @@ def _without_values(message: str, asked: Collection[str]) -> str:
 
 
 def _informations(result: Any) -> list[dict[str, Any]]:
-    """What was raised while the expectation was judged; Great Expectations tells it flat, or once a metric."""
+    """Exceptions raised while the expectation was evaluated; Great Expectations nests them by metric, or not at all."""
     info: dict[str, Any] = result.exception_info or {}
     found = (
         [info] if "exception_message" in info else [each for each in info.values() if isinstance(each, dict)]

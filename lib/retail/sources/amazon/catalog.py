@@ -22,15 +22,15 @@ MOST_SKUS: Final = 20
 BURST: Final = 2
 PER_SECOND: Final = 2.0
 DATASETS: Final = "summaries,identifiers,classifications"
-# Best first. What an item has of each may be several, in any order.
+# Best first. An item may have several of each, in any order.
 _NUMBERS: Final = ("GTIN", "EAN", "UPC", "JAN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmazonCatalog:
-    """One seller's products; see `master.Catalog`. Amazon has no catalogue of stores.
+    """One seller's products; see `retail.sources.catalog.Catalog`. Amazon has no catalogue of stores.
 
-    A SKU that is unknown in the first of `marketplace_ids` is looked for in the next.
+    A SKU that is unknown in the first of `marketplace_ids` is searched for in the next.
     """
 
     retailer_id: str
@@ -46,7 +46,8 @@ class AmazonCatalog:
         del stores
         refused = 0
         waiting = batches([sku for sku in products if "," not in sku], MOST_SKUS)
-        # A comma parts two SKUs even where it is escaped; alone, such a SKU is found (issue 2295 of the docs).
+        # A comma separates two SKUs even if it is escaped; alone, such a SKU is found (issue 2295 of the
+        # docs).
         waiting += [[sku] for sku in products if "," in sku]
         waiting.reverse()
         while waiting:
@@ -57,7 +58,7 @@ class AmazonCatalog:
                 if error.status != 400:
                     raise
                 if len(skus) > 1:
-                    # One SKU that Amazon does not take refuses all that are asked for with it.
+                    # One SKU that Amazon rejects makes it refuse all SKUs in the same request.
                     middle = len(skus) // 2
                     waiting += [skus[middle:], skus[:middle]]
                     yield []
@@ -68,7 +69,7 @@ class AmazonCatalog:
                 yield [self._record(skus[0], None, "")]
 
     def _batch(self, skus: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
-        """The records of these SKUs, an item for each call; the last has what no marketplace knows."""
+        """The records of these SKUs, one batch for each call; the last includes the SKUs that no marketplace knows."""
         missing = list(skus)
         told: list[MasterRecord] | None = None
         for marketplace in self.marketplace_ids:
@@ -89,7 +90,7 @@ class AmazonCatalog:
             "sellerId": self.seller_id,
             "marketplaceIds": marketplace,  # the catalogue takes one
             "includedData": DATASETS,
-            "pageSize": str(MOST_SKUS),  # 10 unless told
+            "pageSize": str(MOST_SKUS),  # default 10
         }
         left, tokens = set(skus), set[str]()
         while True:
@@ -119,7 +120,7 @@ class AmazonCatalog:
         )
 
     def _skus(self, item: JSON, asked: Sequence[str], marketplace: str) -> list[str]:
-        """Which of the SKUs that were asked for the item is: Amazon repeats them among its identifiers."""
+        """The requested SKUs that the item matches: Amazon repeats them among its identifiers."""
         named = [number for kind, number in _identifiers(item, marketplace) if kind == "SKU"]
         if not named and len(asked) == 1:
             return list(asked)
@@ -147,7 +148,7 @@ class AmazonCatalog:
 
 
 def _of(item: JSON, dataset: str, marketplace: str) -> JSON:
-    """The part of an item's data set that is for the marketplace."""
+    """The marketplace's part of an item's data set."""
     parts = entries(item, dataset) or []
     return next((part for part in parts if at(part, "marketplaceId") == marketplace), None)
 

@@ -1,4 +1,4 @@
-"""What an order of Amazon's Orders v2026-01-01 means as sales. Pure: no network, no clock."""
+"""Maps an order of Amazon's Orders v2026-01-01 to sales. Pure: no network, no clock."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
 PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
-# UNFULFILLABLE is for orders from elsewhere, which are skipped as such; seen otherwise, nothing was sold.
+# UNFULFILLABLE is for orders from elsewhere, which are skipped as such; otherwise, nothing was sold.
 NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
-# Marketplace ids as developer-docs.amazon.com/sp-api/docs/marketplace-ids lists them, by their currency.
+# Marketplace ids as listed at developer-docs.amazon.com/sp-api/docs/marketplace-ids, by their currency.
 _MARKETPLACES: Final = {
     "USD": ("ATVPDKIKX0DER",),
     "CAD": ("A2EUQ1WTGCTBG2",),
@@ -44,10 +44,11 @@ _CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.ite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmazonSales:
-    """Makes records of answers. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
+    """Makes records of responses. A line's net total is its ITEM proceeds less the size of its DISCOUNT.
 
-    In `taxed_marketplaces` prices include tax: it comes off the total, unit price and discount are as shown there.
-    `currency` is that of lines without any amount, as cancelled ones can be, in a marketplace that is not known here.
+    In `taxed_marketplaces` prices include tax: it is subtracted from the total; unit price and discount are as shown
+    there. `currency` applies to lines without any amount, as cancelled ones can be, in a marketplace that is not listed
+    here.
     """
 
     MAPPING_VERSION: ClassVar[int] = 1
@@ -74,7 +75,7 @@ class AmazonSales:
             yield Skipped(reason, record) if reason else record
 
     def _common(self, order: JSON) -> dict[str, str | None]:
-        """What all lines of an order share."""
+        """The fields that all lines of an order share."""
         sold_at = timestamps.from_iso(at(order, "createdTime"))
         return {
             "retailer_id": self.retailer_id,
@@ -137,7 +138,7 @@ def _skip_reason(order: JSON) -> str | None:
 
 
 def _quantity(item: JSON) -> Decimal | None:
-    """The units ordered; where some were cancelled, those sent or still to be sent. The proceeds are of these alone."""
+    """The units ordered; if some were cancelled, those sent or still to be sent, which are all the proceeds cover."""
     if at(item, "cancellation", "cancellationExecution") is not None:
         left = [
             money.number(at(item, "fulfillment", name))
@@ -157,7 +158,7 @@ def _is_cancelled(order: JSON, item: JSON) -> bool:
 
 
 def _is_replacement(order: JSON) -> bool:
-    """Sent for nothing in the place of what an earlier order sold: it has units and no price."""
+    """Whether the order replaces an earlier order's item free of charge: it has units and no price."""
     associated = entries(order, "associatedOrders") or []
     return any(at(each, "associationType") == "REPLACEMENT_ORIGINAL_ID" for each in associated)
 
@@ -185,7 +186,7 @@ def _currency(order: JSON, item: JSON, proceeds: list[JSON] | None) -> str | Non
 
 
 def _gross(proceeds: list[JSON] | None) -> Decimal | None:
-    """What the goods of the line cost, all units of it; None where Amazon does not say."""
+    """The price of the goods of the line, all units of it; None if Amazon does not say."""
     parts = _of_type(proceeds, "ITEM")
     return money.total(_subtotal(part) for part in parts) if parts else None
 

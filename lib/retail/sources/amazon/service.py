@@ -28,7 +28,8 @@ from retail.sources.window import Window
 PATH: Final = "/orders/2026-01-01/orders"
 # Without PROCEEDS there are no totals, without FULFILLMENT no status, without PACKAGES no store.
 DATASETS: Final = "PROCEEDS,FULFILLMENT,PROMOTION,CANCELLATION,BUYER,PACKAGES"
-# The usage plan of searchOrders in the model: pages that may be asked for at once, and how many come back a second.
+# The usage plan of searchOrders in the model: pages that may be requested at once, and pages refilled a
+# second.
 BURST: Final = 20
 PER_SECOND: Final = 0.0056
 # A younger `lastUpdatedBefore` is refused with 400 and no reason given (issue 326 of the models).
@@ -36,10 +37,10 @@ YOUNGEST: Final = timedelta(minutes=2)
 
 
 class AmazonOptions(Options):
-    """`currency` is that of lines without any amount, as cancelled ones can be. `seller_id` opens the catalogue.
+    """`currency` applies to lines without any amount, as cancelled ones can be. `seller_id` enables the catalogue.
 
-    `taxed_marketplace_ids` are those whose prices include tax, as Europe's do: it then comes off the total, as far as
-    Amazon tells it.
+    `taxed_marketplace_ids` are those whose prices include tax, as Europe's do: the tax is then subtracted from the
+    total, as far as Amazon reports it.
     """
 
     marketplace_ids: list[str] = Field(min_length=1, max_length=50)
@@ -51,7 +52,7 @@ class AmazonOptions(Options):
 
 
 class AmazonProfile:
-    """Login with Amazon: a refresh token buys access tokens of an hour; 429 tells no wait, other answers a rate."""
+    """Login with Amazon: a refresh token buys access tokens of an hour; 429 carries no wait, other responses a rate."""
 
     def __init__(self, token_url: str, *, client_id: Secret, client_secret: Secret, refresh: Secret) -> None:
         self.secrets = (client_id, client_secret, refresh)
@@ -81,14 +82,14 @@ class AmazonProfile:
         return None  # the quota knows
 
     def learn(self, answer: Response, quota: Quota) -> None:
-        # Requests a second; the model declares it on 200, 400 and 404, not on 429.
+        # Requests a second; the model declares the header on 200, 400 and 404, not on 429.
         rate = money.number(answer.headers.get("x-amzn-RateLimit-Limit"))
         if rate is not None and money.is_positive(rate):
             quota.learn(per_second=float(rate))
 
 
 class Amazon:
-    """One selling partner's orders; what they mean is in `amazon_sales`."""
+    """One selling partner's orders; `mapping` interprets them."""
 
     Options: ClassVar[type[Options]] = AmazonOptions
 
@@ -149,7 +150,7 @@ class Amazon:
         return follow(fetch, orders=mapping.orders, cursor=cursor, retailer_id=self._retailer_id)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """See Service. Amazon counts no orders: the day in the middle is sampled in each of its quarters."""
+        """See Service. Amazon counts no orders, so the day in the middle is sampled in each of its quarters."""
         day = windows[len(windows) // 2]
         quarter = (day.end - day.start) / 4
         starts = [day.start + quarter * number for number in range(4)]
@@ -164,7 +165,7 @@ class Amazon:
         )
 
     def _changed_between(self, start: datetime, end: datetime) -> float:
-        """How many orders changed, as far as one page tells: what it covers stands for the rest of the time."""
+        """The number of orders that changed, extrapolated from the time that one page covers."""
         body = self._ask(start, end, None)
         found = mapping.orders(body)
         last = timestamps.from_iso(at(found[-1], "lastUpdatedTime")) if found else None
@@ -197,7 +198,7 @@ class Amazon:
         return Page(pii.strip(body, pii.AMAZON, name=name), text(body, "pagination", "nextToken"))
 
     def _ask(self, start: datetime, end: datetime, cursor: str | None) -> JSON:
-        # Both bounds are included ("at or after", "at or before"), the window's end is not.
+        # Both bounds are inclusive ("at or after", "at or before"), but the window's end is exclusive.
         last = end - timedelta(milliseconds=1)
         params = {
             "marketplaceIds": ",".join(self._options.marketplace_ids),
@@ -207,12 +208,12 @@ class Amazon:
             "includedData": DATASETS,
         }
         if cursor is not None:
-            params["paginationToken"] = cursor  # beside the same parameters, as the model demands
+            params["paginationToken"] = cursor  # sent with the same parameters, as the model demands
         request = Request(method="GET", url=self._base_url + PATH, params=params)
         try:
             answer = self._http.ask(request, quota=self._quota)
         except RefusedError as error:
-            if error.status == 400:  # so it answers for a time that has not come, and gives no reason
+            if error.status == 400:  # the response for a time still to come, without a reason
                 self._require_over(end, error.answered_at)
             raise
         self._require_over(end, answered_at(answer.headers))

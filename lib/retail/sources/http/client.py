@@ -1,4 +1,4 @@
-"""The one HTTP client: timeouts, retries with the retailer's own hint, tokens, exact numbers, no secret shown."""
+"""The single HTTP client: timeouts, retries that follow the retailer's hint, tokens, exact numbers, hidden secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class HttpClient:
-    """Asks one retailer. Holds its connections and its access token."""
+    """Talks to one retailer. Holds its connections and its access token."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class HttpClient:
         self._token: str | None = None
         self._token_ends = 0.0
         self.scope: str | None = (
-            None  # what the token opens, in the retailer's words; None where it does not say
+            None  # what the token permits, in the retailer's words; None if it does not say
         )
         self._session = requests.Session()
         self._session.headers["User-Agent"] = _USER_AGENT
-        # Set, so that requests does not put a password from ~/.netrc over our header.
+        # Set to keep requests from overwriting our header with a password from ~/.netrc.
         self._session.auth = lambda prepared: prepared
 
     def ask(
@@ -68,11 +68,11 @@ class HttpClient:
         quota: Quota | None = None,
         cost: float = 1.0,
     ) -> Response:
-        """The answer, once its status is in `accept` and its body is whole JSON.
+        """The response, once its status is in `accept` and its body is complete JSON.
 
-        What may pass is asked again, within `extract.tries` and `extract.retry_budget_seconds`; waiting for
-        the `quota` of which the question takes `cost` is no part of that budget. Raises QuotaError where it is used up
-        and nobody waits, RefusedError and ExtractError with what the retailer said last.
+        Transient failures are retried within `extract.tries` and `extract.retry_budget_seconds`; waiting for the
+        `quota`, of which the request takes `cost`, does not count towards that budget. Raises QuotaError if the quota
+        is used up and waiting is not allowed, RefusedError and ExtractError with the retailer's last response.
         """
         began = self._clock.monotonic() - self._waited_for_quota
         attempts = Retrying(
@@ -100,7 +100,7 @@ class HttpClient:
         return answer
 
     def _send_within(self, quota: Quota | None, cost: float, request: Request) -> Response:
-        """One signed exchange, once the quota has room for it."""
+        """One authenticated exchange, once the quota has room for it."""
         signed = self._signed(request)
         if quota is None:
             return self._send(signed)
@@ -127,7 +127,7 @@ class HttpClient:
             self._waited_for_quota += seconds
 
     def _told(self, seconds: float) -> float:
-        """The same seconds, once whoever waits for the quota knows. Raises QuotaError where nobody waits."""
+        """The same seconds, after reporting the wait for the quota. Raises QuotaError if waiting is not allowed."""
         if seconds > SHORT_WAIT:
             until = self._clock.now() + timedelta(seconds=seconds)
             if not self._quota_policy.waits:
@@ -156,12 +156,12 @@ class HttpClient:
         self.scope = text(answer.body, "scope")
         life = number(answer.body.get("expires_in") if isinstance(answer.body, dict) else None)
         seconds = float(life) if life is not None and is_positive(life) else 600.0
-        # Walmart's tokens live 900 s, Amazon's 3600: refreshed a minute early, they don't end on the way.
+        # Walmart's tokens live 900 s, Amazon's 3600: refreshed a minute early, they do not expire in flight.
         self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
         return token
 
     def _send(self, request: Request, quota: Quota | None = None) -> Response:
-        """One exchange. Raises _LaterError for what may pass."""
+        """One exchange. Raises _LaterError for transient failures."""
         seconds = self._settings.timeout_seconds
         try:
             response = self._session.request(
@@ -177,7 +177,7 @@ class HttpClient:
         except requests.Timeout:
             raise _LaterError(f"no answer within {seconds:g} s") from None
         except requests.RequestException as error:
-            # Its message holds the address with the query: the name of its kind must do.
+            # The exception's message holds the address with the query, so only the name of its type is shown.
             raise _LaterError(f"the connection broke ({type(error).__name__})") from None
         return self._read(response, quota)
 
@@ -195,7 +195,7 @@ class HttpClient:
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
-        """Tries or seconds are used up; what is waited for the quota spends tries only, within the same bound."""
+        """Whether tries or seconds are used up; waiting for the quota only costs tries, unless it exceeds the time."""
         budget = self._settings.retry_budget_seconds
         if state.attempt_number >= self._settings.tries or state.upcoming_sleep > budget:
             return True
@@ -245,7 +245,7 @@ class HttpClient:
         return RefusedError(said, hint=hint, status=answer.status, answered_at=there)
 
     def _said(self, answer: Response) -> str:
-        """Status and words of the answer, without secrets and addresses of people."""
+        """Status and text of the response, without secrets and people's addresses."""
         words = answer.body if isinstance(answer.body, str) else dump(answer.body)
         for secret in (*(each.reveal() for each in self._profile.secrets), self._token):
             for form in _forms_of(secret) if secret else ():
@@ -254,7 +254,7 @@ class HttpClient:
 
 
 class _LaterError(Exception):
-    """The same question may be answered later; `wait` is the retailer's own wish, in seconds."""
+    """The same request may succeed later; `wait` is the retailer's own hint, in seconds."""
 
     def __init__(
         self, reason: str, wait: float | None = None, *, throttled: bool = False, hinted: bool = True
@@ -266,7 +266,7 @@ class _LaterError(Exception):
 
 
 def _wait(state: RetryCallState) -> float:
-    """Never less than the retailer's wish; the jitter keeps clients that failed together apart."""
+    """Never less than the retailer's hint; the jitter keeps clients that failed together apart."""
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, _LaterError) or error.wait is None:
         return _BACKOFF(state)
@@ -275,7 +275,7 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _forms_of(secret: str) -> set[str]:
-    """As it is, and as a form or a JSON text would hold it."""
+    """The secret as it is, and as a form or a JSON text would hold it."""
     return {secret, quote(secret, safe=""), quote_plus(secret), dump(secret).strip('"')}
 
 

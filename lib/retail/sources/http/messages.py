@@ -1,4 +1,4 @@
-"""One exchange with a retailer: question, answer, what is a retailer's own in it, and the time it happens in."""
+"""HTTP messages: request, response, the retailer-specific profile, and the clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from retail.sources.values.json_path import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One question to a retailer; `form` or `json` is its body."""
+    """One request to a retailer; `form` or `json` is its body."""
 
     method: str
     url: str
@@ -28,14 +28,14 @@ class Request:
 
     @property
     def asked(self) -> str:
-        """How errors and logs name it: without the query, which holds cursors."""
+        """The request's name in errors and logs: without the query, which holds cursors."""
         parts = urlsplit(self.url)
         return f"{self.method} {parts.scheme}://{parts.netloc}{parts.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back; `body` is text where it is no JSON. Names of headers are found in any case."""
+    """A response; `body` is text if it is not JSON. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,29 +43,29 @@ class Response:
 
 
 class ApiProfile(Protocol):
-    """What is one retailer's own in HTTP."""
+    """The retailer-specific parts of HTTP."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What must never be shown, even where the retailer repeats it in an answer."""
+        """Values that must never be shown, even if the retailer repeats them in a response."""
 
     def token_request(self) -> Request | Secret:
-        """The request that is answered with `access_token` and `expires_in` in seconds; or a lasting token."""
+        """The request whose response holds `access_token` and `expires_in` in seconds; or a permanent token."""
 
     def headers(self, token: str) -> dict[str, str]:
-        """What every request carries."""
+        """Headers for every request."""
 
     def token_refused(self, answer: Response) -> bool:
-        """Whether the answer says that the token is no longer good."""
+        """Whether the response says that the token is no longer valid."""
 
     def throttled(self, answer: Response) -> bool:
-        """Whether the answer says that the quota is used up."""
+        """Whether the response says that the quota is used up."""
 
     def wait(self, answer: Response, now: datetime) -> float | None:
-        """Seconds to wait where the answer, whatever its status, means "later"; None where it does not tell."""
+        """Seconds to wait if the response, whatever its status, means "later"; None if it does not say."""
 
     def learn(self, answer: Response, quota: Quota) -> None:
-        """Tell the quota what the answer says of it."""
+        """Update the quota with the response's figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Clock:
 
 
 def answered_at(headers: Mapping[str, str]) -> datetime | None:
-    """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None where it says none."""
+    """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None if there is none."""
     try:
         found = parsedate_to_datetime(headers["Date"])
     except (KeyError, ValueError):

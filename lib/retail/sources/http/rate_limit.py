@@ -1,4 +1,4 @@
-"""How much a retailer still answers: its token bucket as we know it, and what to do once it is empty."""
+"""A retailer's rate limit: its token bucket as far as we know it, and what to do once it is empty."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-# A wait that nobody needs to be told of, and that `--no-wait` bears too: Shopify's buckets refill in seconds.
+# A wait too short to report, and acceptable with `--no-wait` too: Shopify's buckets refill in seconds.
 SHORT_WAIT: Final = 10.0
 
 
-# A hint beyond a day is a mistake, and no client waits for it.
+# A hint of more than a day is a mistake, and no client waits that long.
 _LONGEST_HINT: Final = 86_400.0
 
 
@@ -32,7 +32,7 @@ def _tell_nobody(wait: QuotaWait) -> None:
 class Quota:
     """A token bucket: holds up to `burst` and refills by `per_second`. Full until the retailer says otherwise.
 
-    Safe to be shared by the threads that ask one retailer.
+    Safe to share between the threads that query one retailer.
     """
 
     def __init__(self, *, burst: float, per_second: float, monotonic: Callable[[], float]) -> None:
@@ -41,12 +41,12 @@ class Quota:
         self._monotonic = monotonic
         self._level = burst
         self._at = monotonic()
-        self._owed = 0.0  # spent, and not sent yet: the retailer knows nothing of it
+        self._owed = 0.0  # spent but not sent yet: the retailer does not know of it
         self._lock = threading.RLock()
 
     @property
     def available(self) -> float:
-        """What can be spent now."""
+        """The amount that can be spent now."""
         with self._lock:
             now = self._monotonic()
             self._level = min(self.burst, self._level + (now - self._at) * self.per_second)
@@ -54,16 +54,16 @@ class Quota:
             return self._level
 
     def seconds_until(self, cost: float = 1.0) -> float:
-        """How long until `cost` can be spent; a cost above the burst is paid from a full bucket."""
+        """Seconds until `cost` can be spent; a cost above the burst is paid from a full bucket."""
         missing = min(cost, self.burst) - self.available
         return max(0.0, missing / self.per_second)
 
     def seconds_for(self, calls: int, *, cost: float = 1.0) -> float:
-        """How long that many calls wait in all, beginning now."""
+        """Total seconds that this many calls wait, starting now."""
         return max(0.0, (calls * cost - self.available) / self.per_second)
 
     def spend(self, cost: float = 1.0) -> float:
-        """Take `cost` out, and give the seconds to wait before it may be used: what is not there yet is owed."""
+        """Take `cost` out and return the seconds to wait before using it: what is not available yet is owed."""
         with self._lock:
             seconds = self.seconds_until(cost)
             self._level = self.available - cost
@@ -71,12 +71,12 @@ class Quota:
             return seconds
 
     def sent(self, cost: float = 1.0) -> None:
-        """What was spent goes to the retailer now, who counts it from here on."""
+        """The spent cost goes to the retailer now, which counts it from here on."""
         with self._lock:
             self._owed -= cost
 
     def give_back(self, cost: float = 1.0) -> None:
-        """What was spent is not used after all."""
+        """The spent cost is not used after all."""
         with self._lock:
             self._level = min(self.burst, self.available + cost)
             self._owed -= cost
@@ -84,7 +84,7 @@ class Quota:
     def learn(
         self, *, available: float | None = None, burst: float | None = None, per_second: float | None = None
     ) -> None:
-        """Take over what the retailer says of its bucket."""
+        """Adopt the retailer's figures for its bucket."""
         with self._lock:
             self._level = self.available  # what refilled so far did so at the old rate
             if burst is not None and burst > 0:
@@ -102,9 +102,9 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class QuotaPolicy:
-    """What to do where a retailer's quota is used up: wait, and `tell` until when; or stop with a QuotaError.
+    """What to do if a retailer's quota is used up: wait, and `tell` until when; or stop with a QuotaError.
 
-    Services of one retailer that are given the same QuotaPolicy spend from the same buckets.
+    Services of one retailer that share a QuotaPolicy spend from the same buckets.
     """
 
     waits: bool = True
@@ -112,5 +112,5 @@ class QuotaPolicy:
     _buckets: dict[str, Quota] = field(default_factory=dict)
 
     def bucket(self, name: str, *, burst: float, per_second: float, monotonic: Callable[[], float]) -> Quota:
-        """The bucket of that name, as whoever asked for it first described it."""
+        """The bucket of that name, as its first caller described it."""
         return self._buckets.setdefault(name, Quota(burst=burst, per_second=per_second, monotonic=monotonic))

@@ -1,4 +1,4 @@
-"""One shop's GraphQL: a query is asked within its price, half an answer is none, and connections are read whole."""
+"""One shop's GraphQL API: queries within their cost, partial responses rejected, connections read completely."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from retail.sources.shopify.queries import LEDGER, MORE_LINES, PATH
 from retail.sources.values import timestamps
 from retail.sources.values.json_path import JSON, at, dump, entries, text
 
-# What a query is taken to cost until its first answer tells.
+# Assumed cost of a query until its first response reports it.
 _FIRST_COST = 100.0
 _AGREEMENTS, _SALES = 10, 100
 
 
 @dataclass(frozen=True, slots=True)
 class ShopifyApi:
-    """Asks one shop; `lines` is how many line items of an order are asked for at once."""
+    """Queries one shop; `lines` is the number of an order's line items requested at once."""
 
     retailer_id: str
     base_url: str
@@ -33,9 +33,9 @@ class ShopifyApi:
     _costs: dict[str, float] = field(default_factory=dict)
 
     def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Response:
-        """The answer to a query, whole and with something at `path`.
+        """The response to a query, complete and with a value at `path`.
 
-        Raises RefusedError, of status 400, where the query is refused: with a cursor that is no longer good, too.
+        Raises RefusedError, of status 400, if the query is refused, including for a cursor that is no longer valid.
         """
         json: JSON = {"query": query, "variables": dict(variables)}
         request = Request(method="POST", url=self.base_url + PATH, json=json)
@@ -56,7 +56,7 @@ class ShopifyApi:
         return answer
 
     def complete(self, order: JSON) -> None:
-        """Put into the order the line items behind its first page of them, and its ledger where it has changed."""
+        """Add to the order the line items after its first page of them, and its ledger if it has changed."""
         lines = at(order, "lineItems")
         if isinstance(lines, dict) and "pageInfo" in lines:
             self._complete_lines(order, lines)
@@ -64,7 +64,7 @@ class ShopifyApi:
             order["agreements"] = {"nodes": self._agreements(order)}
 
     def next_cursor(self, connection: JSON) -> str | None:
-        """Where the next page begins; None on the last one. Raises ExtractError where it does not tell."""
+        """The cursor of the next page; None on the last one. Raises ExtractError if it is missing."""
         more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
         if not isinstance(more, bool) or (more and cursor is None):
             raise ExtractError(
@@ -87,8 +87,8 @@ class ShopifyApi:
     def _agreements(self, order: JSON) -> list[JSON]:
         """All agreements of an order, each with all of its sales.
 
-        Where the order has changed since it was read, those of the change are left out: it comes again with them. Taken
-        now, a cancellation's own entries would stand beside an order that is not cancelled yet.
+        If the order has changed since it was read, the agreements of that change are left out: the order comes again
+        with them. Taken now, a cancellation's own entries would accompany an order that is not cancelled yet.
         """
         known = timestamps.from_iso(at(order, "updatedAt"))
         found: list[JSON] = []
@@ -111,7 +111,7 @@ class ShopifyApi:
             cursors.new(after)
 
     def _sales(self, order: JSON, agreement: JSON, before: str | None) -> list[JSON] | None:
-        """All sales of the agreement that comes behind the cursor `before`; None where the first page has no list."""
+        """All sales of the agreement after the cursor `before`; None if the first page has no list."""
         sales, found = at(agreement, "sales"), entries(agreement, "sales", "nodes")
         if found is None:
             return None
@@ -143,7 +143,7 @@ class ShopifyApi:
         return self._part(LEDGER, variables, "agreements", "edges")
 
     def _part(self, query: str, variables: Mapping[str, JSON], name: str, listed: str) -> JSON:
-        """The order that was asked for, with the list of its connection."""
+        """The requested order, with the list of its connection."""
         order = at(self.ask(query, variables, "data", "order").body, "data", "order")
         if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
             raise ExtractError(
@@ -159,14 +159,14 @@ def _is_later(instant: str | None, other: str | None) -> bool:
 
 
 class _Cursors:
-    """Stops a walk whose cursor comes again."""
+    """Stops a walk whose cursor repeats."""
 
     def __init__(self, retailer_id: str, what: str) -> None:
         self._message = f"{retailer_id}: {what} does not advance"
         self._seen: set[str] = set()
 
     def new(self, cursor: str) -> str:
-        """The same cursor. Raises ExtractError where it was there before."""
+        """The same cursor. Raises ExtractError if it has occurred before."""
         if cursor in self._seen:
             raise ExtractError(self._message, hint=AGAIN)
         self._seen.add(cursor)

@@ -1,4 +1,4 @@
-"""What is Shopify's own in HTTP: tokens, "later" in an answer with status 200, and a bucket of points."""
+"""Shopify's specifics in HTTP: tokens, "later" in a response with status 200, and a bucket of points."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ClientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """The token of an application that was made in the shop's admin, which does not expire."""
+    """The token of an application created in the shop's admin, which does not expire."""
 
     token: Secret
 
@@ -90,13 +90,13 @@ class ShopifyProfile:
 
 
 def points(value: JSON) -> float | None:
-    """Points as a number; None where there are none."""
+    """Points as a number; None if there are none."""
     number = money.number(value)
     return float(number) if isinstance(number, Decimal) and number.is_finite() else None
 
 
 def _until_affordable(cost: JSON) -> float:
-    """Seconds until the bucket has refilled to what the query was priced at."""
+    """Seconds until the bucket has refilled to the query's price."""
     wanted, held, rate = (
         points(at(cost, *path))
         for path in (

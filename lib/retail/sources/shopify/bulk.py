@@ -1,7 +1,7 @@
-"""Shopify's bulk operations: a query runs by itself, and its answer is a file of JSON lines.
+"""Shopify's bulk operations: a query runs in the background, and its result is a file of JSON lines.
 
-A line with `__parentId` is a line item of the order with that id. The file lies on a storage of Shopify's at an
-address that is signed for seven days: no token is sent there.
+A line with `__parentId` is a line item of the order with that id. The file is on Shopify's storage at an address that
+is signed for seven days: no token is sent there.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ log = structlog.get_logger(__name__)
 
 
 class _BrokenError(Exception):
-    """The file broke off; it can be asked for again."""
+    """The file broke off; it can be requested again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """Where the answer is, and how many orders and objects in all Shopify says it holds."""
+    """The location of the result, and the numbers of orders and objects that Shopify says it holds."""
 
     url: str | None
     orders: int
@@ -53,7 +53,7 @@ class BulkReader:
     wait_seconds: float
 
     def begin(self, search: str) -> Bulk | None:
-        """Begin to read the orders that a search finds; None where Shopify runs too many operations for it now."""
+        """Start reading the orders that a search finds; None if Shopify is running too many operations for it now."""
         variables: dict[str, JSON] = {"query": BULK_ORDERS % search}
         path = ("data", "bulkOperationRunQuery")
         answer = at(self.api.ask(RUN_BULK, variables, *path).body, *path)
@@ -71,9 +71,9 @@ class BulkReader:
         )
 
     def pages(self, place: Bulk) -> Iterator[tuple[list[JSON], Bulk | None]]:
-        """The orders behind those that are done, up to 250 at once, and where to go on; None behind the last.
+        """The orders after those that are done, up to 250 at once, and the place to resume; None after the last.
 
-        Raises CursorExpiredError where Shopify no longer has the operation or its file.
+        Raises CursorExpiredError if Shopify no longer has the operation or its file.
         """
         page: list[JSON] = []
         done = place.done
@@ -86,7 +86,7 @@ class BulkReader:
         yield page, None
 
     def _orders(self, place: Bulk) -> Iterator[JSON]:
-        """The orders of the file in its order. Where it breaks off, it is opened again and read up to there."""
+        """The orders of the file in its order. If it breaks off, it is reopened and read up to that point."""
         done, tries = place.done, 0
         while True:
             file, before = self._finished(place.operation), done
@@ -114,7 +114,7 @@ class BulkReader:
         self.clock.sleep(min(_LONGEST_PAUSE, 2.0**tries))
 
     def _finished(self, operation: str) -> _File:
-        """The operation's file, once it is there."""
+        """The operation's file, once it is available."""
         began, pause = self.clock.monotonic(), 1.0
         while True:
             found = at(self.api.ask(BULK, {"id": operation}, "data").body, "data", "bulkOperation")
@@ -141,7 +141,7 @@ class BulkReader:
             pause = min(_LONGEST_PAUSE, pause * 2)
 
     def _read(self, file: _File) -> Iterator[JSON]:
-        """The orders of a file, each with its line items. Raises _BrokenError where it is not whole."""
+        """The orders of a file, each with its line items. Raises _BrokenError if it is not complete."""
         order: dict[str, JSON] | None = None
         lines: list[JSON] = []
         count = 0
@@ -162,7 +162,7 @@ class BulkReader:
                     f"{self.api.retailer_id}: the file of a bulk operation is not grouped by order",
                     hint="read by pages instead: set options.bulk_from_orders to 0",
                 )
-        # Before the last order is given out, for a file that ends too soon may end within it.
+        # Checked before the last order is returned, because a file that ends too soon may end within it.
         if count != file.objects:
             raise _BrokenError(f"it holds {count} of {file.objects} lines")
         if order is not None:
@@ -171,7 +171,7 @@ class BulkReader:
     def _lines(self, url: str) -> Iterator[JSON]:
         seconds = self.settings.timeout_seconds
         try:
-            # Not the client that asks the shop: it would send the shop's token along.
+            # Not the client for the shop: it would send the shop's token along.
             with requests.get(
                 url,
                 stream=True,

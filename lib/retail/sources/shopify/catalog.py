@@ -22,10 +22,10 @@ from retail.sources.values.gtin import gtin14
 from retail.sources.values.json_path import JSON, at, dump, entries, text
 from retail.sources.values.timestamps import utc_text
 
-# So many SKUs a search, and nodes a page; with product and category that is not above so many points.
+# SKUs per search, and nodes per page; with product and category that costs no more than this many points.
 PAGE: Final = 50
 COST: Final = 50
-# What `shopify_sales` calls a line without SKU by.
+# The id that `mapping` gives a line without SKU.
 _BY_ID: Final = re.compile(r"(variant|product|line)-([0-9]+)", re.ASCII)
 
 _PRODUCT: Final = "title vendor productType category { name }"
@@ -52,7 +52,7 @@ LOCATIONS: Final = """query Locations($first: Int!, $after: String) {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopifyProducts:
-    """One shop's products and locations; see `master.Catalog`."""
+    """One shop's products and locations; see `retail.sources.catalog.Catalog`."""
 
     retailer_id: str
     http: HttpClient
@@ -74,7 +74,7 @@ class ShopifyProducts:
         }
         for ids in batches(list(nodes), PAGE):
             yield self._by_id(ids, nodes)
-        # A custom item is its own product, which no catalogue has.
+        # A custom item is its own product, which is in no catalogue.
         custom = [
             self._product(product, None, None) for product, match in by_id.items() if match[1] == "line"
         ]
@@ -82,7 +82,7 @@ class ShopifyProducts:
             yield custom
 
     def _by_sku(self, skus: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
-        """Shopify searches without regard to case, and several variants can have one SKU: the oldest is taken."""
+        """Shopify searches case-insensitively, and several variants can have one SKU: the oldest is taken."""
         search = " OR ".join(f"sku:{_quoted(sku)}" for sku in skus)
         variants: dict[str, JSON] = {}
         for page in self._pages(VARIANTS, "productVariants", {"query": search}):
@@ -152,7 +152,7 @@ class ShopifyProducts:
             )
             nodes = entries(data, name, "nodes")
             if nodes is None or not isinstance(more, bool) or (more and cursor is None):
-                # Else all that was asked for would be taken for unknown.
+                # Otherwise everything requested would be taken for unknown.
                 raise ExtractError(
                     f"{self.retailer_id}: an answer with Shopify's {name} holds no list, or does not tell where it "
                     "goes on",
@@ -170,7 +170,7 @@ class ShopifyProducts:
             after = cursor
 
     def _ask(self, query: str, variables: dict[str, JSON], name: str) -> JSON:
-        """The `data` of the answer, where it is whole."""
+        """The `data` of the response, if it is complete."""
         json: JSON = {"query": query, "variables": variables}
         request = Request(method="POST", url=self.url, json=json)
         body = self.http.ask(request, quota=self.quota, cost=COST).body
@@ -190,11 +190,11 @@ class _Nodes:
 
 
 def _quoted(sku: str) -> str:
-    """A value in Shopify's search syntax; what it means there is taken away by quotes and backslashes."""
+    """A value in Shopify's search syntax; quotes and backslashes remove any special meaning."""
     return "'" + sku.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _age(variant: JSON) -> tuple[int, str]:
-    """Ids are given out in order."""
+    """Ids are assigned in order."""
     number = number_of(variant) or ""
     return (len(number), number)

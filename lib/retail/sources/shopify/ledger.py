@@ -1,7 +1,7 @@
-"""What the ledger of a changed order means as sales. Pure: no network, no clock.
+"""Maps the ledger of a changed order to sales. Pure: no network, no clock.
 
-`Order.agreements` are Shopify's own accounts: what was sold stays as it was, and every change adds sales, removed and
-returned goods negative ones. An order that never changed is read from its line items alone.
+`Order.agreements` are Shopify's own accounts: the original sale stays as it was, and every change adds sales, with
+negative ones for removed and returned goods. An order that never changed is read from its line items alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from retail.sources.shopify.nodes import number_of, shop_money
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
-# Ours are sales of goods: what else a customer pays for is left out, counted under these words.
+# We report sales of goods: other things a customer pays for are skipped, and counted under these words.
 NO_GOODS: Final = {
     "ADDITIONAL_FEE": "fee",
     "DUTY": "duty",
@@ -31,10 +31,10 @@ ADJUSTMENT: Final = "adjustment"
 
 
 def needs_ledger(order: JSON) -> bool:
-    """Whether the line items alone do not tell what an order is worth.
+    """Whether the line items alone do not show the order's value.
 
-    A tip counts, for it is a line item like any other, and only the ledger says which. Not needed is that of an
-    order of which nothing but its cancellation is known: that ends every line.
+    A tip counts as a change, because it is a line item like any other, and only the ledger says which. An order whose
+    only known change is its cancellation needs no ledger: the cancellation ends every line.
     """
     if at(order, "test") is True:
         return False
@@ -49,7 +49,7 @@ def needs_ledger(order: JSON) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One sale of an agreement: where it is, when it happened, and whether that was the order's placing."""
+    """One sale of an agreement: its place, when it happened, and whether the agreement placed the order."""
 
     sale: JSON
     source_ref: str
@@ -71,7 +71,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """Makes records of one order's ledger. `head` is a record of what all lines share, `lines` are those of its items.
+    """Makes records of one order's ledger. `head` holds what all lines share, `lines` are the records of its items.
 
     The first sale of a line item has the line item's id, so that it is the same row as before the order changed. All
     others have ids of their own, and the day on which they happened.
@@ -83,7 +83,7 @@ class Ledger:
     zone: ZoneInfo
 
     def records(self, source_ref: str) -> Iterator[SalesRecord | Skipped]:
-        """One record a sale; of what cannot be read, one for the quarantine."""
+        """One record per sale; anything unreadable gives one for the quarantine."""
         agreements = entries(self.order, "agreements", "nodes")
         if agreements is None:
             yield self._unreadable(source_ref)
@@ -115,7 +115,7 @@ class Ledger:
             elif record.record_type is None or ended is None:
                 yield record
             elif is_first or not _is_at_or_after(entry.happened, ended):
-                # A later entry may be in the star already; those of the cancellation itself never come there.
+                # A later entry may be in the star already; the cancellation's own entries never get there.
                 yield cancelled(record)
         for line_id, line in self.lines.items():
             if line_id not in sold:
@@ -129,7 +129,8 @@ class Ledger:
         record_type, quantity = meaning
         discount = _discount(entry)
         line = self._line(entry)
-        # Dated as the order is before it changes, which for an imported order is not when Shopify heard of it.
+        # Dated as the order was before it changed; for an imported order that is not when Shopify received
+        # it.
         sold_at = self.head.sold_at if entry.is_placing else entry.happened
         in_price = tax if at(self.order, "taxesIncluded") is True else money.ZERO
         price = money.unit_price(
@@ -153,7 +154,7 @@ class Ledger:
         )
 
     def _line(self, entry: _Entry) -> SalesRecord:
-        """What the entry's product is told by; without one it ends in quarantine."""
+        """The line that describes the entry's product; without one the entry ends up in quarantine."""
         if entry.kind == "ADJUSTMENT":
             return replace(self.head, product_id=ADJUSTMENT, product_name="Order adjustment")
         return self.lines.get(entry.line_id or "", self.head)
@@ -165,7 +166,7 @@ class Ledger:
 
 
 def _meaning(entry: _Entry, net: Decimal | None) -> tuple[str, Decimal | None] | None:
-    """The record's type and quantity; None for what the schema has no word for yet, and what is no sale at all."""
+    """The record's type and quantity; None for kinds the schema does not know yet, and for what is no sale at all."""
     units = money.number(at(entry.sale, "quantity"))
     money_only = ("sale" if money.is_positive(net) else "refund", money.ZERO)
     if entry.kind not in ("PRODUCT", "ADJUSTMENT", *NO_GOODS) or entry.action not in (
@@ -178,17 +179,17 @@ def _meaning(entry: _Entry, net: Decimal | None) -> tuple[str, Decimal | None] |
         return money_only
     if entry.action == "ORDER" or (entry.action == "UPDATE" and money.is_positive(units)):
         return "sale", units
-    # Whether returned units are negative the schema does not say; that their amounts are was recorded.
+    # The schema does not say whether returned units are negative; it was observed that their amounts are.
     return "return", money.less(money.ZERO, money.size(units))
 
 
 def _net(sale: JSON) -> Decimal | None:
-    """The amount without tax: `totalAmount` is that after taxes and discounts, whether prices include tax or not."""
+    """The amount without tax: `totalAmount` is after taxes and discounts, whether or not prices include tax."""
     return money.less(shop_money(sale, "totalAmount"), shop_money(sale, "totalTaxAmount"))
 
 
 def _discount(entry: _Entry) -> Decimal | None:
-    """Never negative: what an update takes back of a discount is in its amount."""
+    """Never negative: any discount that an update takes back is already in its amount."""
     discount = shop_money(entry.sale, "totalDiscountAmountBeforeTaxes")
     if entry.action == "UPDATE" and discount is not None and not money.is_positive(discount):
         return money.ZERO
@@ -196,7 +197,7 @@ def _discount(entry: _Entry) -> Decimal | None:
 
 
 def _when(entry: _Entry) -> tuple[bool, str]:
-    """Sorts by time, what tells none last: it must not pass for a line's first sale."""
+    """Sorts by time, entries without a time last: they must not pass for a line's first sale."""
     return not timestamps.is_normal(entry.happened), entry.happened or ""
 
 
@@ -205,6 +206,6 @@ def _is_placing(agreement: JSON) -> bool:
 
 
 def _is_at_or_after(instant: JSON, end: str) -> bool:
-    """Whether it is known to be; False where either is no time."""
+    """Whether the instant is known to be at or after `end`; False if either is not a time."""
     found = timestamps.from_iso(instant)
     return found is not None and timestamps.is_normal(found) and timestamps.is_normal(end) and found >= end

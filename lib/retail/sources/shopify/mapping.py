@@ -1,4 +1,4 @@
-"""What an order of Shopify's Admin API means as sales. Pure: no network, no clock."""
+"""Maps an order of Shopify's Admin API to sales. Pure: no network, no clock."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["ShopifySales", "number_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopifySales:
-    """Makes records of answers. A line's net total is its original total less its discount allocations.
+    """Makes records of responses. A line's net total is its original total less its discount allocations.
 
-    An order that changed after its sale is told by its ledger instead, see `shopify_ledger`. All amounts are in the
-    shop's currency. Where a shop's prices include tax, the tax comes off the total too; unit price and discount then
-    are as the shop shows them. Ids are the numbers behind the last `/` of a gid.
+    An order that changed after its sale is read from its ledger instead, see `ledger`. All amounts are in the shop's
+    currency. If a shop's prices include tax, the tax is subtracted from the total too; unit price and discount are then
+    as the shop shows them. Ids are the numbers after the last `/` of a gid.
     """
 
     MAPPING_VERSION: ClassVar[int] = 1
@@ -48,7 +48,7 @@ class ShopifySales:
             self._line(head, order, line, f"{source_ref}/lineItems/nodes/{place}")
             for place, line in enumerate(lines)
         ]
-        # Pages that an earlier version fetched do not tell what changed, and are read as it read them.
+        # Pages fetched by an earlier version do not show changes, and are read as that version read them.
         if needs_ledger(order):
             known = {record.line_id: record for record in records if record.line_id is not None}
             yield from Ledger(order=order, head=head, lines=known, zone=self.zone).records(source_ref)
@@ -60,7 +60,7 @@ class ShopifySales:
             yield Skipped(reason, ended) if reason else ended
 
     def _head(self, order: JSON, source_ref: str) -> SalesRecord:
-        """What all lines of an order share."""
+        """The fields that all lines of an order share."""
         sold_at = timestamps.from_iso(at(order, "processedAt") or at(order, "createdAt"))
         return replace(
             unreadable(self.retailer_id, source_ref, transaction_id=number_of(order)),
@@ -108,7 +108,7 @@ def _skip_reason(order: JSON, line: JSON) -> str | None:
 
 
 def _product_id(line: JSON) -> str | None:
-    """The SKU; where the merchant gave none, the variant, the product, or (custom items) the line itself."""
+    """The SKU; if the merchant gave none, the variant, the product, or (custom items) the line itself."""
     for prefix, path in (("variant", ("variant",)), ("product", ("product",)), ("line", ())):
         number = number_of(line, *path)
         if number is not None:

@@ -1,4 +1,4 @@
-"""How Shopify writes ids and money."""
+"""Shopify's notation for ids and money."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def number_of(node: JSON, *path: str) -> str | None:
 
 
 def shop_money(node: JSON, name: str) -> Decimal | None:
-    """An amount in the shop's currency, which all of a shop's sales can be added up in."""
+    """An amount in the shop's currency, in which all of a shop's sales can be summed."""
     return money.number(at(node, name, "shopMoney", "amount"))

@@ -1,4 +1,4 @@
-"""Where a walk through a shop's orders stands, as text that a later run goes on from."""
+"""The position of a walk through a shop's orders, as text from which a later run resumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Paged:
-    """A walk by pages: the query for changes from `since` on, of which `seen` orders came, up to the cursor `after`."""
+    """A walk by pages: the query for changes from `since` on, with `seen` orders received, up to the cursor `after`."""
 
     since: str
     after: str | None = None
@@ -28,17 +28,17 @@ class Paged:
         return cls(f"{window.start:{_TIME}}")
 
     def search(self, window: Window) -> str:
-        """The search for what changed from `since` to the window's end. Sorted by that, oldest first."""
-        # Without the quotes Shopify takes the time apart at its colons, and does not say so.
+        """The search for changes from `since` to the window's end. Sorted by change, oldest first."""
+        # Without the quotes Shopify silently splits the time at its colons.
         return f"updated_at:>='{self.since}' AND updated_at:<'{window.end:{_TIME}}'"
 
     def behind(
         self, orders: list[JSON], cursor: str | None, *, page_size: int, most: int, retailer_id: str
     ) -> Paged | None:
-        """Where the walk goes on behind these orders; None at its end.
+        """The place of the walk after these orders; None at its end.
 
-        Shopify lets nobody page beyond `most` objects of one query. Before that a new query begins at the last
-        order's change; that order and its neighbours of the same second come twice, which landing evens out.
+        Shopify does not allow paging beyond `most` objects of one query. Before that, a new query begins at the last
+        order's change; that order and others of the same second come twice, which landing evens out.
         """
         if cursor is None:
             return None
@@ -52,7 +52,7 @@ class Paged:
                 "Shopify lets one query page through cannot be divided",
                 hint="set options.bulk_from_orders, so that such days are read by a bulk operation",
             )
-        # Searches know whole seconds only.
+        # Searches support whole seconds only.
         since = f"{since[:19]}Z"
         if since <= self.since:
             raise ExtractError(
@@ -69,7 +69,7 @@ class Paged:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A walk through the file of a bulk operation, of which `done` orders are kept."""
+    """A walk through the file of a bulk operation, with `done` orders stored."""
 
     operation: str
     done: int = 0
@@ -80,7 +80,7 @@ class Bulk:
 
 
 def place_of(cursor: str, *, retailer_id: str) -> Paged | Bulk:
-    """The place that a cursor names. Raises CursorExpiredError for one that an earlier version wrote."""
+    """The place that a cursor names. Raises CursorExpiredError for a cursor of an earlier version."""
     try:
         found = json.loads(cursor)
         if "bulk" in found:

@@ -1,4 +1,4 @@
-"""What is asked of Shopify's GraphQL Admin API 2026-10 (official schema admin_2026-10)."""
+"""The queries for Shopify's GraphQL Admin API 2026-10 (official schema admin_2026-10)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ VERSION: Final = "2026-10"
 PATH: Final = f"/admin/api/{VERSION}/graphql.json"
 
 _MONEY: Final = "{ shopMoney { amount currencyCode } }"
-# Two refunds tell whether the one of a cancelled order is the cancellation's own.
+# Two refunds are enough to see whether a cancelled order has only the cancellation's own.
 _ORDER: Final = f"""
   id name createdAt processedAt updatedAt cancelledAt test currencyCode taxesIncluded sourceName
   edited returnStatus refunds(first: 2) {{ id createdAt }}
@@ -26,7 +26,7 @@ _LINE: Final = f"""
   taxLines {{ title rate priceSet {_MONEY} }}"""
 _PAGE: Final = "pageInfo { hasNextPage endCursor }"
 
-# With $counted it tells at once how many orders the whole query holds, up to $limit.
+# With $counted it also returns how many orders the whole query matches, up to $limit.
 ORDERS: Final = f"""query Orders(
   $first: Int!, $lines: Int!, $after: String, $query: String!, $counted: Boolean!, $limit: Int
 ) {{
@@ -55,7 +55,7 @@ _SALES: Final = f"""{{
     ... on TipSale {{ lineItem {{ id }} }}
   }}
 }}"""
-# An agreement cannot be asked for by its id: it is the one behind the cursor of the agreement before it.
+# An agreement cannot be queried by its id: it is the one after the cursor of the previous agreement.
 LEDGER: Final = f"""query Ledger($order: ID!, $agreements: Int!, $after: String, $sales: Int!, $afterSale: String) {{
   order(id: $order) {{
     id updatedAt
@@ -68,13 +68,13 @@ LEDGER: Final = f"""query Ledger($order: ID!, $agreements: Int!, $after: String,
 
 SCOPES: Final = "query Scopes { currentAppInstallation { accessScopes { handle } } }"
 
-# The answer of a bulk operation has no pages, and so the query asks for none.
+# The result of a bulk operation has no pages, so the query asks for none.
 BULK_ORDERS: Final = f"""query BulkOrders {{
   orders(query: "%s") {{
     edges {{ node {{ {_ORDER} lineItems {{ edges {{ node {{ {_LINE} }} }} }} }} }}
   }}
 }}"""
-# Only with groupObjects the lines stand behind their order; its default changed to false in 2025-10.
+# Only with groupObjects do the lines follow their order; its default changed to false in 2025-10.
 RUN_BULK: Final = """mutation RunBulk($query: String!) {
   bulkOperationRunQuery(query: $query, groupObjects: true) {
     bulkOperation { id status }

@@ -31,7 +31,7 @@ from retail.sources.shopify.queries import COUNT, ORDERS, PATH, SCOPES
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
 
-# The bucket of the standard plan; every answer tells the shop's own.
+# The bucket of the standard plan; every response carries the shop's own.
 POINTS: Final = 2_000
 POINTS_A_SECOND: Final = 100
 # Without this scope older orders are left out.
@@ -39,7 +39,8 @@ ALL_ORDERS: Final = "read_all_orders"
 REACH: Final = timedelta(days=60)
 # How far Shopify lets one query be paged through.
 MOST_OBJECTS: Final = 25_000
-# For a plan only: which share of orders changes after its sale, and the points that the two questions are charged.
+# For a plan only: the share of orders that change after their sale, and the points charged for the two
+# queries.
 CHANGING: Final = 0.15
 PAGE_POINTS, LEDGER_POINTS = 150, 40
 
@@ -49,9 +50,9 @@ log = structlog.get_logger(__name__)
 class ShopifyOptions(Options):
     """How a shop is read.
 
-    `access` tells whether there is the static token of an older application, or client credentials that buy tokens.
-    Both page sizes make a query's cost, which Shopify limits to 1,000 points. A window of `bulk_from_orders` orders or
-    more is read by a bulk operation, which may take `bulk_wait_seconds`; none is where it is 0.
+    `access` selects the static token of an older application, or client credentials that buy tokens. The two page sizes
+    determine a query's cost, which Shopify limits to 1,000 points. A window of `bulk_from_orders` orders or more is
+    read by a bulk operation, which may take `bulk_wait_seconds`; 0 disables bulk operations.
     """
 
     access: Literal["client_credentials", "token"] = "client_credentials"
@@ -70,10 +71,10 @@ class ShopifyOptions(Options):
 
 
 class Shopify:
-    """One shop's orders; what they mean is in `shopify_sales`.
+    """One shop's orders; `mapping` interprets them.
 
-    The application needs the scopes `read_orders` and `read_products`, and `read_all_orders` for orders older
-    than 60 days.
+    The application needs the scopes `read_orders` and `read_products`, and `read_all_orders` for orders older than 60
+    days.
     """
 
     Options: ClassVar[type[Options]] = ShopifyOptions
@@ -136,14 +137,14 @@ class Shopify:
         if cursor is None and self._options.bulk_from_orders:
             first = self._ask(window, place, counted=True)
             if self._is_for_bulk(first) and (bulk := self._bulk.begin(place.search(window))):
-                # Kept before it runs, so that a run that is killed goes on with the same operation.
+                # Stored before the operation has run, so that a killed run resumes with the same operation.
                 yield Page(_page_of([]), bulk.cursor)
                 yield from self._in_bulk(bulk)
                 return
         yield from self._by_pages(window, place, first)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """See Service. Shopify counts at once what changed from the first window to the last."""
+        """See Service. Shopify counts the changes from the first window to the last in one call."""
         search = Paged.of(windows[0]).search(windows[-1])
         answer = self._api.ask(COUNT, {"query": search}, "data", "ordersCount").body
         orders = int(points(at(answer, "data", "ordersCount", "count")) or 0)
@@ -169,7 +170,7 @@ class Shopify:
         )
 
     def _by_pages(self, window: Window, place: Paged, first: Response | None) -> Iterator[Page]:
-        """The pages from a place on, query after query; `first` is the answer there, if it is known already."""
+        """The pages from a place on, query after query; `first` is the response there, if it is known already."""
         following: Paged | None = place
 
         def fetch(after: str | None) -> Page:
@@ -180,7 +181,7 @@ class Shopify:
             return Page(self._completed(answer.body), following.after if following else None)
 
         while following is not None:
-            # One query a turn: the next has cursors of its own, and may begin with the page that this one ends with.
+            # One query a turn: the next has cursors of its own, and may begin with this one's last page.
             for page in follow(
                 fetch, orders=orders_of, cursor=following.after, retailer_id=self._retailer_id
             ):
@@ -196,7 +197,7 @@ class Shopify:
         )
 
     def _completed(self, answer: JSON) -> JSON:
-        """The answer with its orders whole and without personal data."""
+        """The response with its orders complete and without personal data."""
         for order in orders_of(answer):
             self._api.complete(order)
         name = partial(pii.pseudonym, self._pepper, self._retailer_id)
@@ -222,12 +223,12 @@ class Shopify:
         return answer
 
     def _is_for_bulk(self, first: Response) -> bool:
-        """Whether the first page says that the window holds so many orders. Counting stops at the limit."""
+        """Whether the first page says that the window holds enough orders for bulk. Counting stops at the limit."""
         count = points(at(first.body, "data", "ordersCount", "count")) or 0
         return 0 < self._options.bulk_from_orders <= count
 
     def _check_reach(self, answer: Response, window: Window) -> None:
-        """Without the scope for all orders older ones are silently missing, changed lately or not."""
+        """Without the scope for all orders, older ones are silently missing, even if they changed recently."""
         there = answered_at(answer.headers)
         now = there or self._clock.now()
         if ALL_ORDERS in self._granted():
@@ -240,7 +241,7 @@ class Shopify:
             )
 
     def _granted(self) -> frozenset[str]:
-        """The application's scopes, which come with its token; for a static token they are asked for, once."""
+        """The application's scopes, which come with its token; for a static token they are queried once."""
         if self._scopes is None:
             if self._http.scope is not None:
                 granted = self._http.scope.split(",")
@@ -260,5 +261,5 @@ class Shopify:
 
 
 def _page_of(orders: list[JSON]) -> JSON:
-    """A page as one is answered, of orders that came otherwise."""
+    """Orders from another source in the form of a page's response."""
     return {"data": {"orders": {"nodes": orders}}}

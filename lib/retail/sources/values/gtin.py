@@ -1,4 +1,4 @@
-"""Global Trade Item Numbers as one text: 14 digits with a right check digit (GS1 General Specifications, 7.9)."""
+"""Global Trade Item Numbers as text: 14 digits with a valid check digit (GS1 General Specifications, 7.9)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LENGTHS: Final = (8, 12, 13, 14)
 
 
 def gtin14(value: str | None) -> str | None:
-    """The number as a GTIN-14; None for what is no GTIN-8, UPC, EAN or GTIN-14, or has a wrong check digit.
+    """The number as a GTIN-14; None if it is no GTIN-8, UPC, EAN or GTIN-14, or has a wrong check digit.
 
     >>> gtin14("036000291452"), gtin14("4006381333931"), gtin14("036000291453")
     ('00036000291452', '04006381333931', None)

@@ -1,4 +1,4 @@
-"""JSON as the retailers send it: read without losing a digit, walked without trusting its shape."""
+"""JSON as the retailers send it: read without losing a digit, traversed without trusting its shape."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | Decimal | bool | None"
 
-# Marks a number inside a string while the C encoder works; random, so that no answer can hold it.
+# Marks a number inside a string while the C encoder works; random, so that no response can contain it.
 _MARK = uuid.uuid4().hex
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
 def parse(data: bytes | str) -> JSON:
-    """The JSON in `data`, its numbers as int or Decimal. Raises ValueError where it is none, or cut off.
+    """The JSON in `data`, its numbers as int or Decimal. Raises ValueError if it is not JSON, or is cut off.
 
     >>> parse('{"amount": 0.10}')
     {'amount': Decimal('0.10')}
@@ -39,7 +39,7 @@ def dump(value: JSON) -> str:
 
 
 def at(value: JSON, *path: str | int) -> JSON:
-    """What is at `path`, or None where the way there is not as expected.
+    """The value at `path`, or None if the path does not exist.
 
     >>> at({"a": [{"b": 1}]}, "a", 0, "b"), at({"a": "text"}, "a", 0, "b")
     (1, None)
@@ -57,13 +57,13 @@ def at(value: JSON, *path: str | int) -> JSON:
 
 
 def entries(value: JSON, *path: str | int) -> list[JSON] | None:
-    """The list at `path`, or None where there is none."""
+    """The list at `path`, or None if there is none."""
     found = at(value, *path)
     return found if isinstance(found, list) else None
 
 
 def text(value: JSON, *path: str | int) -> str | None:
-    """The text or number at `path` as text; None where it is blank or anything else."""
+    """The text or number at `path` as text; None if it is blank or anything else."""
     found = at(value, *path)
     if isinstance(found, str):
         words = found
@@ -73,7 +73,7 @@ def text(value: JSON, *path: str | int) -> str | None:
         return None
     if not words or words.isspace():
         return None
-    # A lone surrogate is valid in JSON and cannot be written as UTF-8.
+    # A lone surrogate is valid in JSON but cannot be written as UTF-8.
     return words if words.isascii() else words.encode("utf-8", "replace").decode("utf-8")
 
 

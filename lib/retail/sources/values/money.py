@@ -1,4 +1,4 @@
-"""Exact arithmetic on what the retailers call an amount. None: not sent. NaN: sent, and not a number."""
+"""Exact arithmetic on the retailers' amounts. None: not sent. NaN: sent, but not a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASC
 
 
 def number(value: JSON) -> Decimal | None:
-    """The number that `value` is or spells; None where nothing was sent, NaN where it is no number.
+    """The number that `value` is or spells; None if nothing was sent, NaN if it is not a number.
 
     >>> number("19.99"), number(None), number("free")
     (Decimal('19.99'), None, Decimal('NaN'))
@@ -35,7 +35,7 @@ def number(value: JSON) -> Decimal | None:
 
 
 def plain(value: Decimal | None) -> str | None:
-    """Decimal text without exponent, minus zero or zeros behind the third place.
+    """Decimal text without an exponent, a negative zero, or zeros after the third place.
 
     >>> plain(Decimal("1E+2")), plain(Decimal("37.50")), plain(Decimal("2.00000"))
     ('100', '37.50', '2')
@@ -48,7 +48,7 @@ def plain(value: Decimal | None) -> str | None:
 
 
 def total(values: Iterable[Decimal | None] | None) -> Decimal | None:
-    """The sum; None where there is no list, or where one of its amounts is missing.
+    """The sum; None if there is no list, or if one of its amounts is missing.
 
     >>> total([Decimal("1.10"), Decimal("-0.10")]), total([]), total([Decimal(1), None])
     (Decimal('1.00'), Decimal('0'), None)
@@ -64,12 +64,12 @@ def total(values: Iterable[Decimal | None] | None) -> Decimal | None:
 
 
 def less(amount: Decimal | None, *taken: Decimal | None) -> Decimal | None:
-    """`amount` without all that is `taken` off; None where one of them is."""
+    """`amount` minus everything that is `taken` off; None if any of them is None."""
     return total([amount, *(None if each is None else -each for each in taken)])
 
 
 def size(amount: Decimal | None) -> Decimal | None:
-    """The amount without its sign, for the retailers don't agree on the sign of a discount."""
+    """The amount without its sign, because the retailers do not agree on the sign of a discount."""
     return None if amount is None else abs(amount)
 
 
@@ -79,7 +79,7 @@ def is_positive(value: Decimal | None) -> bool:
 
 
 def share(amount: Decimal | None, part: Decimal | None, whole: Decimal | None) -> Decimal | None:
-    """`amount` × part / whole, half up to four places where that does not come out even.
+    """`amount` × part / whole, rounded half up to four places if it does not come out even.
 
     >>> share(Decimal("37.50"), Decimal(2), Decimal(3)), share(Decimal(10), Decimal(2), Decimal(3))
     (Decimal('25.0000'), Decimal('6.6667'))
@@ -90,9 +90,9 @@ def share(amount: Decimal | None, part: Decimal | None, whole: Decimal | None) -
 
 
 def unit_price(given: JSON, *, gross: Decimal | None, quantity: Decimal | None) -> Decimal | None:
-    """The retailer's own price of one unit where it is exact, else gross/quantity to four places.
+    """The retailer's own unit price if it is exact, else gross/quantity to four places.
 
-    None where the quantity is 0, or one of the two is unknown.
+    None if the quantity is 0, or if either is unknown.
     """
     if gross is None or quantity is None or not gross.is_finite() or not quantity.is_finite() or not quantity:
         return None
@@ -108,7 +108,7 @@ def only(currencies: Iterable[str | None]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _spelt(words: str) -> Decimal | None:
-    """Prices and quantities come again and again."""
+    """Cached, because the same prices and quantities occur again and again."""
     digits = words.strip()
     if not digits:
         return None

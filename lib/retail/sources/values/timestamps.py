@@ -1,4 +1,4 @@
-"""Times of three retailers as one text: ISO 8601, UTC, microseconds, `Z`."""
+"""Timestamps of all three retailers in one text form: ISO 8601, UTC, microseconds, `Z`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
 def utc_text(instant: datetime) -> str:
-    """The one form in which a record carries a time; equal lengths, so that text sorts as time does.
+    """The only form of a time in a record; all have equal length, so text sorts as time does.
 
     >>> utc_text(datetime(2017, 1, 5, 10, tzinfo=UTC))
     '2017-01-05T10:00:00.000000Z'
@@ -24,24 +24,24 @@ def utc_text(instant: datetime) -> str:
 
 
 def from_iso(value: JSON) -> str | None:
-    """An ISO 8601 time with an offset or Z. What is none stays as it came, for the quarantine to show."""
+    """An ISO 8601 time with an offset or Z. Anything else stays as it came, for the quarantine to show."""
     found = text(value)
     return _from_iso(found) if isinstance(value, str) and found is not None else found
 
 
 @lru_cache(maxsize=1024)
 def _from_iso(found: str) -> str:
-    """All lines of an order have its times."""
+    """Cached, because all lines of an order share its times."""
     try:
         instant = datetime.fromisoformat(found)
-        # Without an offset nobody knows which instant is meant.
+        # Without an offset the instant is unknown.
         return utc_text(instant) if instant.tzinfo else found
     except (ValueError, OverflowError):
         return found
 
 
 def from_milliseconds(value: JSON) -> str | None:
-    """Milliseconds since 1970. What is no such number stays as it came."""
+    """Milliseconds since 1970. Anything that is no such number stays as it came."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return text(value)
     try:
@@ -51,13 +51,13 @@ def from_milliseconds(value: JSON) -> str | None:
 
 
 def is_normal(instant: str | None) -> bool:
-    """Whether the text is one that `utc_text` writes, and so can be compared."""
+    """Whether `utc_text` could have written the text, so that it can be compared."""
     return instant is not None and _NORMAL.fullmatch(instant) is not None
 
 
 @lru_cache(maxsize=1024)
 def business_date(instant: str | None, zone: ZoneInfo) -> str | None:
-    """The date that was on the retailer's calendar at `instant`; None where that is no time."""
+    """The date on the retailer's calendar at `instant`; None if that is not a time."""
     if instant is None or not is_normal(instant):
         return None
     try:

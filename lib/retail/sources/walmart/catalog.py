@@ -19,13 +19,13 @@ from retail.sources.values.timestamps import utc_text
 from retail.sources.walmart.errors import error_code
 
 PATH: Final = "/v3/items"
-# Kept to, for want of an official figure.
+# Our own limit, as there is no official figure.
 CALLS_A_MINUTE: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalmartItems:
-    """One seller's items; see `master.Catalog`. Walmart has no catalogue of ship nodes for sellers to ask."""
+    """One seller's items; see `retail.sources.catalog.Catalog`. Walmart has no catalogue of ship nodes for sellers."""
 
     retailer_id: str
     http: HttpClient
@@ -48,7 +48,7 @@ class WalmartItems:
             yield [self._record(sku, body)]
 
     def _ask(self, sku: str) -> JSON:
-        """The answer of an item that there is, or None."""
+        """The response for an existing item, or None."""
         request = Request(
             method="GET",
             url=f"{self.base_url}{PATH}/{quote(sku, safe='')}",
@@ -81,7 +81,7 @@ class WalmartItems:
 
 
 def _attribute(item: JSON, name: str) -> str | None:
-    """A value of `additionalAttributes`, where Walmart puts what is not for every item."""
+    """A value of `additionalAttributes`, where Walmart puts what does not apply to every item."""
     for each in entries(item, "additionalAttributes", "nameValueAttribute") or []:
         if (text(each, "name") or "").lower() == name:
             return text(each, "value", 0, "value") or text(each, "value", 0)

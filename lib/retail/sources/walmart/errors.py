@@ -1,4 +1,4 @@
-"""How Walmart names an error."""
+"""Walmart's error codes."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from retail.sources.values.json_path import JSON, text
 
 
 def error_code(body: JSON) -> str:
-    """The code of the first error in an answer; the gateway and the newer pages name the list differently."""
+    """The code of the first error in a response; the gateway and the newer pages name the list differently."""
     return text(body, "error", 0, "code") or text(body, "errors", 0, "code") or ""

@@ -1,4 +1,4 @@
-"""What a Walmart purchase order means as sales. Pure: no network, no clock."""
+"""Maps a Walmart purchase order to sales. Pure: no network, no clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RETURNS: Final = "returnOrders"
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """What a line costs, for all units that were ordered. Tax is not in gross."""
+    """The charges of a line, for all units that were ordered. Tax is not in gross."""
 
     gross: Decimal | None
     discount: Decimal | None
@@ -29,10 +29,10 @@ class Charges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalmartSales:
-    """Makes records of answers. A line's net total is the sum of its PRODUCT charges.
+    """Makes records of responses. A line's net total is the sum of its PRODUCT charges.
 
-    Walmart leaves the charges as they are where some of the units are cancelled: the line then keeps the share of
-    the units that are left. `updated_at` is the line's `statusDate`, for an order has no time of change.
+    Walmart leaves the charges unchanged if some of the units are cancelled: the line then keeps the share of the
+    remaining units. `updated_at` is the line's `statusDate`, because an order has no time of change.
     """
 
     MAPPING_VERSION: ClassVar[int] = 1
@@ -59,7 +59,7 @@ class WalmartSales:
             yield self._line(line, f"{source_ref}/orderLines/orderLine/{place}", common)
 
     def _common(self, order: JSON) -> dict[str, str | None]:
-        """What all lines of an order share."""
+        """The fields that all lines of an order share."""
         sold_at = timestamps.from_milliseconds(at(order, "orderDate"))
         return {
             "retailer_id": self.retailer_id,
@@ -96,7 +96,7 @@ class WalmartSales:
 
 
 def entries_of(answer: JSON) -> list[JSON] | None:
-    """The orders or return orders of one page; None for an answer that holds no list of either."""
+    """The orders or return orders of one page; None for a response that holds no list of either."""
     found = entries(answer, *_ORDERS)
     return entries(answer, _RETURNS) if found is None else found
 
@@ -111,7 +111,7 @@ def _cancelled_units(line: JSON) -> Decimal | None:
 
 
 def _is_cancelled(line: JSON, kept: Decimal | None) -> bool:
-    """All units, as far as the numbers of units tell; else by the statuses alone."""
+    """Whether all units are cancelled, by the numbers of units if known, else by the statuses alone."""
     names = {text(each, "status") for each in _statuses(line)}
     if kept is not None and kept.is_finite():
         return "Cancelled" in names and kept <= 0
@@ -139,7 +139,7 @@ def _amount(charge: JSON) -> Decimal | None:
 
 
 def _is_discount(charge: JSON) -> bool:
-    """By name too: the spec shows no sign for SubscriptionDiscount."""
+    """Whether the charge is a discount; by name too, since the spec shows no sign for SubscriptionDiscount."""
     amount = _amount(charge)
     is_negative = amount is not None and amount.is_finite() and amount < 0
     return is_negative or "discount" in (text(charge, "chargeName") or "").lower()

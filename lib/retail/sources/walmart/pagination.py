@@ -1,9 +1,9 @@
-"""Where a walk over Walmart's lists stands: which list, which stretch of time in it, and how far in that.
+"""The position of a walk over Walmart's lists: which list, which stretch of time in it, and how far in that stretch.
 
-Walmart answers each kind of ship node by itself, returns by another address, no query with more than 10,000 orders
-whole, and pages by position in a list that may lose an entry meanwhile, so that another is passed over. So a walk goes
-list by list and stretch by stretch; a stretch that holds too much, changed its number of entries on the way or ended
-short of it is walked again by halves, down to one page, which cannot change on the way.
+Walmart answers for each kind of ship node separately, and for returns at another address. It answers no query with more
+than 10,000 orders completely, and pages by position in a list that may lose an entry meanwhile, so that another is
+skipped. So a walk goes list by list and stretch by stretch. A stretch that holds too much, changed its number of
+entries on the way or came up short is walked again in halves, down to a single page, which cannot change on the way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from retail.errors import CursorExpiredError, ExtractError
 from retail.sources.window import Window
 
-# One call shows one kind of ship node only, SellerFulfilled where none is named; often most sales are WFS.
+# One call shows one kind of ship node only, SellerFulfilled by default; often most sales are WFS.
 ORDER_LISTS: Final = ("SellerFulfilled", "WFSFulfilled", "3PLFulfilled")
 RETURNS: Final = "returns"
 LISTS: Final = (*ORDER_LISTS, RETURNS)
@@ -24,10 +24,10 @@ LISTS: Final = (*ORDER_LISTS, RETURNS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A place in the walk. `start` and `end` bound the stretch, in UTC as Walmart is asked for it.
+    """A place in the walk. `start` and `end` bound the stretch, in UTC as sent to Walmart.
 
-    `query` is Walmart's own next page, None for the first; `total` the number of entries that the first page of this
-    stretch told, `seen` how many came so far; `moved` that a later page told another number.
+    `query` is Walmart's own next page, None for the first; `total` is the number of entries according to the stretch's
+    first page, `seen` the number received so far; `moved` means that a later page gave another number.
     """
 
     of: str
@@ -40,12 +40,12 @@ class Place:
 
     @classmethod
     def first(cls, window: Window) -> Place:
-        """The beginning of the walk over a window."""
+        """The start of the walk over a window."""
         return cls(of=LISTS[0], start=instant_text(window.start), end=instant_text(window.end))
 
     @classmethod
     def of_cursor(cls, cursor: str) -> Place:
-        """The place that `cursor` names. Raises CursorExpiredError for one of an earlier version."""
+        """The place that `cursor` names. Raises CursorExpiredError for a cursor of an earlier version."""
         try:
             return cls(**json.loads(cursor))
         except (ValueError, TypeError):
@@ -74,13 +74,13 @@ class Place:
         return Place(of=self.of, start=self.start, end=instant_text(half))
 
     def told(self, *, total: int, entries: int) -> Place:
-        """The same place once its page came with that many entries, and told the list to have `total`."""
+        """The same place after its page returned that many entries and gave `total` as the size of the list."""
         first = total if self.total is None else self.total
         moved = self.moved or total != first
         return replace(self, total=first, seen=self.seen + entries, moved=moved)
 
     def after(self, query: str | None, window: Window) -> Place | None:
-        """Where to go on behind a page that was told; None behind the last list."""
+        """The place after a page that was counted in; None after the last list."""
         if query is not None:
             return replace(self, query=query)
         if self.moved or (self.is_short and self.query is not None):
@@ -92,5 +92,5 @@ class Place:
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant as Walmart's parameters take it; a date alone would be one in a zone that is not told."""
+    """An instant as Walmart's parameters take it; a bare date would be in an unknown time zone."""
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,4 +1,4 @@
-"""What a return order of Walmart's `/v3/returns` means as sales. Pure: no network, no clock."""
+"""Maps a return order of Walmart's `/v3/returns` to sales. Pure: no network, no clock."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OPEN: Final = "open_return"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalmartReturns:
-    """Makes records of return orders, each a row of its own on the day on which the return was made.
+    """Makes records of return orders, each a row of its own on the day of the return.
 
-    Units count once they are refunded (`refundedQty`); an answer without that field counts all units of a completed
-    return. Until then a return is skipped as open. Charges are per unit here, and so is their tax.
+    Units count once they are refunded (`refundedQty`); without that field, all units of a completed return count. Until
+    then a return is skipped as open. Charges are per unit here, and so is their tax.
     """
 
     retailer_id: str
     zone: ZoneInfo
 
     def records(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
-        """One record a line of one return order. Never raises."""
+        """One record per line of one return order. Never raises."""
         lines = entries(order, "returnOrderLines")
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, line_id=text(order, "returnOrderId"))
@@ -73,19 +73,19 @@ class WalmartReturns:
 
 
 def _updated_at(line: JSON) -> str | None:
-    """The last change that the line tells of: of its status, or of the tracking of some of its units."""
+    """The line's last change: of its status, or of the tracking of some of its units."""
     tracked = entries(line, "currentTrackingStatuses") or []
     times = [timestamps.from_iso(at(each, "statusTime")) for each in (line, *tracked)]
     return max((time for time in times if timestamps.is_normal(time)), default=times[0], key=str)
 
 
 def _units(order: JSON, line: JSON) -> tuple[Decimal | None, Decimal | None]:
-    """Units that came back for good, and those of them whose money went back."""
+    """Units that came back for good, and those of them that were refunded."""
     wanted = money.number(at(line, "quantity", "measurementValue"))
     refunded = money.number(at(line, "refundedQty"))
     completed = text(line, "status") == "COMPLETED"
     if text(order, "returnType") == "REPLACEMENT" and not money.is_positive(refunded):
-        # Another piece went out instead, in an order of its own with the price 0.
+        # Another piece was sent instead, in an order of its own with the price 0.
         return (wanted if completed else money.ZERO), money.ZERO
     if refunded is not None:
         return refunded, refunded
@@ -93,7 +93,7 @@ def _units(order: JSON, line: JSON) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _line_id(order: JSON, line: JSON) -> str | None:
-    """Of the return, not of the line that was sold: a line can come back twice."""
+    """The id of the return's line, not of the line that was sold: a line can come back twice."""
     number, of_order = text(line, "returnOrderLineNumber"), text(order, "returnOrderId")
     return None if number is None or of_order is None else f"{of_order}-{number}"
 
@@ -103,7 +103,7 @@ def _is_of_goods(charge: JSON) -> bool:
 
 
 def _per_unit(charge: JSON) -> Decimal | None:
-    # The spec shows no sign; a refund is written negative elsewhere at Walmart.
+    # The spec shows no sign; elsewhere Walmart writes refunds as negative.
     return money.size(money.number(at(charge, "chargePerUnit", "currencyAmount")))
 
 

@@ -1,6 +1,6 @@
 """Walmart Marketplace US: `GET /v3/orders` and `/v3/returns` (specs orders.json and returns.json).
 
-Whether the ends of a date range belong to it is not stated there: a doubled order is harmless, and removed in landing.
+The specs do not say whether a date range includes its ends: a doubled order is harmless, and removed in landing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from retail.sources.window import Window
 ORDERS_PATH: Final = "/v3/orders"
 RETURNS_PATH: Final = "/v3/returns"
 KEPT: Final = timedelta(days=180)
-# How old an order may be that changed in a window; fetched within two days, that lies within KEPT.
+# The greatest age of an order that changed in a window; fetched within two days, that lies within KEPT.
 OLDEST: Final = timedelta(days=177)
 # "All orders", as cited by two third parties; the official table needs a login.
 CALLS_A_MINUTE: Final = 5_000
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 class WalmartOptions(Options):
     """`charge_basis`: whether a charge is for the whole line or for one unit. No document says which.
 
-    A query that matches `most_entries` or more is not answered whole, and is asked in parts.
+    A query that matches `most_entries` or more is not answered completely, and is split.
     """
 
     charge_basis: Literal["line", "unit"] = "line"
@@ -112,7 +112,7 @@ class WalmartProfile:
 
 
 class Walmart:
-    """One seller's orders; what they mean is in `walmart_sales`."""
+    """One seller's orders; `mapping` interprets them."""
 
     Options: ClassVar[type[Options]] = WalmartOptions
 
@@ -168,7 +168,7 @@ class Walmart:
         return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """See Service. Walmart counts what changed from the first window to the last, once for each list."""
+        """See Service. Walmart counts the changes from the first window to the last, once for each list."""
         whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
         counts = [self._count(replace(Place.first(whole), of=of), whole) for of in LISTS]
         calls = sum(
@@ -198,7 +198,7 @@ class Walmart:
         )
 
     def _page(self, window: Window, cursor: str | None) -> Page:
-        """The first page from the cursor on that is not empty; the last one, if all are."""
+        """The first non-empty page from the cursor on; the last one if all are empty."""
         place = Place.of_cursor(cursor) if cursor is not None else Place.first(window)
         while True:
             answer, total = self._ask(place, window, limit=self._options.page_size)
@@ -209,7 +209,7 @@ class Walmart:
             meta = at(answer, "meta") if place.of == RETURNS else at(answer, "list", "meta")
             told = place.told(total=total, entries=len(found))
             if told.is_short and told.query is None and text(meta, "nextCursor") is None:
-                # One page cannot have lost an entry on the way: the count is of something else.
+                # A single page cannot have lost an entry between pages: the count is of something else.
                 log.warning(
                     "list shorter than counted", retailer=self._retailer_id, told=total, came=len(found)
                 )
@@ -221,7 +221,7 @@ class Walmart:
             place = following
 
     def _ask(self, place: Place, window: Window, *, limit: int, only_count: bool = False) -> tuple[JSON, int]:
-        """The page at a place, and how many entries its list has; 404 is an empty page with 0."""
+        """The page at a place, and the number of entries in its list; 404 is an empty page with 0."""
         request = self._request(place, window, limit)
         answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
         there = answered_at(answer.headers)
@@ -243,7 +243,7 @@ class Walmart:
     def _request(self, place: Place, window: Window, limit: int) -> Request:
         url = self._base_url + (RETURNS_PATH if place.of == RETURNS else ORDERS_PATH)
         if place.query is not None:
-            # A ready query string: it stands for all parameters, and is not to be encoded again.
+            # A ready query string: it replaces all parameters, and must not be encoded again.
             query = place.query.lstrip("?")
             if place.of in ORDER_LISTS and "shipNodeType=" not in query:
                 query += f"&shipNodeType={place.of}"
@@ -252,12 +252,13 @@ class Walmart:
             params = {
                 "returnLastModifiedStartDate": place.start,
                 "returnLastModifiedEndDate": place.end,
-                # Only then it tells that a return was called off, or that goods were sent instead.
+                # Required to see that a return was called off, or that goods were sent instead.
                 "replacementInfo": "true",
             }
         else:
             params = {
-                # Seven days back unless told; the spec does not say that the other dates end this default.
+                # Defaults to seven days back; the spec does not say that the other dates disable this
+                # default.
                 "createdStartDate": instant_text(window.start - OLDEST),
                 "createdEndDate": place.end,
                 "lastModifiedStartDate": place.start,
@@ -267,7 +268,7 @@ class Walmart:
         return Request(method="GET", url=url, params={**params, "limit": str(limit)})
 
     def _check_kept(self, answer: Response, window: Window) -> None:
-        """Older orders are silently left out, or are a 404 like a day without sales."""
+        """Older orders are silently left out, or give a 404 like a day without sales."""
         there = answered_at(answer.headers)
         now = there or self._clock.now()
         if window.start + window.overlap < now - KEPT:

@@ -1,1 +1,1 @@
-"""Lines that were refused: the Delta table, how they are listed, and what was acknowledged."""
+"""Refused lines: the Delta table, how they are listed, and which were acknowledged."""

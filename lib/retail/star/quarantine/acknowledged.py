@@ -1,9 +1,9 @@
-"""Refused lines that were accepted for good: their retailer will never mend them, so they are open no more.
+"""Refused lines that were accepted for good: their retailer will never fix them, so they are no longer open.
 
     quality/accepted/00001.json     all that was accepted by then; the last one counts, the others are its history
 
-A line is named by its `row`, made of retailer, date and text, so that it stays accepted when its date is staged anew;
-but only for what it was accepted for: refused for anything else, or as more severe, it is open.
+A line is identified by its `row`, made of retailer, date and text, so it stays accepted when its date is staged again.
+It is accepted only for its reasons at the time: if refused for anything else, or as more severe, it is open.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ RetailerDay = tuple[str, date]
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Lines that were accepted by one command, by retailer's logical date; when (UTC), why, and what they came to.
+    """Lines accepted by one command, by retailer-day: when (UTC), why, and their totals.
 
-    `rows` and `money` (by currency, decimal text) are as they were then; `lines` those that are accepted still, each
-    `row` with its severity and reasons.
+    `rows` and `money` (by currency, decimal text) are as they were then; `lines` are those still accepted, each `row`
+    with its severity and reasons.
     """
 
     at: str
@@ -40,7 +40,7 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Accepted:
-    """All that is accepted. `version` is the number of the object that says so, 0 where nothing ever was."""
+    """All that is accepted. `version` is the number of the object that records it, 0 if nothing ever was."""
 
     version: int = 0
     acceptances: tuple[Acceptance, ...] = ()
@@ -50,7 +50,7 @@ class Accepted:
         return {unit for each in self.acceptances for unit in each.lines}
 
     def named(self) -> dict[tuple[str, date, str, str], Acceptance]:
-        """Each accepted line, by retailer, logical date, `row` and what it was accepted for, with its acceptance."""
+        """Each accepted line with its acceptance, by retailer, logical date, `row` and what it was accepted for."""
         return {
             (*unit, row, accepted_for): each
             for each in self.acceptances
@@ -60,12 +60,12 @@ class Accepted:
 
 
 def what_for(severity: str, reasons: str) -> str:
-    """What a line is accepted for, such as `error: bad total_amount`."""
+    """The text that a line is accepted for, such as `error: bad total_amount`."""
     return f"{severity}: {reasons}"
 
 
 def load(storage: Storage) -> Accepted:
-    """What is accepted now. Raises StorageError where the newest object is damaged."""
+    """What is accepted now. Raises StorageError if the newest object is damaged."""
     newest = max(storage.list(layout.ACKNOWLEDGED), default=None)
     if newest is None:
         return Accepted()
@@ -86,7 +86,7 @@ def accept(storage: Storage, acceptance: Acceptance) -> None:
 
 
 def reopen(storage: Storage, lines: Mapping[RetailerDay, Collection[str]]) -> None:
-    """Take these lines back from what is accepted. Raises StorageError."""
+    """Remove these lines from what is accepted. Raises StorageError."""
     _change(storage, lambda now: tuple(_without(now, lines)))
 
 

@@ -1,4 +1,4 @@
-"""Refused lines as a person looks at them: which are meant, grouped or whole, and in words."""
+"""Refused lines as a person looks at them: selected, grouped or one by one, and in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Selection:
     until: date | None = None
 
     def has(self, retailer_id: str, day: date) -> bool:
-        """Whether the retailer's logical date is among what is selected."""
+        """Whether the retailer's logical date is in the selection."""
         return (
             (not self.retailers or retailer_id in self.retailers)
             and (self.since is None or day >= self.since)
@@ -34,9 +34,9 @@ EVERYTHING: Final = Selection()
 
 @dataclass(frozen=True)
 class Group:
-    """Refused lines of one retailer's logical date that have the same reasons and currency; money is Σ total_amount.
+    """Refused lines of one retailer's logical date with the same reasons and currency; money is Σ total_amount.
 
-    Lines whose amount cannot be read count no money; `currency` is None where it cannot be read.
+    Lines with an unreadable amount count no money; `currency` is None if it is unreadable.
     """
 
     retailer_id: str
@@ -50,9 +50,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Refused:
-    """A refused line. `row` names it: 12 hexadecimal digits of retailer, date and text, the same at every look.
+    """A refused line. `row` identifies it: 12 hexadecimal digits of retailer, date and text, always the same.
 
-    `total_amount` and `currency` are None where they cannot be read, `accepted` where the line is open.
+    `total_amount` and `currency` are None if they are unreadable, `accepted` is None if the line is open.
     """
 
     row: str
@@ -70,7 +70,7 @@ class Refused:
 
 
 def acceptance(lines: Iterable[Refused], *, because: str, at: datetime) -> Acceptance:
-    """The acceptance of these lines: why and when, with their rows and money."""
+    """An acceptance of these lines: why and when, with their rows and money."""
     named: dict[tuple[str, date], dict[str, str]] = {}
     rows, money = 0, dict[str, Decimal]()
     for line in lines:
@@ -90,7 +90,7 @@ def acceptance(lines: Iterable[Refused], *, because: str, at: datetime) -> Accep
 
 
 def in_one_line(made: Acceptance) -> str:
-    """When it was accepted, what it came to then, and why."""
+    """When it was accepted, its rows and money at that time, and why."""
     money = "".join(f", {Decimal(amount):,.2f} {currency}" for currency, amount in sorted(made.money.items()))
     return f"{when(made)}: {made.rows:,} rows{money}, because: {made.because}"
 
@@ -101,7 +101,7 @@ def when(made: Acceptance) -> str:
 
 
 def totals(figures: Iterable[Group | HopCount]) -> tuple[int, dict[str, Decimal]]:
-    """Rows in all, and money by currency where it is known."""
+    """Total rows, and money by currency if it is known."""
     rows, money = 0, dict[str, Decimal]()
     for each in figures:
         rows += each.rows

@@ -1,4 +1,4 @@
-"""The Delta table `quarantine`: lines that were refused, of all days, with every reason, until they are worked off."""
+"""The Delta table `quarantine`: refused lines of all days, with every reason, until they are worked off."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Sums = dict[_Key, tuple[int, Decimal]]
 
 
 def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
-    """Replace the refused lines of these units by those among `lines`: staging a date again never doubles them."""
+    """Replace the refused lines of these units by those among `lines`: restaging a date never doubles them."""
     if not units:
         return
     readable = F.col("reasons") != UNREADABLE
@@ -44,7 +44,7 @@ def replace(context: Context, lines: DataFrame, units: Sequence[tuple[str, date]
 
 
 def _of(units: Sequence[tuple[str, date]]) -> str:
-    """One term a retailer, however many days: of some 550 terms Sail 0.7.2 dies, for it takes a chain by recursion."""
+    """One term per retailer, however many days: Sail 0.7.2 recurses over a chain, and crashes at some 550 terms."""
     days: dict[str, set[date]] = {}
     for retailer, day in units:
         days.setdefault(retailer, set()).add(day)
@@ -59,7 +59,7 @@ def _dates(days: Iterable[date]) -> str:
 
 
 def _widen(context: Context, bad: DataFrame) -> None:
-    """Give the table of older code the columns that rows have now: replacing rows of it adds none."""
+    """Add the columns that rows have now to a table written by older code: replacing rows adds none."""
     if delta.version(context.storage, layout.QUARANTINE) is not None:
         there = delta.read(context.session, context.storage, layout.QUARANTINE).columns
         delta.add_columns(
@@ -68,7 +68,7 @@ def _widen(context: Context, bad: DataFrame) -> None:
 
 
 def kept(storage: Storage, run_id: str) -> list[HopCount]:
-    """Rows and money that the run put into quarantine, counted where they lie, as hop `in_quarantine`."""
+    """Rows and money that the run put into quarantine, counted in the table itself, as hop `in_quarantine`."""
     figures: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
     for line in _read(storage, EVERYTHING, ("business_date", "currency", "total_amount"), run_id=run_id):
         day = line["business_date"]
@@ -84,7 +84,7 @@ def kept(storage: Storage, run_id: str) -> list[HopCount]:
 
 
 def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
-    """What is open in quarantine, by retailer, logical date, reasons and currency."""
+    """Open lines in quarantine, by retailer, logical date, reasons and currency."""
     at = delta.version(storage, layout.QUARANTINE)
     if at is None:
         return []
@@ -95,12 +95,12 @@ def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
 
 
 def accepted_groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
-    """What lies in quarantine and was accepted, grouped as what is open."""
+    """Accepted lines in quarantine, grouped like the open ones."""
     return _in_order(_accepted_sums(storage, selection, delta.version(storage, layout.QUARANTINE)))
 
 
 def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
-    """Rows and money, by reasons, of the accepted among the lines that the run put there, as hop `accepted`."""
+    """Rows and money, by reasons, of the accepted lines among those the run put into quarantine, as hop `accepted`."""
     sums: dict[tuple[str, str | None, str | None, str], tuple[int, Decimal]] = {}
     for line in _accepted_lines(storage, EVERYTHING, ("business_date",), run_id=run_id):
         day = line["business_date"]
@@ -116,7 +116,7 @@ def accepted_of(storage: Storage, run_id: str) -> list[HopCount]:
 
 
 def no_longer_refused(storage: Storage, units: Collection[tuple[str, date]]) -> int:
-    """Accepted lines of these retailers' days that nothing refuses any more: other text, or a rule that is gone."""
+    """Number of accepted lines of these retailer-days that are no longer refused: other text, or a dropped rule."""
     names = {key[:3] for key in acknowledged.load(storage).named() if key[:2] in units}
     if not names:
         return 0
@@ -127,7 +127,7 @@ def no_longer_refused(storage: Storage, units: Collection[tuple[str, date]]) -> 
 def rows(
     storage: Storage, selection: Selection = EVERYTHING, *, named: Sequence[str] = (), most: int
 ) -> tuple[list[Refused], int]:
-    """The first `most` of the refused lines, or of those whose `row` begins with one of `named`, and their number."""
+    """The first `most` refused lines, or those whose `row` starts with one of `named`, and their total number."""
     count = 0
 
     def counted() -> Iterator[Refused]:
@@ -148,8 +148,9 @@ def each_line(
     reason: str | None = None,
     transaction_id: str | None = None,
 ) -> Iterator[Refused]:
-    """Every refused line; those whose `row` begins with one of `named`, that were refused for `reason`, and that are of
-    the transaction, if told.
+    """Every refused line that matches.
+
+    If given: `row` begins with one of `named`, the line was refused for `reason`, it belongs to the transaction.
     """
     beginnings = tuple(map(str.lower, named)) or ("",)
     is_accepted = acknowledged.load(storage).named()
@@ -166,11 +167,11 @@ def _is_for(reason: str | None, reasons: str) -> bool:
 
 
 def _summed(storage: Storage, selection: Selection, at: int) -> _Sums:
-    """By column, whatever is selected: each run asks for it, and it costs by all that was ever refused."""
+    """Sums by column, whatever the selection: every run asks for them, and the cost grows with all lines refused."""
     has_severity = "severity" in {
         field.name for field in delta.table(storage, layout.QUARANTINE, at=at).schema().fields
     }
-    severity = "coalesce(severity, 'error')" if has_severity else "'error'"  # as it was before severities
+    severity = "coalesce(severity, 'error')" if has_severity else "'error'"  # from before severities existed
     found = delta.query(
         storage,
         layout.QUARANTINE,
@@ -203,7 +204,7 @@ def _accepted_lines(
     run_id: str | None = None,
     at: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The accepted lines; the text, which names them, is read of days that have any and of no other."""
+    """The accepted lines. Their text, which identifies them, is read only for days that have any."""
     known = acknowledged.load(storage)
     names, units = known.named(), known.units()
     if units:
@@ -234,10 +235,10 @@ def _read(
     transaction_id: str | None = None,
     at: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The lines' `columns` and those that they are grouped by; none where nothing was ever staged.
+    """The lines' `columns` and the ones they are grouped by; empty if nothing was ever staged.
 
-    A batch at a time: a retailer that changed its answers leaves a whole day here. `run_id`, `units`,
-    `transaction_id`: those of that run, those retailers' days or that transaction only.
+    Reads a batch at a time: a retailer that changed its responses leaves a whole day here. `run_id`, `units` and
+    `transaction_id` limit the lines to that run, those retailer-days or that transaction.
     """
     if delta.version(storage, layout.QUARANTINE) is None:
         return
@@ -245,7 +246,7 @@ def _read(
     where, values = _condition(selection, run_id, units, transaction_id)
     for line in delta.rows(storage, layout.QUARANTINE, where=where, values=values, columns=wanted, at=at):
         line["retailer_id"] = line.pop("from_retailer")
-        line["severity"] = line.get("severity") or "error"  # as it was before severities
+        line["severity"] = line.get("severity") or "error"  # from before severities existed
         if "warnings" in columns:
             line["warnings"] = line.get("warnings") or ""
         yield line
@@ -257,8 +258,8 @@ def _condition(
     units: Iterable[tuple[str, date]] | None,
     transaction_id: str | None,
 ) -> tuple[str, dict[str, Any]]:
-    """What selects the lines, and the values in it."""
-    # The retailers' days and a few more: their names tell them apart.
+    """The condition that selects the lines, and its values."""
+    # A superset of the units: these retailers on any of these days. The caller picks lines by name.
     retailers, days = ({*each} for each in zip(*units, strict=True)) if units is not None else (None, None)
     chosen: dict[str, tuple[str, Any]] = {
         "run_id = :run_id": ("run_id", run_id),

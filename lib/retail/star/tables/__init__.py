@@ -1,1 +1,1 @@
-"""The tables of the star, one file each: schema, natural key, how its rows are derived."""
+"""The tables of the star, one file each: schema, natural key, and how its rows are derived."""

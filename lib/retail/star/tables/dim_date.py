@@ -1,4 +1,4 @@
-"""dim_date: the days of business, with the calendar and the 4-5-4 retail calendar of each."""
+"""dim_date: business days, each with its calendar and its 4-5-4 retail calendar."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLE = Table(
     unknown={"date_key": UNKNOWN_KEY, "month_name": "Unknown", "day_name": "Unknown"},
 )
 
-# The names of `calendar` follow the process's locale; these must not.
+# The names in `calendar` follow the process's locale; these must not.
 _MONTHS = "January February March April May June July August September October November December".split()
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 

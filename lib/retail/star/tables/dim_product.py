@@ -25,7 +25,7 @@ TABLE = Table(
 
 
 def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
-    """One row per product that was sold: as its retailer's catalogue describes it, or else from its newest line."""
+    """One row per product sold: as its retailer's catalogue describes it, else from its newest line."""
     return (
         lines.select(*TABLE.own_columns, *TABLE.order)
         .transform(with_content_hash(TABLE))

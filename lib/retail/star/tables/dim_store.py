@@ -25,7 +25,7 @@ TABLE = Table(
 
 
 def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
-    """One row per store that was sold at: as its retailer's catalogue describes it, or else from its newest line."""
+    """One row per store that sold something: as its retailer's catalogue describes it, else from its newest line."""
     return (
         lines.where("store_id IS NOT NULL")
         .select(*TABLE.own_columns, *TABLE.order)

@@ -1,8 +1,8 @@
 """The 4-5-4 retail calendar of the National Retail Federation (NRF).
 
-A retail year begins on a Sunday and ends on the Saturday nearest to 31 January, so that it has 52 weeks and
-every fifth or sixth time 53. Quarters have months of 4, 5 and 4 weeks; a 53rd week belongs to month 12.
-Source: NRF, "4-5-4 Calendar" (53-week years 2012, 2017, 2023).
+A retail year begins on a Sunday and ends on the Saturday nearest to 31 January, so it has 52 weeks, and 53 every fifth
+or sixth year. Quarters have months of 4, 5 and 4 weeks; a 53rd week belongs to month 12. Source: NRF, "4-5-4 Calendar"
+(53-week years 2012, 2017, 2023).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WEEKS_OF_MONTHS: Final = (4, 5, 4) * 4
 
 @dataclass(frozen=True, slots=True)
 class RetailDay:
-    """Where a day stands in the retail calendar; `week` counts 1 to 53, `month` 1 (February) to 12."""
+    """A day's position in the retail calendar; `week` counts 1 to 53, `month` 1 (February) to 12."""
 
     year: int
     quarter: int
@@ -27,7 +27,7 @@ class RetailDay:
 
 
 def retail_year_start(year: int) -> date:
-    """The first day, a Sunday, of the retail year that is named for the calendar year it begins in."""
+    """The first day, a Sunday, of the retail year named after the calendar year it begins in."""
     return _last_day(year - 1) + timedelta(days=1)
 
 

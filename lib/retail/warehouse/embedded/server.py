@@ -1,8 +1,8 @@
 """A PostgreSQL of our own, for a laptop and for tests: no server to install, no password to choose.
 
-Who opens it first starts it, who leaves it last stops it: each holds a shared lock on `users.lock` meanwhile,
-which the kernel takes back even from a killed process. So no server is stopped under another's feet, and one
-that a killed process left behind is used, and stopped, by the next.
+The first user starts it and the last one stops it: each holds a shared lock on `users.lock` meanwhile, which the kernel
+releases even for a killed process. So no server is stopped while another process uses it, and one that a killed process
+left running is used, and stopped, by the next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECONDS_FOR_A_TURN: Final = 360
 
 @dataclass(frozen=True)
 class Server:
-    """Where the running server listens, on this machine only."""
+    """The address of the running server, on this machine only."""
 
     host: str
     port: int
@@ -41,10 +41,10 @@ class Server:
 
 @contextmanager
 def running(settings: WarehouseSettings, *, keep_running: bool = False) -> Iterator[Server]:
-    """The server over `settings.data_folder`, started if it does not run, with `settings.database` in it.
+    """The server over `settings.data_folder`, started if it is not running, with `settings.database` in it.
 
-    The last user's leaving stops it, unless somebody asked for `keep_running`; then `stop` does.
-    Raises WarehouseError where it cannot be made or started.
+    It stops when the last user leaves, unless somebody asked for `keep_running`; then `stop` stops it. Raises
+    WarehouseError if it cannot be created or started.
     """
     cluster = _cluster(settings)
     keep = cluster.folder / "keep"
@@ -63,7 +63,7 @@ def running(settings: WarehouseSettings, *, keep_running: bool = False) -> Itera
 
 
 def stop(settings: WarehouseSettings) -> bool:
-    """Stop a server that was kept running; whether there was one. Raises WarehouseError if it is in use."""
+    """Stop a server that was kept running; returns whether there was one. Raises WarehouseError if it is in use."""
     cluster = _cluster(settings)
     with _turn(cluster), (cluster.folder / _USERS).open("a") as users:
         if not _is_last(users):
@@ -78,9 +78,9 @@ def stop(settings: WarehouseSettings) -> bool:
 
 
 def psql_command(settings: WarehouseSettings) -> str:
-    """What a person types to look into the running server; the password stays in its file.
+    """The command to look into the running server; the password stays in its file.
 
-    Raises WarehouseError where no server runs.
+    Raises WarehouseError if no server is running.
     """
     cluster = _cluster(settings)
     port = cluster.port()
@@ -147,7 +147,7 @@ def _ensure_database(server: Server, database: str) -> None:
 
 @contextmanager
 def _turn(cluster: Cluster) -> Iterator[None]:
-    """One process at a time starts or stops the server. Raises WarehouseError after six minutes."""
+    """Lets one process at a time start or stop the server. Raises WarehouseError after six minutes."""
     with (cluster.folder / _STARTING).open("a") as file:
         _lock(file, fcntl.LOCK_EX)
         yield

@@ -23,9 +23,9 @@ _NUL: Final = "\x00"
 
 
 def copy(connection: Connection, rows: pa.Table, table: sql.Identifier) -> int:
-    """Append `rows` to `table`, column by column name; the number of rows PostgreSQL took.
+    """Append `rows` to `table`, column by column name; returns the number of rows PostgreSQL took.
 
-    PostgreSQL's text knows no NUL character, JSON does: it becomes U+FFFD, the sign for what cannot be shown.
+    PostgreSQL's text does not allow the NUL character, JSON does: it becomes U+FFFD, the replacement character.
     """
     if rows.num_rows == 0:
         return 0
@@ -38,7 +38,7 @@ def copy(connection: Connection, rows: pa.Table, table: sql.Identifier) -> int:
 
 
 class _Csv:
-    """The rows as a file of CSV, made chunk by chunk as COPY reads it."""
+    """The rows as a CSV file, generated chunk by chunk as COPY reads it."""
 
     def __init__(self, rows: pa.Table) -> None:
         self._chunks = _chunks(rows)
@@ -61,7 +61,7 @@ def _chunks(rows: pa.Table) -> Iterator[pa.Buffer]:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_string_view(column.type):  # which the CSV writer does not know
+    if pa.types.is_string_view(column.type):  # not supported by the CSV writer
         column = column.cast(pa.large_string())
     is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if is_text and pc.any(pc.match_substring(column, _NUL)).as_py():

@@ -1,4 +1,4 @@
-"""The Delta star, at fixed versions, as it goes to PostgreSQL."""
+"""The Delta star, at fixed versions, in the form sent to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-# To read a month costs as much as some ten thousand rows, and all that is read at once is in memory.
+# Reading a month costs as much as some ten thousand rows, and all that is read at once is in memory.
 ROWS_AT_ONCE: Final = 200_000
 
 
@@ -32,7 +32,7 @@ class Source:
 
     @property
     def hint(self) -> str:
-        """What to do where a table cannot be read."""
+        """What to do if a table cannot be read."""
         return "see that the lake is there; nothing was published, so run the same command again"
 
     def version_of(self, table: StarTable) -> str:
@@ -48,7 +48,7 @@ class Source:
             )
 
     def parts(self, table: StarTable, months: Collection[str], *, rows: int | None) -> list[DataFrame]:
-        """What the pending runs changed; of the fact in `months` alone, months together up to so many `rows`."""
+        """The changes of the pending runs; for the fact only in `months`, grouping months up to this many `rows`."""
         from pyspark.sql.functions import col
 
         changed = self.changed(table)
@@ -77,7 +77,7 @@ class Source:
 
 @contextmanager
 def reading(source: Source, table: StarTable) -> Iterator[None]:
-    """Around work with the rows of `table`: that the engine fails in it is an EngineError."""
+    """Wraps work with the rows of `table`: if the engine fails in it, raises EngineError."""
     try:
         yield
     except engine.failures() as error:
@@ -88,7 +88,7 @@ def reading(source: Source, table: StarTable) -> Iterator[None]:
 
 
 def _together(months: Iterable[tuple[str, int]], rows: int) -> list[list[str]]:
-    """The months in order, neighbours together as long as their rows are no more than `rows`."""
+    """The months in order, grouping neighbours as long as they have no more than `rows` rows."""
     parts: list[list[str]] = []
     left = 0
     for month, number in months:

@@ -1,10 +1,10 @@
 """Rows from Spark's tasks straight into staging tables of PostgreSQL: `sync.method = "jdbc"`.
 
-A task sees no other connection's temporary tables, so these are plain ones, in schema `ops`, which BI cannot look into;
-unlogged, named anew for each publish, and dropped with it. What a killed publish leaves is dropped by the next.
+A task cannot see other connections' temporary tables, so these are ordinary ones, in schema `ops`, which BI cannot
+read; unlogged, with a new name for each publish, and dropped at its end. The next publish drops what a killed one left.
 
-A task that is tried again may have come to its commit before. Each row carries a number that every try gives it
-alike, and what came twice is taken out by it (docs/decisions/0017-jdbc.md).
+A task that is retried may have committed before. Each row carries a number that is the same in every try, by which
+duplicates are removed (docs/decisions/0017-jdbc.md).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from retail.warehouse.schema.ddl import StarTable
 
-# No more tasks than this write at a time, each over a connection of its own.
+# At most this many tasks write at a time, each over a connection of its own.
 CONNECTIONS: Final = 8
 
 _NUMBER: Final = "number_of_sending"
@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 
 
 def require(settings: Settings) -> None:
-    """Raise ConfigurationError where `sync.method` cannot be had with the rest of the configuration."""
+    """Raise ConfigurationError if `sync.method` does not work with the rest of the configuration."""
     if settings.sync.method != "jdbc":
         return
     problems = []
@@ -149,7 +149,7 @@ def sending(connection: Connection, warehouse: Warehouse, run_id: str) -> Iterat
 
 
 def _drop(connection: Connection, names: str) -> None:
-    """Drop staging tables; one in which a task still writes, or that cannot be dropped, is left to the next publish."""
+    """Drop staging tables; one that a task is still writing, or that cannot be dropped, is left to the next publish."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -177,7 +177,7 @@ def _url(warehouse: Warehouse) -> str:
         "connectTimeout": "10",
         "tcpKeepAlive": "true",
         "reWriteBatchedInserts": "true",
-        # Else a refusal quotes the row.
+        # Otherwise a refusal quotes the row.
         "logServerErrorDetail": "false",
     } | ({"sslrootcert": warehouse.sslrootcert} if warehouse.sslrootcert else {})
     host = f"[{warehouse.host}]" if ":" in warehouse.host else warehouse.host
@@ -185,7 +185,7 @@ def _url(warehouse: Warehouse) -> str:
 
 
 def _without_nul(rows: DataFrame, column: str) -> Column:
-    """PostgreSQL's text knows no NUL character: it becomes U+FFFD, as with COPY."""
+    """PostgreSQL's text does not allow the NUL character: it becomes U+FFFD, as with COPY."""
     from pyspark.sql.functions import col, translate
     from pyspark.sql.types import StringType
 
@@ -195,7 +195,7 @@ def _without_nul(rows: DataFrame, column: str) -> Column:
 
 
 def _said(error: Exception, warehouse: Warehouse) -> str:
-    """What PostgreSQL or Spark said, without a Java trace, rows and the password."""
+    """PostgreSQL's or Spark's message, without Java trace, rows and password."""
     text = str(error)
     causes = re.findall(r"(?:ERROR|FATAL): .*|PSQLException: .*|Caused by: .*", text)
     said = causes[-1] if causes else text.splitlines()[0]

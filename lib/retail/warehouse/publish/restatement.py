@@ -1,7 +1,7 @@
-"""Which published figures a publish changes, from what to what, and by which transactions. `sql/publish` says how.
+"""Which published figures a publish changes, from what to what, and by which transactions. Defined in `sql/publish`.
 
-A figure is a sum over a retailer's business day in one currency. It is restated where rows come to, leave or change on
-a day that was published before; what a day's first publish brings is no restatement.
+A figure is a sum over a retailer's business day in one currency. It is restated if rows are added to, leave or change
+on a day that was published before; a day's first publish is no restatement.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Restatement:
-    """One figure of a retailer's day in `currency`, as it was published before and since `run_id`.
+    """One figure of a retailer's day in `currency`, before `run_id` and since.
 
-    `transactions` changed it; up to a few of them are `named`, the greatest change first.
+    `transactions` changed it; up to a few of them are `named`, the largest change first.
     """
 
     run_id: str
@@ -45,9 +45,9 @@ class Restatement:
 
 
 def note(connection: Connection, run_id: str, staged: Staged) -> int:
-    """Record what the `staged` facts will change, and keep each day's sums; the number of retailers' days restated.
+    """Record what the `staged` facts will change, and store each day's sums; returns the retailer-days restated.
 
-    Within the publishing transaction, behind `upsert.find_replaced` and before the staged facts are written.
+    Runs within the publishing transaction, after `upsert.find_replaced` and before the staged facts are written.
     """
     names = {"run_id": sql.Literal(run_id), "staged": staged.place}
     with connection.cursor() as cursor:
@@ -63,7 +63,7 @@ def note(connection: Connection, run_id: str, staged: Staged) -> int:
 
 
 def forget_wrong_days(connection: Connection) -> None:
-    """Drop kept sums that are not the star's, once the view of days is proven to show the star."""
+    """Drop stored sums that differ from the star's, once the view of days is proven to show the star."""
     with connection.cursor() as cursor:
         cursor.execute(sql_text("publish", "forget_days"))
         if cursor.rowcount:
@@ -73,7 +73,7 @@ def forget_wrong_days(connection: Connection) -> None:
 
 
 def restatements(warehouse: Warehouse, run_id: str | None = None) -> list[Restatement]:
-    """All that the run restated, or else the newest that restated anything. Raises WarehouseError."""
+    """The restatements of the run, or else of the newest run that made any. Raises WarehouseError."""
     with warehouse.connect("read the restatements") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('marts.restatement') IS NOT NULL")
         if cursor.fetchone() != (True,):

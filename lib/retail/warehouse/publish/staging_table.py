@@ -1,4 +1,4 @@
-"""Rows on their way into a table of the star, where they wait for the publishing transaction."""
+"""Staging tables: rows for a table of the star wait in them for the publishing transaction."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Staged:
     place: sql.Identifier
 
     def run(self, connection: Connection, statement: str, **names: sql.Composable) -> int:
-        """Run `statement`, in which `{staged}`, `{star}`, `{columns}` … stand for names; the rows it touched."""
+        """Run `statement`, in which `{staged}`, `{star}`, `{columns}` … stand for names; returns the rows affected."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql(statement, **names))
             return cursor.rowcount
 
     def number(self, connection: Connection, statement: str) -> int:
-        """The one number that `statement` gives."""
+        """The single number that `statement` returns."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql(statement))
             (number,) = cursor.fetchone() or (0,)
             return int(number)
 
     def refuse_duplicates(self, connection: Connection) -> None:
-        """Raise WarehouseError where rows share a surrogate key: they would be counted twice, or lost."""
+        """Raise WarehouseError if rows share a surrogate key: they would be counted twice, or lost."""
         statement = "SELECT {first_key} FROM {staged} GROUP BY {first_key} HAVING count(*) > 1 LIMIT 3"
         with connection.cursor() as cursor:
             cursor.execute(self._sql(statement))
@@ -64,14 +64,14 @@ class Staged:
 
 
 def temporary(connection: Connection, table: StarTable) -> Staged:
-    """An empty table of the same columns, seen by this connection only and gone with it."""
+    """An empty table with the same columns, visible to this connection only and dropped with it."""
     staged = Staged(table, sql.Identifier("pg_temp", f"staged_{table.name}"))
     staged.run(connection, "CREATE TEMP TABLE {staged} AS TABLE {star} WITH NO DATA")
     return staged
 
 
 def prepare(connection: Connection, staged: Staged) -> None:
-    """Statistics for the planner; for the fact, which comes month by month, where each month lies."""
+    """Collect statistics for the planner; for the fact, which arrives month by month, index the months too."""
     if "business_date" in staged.table.columns:
         staged.run(connection, "CREATE INDEX ON {staged} USING brin (business_date)")
     staged.run(connection, "ANALYZE {staged}")

@@ -1,6 +1,6 @@
-"""What the planner knows of the star: brought up to date behind a large load, for the views are refreshed right after.
+"""The planner's statistics on the star: updated after a large load, because the views are refreshed right after it.
 
-Autovacuum does it too, some time later, and never for a table in partitions as a whole.
+Autovacuum does so too, some time later, but never for a partitioned table as a whole.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from retail.config.settings import sql_text
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# As autovacuum's own default.
+# The same as autovacuum's default.
 _SHARE: Final = 0.1
 
 _log = structlog.get_logger(__name__)
 
 
 def renew(connection: Connection, written: Mapping[str, int]) -> None:
-    """Analyze the tables in which so many rows were `written` that their statistics tell of another table.
+    """Analyze the tables in which enough rows were `written` to make their statistics outdated.
 
-    The fact too where many small loads have come together since. A table that somebody holds is left for the next time.
-    For a connection's last work: it waits no longer than 2 s for a lock from then on.
+    The fact too, if many small loads have added up since. A table that somebody has locked is left for the next time.
+    Must be a connection's last work: from then on it waits no longer than 2 s for a lock.
     """
     with connection.cursor() as cursor:
         cursor.execute(sql_text("publish", "statistics"))
@@ -36,7 +36,7 @@ def renew(connection: Connection, written: Mapping[str, int]) -> None:
             for table, analyzed, partitions in sorted(cursor)
             if max(written.get(table, 0), abs((partitions or analyzed) - analyzed)) > _SHARE * analyzed
         ]
-        cursor.execute("SET lock_timeout = '2s'")  # the rows are there; nobody waits for statistics
+        cursor.execute("SET lock_timeout = '2s'")  # the rows are written; nobody should wait for statistics
         for table in outdated:
             try:
                 cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("star", table)))

@@ -1,7 +1,7 @@
 """Step 6: the rows of the Delta star that runs have changed, into PostgreSQL, with the ledger in one transaction.
 
-Rows are staged first, so that the transaction is short, and doing it again changes nothing. By COPY into temporary
-tables, which a killed run takes with it, or by Spark's tasks (`jdbc`).
+Rows are staged first, so that the transaction is short, and repeating it changes nothing. They are staged by COPY into
+temporary tables, which disappear with a killed run, or by Spark's tasks (`jdbc`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TableCounts:
 
 @dataclass(frozen=True)
 class Published:
-    """What one publish did. `restated_days`: retailers' days, published before, whose figures it changed."""
+    """The result of one publish. `restated_days`: retailer-days, published before, whose figures it changed."""
 
     run_id: str
     pending_run_ids: tuple[str, ...]
@@ -69,11 +69,11 @@ def publish(
     delta_versions: Mapping[str, int],
     method: Method = "copy",
 ) -> Published:
-    """Bring every star row that one of `pending_run_ids` changed last, and the ledger's word that they are there.
+    """Publish every star row that one of `pending_run_ids` changed last, together with the ledger entry for it.
 
-    The fact is read month by month, in `months` (`YYYY-MM`) only; each table as of its `delta_versions`. What this
-    changes on days that were published before is told in `marts.restatement`.
-    All or nothing. Raises WarehouseError; EngineError where a Delta table cannot be read.
+    The fact is read month by month, only in `months` (`YYYY-MM`); each table as of its `delta_versions`. Changes to
+    days that were published before are recorded in `marts.restatement`. All or nothing. Raises WarehouseError;
+    EngineError if a Delta table cannot be read.
     """
     started = time.monotonic()
     source = Source(session, storage, tuple(dict.fromkeys(pending_run_ids)), dict(delta_versions))
@@ -95,7 +95,7 @@ def publish(
 
 
 class _Way(Protocol):
-    """How rows come into a staging table; gives it, and their number. `rows_at_once`: in parts of about so many."""
+    """How rows get into a staging table; returns it, and their number. `rows_at_once`: approximate size of a part."""
 
     @property
     def rows_at_once(self) -> int | None: ...
@@ -125,7 +125,7 @@ class _Copying:
 def _stage(
     connection: Connection, way: _Way, source: Source, table: StarTable, *, months: Sequence[str]
 ) -> tuple[Staged, int]:
-    """The table's staging table with what is to be sent, and the number of its rows."""
+    """The table's staging table with the rows to send, and their number."""
     with reading(source, table):
         parts = source.parts(table, months, rows=way.rows_at_once) if source.pending_run_ids else []
         staged, rows = way.stage(table, parts)

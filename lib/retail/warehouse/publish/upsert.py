@@ -1,4 +1,4 @@
-"""Staged rows into the star: inserted, updated where they differ, counted. All within the caller's transaction."""
+"""Staged rows into the star: inserted, updated if they differ, and counted. All within the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Written:
-    """Rows that were new, and rows that were there with other content."""
+    """Numbers of new rows, and of existing rows whose content changed."""
 
     inserted: int
     updated: int
 
 
 def upsert(connection: Connection, staged: Staged) -> Written:
-    """Bring the staged rows in; rows that are there and equal are left alone."""
+    """Write the staged rows; existing equal rows are left alone."""
     there = staged.number(connection, "SELECT count(*) FROM {staged} JOIN {star} USING ({key})")
     return _bring_in(connection, staged, there=there)
 
 
 def find_replaced(connection: Connection, staged: Staged, *, months: Sequence[str]) -> None:
-    """Look up once, in `months` (`YYYY-MM`), which facts the staged ones take the place of: `pg_temp.replaced`."""
+    """Find, once, the facts in `months` (`YYYY-MM`) that the staged ones replace: `pg_temp.replaced`."""
     there = set(months) - {month.month for month in partitions.missing(connection, months)}
     statement = sql_text("publish", "replaced")
     staged.run(connection, statement, within_months=partitions.within(there))
 
 
 def upsert_fact(connection: Connection, staged: Staged, *, months: Sequence[str]) -> Written:
-    """The same for the fact, behind `find_replaced`. A row whose business date has moved leaves its old day and counts
-    as updated; months that are not there yet become partitions."""
+    """Like `upsert` for the fact, after `find_replaced`.
+
+    A row whose business date has moved leaves its old day and counts as updated; missing months become partitions.
+    """
     moved = staged.number(connection, "SELECT count(*) FROM pg_temp.replaced WHERE moved")
     there = staged.number(connection, "SELECT count(*) FROM pg_temp.replaced WHERE NOT moved")
     if moved:
@@ -70,9 +72,9 @@ def _bring_in(connection: Connection, staged: Staged, *, there: int) -> Written:
 
 
 def _fill(connection: Connection, staged: Staged, month: partitions.Partition) -> int:
-    """Make a new partition of the staged rows of its month, and take them out of staging; their number.
+    """Create a new partition from the staged rows of its month, and remove them from staging; returns their number.
 
-    What is asked for together lies together: a day of a retailer, and in it the lines of a transaction.
+    Rows that are queried together are stored together: a day of a retailer, and in it the lines of a transaction.
     """
     partitions.create(connection, month)
     rows = staged.run(

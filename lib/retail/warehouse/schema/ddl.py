@@ -1,6 +1,6 @@
 """Our tables, views and roles in PostgreSQL: `sql/migrations` brings a database to what `sql/star` declares.
 
-Files that may be applied again (comments, views, roles) are applied where their checksum is not in `ops.definition`.
+Repeatable files (comments, views, roles) are applied if their checksum is not in `ops.definition`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class StarTable:
 
 @dataclass(frozen=True)
 class State:
-    """The schema of a database: its `version`, 0 where nothing was recorded yet, and what `prepare` would apply.
+    """The schema of a database: its `version`, 0 if none is recorded yet, and what `prepare` would apply.
 
-    `has_roles`: whether the roles of `sql/roles.sql` are there. A database that one login uses does without them, and
-    the file is not among what is to be applied, unless this login may make them.
+    `has_roles`: whether the roles of `sql/roles.sql` exist. A database used by a single login does without them, and
+    the file is then not to be applied, unless this login may create roles.
     """
 
     version: int
@@ -57,8 +57,8 @@ class State:
 def prepare(warehouse: Warehouse) -> None:
     """Bring the database to the newest schema: pending migrations, then comments, views and roles that changed.
 
-    One transaction, in turn with other writers; where nothing is pending, one look. Raises WarehouseError, also where
-    the database is newer than this code or had another migration of a number; then nothing was changed.
+    One transaction, in turn with other writers; if nothing is pending, a single look. Raises WarehouseError, also if
+    the database is newer than this code or had a different migration with the same number; then nothing was changed.
     """
     with warehouse.connect("prepare the schema") as connection:
         if state_of(connection).is_newest:
@@ -70,7 +70,7 @@ def prepare(warehouse: Warehouse) -> None:
 
 
 def state(warehouse: Warehouse) -> State:
-    """How far the database's schema has come. Raises WarehouseError as `prepare` does."""
+    """The version of the database's schema. Raises WarehouseError as `prepare` does."""
     with warehouse.connect("read the schema's version") as connection:
         return state_of(connection)
 
@@ -99,7 +99,7 @@ def state_of(connection: Connection) -> State:
 
 
 def _bring(connection: Connection, state: State) -> None:
-    if state.is_newest:  # another process has brought it there while we waited
+    if state.is_newest:  # another process did it while we waited
         return
     there = [file for file in view_files() if _exists(connection, file.stem)]
     force = there if any(each.makes_views_anew for each in state.migrations) else []
@@ -117,16 +117,16 @@ def _bring(connection: Connection, state: State) -> None:
     if force:
         view_rebuild.put_back(connection, kept, force)
     done += _bring_views(connection, [file for file in view_files() if file in state.definitions])
-    _apply(connection, _roles())  # what is new needs its grants
+    _apply(connection, _roles())  # new objects need their grants
     if _roles_are_there(connection):
         done.append(_roles())
     _record(connection, done)
 
 
 def _bring_views(connection: Connection, files: Sequence[Path]) -> list[Path]:
-    """Make views that are missing, and anew those whose query changed; the files that are applied now.
+    """Create missing views, and rebuild views whose query changed; returns the files that are applied now.
 
-    A changed view waits while the star is ahead of the views: it would show what was not checked.
+    A changed view waits while the star is ahead of the views: it would show unchecked data.
     """
     changed = view_rebuild.changed(connection, [file for file in files if _exists(connection, file.stem)])
     if changed and not view_rebuild.are_in_step(connection):
@@ -177,7 +177,7 @@ def star_files() -> list[Path]:
 
 
 def view_files() -> list[Path]:
-    """One file a materialized view, named as the view. Raises WarehouseError."""
+    """One file per materialized view, named like the view. Raises WarehouseError."""
     return _files("views", "mv_*.sql")
 
 

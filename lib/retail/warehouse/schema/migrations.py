@@ -1,4 +1,4 @@
-"""Numbered changes of the schema, `sql/migrations/NNNN_title.sql`, and the record of those a database has had.
+"""Numbered changes of the schema, `sql/migrations/NNNN_title.sql`, and the record of those applied to a database.
 
 A migration that was applied anywhere is never edited: its checksum is in `ops.migration`. See docs/POSTGRESQL.md.
 """
@@ -29,10 +29,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Migration:
-    """One change. Its number is the version that the schema has with it.
+    """One change. Its number is the schema version after it.
 
-    `makes_views_anew`: it changes what views read, which PostgreSQL refuses while they are there, and says so in a line
-    `-- views are made anew`.
+    `makes_views_anew`: it changes what views read, which PostgreSQL refuses while the views exist; the file says so in
+    a line `-- views are made anew`.
     """
 
     number: int
@@ -42,17 +42,17 @@ class Migration:
 
 
 def applied_by() -> str:
-    """What the record says of who applied something: our own version."""
+    """Recorded as the one who applied something: our own version."""
     return version("retail-lakehouse")
 
 
 def checksum(file: Path) -> str:
-    """SHA-256 of a text file, the same whatever its line ends."""
+    """SHA-256 of a text file, the same whatever its line endings."""
     return hashlib.sha256(file.read_text(encoding="utf-8").encode()).hexdigest()
 
 
 def known(folder: Path) -> list[Migration]:
-    """The migrations of this version, in order. Raises WarehouseError where the numbers are not 1, 2, 3 and so on."""
+    """The migrations of this version, in order. Raises WarehouseError if the numbers are not 1, 2, 3 and so on."""
     found = []
     for number, file in enumerate(sorted(folder.glob("*.sql")), start=1):
         match = _NAME.fullmatch(file.name)
@@ -71,9 +71,9 @@ def known(folder: Path) -> list[Migration]:
 
 
 def pending(ours: Sequence[Migration], applied: Sequence[Migration]) -> list[Migration]:
-    """Of `ours`, those that a database which has had `applied` still needs.
+    """Those of `ours` that a database with the migrations `applied` still needs.
 
-    Raises WarehouseError where the database had another migration of a number than ours, or is newer than we are.
+    Raises WarehouseError if the database had a different migration with the same number, or is newer than this code.
     """
     newest = len(ours)
     if applied and applied[-1].number > newest:
@@ -96,7 +96,7 @@ def pending(ours: Sequence[Migration], applied: Sequence[Migration]) -> list[Mig
 
 
 def apply(connection: Connection, folder: Path, migrations: Sequence[Migration]) -> None:
-    """Apply them in order, and record them once all are there. Within the caller's transaction."""
+    """Apply them in order, and record them once all are applied. Within the caller's transaction."""
     for migration in migrations:
         with connection.cursor() as cursor:
             cursor.execute((folder / migration.name).read_text(encoding="utf-8"))
@@ -105,7 +105,7 @@ def apply(connection: Connection, folder: Path, migrations: Sequence[Migration])
 
 
 def record(connection: Connection, migrations: Sequence[Migration]) -> None:
-    """Note that the database has had them."""
+    """Record that the database has had them."""
     with connection.cursor() as cursor:
         execute_values(
             cursor,

@@ -1,7 +1,7 @@
 """The monthly partitions of star.fact_sales.
 
-A partition is made beside the table, filled, and attached: readers of the table never wait, the indexes are
-built in one go, and the foreign keys are checked set by set. Row by row they cost 20 s a million rows.
+A partition is created outside the table, filled, and attached: readers of the table never wait, the indexes are built
+in one go, and the foreign keys are checked in bulk. Row by row they cost 20 s per million rows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _FACT = sql.Identifier("star", "fact_sales")
 
-# Per cent of a page that a load fills. In the rest a correction finds room beside the row that it corrects, and no
-# index has to be told: half the time of the upsert, for 4 % more disk.
+# Percentage of a page that a load fills. In the rest a corrected row fits next to the old one, and no index
+# needs an update: half the time of the upsert, for 4 % more disk.
 _FILL = 95
 
 
@@ -43,7 +43,7 @@ class Partition:
 
 
 def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
-    """Partitions of `months` (`YYYY-MM`) that are not there yet, in order. Raises WarehouseError."""
+    """The partitions of `months` (`YYYY-MM`) that do not exist yet, in order. Raises WarehouseError."""
     wanted = {partition.name: partition for partition in map(_partition, sorted(set(months)))}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -55,7 +55,7 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
 
 
 def within(months: Iterable[str]) -> sql.Composable:
-    """The condition on `business_date` that lets the server read those months' partitions only."""
+    """The condition on `business_date` that lets the server read only those months' partitions."""
     ranges = [
         sql.SQL("(business_date >= {} AND business_date < {})").format(
             sql.Literal(partition.first), sql.Literal(partition.end)
@@ -66,7 +66,7 @@ def within(months: Iterable[str]) -> sql.Composable:
 
 
 def create(connection: Connection, partition: Partition) -> None:
-    """The partition's table, not yet a part of the fact: no key, no index, nothing looks into it."""
+    """Create the partition's table, not yet part of the fact: no key, no index, invisible to readers."""
     table = sql.Identifier("star", partition.name)
     with connection.cursor() as cursor:
         statement = sql.SQL("CREATE TABLE {} (LIKE {}) WITH (fillfactor = {})")
@@ -75,7 +75,7 @@ def create(connection: Connection, partition: Partition) -> None:
 
 
 def give_to_owner(connection: Connection, table: sql.Identifier) -> None:
-    """Make a table that this login made the fact's owner's."""
+    """Transfer a table created by this login to the fact's owner."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT rolname, rolname = current_user FROM pg_class JOIN pg_roles ON pg_roles.oid = relowner"
@@ -87,7 +87,7 @@ def give_to_owner(connection: Connection, table: sql.Identifier) -> None:
 
 
 def attach(connection: Connection, partition: Partition) -> None:
-    """Make the filled table a part of the fact. PostgreSQL refuses rows of another month or without a dimension."""
+    """Make the filled table part of the fact. PostgreSQL refuses rows of another month or without a dimension."""
     table = sql.Identifier("star", partition.name)
     with connection.cursor() as cursor:
         cursor.execute(

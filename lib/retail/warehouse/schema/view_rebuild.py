@@ -1,18 +1,19 @@
-"""Views made anew where their file changed, in one transaction, with what others have put on them.
+"""Rebuilds views whose file changed, in one transaction, and restores what others have added to them.
 
-PostgreSQL cannot replace a materialized view, and dropping one takes with it all that was put on it. So that is noted
-as statements, the views and the views that hang on them are dropped, and made again from the file, or from the note.
+PostgreSQL cannot replace a materialized view, and dropping one also drops everything added to it. So the additions are
+recorded as statements, the views and their dependent views are dropped, and recreated from the file or the record.
 
-What is kept is what `sql/renew/kept` asks for, a file each: owner; indexes with their parameters, tablespace, targets
-of statistics, CLUSTER mark and comment; storage parameters and options; tablespace, access method, replica identity,
+What is kept is what `sql/renew/kept` queries, a file each: owner; indexes with their parameters, tablespace, targets of
+statistics, CLUSTER mark and comment; storage parameters and options; tablespace, access method, replica identity,
 DEPENDS ON EXTENSION; of columns the target and options of statistics, storage, compression and defaults; extended
-statistics; triggers and rules of plain views; grants; comments; security labels. Of a view of ours the comments are
-its file's, and the file's parameters and indexes win over others of the same name. A view's query cannot be kept where
+statistics; triggers and rules of plain views; grants; comments; security labels. For one of our own views the comments
+are its file's, and the file's parameters and indexes win over others of the same name. A view's query cannot be kept if
 what it reads is gone; then nothing is changed.
 
-What is not: who gave a grant (it is the owner's now), rights that an owner took from itself, what ANALYZE knew of the
-rows (autovacuum makes it again), and the numbers (oid) of views and columns. What a view of ours loses with a column
-or for its type, a security label whose provider is not loaded, and what `sql/renew/lost.sql` finds is logged by name.
+What is lost: who gave a grant (it is the owner's now), rights that an owner took from itself, ANALYZE's statistics of
+the rows (autovacuum collects them again), and the numbers (oid) of views and columns. What one of our views loses with
+a column or because of its type, a security label whose provider is not loaded, and what `sql/renew/lost.sql` finds is
+logged by name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from retail.errors import TieOutError, WarehouseError
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# Files of `sql/renew/kept` that are no statements like the others.
+# Files of `sql/renew/kept` that are not statements like the others.
 _OPTION: Final = "30_option"
 _COMMENT: Final = "90_comment"
 _LABEL: Final = "91_label"
@@ -43,8 +44,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Kept:
-    """A view as it is: its query, and `beside` it by name of the file in `sql/renew/kept` the statements that give it
-    what else it has; `lost` is what none can give.
+    """A view as it is: its query, and what else it has.
+
+    `beside` holds, by name of the file in `sql/renew/kept`, the statements that restore it; `lost` is what none can
+    restore.
     """
 
     kind: str
@@ -56,17 +59,17 @@ class Kept:
 
 
 def are_in_step(connection: Connection) -> bool:
-    """Whether the star holds what the views show and no more: then a view made of it shows checked data only."""
+    """Whether the star holds exactly what the views show: a view built from it then shows checked data only."""
     return _rows(connection, sql_text("renew", "in_step")) == [(True,)]
 
 
 def changed(connection: Connection, files: Sequence[Path]) -> list[Path]:
-    """Of `files`, those by which a view that is there would get another query or one more index."""
+    """Those of `files` that would give an existing view another query or one more index."""
     return [file for file in files if _differs(connection, file)]
 
 
 def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
-    """Drop the views of `files` and all views that hang on them; what `put_back` needs."""
+    """Drop the views of `files` and all views that depend on them; returns what `put_back` needs."""
     kept = [
         Kept(
             kind,
@@ -94,10 +97,9 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
 
 
 def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]) -> None:
-    """Make the views of `files` as the files say, and what hung on them as it was; each with what was put on it.
+    """Create the views of `files`, restore the views that depended on them, and everything added to any of them.
 
-    Raises WarehouseError where a view that hung on one cannot be made again; TieOutError where a view does not show
-    the star's sums.
+    Raises WarehouseError if a dependent view cannot be recreated; TieOutError if a view does not show the star's sums.
     """
     names = [_name(file) for file in files]
     for file in files:
@@ -121,9 +123,9 @@ def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]
 
 
 def _differs(connection: Connection, file: Path) -> bool:
-    """Make the view beside itself without rows, compare, and take it back.
+    """Create the view next to itself without rows, compare, and roll back.
 
-    A view's file begins with its CREATE, which ends with the first semicolon: a test holds every file to it.
+    A view's file begins with its CREATE, which ends with the first semicolon: a test checks every file for this.
     """
     draft = f"{file.stem}__draft"
     text = file.read_text(encoding="utf-8").replace(file.stem, draft).replace(";", " WITH NO DATA;", 1)
@@ -151,7 +153,7 @@ def _beside(connection: Connection, oid: int) -> Iterator[tuple[str, str]]:
 
 
 def _give(connection: Connection, kept: Kept) -> None:
-    """Give a view of ours, new from its file, what the old one had; what is lost with a column is told."""
+    """Give one of our views, new from its file, what the old one had; losses with a column are logged."""
     ((oid,),) = _rows(connection, "SELECT {name}::regclass::oid", name=sql.Literal(kept.name))
     of_file = [statement for what, statement in _beside(connection, oid) if what == _OPTION]
     for what, statement in kept.beside:
@@ -171,7 +173,7 @@ def _give(connection: Connection, kept: Kept) -> None:
 
 
 def _give_or_tell(connection: Connection, name: str, statement: str) -> None:
-    """Run it; where it has lost its object, such as a column that is gone, the statement is told instead."""
+    """Run the statement; if its object is gone, such as a dropped column, log the statement instead."""
     try:
         with _savepoint(connection):
             _run(connection, statement)
@@ -184,7 +186,7 @@ def _give_or_tell(connection: Connection, name: str, statement: str) -> None:
 
 
 def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
-    """Make somebody's view as it was. Its query runs in a refresh: with its owner's rights, not ours."""
+    """Recreate somebody's view as it was. Its query runs in a refresh: with its owner's rights, not ours."""
     query = kept.query.rstrip().removesuffix(";")
     has_rows = kept.kind == "MATERIALIZED VIEW"
     (_, owner), *rest = kept.beside
@@ -208,7 +210,7 @@ def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]
 
 
 def _forget_default_grants(connection: Connection, name: str) -> None:
-    """Take back what default privileges gave to a view just made: it gets what it had, and no more."""
+    """Revoke what default privileges gave to a new view: it gets what it had, and no more."""
     revoked = _rows(
         connection,
         "SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', oid::regclass,"
