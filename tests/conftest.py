@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from graphql import GraphQLSchema, build_schema
 from pyspark.sql import SparkSession
 
@@ -56,6 +57,12 @@ def needs_java() -> None:
         if os.environ.get("RETAIL_REQUIRE_JAVA"):
             pytest.fail("RETAIL_REQUIRE_JAVA is set, and there is no java on the PATH")
         pytest.skip("Spark needs Java 17 or newer, and there is no java on the PATH")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_is() -> None:
+    """A command that another test gave in this process has chosen which log lines are written."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(

@@ -242,7 +242,7 @@ print(r.urlopen(asked).status)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.airflow
 @pytest.mark.spark
 @pytest.mark.s3

@@ -20,17 +20,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 DAYS = [date(2017, 1, day) for day in (1, 2, 3)]
 SPARK = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 
-Run = Callable[[str], Installation]
+Run = Callable[..., Installation]
 
 
 @pytest.fixture(scope="session")
 def after_run(install: Callable[[str], Installation]) -> Run:
-    """An installation in which the engine has run the three days; on Spark by spark-submit.sh."""
+    """An installation in which the engine has run the three days, or fewer; on Spark by spark-submit.sh."""
 
     @cache
-    def run(engine: str) -> Installation:
-        made = install(f"three_days_{engine}")
-        dates = ("--from", str(DAYS[0]), "--to", str(DAYS[-1]))
+    def run(engine: str, days: int = len(DAYS)) -> Installation:
+        made = install(f"{engine}_{days}")
+        dates = ("--from", str(DAYS[0]), "--to", str(DAYS[days - 1]))
         if engine == "spark":
             needs_java()
             ended = made.spark_submit(str(_job("run_pipeline.py")), *dates)
@@ -43,7 +43,7 @@ def after_run(install: Callable[[str], Installation]) -> Run:
     return run
 
 
-@pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=SPARK)])
+@pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=[*SPARK, pytest.mark.nightly])])
 def test_raw_files_delta_and_postgresql_hold_the_source_s_rows_and_money(
     engine: str, after_run: Run, truth: Callable[[list[date]], Figures]
 ) -> None:
@@ -62,12 +62,14 @@ def test_raw_files_delta_and_postgresql_hold_the_source_s_rows_and_money(
 
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
-def test_both_engines_write_the_same_tables_row_by_row_keys_included(after_run: Run) -> None:
-    sail, spark = after_run("sail"), after_run("spark")
+@pytest.mark.parametrize("days", [1, pytest.param(3, marks=pytest.mark.nightly)])
+def test_both_engines_write_the_same_tables_row_by_row_keys_included(days: int, after_run: Run) -> None:
+    sail, spark = after_run("sail", days), after_run("spark", days)
     assert star_of(sail) == star_of(spark)
     assert warehouse_of(sail) == warehouse_of(spark)
 
 
+@pytest.mark.nightly
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
 def test_each_engine_reads_and_merges_into_what_the_other_wrote(
