@@ -50,7 +50,9 @@ HASH_OF_PLATE = 6400536611033486079
 
 
 def hashes(session: SparkSession, schema: str, *rows: tuple[object, ...]) -> list[int]:
-    frame = session.createDataFrame(list(rows), schema)
+    # Spark takes no subclass of int.
+    plain = [tuple(int(value) if isinstance(value, Bigint) else value for value in row) for row in rows]
+    frame = session.createDataFrame(plain, schema)
     return [row.h for row in frame.select(content_hash(*frame.columns).alias("h")).collect()]
 
 
