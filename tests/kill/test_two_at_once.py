@@ -103,4 +103,5 @@ def _expire(storage: Storage) -> None:
     """As a lease's life without a word does."""
     newest = max(storage.list("ops/lease/"))
     record = json.loads(storage.read(newest))
-    storage.write(newest, json.dumps({**record, "expires_at": "2020-01-01T00:00:00+00:00"}).encode())
+    expired = {**record, "expires_at": "2020-01-01T00:00:00+00:00", "lifetime_seconds": 10}
+    storage.write(newest, json.dumps(expired).encode())
