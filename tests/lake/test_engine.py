@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 from pysail.spark import SparkConnectServer
 from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
@@ -51,6 +53,25 @@ def test_the_end_of_a_closed_session_disturbs_no_other(tmp_path: Path) -> None:
         assert threads is not None
         assert ExecutePlanResponseReattachableIterator._release_thread_pool_instance is threads
         assert second.range(4).count() == 4
+
+
+def test_a_response_that_arrives_damaged_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, damaged = grpc._common.deserialize, []
+
+    def deserialize(data: bytes, deserializer: Callable[[bytes], object]) -> object:
+        response = real(data, deserializer)
+        if type(response).__name__ == "AnalyzePlanResponse" and not damaged:
+            damaged.append(response)
+            return None  # as gRPC makes of an error of the deserializer
+        return response
+
+    with open_session(settings_for("sail", tmp_path)) as session:
+        monkeypatch.setattr(grpc._common, "deserialize", deserialize)
+        frame = session.createDataFrame([(1, "a"), (2, "b")], "n int, text string")
+        assert [tuple(row) for row in frame.collect()] == [(1, "a"), (2, "b")]
+    assert len(damaged) == 1
 
 
 def test_at_an_interrupt_sail_answers_until_its_session_is_closed(tmp_path: Path) -> None:

@@ -120,9 +120,15 @@ def _session_at(port: int) -> Any:
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
+    class Policy(DefaultPolicy):
+        """Also asks again about a plan if the response cannot be read, which happened about once in a hundred runs."""
+
+        def can_retry(self, exception: BaseException) -> bool:
+            return super().can_retry(exception) or "Exception deserializing response" in str(exception)
+
     session: Any = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
     # By default calls to a dead server are retried for ten minutes; one in this process never comes back.
-    session.client.set_retry_policies([DefaultPolicy(max_retries=6, max_backoff=5_000)])
+    session.client.set_retry_policies([Policy(max_retries=6, max_backoff=5_000)])
     session.release_session_on_close = False  # its server ends with it
     return session
 
