@@ -14,12 +14,13 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from tests.steps import step_context
 
 from bench.ours import settings_of
 from retail.config.secrets import Secrets
 from retail.lake import delta
-from retail.pipeline.resources import Resources
-from retail.runs.context import Context
+from retail.pipeline.workspace import Workspace
+from retail.runs.step_context import StepContext
 from retail.star.table import Table, surrogate_key, with_content_hash
 from retail.star.tables import dim_customer, dim_date, fact_sales
 
@@ -35,13 +36,13 @@ def copy_of(source: Path, target: Path) -> None:
 def multiply(source: Path, target: Path, copies: int) -> None:
     """The lake `source` with so many copies of its facts, customers and days, each in months of its own."""
     copy_of(source, target)
-    with Resources(settings_of("sail", target), Secrets({})) as resources:
-        context = resources.context("copies")
+    with Workspace(settings_of("sail", target), Secrets({})) as workspace:
+        context = step_context(workspace, "copies")
         for number in range(1, copies + 1):
             _append_copy(context, number)
 
 
-def _append_copy(context: Context, number: int) -> None:
+def _append_copy(context: StepContext, number: int) -> None:
     session, storage = context.session, context.storage
     facts = delta.read(session, storage, fact_sales.TABLE.path, at=_first_version(context, fact_sales.TABLE))
     customers = delta.read(
@@ -77,14 +78,14 @@ def _append_copy(context: Context, number: int) -> None:
     _append(context, dim_date.TABLE, days)
 
 
-def _append(context: Context, table: Table, rows: DataFrame) -> None:
+def _append(context: StepContext, table: Table, rows: DataFrame) -> None:
     writer = rows.select(*table.columns).write.format("delta").mode("append")
     if table.partition:
         writer = writer.partitionBy(table.partition)
     writer.save(context.storage.engine_path(table.path))
 
 
-def _first_version(context: Context, table: Table) -> int:
+def _first_version(context: StepContext, table: Table) -> int:
     """Behind the creation and the first load."""
     del context, table
     return 1

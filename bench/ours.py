@@ -9,27 +9,17 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 
+from tests.steps import step_context
+
 from retail.config.secrets import Secrets
 from retail.config.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
 from retail.lake import delta
 from retail.pipeline import check_step, transform_steps
-from retail.pipeline.job import Job
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.quality.suites import validation
+from retail.runs.step_context import StepContext
 from retail.star import merge
 from retail.star.tables import fact_sales
-
-
-class Silent:
-    def started(self, step: str, *, last_time: float | None = None) -> None: ...
-
-    def expects(self, step: str, total: int, what: str) -> None: ...
-
-    def progress(self, step: str, done: int, text: str) -> None: ...
-
-    def waits(self, step: str, text: str) -> None: ...
-
-    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
 
 
 def settings_of(engine: str, lake: Path) -> Settings:
@@ -53,25 +43,25 @@ def measure(
     """Seconds of each step, after the session is up (`start`)."""
     seconds = {}
     began = time.perf_counter()
-    with Resources(settings_of(engine, Path(lake)), Secrets({})) as resources:
-        resources.session.range(1).collect()
+    with Workspace(settings_of(engine, Path(lake)), Secrets({})) as workspace:
+        workspace.session.range(1).collect()
         validation.warm_up()
         seconds["start"] = time.perf_counter() - began
         cpu = time.process_time()  # Sail works in this process
         units = [("retailer_1", day) for day in days]
-        run = resources.ledger.begin(run_id, units, tasks=["transform"], engine=engine)
-        job = Job(resources, run, Silent())
+        run = workspace.ledger.begin(run_id, units, tasks=["transform"], engine=engine)
+        context = step_context(workspace, run)
         for name, step in (
             ("stage", transform_steps.stage_step),
             ("gate", transform_steps.gate_step),
             ("merge", transform_steps.merge_step),
         ):
             began = time.perf_counter()
-            record = step(job)
+            result = step(context)
             seconds[name] = time.perf_counter() - began
-            resources.ledger.end_step(run_id, name, record, seconds=seconds[name])
+            workspace.ledger.end_step(run_id, name, result.to_json(), seconds=seconds[name])
         if checks:
-            seconds |= _check_in_the_lake(job)
+            seconds |= _check_in_the_lake(context)
             seconds["CPU"] = time.process_time() - cpu
     return seconds
 
@@ -83,12 +73,12 @@ def raw_days(lake: Path) -> list[date]:
     return sorted(datetime.strptime(key, "year=%Y/month=%m/day=%d").date() for key in keys)  # noqa: DTZ007
 
 
-def _check_in_the_lake(job: Job) -> dict[str, float]:
+def _check_in_the_lake(context: StepContext) -> dict[str, float]:
     """Seconds of the check but for what PostgreSQL has in it: what is judged, and Delta's part of the tie-out."""
-    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
+    at = delta.require_version(context.storage, fact_sales.TABLE.path)
     parts: dict[str, Callable[[], object]] = {
-        "check": lambda: check_step.judge_lake(job),
-        "totals": lambda: merge.totals(job.context, fact_sales.TABLE, None, at=at),
+        "check": lambda: check_step.judge_lake(context),
+        "totals": lambda: merge.totals(context.session, context.storage, fact_sales.TABLE, None, at=at),
     }
     seconds = {}
     for name, part in parts.items():

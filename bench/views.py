@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from bench import lines, warehouse, watched
 from bench.__main__ import head
 from retail.config.secrets import Secrets
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.questions import Question, questions, statement
 from retail.warehouse.views import refresh
@@ -73,9 +73,9 @@ def main() -> None:
         lake = Path(scratch) / "lake"
         lines.write_first(lake, chosen.rows)
         watched.run([sys.executable, "-m", "bench.views", "--load", str(lake)])
-        with Resources(warehouse.settings_beside(lake), Secrets({})) as resources:
-            asked = ask(resources.warehouse, chosen.times)
-            rows, seconds = refreshed(resources.warehouse, chosen.times)
+        with Workspace(warehouse.settings_beside(lake), Secrets({})) as workspace:
+            asked = ask(workspace.warehouse, chosen.times)
+            rows, seconds = refreshed(workspace.warehouse, chosen.times)
     print(head())
     print(_answers(asked))
     print(_refreshes(rows, seconds))

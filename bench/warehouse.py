@@ -15,14 +15,15 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from tests.steps import step_context
+
 from bench import lines, watched
 from bench.__main__ import head
-from bench.ours import Silent, raw_days, settings_of
+from bench.ours import raw_days, settings_of
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, WarehouseSettings
 from retail.pipeline import check_step, refresh_step, transform_steps
-from retail.pipeline.job import Job
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.quality.suites import validation
 from retail.warehouse.connection import Warehouse
 
@@ -74,10 +75,10 @@ def settings_beside(lake: Path) -> Settings:
 def measure(lake: Path, name: str, *, alone: bool = True) -> dict[str, float]:
     """Seconds of each step of the load, and for the first of the server alone, unless told not to."""
     seconds = {}
-    with Resources(settings_beside(lake), Secrets({})) as resources:
-        resources.session.range(1).collect()
+    with Workspace(settings_beside(lake), Secrets({})) as workspace:
+        workspace.session.range(1).collect()
         validation.warm_up()
-        with resources.warehouse.connect("begin") as connection:
+        with workspace.warehouse.connect("begin") as connection:
             connection.cursor().execute("SELECT 1")
         days = {"next days": [lines.NEXT_DAYS], "corrections": [lines.CORRECTIONS]}.get(name)
         units = [
@@ -85,18 +86,15 @@ def measure(lake: Path, name: str, *, alone: bool = True) -> dict[str, float]:
             for day in ([date.fromisoformat(day) for day in days] if days else raw_days(lake))
         ]
         run_id = f"20250101T00000{list(('first', 'next days', 'corrections')).index(name)}Z-{name.replace(' ', '-')}"
-        job = Job(
-            resources,
-            resources.ledger.begin(run_id, units, tasks=["transform"], engine="sail"),
-            Silent(),
-        )
+        begun = workspace.ledger.begin(run_id, units, tasks=["transform"], engine="sail")
+        context = step_context(workspace, begun)
         for step, do in STEPS.items():
             began = time.perf_counter()
-            record = do(job)
+            result = do(context)
             seconds[step] = time.perf_counter() - began
-            resources.ledger.end_step(run_id, step, record, seconds=seconds[step])
+            workspace.ledger.end_step(run_id, step, result.to_json(), seconds=seconds[step])
         if name == "first" and alone:
-            seconds[ALONE] = _server_alone(resources.warehouse)
+            seconds[ALONE] = _server_alone(workspace.warehouse)
     return seconds
 
 

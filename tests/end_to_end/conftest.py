@@ -20,7 +20,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import home
 from retail.lake.layout import raw_file
 from retail.pipeline import runner
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.warehouse.embedded import server as embedded
 from tests.end_to_end import hard_figures
 from tests.end_to_end.installation import Figures, Installation
@@ -80,7 +80,7 @@ def truth() -> Truth:
 def hard_lake(install: Callable[[str], Installation]) -> Installation:
     """A lake and a warehouse after a run of the hard figures."""
     found = install("lake_readers")
-    with Resources(found.settings, Secrets(demo.demo_environment())) as work:
+    with Workspace(found.settings, Secrets(demo.demo_environment())) as work:
         for retailer in hard_figures.RETAILERS:
             lines = "".join(f"{line.to_line()}\n" for line in hard_figures.lines(retailer))
             work.storage.write(raw_file(retailer, hard_figures.DAY), lines.encode())

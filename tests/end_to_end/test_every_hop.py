@@ -22,10 +22,10 @@ from retail.errors import ConfigurationError, QualityError, RetailError, TieOutE
 from retail.lake.layout import raw_file
 from retail.landing.latest_versions import LatestVersions
 from retail.pipeline import runner
-from retail.pipeline.job import counts_of
-from retail.pipeline.resources import Resources
-from retail.runs.context import Context
+from retail.pipeline.step_results import counts_of
+from retail.pipeline.workspace import Workspace
 from retail.runs.days import RetailerDay
+from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.quarantine import table as quarantine
 from retail.star.table import Table
@@ -57,15 +57,15 @@ Harm = Callable[[DataFrame], DataFrame]
 @pytest.fixture
 def work(
     install: Callable[[str], Installation], session: SparkSession, request: pytest.FixtureRequest
-) -> Iterator[Resources]:
+) -> Iterator[Workspace]:
     """A lake and a database of the test's own, with a day of raw lines, one doubled, one bad; nothing has run."""
     name = "".join(letter if letter.isalnum() else "_" for letter in request.node.name)[-40:]
     settings = install(f"hop_{name}").settings
-    with Resources(settings, Secrets({})) as resources:
-        resources.__dict__["session"] = session  # in the place of one that would be opened for each test
+    with Workspace(settings, Secrets({})) as workspace:
+        workspace.__dict__["session"] = session  # in the place of one that would be opened for each test
         lines = "".join(line.to_line() + "\n" for line in [*LINES, OLDER, BAD])
-        resources.storage.write(raw_file(*UNITS[0]), lines.encode())
-        yield resources
+        workspace.storage.write(raw_file(*UNITS[0]), lines.encode())
+        yield workspace
 
 
 def harmed(way: str, transaction_id: str = "t3") -> Harm:
@@ -79,9 +79,9 @@ def harmed(way: str, transaction_id: str = "t3") -> Harm:
     }[way]
 
 
-def shown(resources: Resources) -> list[tuple[object, ...]]:
+def shown(workspace: Workspace) -> list[tuple[object, ...]]:
     """What the view of days shows."""
-    with resources.warehouse.connect("test") as connection, connection.cursor() as cursor:
+    with workspace.warehouse.connect("test") as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('marts.mv_daily_sales') IS NOT NULL")
         if cursor.fetchone() != (True,):
             return []
@@ -89,12 +89,12 @@ def shown(resources: Resources) -> list[tuple[object, ...]]:
         return cursor.fetchall()
 
 
-def run(resources: Resources) -> runner.Result:
-    return runner.run(resources, UNITS, PlainReport(console()), tasks=TASKS)
+def run(workspace: Workspace) -> runner.Result:
+    return runner.run(workspace, UNITS, PlainReport(console()), tasks=TASKS)
 
 
 @ON_SAIL
-def test_without_harm_every_hop_ties_out_and_is_kept(work: Resources) -> None:
+def test_without_harm_every_hop_ties_out_and_is_kept(work: Workspace) -> None:
     result = run(work)
     assert shown(work) == [(4, 10)]
     assert result.run_id is not None
@@ -113,7 +113,7 @@ def test_without_harm_every_hop_ties_out_and_is_kept(work: Resources) -> None:
 @EACH_WAY
 @ON_SAIL
 def test_between_what_was_read_and_what_is_staged(
-    work: Resources, way: str, monkeypatch: pytest.MonkeyPatch
+    work: Workspace, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newest_version = staging.newest_version
     monkeypatch.setattr(staging, "newest_version", lambda lines: harmed(way)(newest_version(lines)))
@@ -125,11 +125,11 @@ def test_between_what_was_read_and_what_is_staged(
 @EACH_WAY
 @ON_SAIL
 def test_between_what_was_refused_and_quarantine(
-    work: Resources, way: str, monkeypatch: pytest.MonkeyPatch
+    work: Workspace, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     into_quarantine = quarantine.replace
 
-    def harming(context: Context, lines: DataFrame, units: list[RetailerDay]) -> None:
+    def harming(context: StepContext, lines: DataFrame, units: list[RetailerDay]) -> None:
         into_quarantine(context, harmed(way, "bad")(lines), units)
 
     monkeypatch.setattr(quarantine, "replace", harming)
@@ -142,10 +142,10 @@ def test_between_what_was_refused_and_quarantine(
 
 @EACH_WAY
 @ON_SAIL
-def test_between_what_is_staged_and_delta(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_what_is_staged_and_delta(work: Workspace, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     into = merge.into
 
-    def harming(context: Context, table: Table, rows: DataFrame, planned: merge.Plan) -> int:
+    def harming(context: StepContext, table: Table, rows: DataFrame, planned: merge.Plan) -> int:
         return into(context, table, harmed(way)(rows) if table.name == "fact_sales" else rows, planned)
 
     monkeypatch.setattr(merge, "into", harming)
@@ -156,7 +156,7 @@ def test_between_what_is_staged_and_delta(work: Resources, way: str, monkeypatch
 
 @EACH_WAY
 @ON_SAIL
-def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_between_delta_and_postgresql(work: Workspace, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = transaction.copy  # type: ignore[attr-defined]
 
     def harming(connection: object, rows: pa.Table, staged: object) -> int:
@@ -183,7 +183,7 @@ def test_between_delta_and_postgresql(work: Resources, way: str, monkeypatch: py
 
 @EACH_WAY
 @ON_SAIL
-def test_between_postgresql_and_the_views(work: Resources, way: str) -> None:
+def test_between_postgresql_and_the_views(work: Workspace, way: str) -> None:
     lines = {
         "lost": "SELECT * FROM star.fact_sales WHERE transaction_id <> 't3'",
         "doubled": "SELECT * FROM star.fact_sales UNION ALL SELECT * FROM star.fact_sales WHERE transaction_id = 't3'",
@@ -196,14 +196,14 @@ def test_between_postgresql_and_the_views(work: Resources, way: str) -> None:
     assert shown(work) == []
 
 
-def _see_other_lines(resources: Resources, lines: str) -> None:
+def _see_other_lines(workspace: Workspace, lines: str) -> None:
     """The view of days made anew over other lines than the star's, while there are none."""
     path = home() / "sql" / "views" / "mv_daily_sales.sql"
     definition, index, *_ = path.read_text(encoding="utf-8").split(";")
     wrong = definition.replace("FROM star.fact_sales", f"FROM ({lines}) AS harmed")
     if "altered" in lines:
         wrong = wrong.replace("sum(total_amount) AS net_amount", "sum(altered) AS net_amount")
-    with resources.warehouse.connect("test") as connection, connection.cursor() as cursor:
+    with workspace.warehouse.connect("test") as connection, connection.cursor() as cursor:
         for statement in ("DROP MATERIALIZED VIEW marts.mv_daily_sales", wrong, index):
             cursor.execute(statement)
 
@@ -254,15 +254,15 @@ def test_between_what_was_fetched_and_what_is_landed(
 
     monkeypatch.setattr(LatestVersions, "lines", harming)
     with (
-        Resources(made.settings, Secrets({})) as resources,
+        Workspace(made.settings, Secrets({})) as workspace,
         pytest.raises(TieOutError, match="landed does not hold"),
     ):
-        runner.run(resources, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
+        runner.run(workspace, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
     assert raw.read_bytes() == before
 
 
 @ON_SAIL
-def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(work: Resources) -> None:
+def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(work: Workspace) -> None:
     raw = work.storage.read(raw_file(*UNITS[0]))
     bad = "".join(record(transaction_id=f"x{n}", currency="usd").to_line() + "\n" for n in range(20))
     work.storage.write(raw_file(*UNITS[0]), raw + bad.encode())
@@ -277,7 +277,7 @@ def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(
 
 @ON_SAIL
 def test_a_fetch_that_did_not_end_is_no_ground_for_a_transform_though_another_run_has_merged_since(
-    work: Resources,
+    work: Workspace,
 ) -> None:
     work.ledger.begin("20170106T020000Z-daily", UNITS, tasks=["ingest"], engine="sail")
     work.ledger.begin("20170106T030000Z-later", UNITS, tasks=["ingest"], engine="sail")

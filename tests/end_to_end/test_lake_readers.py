@@ -28,7 +28,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import home
 from retail.lake import external_tables
 from retail.lake.engine import jars, without_session
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.star import TABLES
 from tests.conftest import needs_java
 from tests.end_to_end.conftest import VIEWS, Shown
@@ -110,7 +110,7 @@ def test_athena_s_views_show_what_postgresql_s_show(
 @pytest.fixture(scope="module")
 def asked(session: SparkSession, hard_lake: Installation) -> SparkSession:
     """A session of either engine that the lake was registered in."""
-    with Resources(hard_lake.settings, Secrets({})) as work:
+    with Workspace(hard_lake.settings, Secrets({})) as work:
         external_tables.register(session, hard_lake.settings, work.storage)
     return session
 

@@ -10,7 +10,7 @@ import requests
 
 from retail.cli.local import demo
 from retail.config.secrets import Secrets
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from tests.end_to_end.conftest import Truth
 from tests.end_to_end.installation import Figures, Installation, told
 from tests.kill.told import in_operations
@@ -101,5 +101,5 @@ def _of_retailers(made: Installation) -> Figures:
 
 
 def _checkpoints(made: Installation) -> dict[str, date | None]:
-    with Resources(made.settings, Secrets()) as resources:
-        return {each: resources.ledger.checkpoint(each) for each in made.settings.retailers}
+    with Workspace(made.settings, Secrets()) as workspace:
+        return {each: workspace.ledger.checkpoint(each) for each in made.settings.retailers}

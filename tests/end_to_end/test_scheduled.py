@@ -18,9 +18,10 @@ from retail.config.secrets import Secrets
 from retail.errors import StorageError
 from retail.lake.layout import raw_file
 from retail.pipeline import runner
-from retail.pipeline.job import Job, Record
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import StepResult
+from retail.pipeline.workspace import Workspace
 from retail.runs.ledger import Ledger
+from retail.runs.step_context import StepContext
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
 from tests.kill.told import in_operations
@@ -32,8 +33,8 @@ RETAILERS = ("retailer_1", "retailer_2", "retailer_3")
 
 
 def checkpoints(installation: Installation) -> list[date | None]:
-    with Resources(installation.settings, Secrets({})) as resources:
-        return [resources.ledger.checkpoint(retailer) for retailer in RETAILERS]
+    with Workspace(installation.settings, Secrets({})) as workspace:
+        return [workspace.ledger.checkpoint(retailer) for retailer in RETAILERS]
 
 
 def day(number: int) -> date:
@@ -146,11 +147,11 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
     units = [("retailer_1", day(1))]
 
     @contextmanager
-    def ended_meanwhile(resources: Resources, run_id: str) -> Iterator[None]:
-        resources.ledger.mark_done(units, "another")
+    def ended_meanwhile(workspace: Workspace, run_id: str) -> Iterator[None]:
+        workspace.ledger.mark_done(units, "another")
         yield
 
-    monkeypatch.setattr(Resources, "lease", ended_meanwhile)
+    monkeypatch.setattr(Workspace, "lease", ended_meanwhile)
     said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
     assert "Nothing new to do: all 1 retailer-days" in said
     assert _runs(made) == []
@@ -334,9 +335,9 @@ def _fail_in(patch: pytest.MonkeyPatch, step: str, *, behind: int = 0) -> None:
     done = runner.STEP_FUNCTIONS[step]
     calls = itertools.count()
 
-    def failing(job: Job) -> Record:
+    def failing(context: StepContext) -> StepResult:
         if next(calls) < behind:
-            return done(job)
+            return done(context)
         raise StorageError("no room left", hint="make room")
 
     patch.setitem(runner.STEP_FUNCTIONS, step, failing)

@@ -17,8 +17,8 @@ from retail.errors import GateError
 from retail.lake import delta
 from retail.lake.layout import master_folder, raw_file
 from retail.pipeline import transform_steps
-from retail.pipeline.job import Job
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import MergeResult, StageResult
+from retail.pipeline.workspace import Workspace
 from retail.quality import tie_out
 from retail.records import ProductRecord, StoreRecord
 from retail.runs.counts import HopCount
@@ -27,6 +27,7 @@ from tests.oracle.figures import Figures
 from tests.oracle.histories import Description, History, RetailerDay, Run
 from tests.oracle.model import Model, Outcome
 from tests.oracle.rows import KEYS
+from tests.steps import step_context
 
 _STEPS = {
     "stage": transform_steps.stage_step,
@@ -37,20 +38,6 @@ _IDENTITIES = (tie_out.STAGED, tie_out.MERGED, tie_out.DELTA)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Silence:
-    """A run's report to nobody."""
-
-    def started(self, step: str, *, last_time: float | None = None) -> None: ...
-
-    def expects(self, step: str, total: int, what: str) -> None: ...
-
-    def progress(self, step: str, done: int, text: str) -> None: ...
-
-    def waits(self, step: str, text: str) -> None: ...
-
-    def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None: ...
 
 
 class DifferenceError(AssertionError):
@@ -74,8 +61,8 @@ class Lake:
     """A lake of its own, and the model of it."""
 
     def __init__(self, session: SparkSession, settings: Settings) -> None:
-        self.resources = Resources(settings, Secrets({}))
-        self.resources.__dict__["session"] = session  # one engine for all histories
+        self.workspace = Workspace(settings, Secrets({}))
+        self.workspace.__dict__["session"] = session  # one engine for all histories
         self.model = Model(
             (retailer_id, each.name, each.service, each.time_zone)
             for retailer_id, each in settings.retailers.items()
@@ -90,28 +77,24 @@ class Lake:
         for each in run.described:
             self._describe(each)
         expected = self.model.run(run_id, {unit: self.raw[unit] for unit in run.units})
-        job = Job(
-            self.resources,
-            self.resources.ledger.begin(
-                run_id, run.units, tasks=("transform",), engine=self.resources.settings.engine
-            ),
-            Silence(),
-        )
+        ledger = self.workspace.ledger
+        begun = ledger.begin(run_id, run.units, tasks=("transform",), engine=self.workspace.settings.engine)
+        context = step_context(self.workspace, begun)
         try:
             for step, do in _STEPS.items():
-                self.resources.ledger.end_step(run_id, step, do(job), seconds=0)
+                ledger.end_step(run_id, step, do(context).to_json(), seconds=0)
         except GateError as error:
             if not expected.critical:
                 raise
-            self.resources.ledger.end(run_id, "stopped", reason=error.message)
-        self._compare_report(job, expected, run_id)
+            ledger.end(run_id, "stopped", reason=error.message)
+        self._compare_report(expected, run_id)
         self.compare_star(run_id)
         self._compare_quarantine(run_id)
 
     def land(self, unit: RetailerDay, lines: list[str]) -> None:
         """Write the raw file of the unit, in the place of the one that is there."""
         self.raw[unit] = lines
-        self.resources.storage.write(raw_file(*unit), "".join(f"{line}\n" for line in lines).encode())
+        self.workspace.storage.write(raw_file(*unit), "".join(f"{line}\n" for line in lines).encode())
 
     def _describe(self, each: Description) -> None:
         told: dict[str, Any] = {**each.attributes(), "fetched_at": each.fetched_at, "source_ref": "catalogue"}
@@ -120,22 +103,26 @@ class Lake:
         self.descriptions += 1
         folder = master_folder("products" if product else "stores", each.retailer_id)
         key = f"{folder}run={self.descriptions}/part-00001.json"
-        self.resources.storage.write(key, f"{record.to_line()}\n".encode())
+        self.workspace.storage.write(key, f"{record.to_line()}\n".encode())
         self.model.describe(each.table, each.attributes(), datetime.fromisoformat(each.fetched_at))
 
-    def _compare_report(self, job: Job, expected: Outcome, run_id: str) -> None:
-        staged, merged = job.recorded("stage"), job.recorded("merge")
+    def _compare_report(self, expected: Outcome, run_id: str) -> None:
+        ledger = self.workspace.ledger
+        staged, merged = StageResult.of(ledger, run_id), MergeResult.of(ledger, run_id)
         assert staged is not None
-        for each, figures in (("warned", expected.warned), ("critical", expected.critical)):
-            told = _figures((HopCount.from_json(count) for count in staged[each]), by_reason=True)
-            _require_equal(f"{run_id}: {each}", told, _figures_text(figures))
-        _require_equal(f"{run_id}: unknown fields", staged["unknown_fields"], expected.unknown_fields)
-        _require_equal(f"{run_id}: rows per action", merged["actions"] if merged else {}, expected.actions)
-        counts = [*job.counts("stage"), *job.counts("merge")]
+        for name, counted, figures in (
+            ("warned", staged.warned, expected.warned),
+            ("critical", staged.critical, expected.critical),
+        ):
+            told = _figures(counted, by_reason=True)
+            _require_equal(f"{run_id}: {name}", told, _figures_text(figures))
+        _require_equal(f"{run_id}: unknown fields", staged.unknown_fields, expected.unknown_fields)
+        _require_equal(f"{run_id}: rows per action", merged.actions if merged else {}, expected.actions)
+        counts = [*staged.counts, *(merged.counts if merged else [])]
         _require_equal(f"{run_id}: figures", _figures(counts), _figures_text(expected.figures))
         tie_out.require(_IDENTITIES if merged else (tie_out.STAGED,), counts)
         if merged:
-            self.resources.ledger.end(run_id, "success")
+            self.workspace.ledger.end(run_id, "success")
 
     def compare_star(self, run_id: str) -> None:
         """Every row and column of the star. Raises DifferenceError."""
@@ -157,9 +144,9 @@ class Lake:
         )
 
     def _rows(self, key: str) -> list[dict[str, Any]]:
-        if delta.version(self.resources.storage, key) is None:  # no run has merged
+        if delta.version(self.workspace.storage, key) is None:  # no run has merged
             return []
-        frame = delta.read(self.resources.session, self.resources.storage, key)
+        frame = delta.read(self.workspace.session, self.workspace.storage, key)
         return [row.asDict() for row in frame.select(*_with_micros(frame)).collect()]
 
 

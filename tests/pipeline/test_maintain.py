@@ -27,18 +27,18 @@ from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs import lease, table_rewrites
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import Built, build
 from retail.star.tables import fact_sales
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 FACT = fact_sales.TABLE
 SETTINGS = MaintainSettings()
 
 
-def merged(context: Context, *lines: SalesRecord) -> Built:
+def merged(context: StepContext, *lines: SalesRecord) -> Built:
     write_raw(context, list(lines))
     staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
     built = build(context, staged)
@@ -46,7 +46,7 @@ def merged(context: Context, *lines: SalesRecord) -> Built:
     return built
 
 
-def sold(context: Context, *, at: int | None = None) -> list[tuple[str, Decimal]]:
+def sold(context: StepContext, *, at: int | None = None) -> list[tuple[str, Decimal]]:
     fact = delta.read(context.session, context.storage, FACT.path, at=at)
     return sorted((row.transaction_id, row.total_amount) for row in fact.collect())
 
@@ -120,7 +120,7 @@ def test_only_what_no_promised_version_has_is_deleted(make_context: MakeContext)
 
 
 def killed_before_merging(
-    context: Context, monkeypatch: pytest.MonkeyPatch, *lines: SalesRecord
+    context: StepContext, monkeypatch: pytest.MonkeyPatch, *lines: SalesRecord
 ) -> staging.Staged:
     """A run that planned the fact's merge and came no further."""
     write_raw(context, list(lines))

@@ -141,9 +141,9 @@ def test_a_merge_that_another_has_overtaken_is_a_new_run(ledger: Ledger) -> None
 def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_which(ledger: Ledger) -> None:
     end(ledger, "ingest", "transform")
     overtake(ledger)
-    assert resumed(ledger, "check") == Resumed(source=NIGHTLY, behind=NIGHTLY)
+    assert resumed(ledger, "check") == Resumed(source=NIGHTLY, after_run=NIGHTLY)
     behind = new_run_id(datetime(2026, 11, 24, 4, tzinfo=UTC), "nightly")
-    begun = ledger.begin(behind, UNITS, tasks=("check",), engine="sail", behind=NIGHTLY)
+    begun = ledger.begin(behind, UNITS, tasks=("check",), engine="sail", after_run=NIGHTLY)
     end(ledger, "check", run_id=behind)
     assert resumed(ledger, "refresh") == Resumed(begun)
     nightly = Resumed(ledger.run(NIGHTLY))
@@ -151,7 +151,7 @@ def test_what_comes_behind_a_merge_that_was_overtaken_is_a_new_run_that_knows_wh
     redone = Resumed(source=NIGHTLY, inherited_steps=("extract", "land"))
     assert resumed(ledger, "transform", redo=True) == redone
     overtake(ledger, "20261124T050000Z-other")
-    assert resumed(ledger, "refresh") == Resumed(source=behind, behind=NIGHTLY)
+    assert resumed(ledger, "refresh") == Resumed(source=behind, after_run=NIGHTLY)
 
 
 def test_the_newest_run_of_a_name_is_meant(ledger: Ledger) -> None:

@@ -12,11 +12,11 @@ from tests.conftest import settings_for
 
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
-from retail.pipeline import resources as opened
+from retail.lake.storage import Storage
 from retail.pipeline import rollback
-from retail.pipeline.resources import Resources
+from retail.pipeline import workspace as opened
+from retail.pipeline.workspace import Workspace
 from retail.runs import lease
-from retail.runs.context import Context
 from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.rollback import Publish
 
@@ -26,8 +26,8 @@ NOW = datetime(2017, 1, 5, tzinfo=UTC)
 def test_what_it_reads_and_writes_with_is_made_within_the_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = Resources(settings_for("sail", tmp_path), Secrets({}))
-    seen: list[Context] = []
+    work = Workspace(settings_for("sail", tmp_path), Secrets({}))
+    seen: list[Storage] = []
 
     def is_held() -> bool:
         return lease.holder(work.storage, now=datetime.now(UTC)) is not None
@@ -41,8 +41,8 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
         publishes = [Publish((name,), name, NOW, {"fact_sales": 1}) for name in ("run_2", "run_1")]
         judge(publishes[0], publishes[1], [])
 
-    def totals(context: Context, *_: object, **__: object) -> list[object]:
-        seen.append(context)
+    def totals(_session: object, storage: Storage, *_: object, **__: object) -> list[object]:
+        seen.append(storage)
         return []
 
     monkeypatch.setattr(opened, "open_session", session)
@@ -54,5 +54,5 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
     with work:
         rollback.roll_back(work)
 
-    assert [type(each.storage) for each in seen] == [FencedStorage]
+    assert [type(each) for each in seen] == [FencedStorage]
     assert not is_held()

@@ -314,6 +314,6 @@ def test_a_check_of_an_earlier_version_covers_all_before_it_unless_it_was_copied
     merged(ledger, "run-2")
     ledger.end_step("run-2", "check", {}, seconds=0)
     merged(ledger, "run-3")
-    ledger.begin("run-4", UNITS, tasks=("refresh",), engine="sail", behind="run-2")
+    ledger.begin("run-4", UNITS, tasks=("refresh",), engine="sail", after_run="run-2")
     ledger.take_over("run-4", "run-2", ["check"])
     assert ledger.unchecked() == ["run-3"]

@@ -18,16 +18,18 @@ from typing import Any
 
 import retail
 from retail import star
+from retail.config.secrets import Secrets
 from retail.config.settings import home
 from retail.lake import delta
 from retail.lake.engine import open_session
 from retail.lake.storage.local import LocalStorage
+from retail.pipeline.workspace import Workspace
 from retail.quality import tie_out
-from retail.runs.context import Context
 from retail.runs.ledger import Ledger
 from retail.star import migration, staging
 from retail.star.build import build
 from tests.conftest import settings_for
+from tests.steps import step_context
 
 # A module's path in the package, to each text in it and what stands there instead.
 Changes = Mapping[str, Mapping[str, str]]
@@ -70,7 +72,9 @@ def stage_again(code: Path, engine: str, lake: Path, run_id: str, day: date) -> 
 def _main(engine: str, lake: str, run_id: str, day: str) -> None:
     settings, storage = settings_for(engine, Path(lake)), LocalStorage(Path(lake))
     with open_session(settings) as session:
-        context = Context(session, storage, settings, Ledger(storage), run_id)
+        work = Workspace(settings, Secrets({}))
+        work.__dict__ |= {"session": session, "storage": storage, "ledger": Ledger(storage)}
+        context = step_context(work, run_id)
         migration.migrate(context, star.TABLES)
         staged = staging.stage(context, [("retailer_1", date.fromisoformat(day))], row_rules=[])
         built = build(context, staged)

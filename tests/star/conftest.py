@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from retail.config.secrets import Secrets
 from retail.lake.layout import raw_file
 from retail.lake.storage.local import LocalStorage
+from retail.pipeline.workspace import Workspace
 from retail.records import SalesRecord
-from retail.runs.context import Context
 from retail.runs.ledger import Ledger
+from retail.runs.step_context import StepContext
 from tests.conftest import settings_for
+from tests.steps import step_context
 
 DAY = date(2017, 1, 5)
 
@@ -39,15 +42,17 @@ def answer(run_id: str, page: int = 1, *, day: date = DAY, place: int = 0) -> st
 
 
 @pytest.fixture
-def make_context(session: SparkSession, engine: str, tmp_path: Path) -> Callable[[str], Context]:
+def make_context(session: SparkSession, engine: str, tmp_path: Path) -> Callable[[str], StepContext]:
     """A context for a run id, all on one fresh lake."""
     storage = LocalStorage(tmp_path / "lake")
     settings = settings_for(engine, tmp_path / "lake")
-    return lambda run_id: Context(session, storage, settings, Ledger(storage), run_id)
+    work = Workspace(settings, Secrets({}))
+    work.__dict__ |= {"session": session, "storage": storage, "ledger": Ledger(storage)}
+    return lambda run_id: step_context(work, run_id)
 
 
 def write_raw(
-    context: Context, lines: list[SalesRecord | str], *, retailer: str = "retailer_1", day: date = DAY
+    context: StepContext, lines: list[SalesRecord | str], *, retailer: str = "retailer_1", day: date = DAY
 ) -> None:
     """A raw file of these lines; a str stands as it is."""
     text = "".join((line if isinstance(line, str) else line.to_line()) + "\n" for line in lines)

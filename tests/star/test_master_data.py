@@ -15,13 +15,13 @@ from retail.lake import delta
 from retail.lake.layout import master_folder
 from retail.quality.rules import load_row_rules
 from retail.records import PRODUCT_FIELDS, ProductRecord, SalesRecord, StoreRecord
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import master_data, staging
 from retail.star.build import Built, build
 from retail.star.tables import dim_product, dim_store
 from tests.star.conftest import DAY, record, write_raw
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 # docs/decisions/0006-spark-tests.md
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 
@@ -125,7 +125,7 @@ def test_without_descriptions_a_product_is_what_its_newest_sale_says(session: Sp
     assert_df_equality(found, sold, ignore_nullable=True)
 
 
-def write_master(context: Context, run_id: str, *records: ProductRecord | StoreRecord | str) -> None:
+def write_master(context: StepContext, run_id: str, *records: ProductRecord | StoreRecord | str) -> None:
     """A master file of these lines; a str stands as it is, among the products."""
     for kind, of in (("products", (ProductRecord, str)), ("stores", StoreRecord)):
         lines = [
@@ -136,17 +136,17 @@ def write_master(context: Context, run_id: str, *records: ProductRecord | StoreR
             assert context.storage.create(key, "".join(f"{line}\n" for line in lines).encode())
 
 
-def merged(context: Context, *lines: SalesRecord) -> Built:
+def merged(context: StepContext, *lines: SalesRecord) -> Built:
     write_raw(context, list(lines))
     return build(context, staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules()))
 
 
-def rows(context: Context, table: str, *columns: str) -> list[tuple[object, ...]]:
+def rows(context: StepContext, table: str, *columns: str) -> list[tuple[object, ...]]:
     frame = delta.read(context.session, context.storage, f"star/{table}")
     return sorted((tuple(row) for row in frame.select(*columns).collect()), key=str)
 
 
-def star(context: Context) -> list[tuple[object, ...]]:
+def star(context: StepContext) -> list[tuple[object, ...]]:
     names = {"dim_product": dim_product.TABLE, "dim_store": dim_store.TABLE}
     return [
         row

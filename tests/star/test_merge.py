@@ -14,18 +14,18 @@ from retail.lake import delta, layout
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import Built, build, merged_by
 from retail.star.tables import fact_sales
 from tests.star.conftest import DAY, answer, record, write_raw
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 # docs/decisions/0006-spark-tests.md
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 
 
-def merged(context: Context, *lines: SalesRecord) -> Built:
+def merged(context: StepContext, *lines: SalesRecord) -> Built:
     """Stage the lines as a day of their own and merge them; the identities must hold each time."""
     write_raw(context, list(lines))
     staged = staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
@@ -34,7 +34,7 @@ def merged(context: Context, *lines: SalesRecord) -> Built:
     return built
 
 
-def table(context: Context, name: str, *columns: str) -> list[tuple[object, ...]]:
+def table(context: StepContext, name: str, *columns: str) -> list[tuple[object, ...]]:
     frame = delta.read(context.session, context.storage, f"star/{name}")
     return sorted((tuple(row) for row in frame.select(*columns).collect()), key=str)
 

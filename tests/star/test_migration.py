@@ -21,18 +21,18 @@ from retail.lake import delta, layout
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.pipeline import transform_steps as steps
-from retail.pipeline.job import Job
 from retail.runs import table_rewrites
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import merge, migration, staging
 from retail.star.tables import dim_customer, fact_sales
 from tests.oracle.histories import Run
-from tests.oracle.playing import Lake, Silence, settings_of
+from tests.oracle.playing import Lake, settings_of
 from tests.star.conftest import DAY, record, write_raw
 from tests.star.data import make_format_2_lake, make_issue_1_lake
 from tests.star.test_merge import ON_SAIL, merged, table
+from tests.steps import step_context
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 NEWER = replace(
     fact_sales.TABLE, schema=fact_sales.TABLE.schema + ", sales_channel string, weight decimal(18,3)"
 )
@@ -63,40 +63,40 @@ def older_lake(request: pytest.FixtureRequest, session: SparkSession, engine: st
 MOVED = {"inserted", "updated", "stale"}
 
 
-def _changed_by(context: Context) -> dict[str, list[tuple[object, ...]]]:
+def _changed_by(context: StepContext) -> dict[str, list[tuple[object, ...]]]:
     """Which run changed which row last: by this a publish knows what to send."""
     return {each.name: table(context, each.name, each.key, "changed_run_id") for each in star.TABLES}
 
 
 def _lines(lake: Lake, unit: tuple[str, object]) -> list[str]:
-    return lake.resources.storage.read(raw_file(*unit)).decode().splitlines()  # type: ignore[arg-type]
+    return lake.workspace.storage.read(raw_file(*unit)).decode().splitlines()  # type: ignore[arg-type]
 
 
 def test_a_lake_of_older_code_is_today_s_after_its_migration_and_its_days_again_change_no_figure(
     older_lake: Lake,
 ) -> None:
     lake = older_lake
-    context = lake.resources.context("migration")
+    context = step_context(lake.workspace, "migration")
     changed_by = _changed_by(context)
-    assert not table_rewrites.begun_on(lake.resources.storage, fact_sales.TABLE.path, 2)
+    assert not table_rewrites.begun_on(lake.workspace.storage, fact_sales.TABLE.path, 2)
 
     with capture_logs() as logs:
         done = migration.migrate(context, star.TABLES)
 
     lake.compare_star("migration")
-    assert json.loads(lake.resources.storage.read("ops/format.json")) == TODAY
+    assert json.loads(lake.workspace.storage.read("ops/format.json")) == TODAY
     assert done[-1] == "the lake was migrated to format 3"
     assert {"event": "lake migrated", "format": 3, "log_level": "info"} in logs
     # The whole way of a run, whose report says what the model says.
     lake.play(Run(landed=(), units=tuple(lake.raw)), "run-3")
-    actions = lake.resources.ledger.step("run-3", "merge")["actions"]
+    actions = lake.workspace.ledger.step("run-3", "merge")["actions"]
     assert {name: {a: n for a, n in of.items() if n and a in MOVED} for name, of in actions.items()} == {
         each.name: {} for each in star.TABLES
     }
     assert _changed_by(context) == changed_by
     # And now that the answers of all rows are known, nothing is touched either.
     lake.play(Run(landed=(), units=tuple(lake.raw)), "run-4")
-    again = lake.resources.ledger.step("run-4", "merge")["actions"]
+    again = lake.workspace.ledger.step("run-4", "merge")["actions"]
     assert sum(of["touched"] for of in again.values()) == 0
 
 
@@ -115,18 +115,18 @@ def test_a_run_migrates_by_itself_and_a_fixed_mapping_wins_over_the_rows_of_olde
 
     lake.play(Run(landed=(), units=(unit,)), "run-3")
 
-    amounts = table(lake.resources.context("x"), "fact_sales", "line_id", "total_amount")
+    amounts = table(step_context(lake.workspace, "x"), "fact_sales", "line_id", "total_amount")
     assert ("2", Decimal("0.2000")) in amounts
-    staged = lake.resources.ledger.step("run-3", "stage")
+    staged = lake.workspace.ledger.step("run-3", "stage")
     assert "; the lake was migrated to format 3" in staged["summary"]
 
 
 @ON_SAIL
 def test_a_lake_without_a_number_is_known_by_its_tables(older_lake: Lake) -> None:
     lake = older_lake
-    lake.resources.storage.delete("ops/format.json")  # as the first lakes of format 2 had none
+    lake.workspace.storage.delete("ops/format.json")  # as the first lakes of format 2 had none
 
-    migration.migrate(lake.resources.context("migration"), star.TABLES)
+    migration.migrate(step_context(lake.workspace, "migration"), star.TABLES)
 
     lake.compare_star("migration")
 
@@ -136,7 +136,7 @@ def test_a_migration_that_is_killed_after_each_of_its_commits_resumes(
     older_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = older_lake
-    context = lake.resources.context("migration")
+    context = step_context(lake.workspace, "migration")
     commit, commits = delta.as_writer, 0
 
     @contextmanager
@@ -146,7 +146,7 @@ def test_a_migration_that_is_killed_after_each_of_its_commits_resumes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(delta, "as_writer", killed_after_it)
-    while json.loads(lake.resources.storage.read("ops/format.json") if commits else b"{}") != TODAY:
+    while json.loads(lake.workspace.storage.read("ops/format.json") if commits else b"{}") != TODAY:
         with suppress(KeyboardInterrupt):
             migration.migrate(context, star.TABLES)
         commits += 1
@@ -163,7 +163,7 @@ def test_a_migration_that_is_killed_before_its_first_commit_leaves_the_lake_as_i
     older_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = older_lake
-    context = lake.resources.context("migration")
+    context = step_context(lake.workspace, "migration")
     before = {each.name: delta.version(context.storage, each.path) for each in star.TABLES}
 
     def killed(_: Storage) -> None:
@@ -183,14 +183,14 @@ def test_a_run_that_older_code_staged_before_it_was_killed_is_staged_again_and_m
     older_lake: Lake,
 ) -> None:
     lake = older_lake
-    ledger, unit = lake.resources.ledger, next(iter(lake.raw))
+    ledger, unit = lake.workspace.ledger, next(iter(lake.raw))
     run = ledger.begin("run-3", [unit], tasks=("transform",), engine="sail")
     older = {"lines_version": 17, "sales_version": 17, "counts": [], "critical": []}
     ledger.end_step(run.run_id, "stage", older, seconds=1)
-    job = Job(lake.resources, run, Silence())
+    job = step_context(lake.workspace, run)
 
     for name, step in (("gate", steps.gate_step), ("merge", steps.merge_step)):
-        ledger.end_step(run.run_id, name, step(job), seconds=0)
+        ledger.end_step(run.run_id, name, step(job).to_json(), seconds=0)
 
     recorded = ledger.step(run.run_id, "stage")
     assert recorded is not None

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import staging
 from retail.star.build import build
 from tests.star.altered import Changes, copy_package, stage_again
 from tests.star.conftest import DAY, answer, record, write_raw
 from tests.star.test_merge import table
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 
 ADDED: Changes = {
     "records.py": {

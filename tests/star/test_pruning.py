@@ -20,19 +20,19 @@ from pyspark.sql import functions as F
 
 from retail.lake import delta, layout
 from retail.pipeline import check_step
-from retail.pipeline.job import Job
 from retail.quality import profile
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import build
 from retail.star.tables import fact_sales
 from tests.oracle.histories import Run
-from tests.oracle.playing import Lake, Silence, settings_of
+from tests.oracle.playing import Lake, settings_of
 from tests.star.conftest import DAY, record, write_raw
+from tests.steps import step_context
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 FACT = fact_sales.TABLE
 TYPES = dict(column.split() for column in FACT.full_schema.split(", "))
 
@@ -52,7 +52,7 @@ def sold_in(month: str, *, day: int = 5, **changes: str) -> SalesRecord:
     return record(**{**values, **changes})
 
 
-def staged(context: Context, *lines: SalesRecord) -> staging.Staged:
+def staged(context: StepContext, *lines: SalesRecord) -> staging.Staged:
     write_raw(context, list(lines))
     return staging.stage(context, [("retailer_1", DAY)], row_rules=load_row_rules())
 
@@ -65,7 +65,7 @@ def sold_before() -> list[SalesRecord]:
     return [*others, sold_in("2017-06")]
 
 
-def forget_statistics(context: Context) -> None:
+def forget_statistics(context: StepContext) -> None:
     """Of what lies in its files the fact's log tells no more: nothing but the month keeps one from being opened."""
     log = Path(context.storage.engine_path(FACT.path)) / "_delta_log"
     for commit in log.glob("*.json"):
@@ -77,7 +77,7 @@ def forget_statistics(context: Context) -> None:
         checksum.unlink()
 
 
-def delete_files(context: Context, *months: str) -> None:
+def delete_files(context: StepContext, *months: str) -> None:
     there = delta.table(context.storage, FACT.path).file_uris()
     for month in months:
         [file] = [Path(uri) for uri in there if f"business_month={month}/" in uri]
@@ -104,7 +104,7 @@ def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_n
     planned = merge.plan(context, FACT, rows)
     counts = merge.count_money(context, FACT, rows, planned)
     version = merge.into(context, FACT, rows, planned)
-    after = merge.totals(context, FACT, planned.partitions, at=version)
+    after = merge.totals(context.session, context.storage, FACT, planned.partitions, at=version)
     fact = delta.read(context.session, context.storage, FACT.path)
     changed = fact.where("business_month IN ('2017-06') AND changed_run_id = 'run-2'").collect()
 
@@ -124,18 +124,18 @@ def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
     session: SparkSession, engine: str, tmp_path: Path
 ) -> None:
     lake = Lake(session, settings_of(engine, tmp_path / "lake"))
-    ledger = lake.resources.ledger
+    ledger = lake.workspace.ledger
     earlier, unit = ("retailer_1", DAY), ("retailer_1", date(2017, 6, 30))
     lake.land(earlier, [line.to_line() for line in sold_before()])
     lake.play(Run(landed=(), units=(earlier,)), "run-1")
-    forget_statistics(lake.resources.context("run-1"))
+    forget_statistics(step_context(lake.workspace, "run-1"))
     ledger.end_step("run-1", "check", {}, seconds=0)
     lake.land(unit, [sold_in("2017-06", day=30, transaction_id="new").to_line()])
     lake.play(Run(landed=(), units=(unit,)), "run-2")
-    job = Job(lake.resources, ledger.run("run-2"), Silence())
-    delete_files(job.context, *OTHER_MONTHS)
+    context = step_context(lake.workspace, ledger.run("run-2"))
+    delete_files(context, *OTHER_MONTHS)
 
-    found = check_step.judge_lake(job)
+    found = check_step.judge_lake(context)
 
     assert found.months == ["2017-06"]
     # What cannot be read is, to Great Expectations, an expectation that fails.
@@ -144,7 +144,7 @@ def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
         validation.suite for validation in found.validations
     }
     assert found.silent == []
-    [kept] = profile.read(session, lake.resources.storage, ["run-2"])
+    [kept] = profile.read(session, lake.workspace.storage, ["run-2"])
     assert {each.row_count for each in kept if each.table_name == "fact_sales"} == {1}
 
 

@@ -14,35 +14,35 @@ from retail.lake import delta, layout
 from retail.lake.storage.local import LocalStorage
 from retail.quality import tie_out
 from retail.records import RowRule, SalesRecord
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import staging
 from retail.star.build import Built, build
 from retail.star.quarantine import acknowledged, table
 from retail.star.quarantine.listing import Selection, acceptance, in_words
 from tests.star.conftest import DAY, record, write_raw
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 ON_SAIL = pytest.mark.parametrize("engine", ["sail"], indirect=True)
 NEXT_DAY = date(2017, 1, 6)
 STRICT = [RowRule(reason="too dear", when="total_amount > 9", severity="critical")]
 
 
 def staged(
-    context: Context, *lines: SalesRecord | str, day: date = DAY, rules: list[RowRule] | None = None
+    context: StepContext, *lines: SalesRecord | str, day: date = DAY, rules: list[RowRule] | None = None
 ) -> staging.Staged:
     if lines:
         write_raw(context, list(lines), day=day)
     return staging.stage(context, [("retailer_1", day)], row_rules=rules or [])
 
 
-def merged(context: Context, day: date, rules: list[RowRule] | None = None) -> Built:
+def merged(context: StepContext, day: date, rules: list[RowRule] | None = None) -> Built:
     found = staged(context, day=day, rules=rules)
     built = build(context, found)
     tie_out.require([tie_out.STAGED, tie_out.MERGED, tie_out.DELTA], [*found.counts, *built.counts])
     return built
 
 
-def amounts(context: Context) -> list[Decimal]:
+def amounts(context: StepContext) -> list[Decimal]:
     return [
         row[0]
         for row in delta.read(context.session, context.storage, "star/fact_sales")
@@ -157,7 +157,7 @@ def test_what_a_run_put_there_is_chosen_where_it_is_read(
     assert table.kept(storage, "run-3") == []
 
 
-def accept(context: Context, *, named: list[str] | None = None, because: str = "never mended") -> None:
+def accept(context: StepContext, *, named: list[str] | None = None, because: str = "never mended") -> None:
     lines = table.each_line(context.storage, named=named or [])
     acknowledged.accept(context.storage, acceptance(lines, because=because, at=datetime.now(UTC)))
 

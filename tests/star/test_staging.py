@@ -12,22 +12,22 @@ from retail.errors import ConfigurationError, StorageError
 from retail.lake import delta, layout
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, RowRule, SalesRecord
-from retail.runs.context import Context
+from retail.runs.step_context import StepContext
 from retail.star import staging
 from tests.star.conftest import DAY, record, write_raw
 
-MakeContext = Callable[[str], Context]
+MakeContext = Callable[[str], StepContext]
 UNITS = [("retailer_1", DAY)]
 
 
 def stage(
-    context: Context, lines: list[SalesRecord | str], rules: list[RowRule] | None = None
+    context: StepContext, lines: list[SalesRecord | str], rules: list[RowRule] | None = None
 ) -> staging.Staged:
     write_raw(context, lines)
     return staging.stage(context, UNITS, row_rules=load_row_rules() if rules is None else rules)
 
 
-def rows(context: Context, table: str) -> list[Row]:
+def rows(context: StepContext, table: str) -> list[Row]:
     return delta.read(context.session, context.storage, table).collect()
 
 

@@ -15,13 +15,14 @@ from retail import star
 from retail.config.settings import home
 from retail.errors import WarehouseError
 from retail.pipeline import transform_steps
-from retail.pipeline.job import Job
+from retail.runs.step_context import StepContext
 from retail.star.tables import fact_sales
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl
 from tests.oracle.histories import Run
-from tests.oracle.playing import Lake, Silence, settings_of
+from tests.oracle.playing import Lake, settings_of
 from tests.star.conftest import record
+from tests.steps import step_context
 from tests.warehouse.conftest import Query, Sold
 from tests.warehouse.literals import line
 
@@ -97,24 +98,24 @@ def test_one_that_old_rows_could_not_have_is_refused_and_nothing_is_changed(
 
 
 @pytest.fixture
-def merged(session: SparkSession, engine: str, tmp_path: Path, warehouse: Warehouse) -> Job:
+def merged(session: SparkSession, engine: str, tmp_path: Path, warehouse: Warehouse) -> StepContext:
     """A run that has merged one sale, and has published nothing yet."""
     lake = Lake(session, settings_of(engine, tmp_path / "lake"))
-    lake.resources.__dict__["warehouse"] = warehouse
+    lake.workspace.__dict__["warehouse"] = warehouse
     unit = ("retailer_1", date(2017, 1, 5))
     lake.land(unit, [record().to_line()])
     lake.play(Run(landed=(), units=(unit,)), "run-1")
-    return Job(lake.resources, lake.resources.ledger.run("run-1"), Silence())
+    return step_context(lake.workspace, lake.workspace.ledger.run("run-1"))
 
 
 @pytest.mark.parametrize("engine", ["sail"], indirect=True, scope="session")
 def test_a_star_that_was_merged_before_it_gained_a_column_is_published_after(
-    merged: Job, query: Query, gain: Gain, monkeypatch: pytest.MonkeyPatch
+    merged: StepContext, query: Query, gain: Gain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = replace(fact_sales.TABLE, schema=fact_sales.TABLE.schema + ", sales_channel string")
     monkeypatch.setattr(fact_sales, "TABLE", newer)
     monkeypatch.setattr(star, "TABLES", (*star.DIMENSIONS, newer))
     gain("20_fact_sales.sql", "    sales_channel text,", "    changed_run_id text NOT NULL,")
 
-    assert transform_steps.publish_step(merged)["sent"]["fact_sales"] == 1
+    assert transform_steps.publish_step(merged).sent["fact_sales"] == 1
     assert query("SELECT transaction_id, sales_channel FROM star.fact_sales") == [("t1", None)]

@@ -21,7 +21,7 @@ from retail.config.secrets import Secrets
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.star.quarantine import acknowledged, table
 from retail.star.quarantine.listing import acceptance
 from retail.warehouse.connection import Warehouse
@@ -37,8 +37,8 @@ KEY = 5_577_006_791_947_779_410  # 19 digits, as most are
 
 
 @pytest.fixture
-def resources(lake: Lake, warehouse: Warehouse, tmp_path: Path) -> Iterator[Resources]:
-    with Resources(settings_for("sail", tmp_path), Secrets({})) as made:
+def workspace(lake: Lake, warehouse: Warehouse, tmp_path: Path) -> Iterator[Workspace]:
+    with Workspace(settings_for("sail", tmp_path), Secrets({})) as made:
         made.__dict__.update(storage=lake.storage, warehouse=warehouse)
         yield made
 
@@ -76,73 +76,73 @@ def raw(storage: Storage, *texts: str) -> None:
 
 @pytest.mark.parametrize("key", [KEY, -KEY, 2**63 - 1, -(2**63)])
 def test_a_row_that_is_merged_and_not_published_is_found_by_its_sales_key(
-    resources: Resources, lake: Lake, published: Callable[..., None], key: int
+    workspace: Workspace, lake: Lake, published: Callable[..., None], key: int
 ) -> None:
     published(line(1, "2017-01-05", "1"))
     lake.write("fact_sales", line(1, "2017-01-05", "1"), line(key, "2017-01-05", "2"))
-    assert keys(explain(resources, str(key))) == [(key, False, True)]
+    assert keys(explain(workspace, str(key))) == [(key, False, True)]
 
 
 @pytest.mark.parametrize("name", [str(KEY), "t1"])
 def test_a_row_whose_day_a_run_has_moved_is_found_where_it_is_now(
-    resources: Resources, lake: Lake, published: Callable[..., None], name: str
+    workspace: Workspace, lake: Lake, published: Callable[..., None], name: str
 ) -> None:
     published(line(KEY, "2017-01-05", "1", transaction_id="t1"))
     lake.write("fact_sales", line(KEY, "2017-02-01", "1", transaction_id="t1"))
-    found = explain(resources, name)
+    found = explain(workspace, name)
     assert keys(found) == [(KEY, True, True)]
     assert "business_date: 2017-01-05 in PostgreSQL, 2017-02-01 in Delta" in told(found)
 
 
 def test_a_transaction_s_lines_that_are_not_published_are_told_beside_the_others(
-    resources: Resources, lake: Lake, published: Callable[..., None]
+    workspace: Workspace, lake: Lake, published: Callable[..., None]
 ) -> None:
     first = line(1, "2017-01-05", "1", transaction_id="t")
     published(first)
     late = (line(n, day, "1", transaction_id="t") for n, day in ((2, "2017-01-05"), (3, "2017-02-01")))
     lake.write("fact_sales", first, *late)
-    assert sorted(keys(explain(resources, "t"))) == [(1, True, True), (2, False, True), (3, False, True)]
+    assert sorted(keys(explain(workspace, "t"))) == [(1, True, True), (2, False, True), (3, False, True)]
 
 
 def test_the_view_is_said_to_hold_a_row_only_once_it_does(
-    resources: Resources, lake: Lake, warehouse: Warehouse, query: Query, published: Callable[..., None]
+    workspace: Workspace, lake: Lake, warehouse: Warehouse, query: Query, published: Callable[..., None]
 ) -> None:
     rows = [line(1, "2017-01-05", "1"), line(2, "2017-01-05", "2")]
     published(rows[0])
     lake.write("fact_sales", *rows)
-    assert "not in the views yet: `retail refresh`" in told(explain(resources, "t1"))
+    assert "not in the views yet: `retail refresh`" in told(explain(workspace, "t1"))
     refresh(warehouse)
-    assert "(retailer_1, 2017-01-05, USD): one of 1 rows, net 1.0000" in told(explain(resources, "t1"))
-    assert "not in the views yet: it is to be published first" in told(explain(resources, "t2"))
+    assert "(retailer_1, 2017-01-05, USD): one of 1 rows, net 1.0000" in told(explain(workspace, "t1"))
+    assert "not in the views yet: it is to be published first" in told(explain(workspace, "t2"))
     query("UPDATE ops.publish SET published_at = now()")
-    assert "one of" not in told(explain(resources, "t1"))
+    assert "one of" not in told(explain(workspace, "t1"))
 
 
 @pytest.mark.parametrize("inside", ["\u2028", "\u2029", "\u0085", "\x0c", '"', "\\"])
 def test_a_raw_line_is_found_whatever_character_is_in_the_lines(
-    resources: Resources, lake: Lake, inside: str
+    workspace: Workspace, lake: Lake, inside: str
 ) -> None:
     name = f"t{inside}1"
     record = {"retailer_id": "retailer_1", "transaction_id": name, "line_id": "1", "total_amount": "1"}
     lake.write("fact_sales", line(1, "2017-01-05", "1", transaction_id=name))
     raw(lake.storage, json.dumps(record | {"line_id": "0"}, ensure_ascii=False), json.dumps(record))
-    (found,) = explain(resources, name).lines
+    (found,) = explain(workspace, name).lines
     assert found.raw is not None
     assert (found.raw.number, found.raw.record) == (2, record)
     raw(lake.storage, *(json.dumps(record | {"line_id": n}, ensure_ascii=False) for n in "01"))
-    (found,) = explain(resources, name).lines
+    (found,) = explain(workspace, name).lines
     assert found.raw is not None
     assert found.raw.number == 2
 
 
 @pytest.mark.parametrize("text", ["t1 {", '["t1"]', '"t1"', "[" * 100_000 + "t1", "t1\udcff"])
-def test_a_raw_line_that_is_no_object_is_passed_over(resources: Resources, lake: Lake, text: str) -> None:
+def test_a_raw_line_that_is_no_object_is_passed_over(workspace: Workspace, lake: Lake, text: str) -> None:
     lake.write("fact_sales", line(1, "2017-01-05", "1"))
     record = {"retailer_id": "retailer_1", "transaction_id": "t1", "line_id": "1"}
     lake.storage.write(
         raw_file("retailer_1", DAY), f"{text}\n{json.dumps(record)}".encode(errors="surrogateescape")
     )
-    (found,) = explain(resources, "t1").lines
+    (found,) = explain(workspace, "t1").lines
     assert found.raw is not None
     assert found.raw.number == 2
 
@@ -161,7 +161,7 @@ def refuse(lake: Lake, reasons: str, *transactions: str) -> None:
 
 
 def test_a_refused_line_that_was_accepted_is_told_with_when_with_what_and_why(
-    resources: Resources, lake: Lake
+    workspace: Workspace, lake: Lake
 ) -> None:
     refuse(lake, "bad quantity", "t1", "t2", "t3")
     made = acceptance(
@@ -172,21 +172,21 @@ def test_a_refused_line_that_was_accepted_is_told_with_when_with_what_and_why(
     acknowledged.accept(lake.storage, made)
     refused = "in quarantine, retailer_1 2017-01-05: bad quantity; p#/1\n"
     said = "  accepted for good 2017-01-09 08:14 UTC: 2 rows, 10.00 USD, because: test sales [4711]\n"
-    assert told(explain(resources, "t1")) == refused + said
-    assert told(explain(resources, "t3")) == refused
+    assert told(explain(workspace, "t1")) == refused + said
+    assert told(explain(workspace, "t3")) == refused
 
     refuse(lake, "bad total_amount", "t1")  # which is not what it was accepted for
-    assert "accepted" not in told(explain(resources, "t1"))
+    assert "accepted" not in told(explain(workspace, "t1"))
 
 
 @pytest.mark.parametrize("day", ["2017-13-01", "----------"])
-def test_a_source_of_no_day_is_said_to_name_no_page(resources: Resources, lake: Lake, day: str) -> None:
+def test_a_source_of_no_day_is_said_to_name_no_page(workspace: Workspace, lake: Lake, day: str) -> None:
     lake.write("fact_sales", line(1, "2017-01-05", "1", source_ref=f"payloads/retailer_1/date={day}/p#/1"))
-    assert "names no payload page" in told(explain(resources, "t1"))
+    assert "names no payload page" in told(explain(workspace, "t1"))
 
 
 def test_many_lines_take_one_connection_and_one_reading_of_the_raw_file(
-    resources: Resources, lake: Lake, published: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, lake: Lake, published: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [line(n, "2017-01-05", "1", transaction_id="t", line_id=str(n)) for n in range(1, 26)]
     published(*lines)
@@ -212,7 +212,7 @@ def test_many_lines_take_one_connection_and_one_reading_of_the_raw_file(
     monkeypatch.setattr(storage_type, "read", reading)
     monkeypatch.setattr(Warehouse, "connect", connecting)
     monkeypatch.setattr(payloads, "read", paging)
-    found = explain(resources, "t")
+    found = explain(workspace, "t")
     assert (len(found.lines), found.more) == (SHOWN_LINES, 5)
     assert read.count(raw_file("retailer_1", DAY)) == 1
     assert len(connected) == 1

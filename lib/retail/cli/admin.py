@@ -18,8 +18,8 @@ from retail.config.secrets import Secrets
 from retail.config.settings import MaintainSettings, Settings
 from retail.pipeline.maintain import Maintained, NotMaintainedError
 from retail.pipeline.maintain import maintain as maintain_lake
-from retail.pipeline.resources import Resources
 from retail.pipeline.rollback import roll_back
+from retail.pipeline.workspace import Workspace
 from retail.runs.ledger import Ledger
 from retail.warehouse.rollback import RolledBack
 
@@ -33,10 +33,10 @@ def maintain(settings: Settings, /, *, dry_run: bool) -> None:
     Does not wait: if a run is working, it names that run and exits with 1, as a run does that starts meanwhile.
     If a table fails, the others are still maintained; the command names it and exits with 1.
     """
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         try:
             done = maintain_lake(
-                resources.storage,
+                workspace.storage,
                 settings.maintain,
                 dry_run=dry_run,
                 lease_lifetime=timedelta(seconds=settings.runs.lease_seconds),
@@ -53,8 +53,8 @@ def maintain(settings: Settings, /, *, dry_run: bool) -> None:
 @with_settings
 def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> None:
     """Show each column's profile at a run's check, and how it has drifted."""
-    with Resources(settings, Secrets()) as resources:
-        show_profile(resources, console.console(), table, run_id)
+    with Workspace(settings, Secrets()) as workspace:
+        show_profile(workspace, console.console(), table, run_id)
 
 
 @click.command()
@@ -66,9 +66,9 @@ def publish(settings: Settings, /, *, rollback: bool) -> None:
     """Take back the newest publish. (`retail transform` and `retail run` publish.)"""
     if not rollback:
         raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
-    with Resources(settings, Secrets()) as resources:
-        done = roll_back(resources)
-        _show_rolled_back(console.console(), resources.ledger, done)
+    with Workspace(settings, Secrets()) as workspace:
+        done = roll_back(workspace)
+        _show_rolled_back(console.console(), workspace.ledger, done)
 
 
 def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:

@@ -9,7 +9,7 @@ import click
 from retail.cli.options import with_settings
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.quality.suites import data_docs as pages
 
 
@@ -17,9 +17,9 @@ from retail.quality.suites import data_docs as pages
 @with_settings
 def data_docs(settings: Settings, /) -> None:
     """Build static pages of what the expectation suites found in recent runs."""
-    with Resources(settings, Secrets()) as resources:
-        made = pages.build(resources.storage)
-        click.echo(f"{made} pages; begin with {resources.storage.url}/{pages.INDEX}")
+    with Workspace(settings, Secrets()) as workspace:
+        made = pages.build(workspace.storage)
+        click.echo(f"{made} pages; begin with {workspace.storage.url}/{pages.INDEX}")
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (data_docs,)

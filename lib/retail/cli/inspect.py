@@ -18,7 +18,7 @@ from retail.cli.status.task_failures import show_failures
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, configuration_file
 from retail.errors import TieOutError
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 
 
 @click.command()
@@ -30,22 +30,22 @@ from retail.pipeline.resources import Resources
 def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, run_id: str | None) -> None:
     """Show recent runs, each retailer's progress and what runs next, or one run's steps and figures."""
     out = console.console()
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         if restated:
-            show_restated(resources, out, run_id)
+            show_restated(workspace, out, run_id)
         if gaps:
-            show_gaps(resources, out, run_id)
-        if tie_out and not show_tie_out(resources, out, run_id):
+            show_gaps(workspace, out, run_id)
+        if tie_out and not show_tie_out(workspace, out, run_id):
             sys.exit(TieOutError.exit_code)
         if tie_out or restated or gaps:
             return
         if run_id is not None:
-            show_run(resources, out, run_id)
+            show_run(workspace, out, run_id)
         else:
             # A scheduler's names are long, and nothing need be cut in a log.
             wide = out if out.is_terminal else console.uncut()
-            show_status(resources, wide)
-            show_failures(resources, wide)
+            show_status(workspace, wide)
+            show_failures(workspace, wide)
 
 
 @click.command()
@@ -62,8 +62,8 @@ def doctor(settings: Settings, /) -> None:
 @with_settings
 def explain(settings: Settings, /, name: str) -> None:
     """Trace a line from the view back to the retailer's answer."""
-    with Resources(settings, Secrets()) as resources:
-        show_explained(console.console(), explain_line(resources, name))
+    with Workspace(settings, Secrets()) as workspace:
+        show_explained(console.console(), explain_line(workspace, name))
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (status, doctor, explain)

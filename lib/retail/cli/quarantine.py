@@ -18,9 +18,10 @@ from retail.cli.output import console
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.pipeline import runner
-from retail.pipeline.job import RunOptions, counts_of
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import counts_of
+from retail.pipeline.workspace import Workspace
 from retail.runs import pending_replays
+from retail.runs.step_context import RunOptions
 from retail.star.quarantine import acknowledged as accepting
 from retail.star.quarantine.listing import Group, Refused, Selection, acceptance, in_one_line, in_words, when
 from retail.star.quarantine.table import accepted_groups, each_line, groups, rows
@@ -71,15 +72,15 @@ def quarantine() -> None:
 def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> None:
     """List rejected lines by retailer, logical date and reason, with their money."""
     out = console.console()
-    with Resources(settings, Secrets()) as resources:
-        those_accepted = accepted_groups(resources.storage, selection)
+    with Workspace(settings, Secrets()) as workspace:
+        those_accepted = accepted_groups(workspace.storage, selection)
         if accepted:
             _show_groups(out, those_accepted)
-            for each in accepting.load(resources.storage).acceptances:
+            for each in accepting.load(workspace.storage).acceptances:
                 if any(selection.has(*unit) for unit in each.lines):
                     out.print(in_one_line(each), markup=False)
             return
-        _show_groups(out, groups(resources.storage, selection))
+        _show_groups(out, groups(workspace.storage, selection))
         if those_accepted:
             out.print(f"accepted for good, and not shown: {in_words(those_accepted)} (--accepted)")
 
@@ -92,10 +93,10 @@ def list_(settings: Settings, selection: Selection, /, *, accepted: bool) -> Non
 def show(settings: Settings, selection: Selection, /, row: tuple[str, ...], most: int) -> None:
     """Show whole rejected lines, or those whose names begin with ROW, and where they came from."""
     out = console.console()
-    with Resources(settings, Secrets()) as resources:
-        found, count = rows(resources.storage, selection, named=row, most=most)
+    with Workspace(settings, Secrets()) as workspace:
+        found, count = rows(workspace.storage, selection, named=row, most=most)
         for each in found:
-            _show_line(out, each, resources.storage.url)
+            _show_line(out, each, workspace.storage.url)
         if count > most:
             out.print(f"and {count - most:,} more (--most)")
         elif not found:
@@ -119,10 +120,10 @@ def accept(
         raise click.UsageError("--because: say why")
     if not row and reason is None and selection == Selection():
         raise click.UsageError("say which lines: ROW, --only, --from, --to or --reason")
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         found = [
             line
-            for line in each_line(resources.storage, selection, named=row, reason=reason)
+            for line in each_line(workspace.storage, selection, named=row, reason=reason)
             if line.accepted is None
         ]
         _require_one_each(row, [line.row for line in found], "open line in quarantine")
@@ -130,7 +131,7 @@ def accept(
             console.console().print(_NOTHING)
             return
         made = acceptance(found, because=because.strip(), at=datetime.now(UTC))
-        accepting.accept(resources.storage, made)
+        accepting.accept(workspace.storage, made)
         console.console().print(f"accepted for good {in_one_line(made)}", markup=False)
 
 
@@ -143,9 +144,9 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
     if not row and selection == Selection():
         raise click.UsageError("say which lines: ROW, --only, --from or --to")
     beginnings = tuple(map(str.lower, row)) or ("",)
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         lines: dict[tuple[str, date], set[str]] = {}
-        for retailer_id, day, name, _ in accepting.load(resources.storage).named():
+        for retailer_id, day, name, _ in accepting.load(workspace.storage).named():
             if selection.has(retailer_id, day) and name.startswith(beginnings):
                 lines.setdefault((retailer_id, day), set()).add(name)
         names = [name for of_unit in lines.values() for name in of_unit]
@@ -153,8 +154,8 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
         if not names:
             console.console().print("Nothing is accepted there.")
             return
-        lying = {line.row for line in each_line(resources.storage, selection, named=row) if line.accepted}
-        accepting.reopen(resources.storage, lines)
+        lying = {line.row for line in each_line(workspace.storage, selection, named=row) if line.accepted}
+        accepting.reopen(workspace.storage, lines)
         gone = len(names) - len(lying)
         told = f"; {gone:,} are no longer refused as they were accepted" if gone else ""
         console.console().print(f"open again: {len(lying):,} lines{told}")
@@ -184,10 +185,10 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
     there, changes nothing.
     """
     out = console.console()
-    with Resources(settings, Secrets()) as resources:
-        before = groups(resources.storage, selection)
+    with Workspace(settings, Secrets()) as workspace:
+        before = groups(workspace.storage, selection)
         refused = {(group.retailer_id, group.logical_date) for group in before}
-        left = {unit for unit in pending_replays.left(resources.storage) if selection.has(*unit)}
+        left = {unit for unit in pending_replays.left(workspace.storage) if selection.has(*unit)}
         units = sorted(refused | left)
         if not units:
             out.print(_NOTHING)
@@ -199,18 +200,18 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
             result = runner.run(
-                resources,
+                workspace,
                 units,
                 report,
                 tasks=tasks,
-                options=RunOptions(replay=True, tolerated_rejects=_refused_of_done_days(resources, before)),
+                options=RunOptions(replay=True, tolerated_rejects=_refused_of_done_days(workspace, before)),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
-        console.show_result(out, result, counts_of(resources.ledger, result.run_id))
+        console.show_result(out, result, counts_of(workspace.ledger, result.run_id))
         of_units = set(units)
         after = [
             group
-            for group in groups(resources.storage)
+            for group in groups(workspace.storage)
             if (group.retailer_id, group.logical_date) in of_units
         ]
         out.print(f"\nin quarantine before: {in_words(before)}; still: {in_words(after)}")
@@ -219,12 +220,12 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
     sys.exit(result.exit_code)
 
 
-def _refused_of_done_days(resources: Resources, refused: Sequence[Group]) -> dict[str, int]:
+def _refused_of_done_days(workspace: Workspace, refused: Sequence[Group]) -> dict[str, int]:
     """Lines per retailer that were refused on complete days, which means that the gate has let them pass before.
 
     A retailer with a day that was never merged is checked as usual.
     """
-    done = resources.ledger.done()
+    done = workspace.ledger.done()
     open_ = {group.retailer_id for group in refused if (group.retailer_id, group.logical_date) not in done}
     lines = Counter[str]()
     for group in refused:

@@ -15,12 +15,13 @@ from retail.config.settings import Settings
 from retail.errors import NobodyAnsweredError
 from retail.landing.estimate import plan as plan_ingest
 from retail.pipeline import runner
-from retail.pipeline.job import RunOptions, counts_of
-from retail.pipeline.resources import Resources
 from retail.pipeline.runner import Result
 from retail.pipeline.schedule import due_units, in_parts, oldest
+from retail.pipeline.step_results import counts_of
 from retail.pipeline.tasks import STEPS
+from retail.pipeline.workspace import Workspace
 from retail.runs.days import RetailerDay, Span
+from retail.runs.step_context import RunOptions
 
 _RUN_ID = click.option(
     "--run-id", metavar="NAME", help="The run's name. Tasks with the same name are one run."
@@ -51,13 +52,13 @@ def run(settings: Settings, /, *, last_step: str | None, again: bool, no_wait: b
     Yesterday is yesterday in the retailer's own time zone. --to alone ends earlier.
     """
     chosen = selected(settings, **dates)
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         units = chosen.units
         span = Span.of(units) if units else None
         if units is None:
-            units = due_units(resources, chosen.retailers, until=chosen.until)
+            units = due_units(workspace, chosen.retailers, until=chosen.until)
         options = RunOptions(force=again, patient=not no_wait, last_step=last_step)
-        sys.exit(_whole_way(resources, units, options, span=span))
+        sys.exit(_whole_way(workspace, units, options, span=span))
 
 
 @click.command()
@@ -80,9 +81,9 @@ def backfill(
     units = selected(settings, **dates).require_units()
     if plan:
         _plan(settings, units)
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         options = RunOptions(force=again, patient=not no_wait, parallel=parallel)
-        sys.exit(_whole_way(resources, units, options, span=Span.of(units), backfill=True))
+        sys.exit(_whole_way(workspace, units, options, span=Span.of(units), backfill=True))
 
 
 @click.command()
@@ -128,7 +129,7 @@ def _command(name: str, text: str) -> click.Command:
 
 
 def _whole_way(
-    resources: Resources,
+    workspace: Workspace,
     units: list[RetailerDay],
     options: RunOptions,
     *,
@@ -144,8 +145,8 @@ def _whole_way(
     failed: dict[str, str] = {}
     given_up: set[str] = set()
     nobody: NobodyAnsweredError | None = None
-    left = units if options.force else runner.not_done(resources.ledger, units)
-    parts = list(in_parts(left, resources.settings.runs.days_a_run)) or [units]
+    left = units if options.force else runner.not_done(workspace.ledger, units)
+    parts = list(in_parts(left, workspace.settings.runs.days_a_run)) or [units]
     brought = 0
     for number, part in enumerate(parts, start=1):
         asked = [unit for unit in part if unit[0] not in given_up]
@@ -156,7 +157,7 @@ def _whole_way(
             continue
         try:
             with reporting(out) as report:
-                result = runner.run(resources, asked, report, options=options, span=span, backfill=backfill)
+                result = runner.run(workspace, asked, report, options=options, span=span, backfill=backfill)
         except NobodyAnsweredError as error:
             if len(parts) == 1:
                 raise
@@ -166,7 +167,7 @@ def _whole_way(
             given_up |= error.failed.keys()
             continue
         brought += 1
-        _show(out, resources, result)
+        _show(out, workspace, result)
         failed |= result.failed
         given_up |= result.failed.keys() - result.answers
     if nobody is not None and not brought:
@@ -183,22 +184,22 @@ def _task(
     if run_id is None:
         chosen.require_units()
     out = console.console()
-    with Resources(settings, Secrets()) as resources:
+    with Workspace(settings, Secrets()) as workspace:
         units = chosen.units
         if units is None:
             assert run_id is not None  # noqa: S101 - else the days were required
-            units = _of_named(resources, task, run_id, chosen)
+            units = _of_named(workspace, task, run_id, chosen)
         with reporting(out) as report:
             result = runner.run(
-                resources, units, report, tasks=(task,), options=options, name=run_id, redo=redo
+                workspace, units, report, tasks=(task,), options=options, name=run_id, redo=redo
             )
-        _show(out, resources, result)
+        _show(out, workspace, result)
     sys.exit(result.exit_code)
 
 
-def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> list[RetailerDay]:
+def _of_named(workspace: Workspace, task: str, name: str, chosen: Selected) -> list[RetailerDay]:
     """The named run's units; for a fetch without any yet, the oldest due units."""
-    found = resources.ledger.newest_named(name)
+    found = workspace.ledger.newest_named(name)
     if found is not None and (found.units or task != "ingest"):
         if found.units and chosen.only and set(chosen.only) != set(found.retailers):
             raise click.UsageError(
@@ -211,12 +212,12 @@ def _of_named(resources: Resources, task: str, name: str, chosen: Selected) -> l
         return list(found.units)
     if task != "ingest":
         raise click.UsageError(f"no run is called {name}: begin with `retail ingest --run-id {name}`")
-    units = due_units(resources, chosen.retailers, until=chosen.until)
-    return oldest(units, resources.settings.runs.days_a_run)
+    units = due_units(workspace, chosen.retailers, until=chosen.until)
+    return oldest(units, workspace.settings.runs.days_a_run)
 
 
-def _show(out: Console, resources: Resources, result: Result) -> None:
-    console.show_result(out, result, counts_of(resources.ledger, result.run_id) if result.run_id else [])
+def _show(out: Console, workspace: Workspace, result: Result) -> None:
+    console.show_result(out, result, counts_of(workspace.ledger, result.run_id) if result.run_id else [])
 
 
 def _plan(settings: Settings, wanted: list[RetailerDay]) -> None:

@@ -16,13 +16,14 @@ from pyspark.sql import functions as F
 
 from retail import star
 from retail.lake import delta, layout
-from retail.pipeline.job import Job, Record
+from retail.pipeline.step_results import CheckResult, MergeResult, StageResult, units_to_process
 from retail.quality import daily, drift, gaps, profile, tie_out
 from retail.quality.suites import data_docs
 from retail.quality.suites import validation as suites
 from retail.quality.suites.orphans import with_orphans
-from retail.runs.counts import HopCount, as_json
+from retail.runs.counts import HopCount
 from retail.runs.ledger import Ledger
+from retail.runs.step_context import StepContext
 from retail.star import merge
 from retail.star.build import months_of_run
 from retail.star.tables import dim_store, fact_sales
@@ -48,56 +49,56 @@ class Findings:
     drifts: Sequence[drift.Drift]
 
 
-def check_step(job: Job) -> Record:
+def check_step(context: StepContext) -> CheckResult:
     """Validate the star, and check that PostgreSQL = Delta in rows and money.
 
     The fact is checked in the months merged into since the last check, its keys in the rows that those runs changed.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
-        tied_out = pool.submit(copy_context().run, _tie_out, job)
-        found = judge_lake(job)
+        tied_out = pool.submit(copy_context().run, _tie_out, context)
+        found = judge_lake(context)
         counts = tied_out.result()
     judged = sum(validation.judged for validation in found.validations)
     warnings = [str(failure) for validation in found.validations for failure in validation.failures]
-    warnings += gaps.warnings(found.silent) + _never_brought_in(job)
+    warnings += gaps.warnings(found.silent) + _never_brought_in(context)
     warnings += map(str, found.drifts)
     days = {count.business_date for count in counts}
-    job.resources.ledger.mark_checked([*found.runs, job.run.run_id], by=job.run.run_id)
-    return {
-        "months": found.months,
-        "warnings": warnings,
-        "gaps": [gap.to_json() for gap in found.silent[:_SHOWN_GAPS]],
-        "gaps_in_all": len(found.silent),
-        "counts": as_json(counts),
-        "summary": f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
-    }
+    context.ledger.mark_checked([*found.runs, context.run_id], by=context.run_id)
+    return CheckResult(
+        months=None if found.months is None else list(found.months),
+        warnings=warnings,
+        gaps=list(found.silent[:_SHOWN_GAPS]),
+        gaps_in_all=len(found.silent),
+        counts=counts,
+        summary=f"{judged} expectations, {len(warnings)} warnings; PostgreSQL = Delta on {len(days)} days",
+    )
 
 
-def judge_lake(job: Job) -> Findings:
+def judge_lake(context: StepContext) -> Findings:
     """Validate, find gaps and profile in parallel: the first keeps Python busy, the others wait for the engine.
 
     Raises GateError if a critical expectation fails.
     """
-    runs = _runs_to_judge(job)
-    months = _months_of(job, runs) if job.recorded("merge") is not None else None
+    runs = _runs_to_judge(context)
+    months = _months_of(context, runs) if MergeResult.of(context.ledger, context.run_id) is not None else None
     with ThreadPoolExecutor(max_workers=2) as pool:
-        silent = pool.submit(copy_context().run, _silent_stores, job)
-        drifts = pool.submit(copy_context().run, _profiled, job)
-        validations = _expectations(job, months, None if months is None else runs)
+        silent = pool.submit(copy_context().run, _silent_stores, context)
+        drifts = pool.submit(copy_context().run, _profiled, context)
+        validations = _expectations(context, months, None if months is None else runs)
         return Findings(runs, months, validations, silent.result(), drifts.result())
 
 
-def _runs_to_judge(job: Job) -> list[str]:
+def _runs_to_judge(context: StepContext) -> list[str]:
     """This run, and every run that merged and has not been checked since.
 
     A check outside a run that merged covers all months, including theirs.
     """
-    return sorted({*job.resources.ledger.unchecked(), job.run.run_id})
+    return sorted({*context.ledger.unchecked(), context.run_id})
 
 
-def _months_of(job: Job, runs: list[str]) -> list[str]:
+def _months_of(context: StepContext, runs: list[str]) -> list[str]:
     """Months (`YYYY-MM`) that these runs merged into."""
-    return sorted({month for run_id in runs for month in months_of_run(job.context, run_id)})
+    return sorted({month for run_id in runs for month in months_of_run(context.ledger, run_id)})
 
 
 def judged(
@@ -119,14 +120,13 @@ def judged(
     return found | {fact_sales.TABLE.name: of_fact, "fact_keys": with_orphans(changed, keys)}
 
 
-def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) -> list[suites.Validation]:
+def _expectations(
+    context: StepContext, months: list[str] | None, runs: list[str] | None
+) -> list[suites.Validation]:
     """Run every suite but the gate's. Raises GateError if a critical expectation fails."""
-    tables = {
-        table.name: delta.read(job.resources.session, job.resources.storage, table.path)
-        for table in star.TABLES
-    }
-    days = _days(job, tables[fact_sales.TABLE.name])
-    frames = judged(tables, months, runs) | {"daily_sales": daily.frame(job.resources.session, days)}
+    tables = {table.name: delta.read(context.session, context.storage, table.path) for table in star.TABLES}
+    days = _days(context, tables[fact_sales.TABLE.name])
+    frames = judged(tables, months, runs) | {"daily_sales": daily.frame(context.session, days)}
     # A dimension's rows are identified by surrogate key: an invalid natural key may be something we must not
     # show.
     named_by = {table.name: (table.key,) for table in star.DIMENSIONS} | {
@@ -140,28 +140,28 @@ def _expectations(job: Job, months: list[str] | None, runs: list[str] | None) ->
         for suite in suites.of(name)
     ]
     suites.warn(validations)
-    data_docs.keep(job.resources.storage, job.run.run_id, "check", validations)
+    data_docs.keep(context.storage, context.run_id, "check", validations)
     suites.stop_on_critical(validations)
     return validations
 
 
-def _days(job: Job, fact: DataFrame) -> list[daily.DayOfSales]:
+def _days(context: StepContext, fact: DataFrame) -> list[daily.DayOfSales]:
     """The run's days next to the same weekdays before them."""
-    units = job.units_to_process()
+    units = units_to_process(context.ledger, context.run)
     needed = fact.where(F.col("business_month").isin(daily.months_needed(units)))
-    least = job.resources.settings.quality.daily_rows
+    least = context.settings.quality.daily_rows
     return daily.compare(daily.totals(needed), units, least_rows=least)
 
 
-def _silent_stores(job: Job) -> list[gaps.Gap]:
+def _silent_stores(context: StepContext) -> list[gaps.Gap]:
     """Stores and retailers that were silent on the run's days; empty if no day could be fetched."""
-    units = job.units_to_process()
+    units = units_to_process(context.ledger, context.run)
     if not units:
         return []
-    settings = job.resources.settings.quality
+    settings = context.settings.quality
     days = [day for _, day in units]
     first, last = min(days) - timedelta(days=settings.gap_days), max(days)
-    session, storage = job.resources.session, job.resources.storage
+    session, storage = context.session, context.storage
     sales = delta.read(session, storage, fact_sales.TABLE.path).where(
         F.col("business_month").isin(gaps.months_between(first, last))
         & F.col("business_date").between(first, last)
@@ -178,34 +178,34 @@ def _silent_stores(job: Job) -> list[gaps.Gap]:
     return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
 
 
-def _never_brought_in(job: Job) -> list[str]:
+def _never_brought_in(context: StepContext) -> list[str]:
     """Warnings for each retailer's days that no run has loaded. This run's days are not marked as done yet."""
     missing = gaps.missing_days(
-        job.resources.ledger.done() | set(job.units_to_process()),
-        job.resources.settings.retailers,
-        start_date=job.resources.settings.start_date,
-        last=max(job.run.dates),
+        context.ledger.done() | set(units_to_process(context.ledger, context.run)),
+        context.settings.retailers,
+        start_date=context.settings.start_date,
+        last=max(context.run.dates),
     )
     return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
 
 
-def _profiled(job: Job) -> list[drift.Drift]:
+def _profiled(context: StepContext) -> list[drift.Drift]:
     """Profile the rows this run loaded and the dimensions, store the profile, and compare it with earlier runs."""
-    resources, run_id = job.resources, job.run.run_id
-    read = partial(delta.read, resources.session, resources.storage)
+    run_id = context.run_id
+    read = partial(delta.read, context.session, context.storage)
     tables = {table.name: read(table.path) for table in star.DIMENSIONS}
-    staged = job.recorded("stage")
+    staged = StageResult.of(context.ledger, context.run_id)
     if staged is not None:
-        tables["staged_sales"] = read(layout.STAGED_SALES, at=staged["sales_version"])
-    if job.recorded("merge") is not None:
+        tables["staged_sales"] = read(layout.STAGED_SALES, at=staged.sales_version)
+    if MergeResult.of(context.ledger, context.run_id) is not None:
         tables[fact_sales.TABLE.name] = read(fact_sales.TABLE.path).where(
-            F.col("business_month").isin(months_of_run(job.context, run_id))
+            F.col("business_month").isin(months_of_run(context.ledger, run_id))
             & (F.col("changed_run_id") == run_id)
         )
-    found = profile.profile(resources.session, run_id, tables)
-    earlier = checked_before(resources.ledger, run_id, most=resources.settings.quality.profile_runs)
-    before = profile.read(resources.session, resources.storage, earlier)
-    profile.write(resources.session, resources.storage, found)
+    found = profile.profile(context.session, run_id, tables)
+    earlier = checked_before(context.ledger, run_id, most=context.settings.quality.profile_runs)
+    before = profile.read(context.session, context.storage, earlier)
+    profile.write(context.session, context.storage, found)
     drifts = drift.drifted(found, before, drift.load_limits())
     for each in drifts:
         log.warning("profile drifted", table=each.table_name, column=each.column_name, what=each.what)
@@ -218,17 +218,20 @@ def checked_before(ledger: Ledger, run_id: str, *, most: int) -> list[str]:
     return list(islice((each for each in earlier if ledger.step(each, "check") is not None), most))
 
 
-def _tie_out(job: Job) -> list[HopCount]:
+def _tie_out(context: StepContext) -> list[HopCount]:
     """Compare rows and money in PostgreSQL with all of Delta. Raises TieOutError if they differ.
 
     Returns the counts for the run's tie-out ledger: the months it merged into, or, if it did not merge, all months
     together with Delta's counts.
     """
-    at = delta.require_version(job.resources.storage, fact_sales.TABLE.path)
-    lake = [count.as_hop("delta_after") for count in merge.totals(job.context, fact_sales.TABLE, None, at=at)]
-    in_postgresql = star_totals(job.resources.warehouse)
+    at = delta.require_version(context.storage, fact_sales.TABLE.path)
+    lake = [
+        count.as_hop("delta_after")
+        for count in merge.totals(context.session, context.storage, fact_sales.TABLE, None, at=at)
+    ]
+    in_postgresql = star_totals(context.warehouse)
     tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
-    if job.recorded("merge") is None:
+    if MergeResult.of(context.ledger, context.run_id) is None:
         return [*lake, *in_postgresql]
-    months = months_of_run(job.context, job.run.run_id)
+    months = months_of_run(context.ledger, context.run_id)
     return [count for count in in_postgresql if str(count.business_date)[:7] in months]

@@ -26,9 +26,10 @@ from retail.landing import payloads
 from retail.landing.fetch import PageWritten, extract
 from retail.landing.field_drift import NewField, PayloadFields
 from retail.landing.land import require_whole
-from retail.pipeline.job import Job, Record
+from retail.pipeline.step_results import ExtractResult
 from retail.quality.suites import validation
 from retail.runs.days import RetailerDay
+from retail.runs.step_context import StepContext
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
 from retail.sources.registry import open_service
@@ -45,28 +46,30 @@ _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
 _SHOWN_FIELDS = 5
 
 
-def extract_step(job: Job) -> Record:
+def extract_step(context: StepContext) -> ExtractResult:
     """Step 1. Fetch from the retailers in parallel; one that fails stops no other.
 
     Raises NobodyAnsweredError if all of them failed and nothing was fetched. Does not raise if one answered but cannot
     give these days, because the next attempt would end the same way.
     """
     interrupted = threading.Event()
-    job.report.expects("extract", len(job.run.units), "retailer-days")
-    with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(job.run.retailers))) as pool:
-        asking = [pool.submit(_ask_retailer, job, each, interrupted) for each in job.run.retailers]
+    context.report.expects("extract", len(context.run.units), "retailer-days")
+    with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(context.run.retailers))) as pool:
+        asking = [pool.submit(_ask_retailer, context, each, interrupted) for each in context.run.retailers]
         try:
             results = [each.result() for each in asking]
         except BaseException:
             interrupted.set()  # else the pool waits for retailers that wait for their quota
             raise
-    extracted = [[retailer, day.isoformat()] for each in results for retailer, day in sorted(each.units)]
+    extracted = [unit for each in results for unit in sorted(each.units)]
     failed = {
         retailer: each.failure
-        for retailer, each in zip(job.run.retailers, results, strict=True)
+        for retailer, each in zip(context.run.retailers, results, strict=True)
         if each.failure is not None
     }
-    for_days = [retailer for retailer, each in zip(job.run.retailers, results, strict=True) if each.answers]
+    for_days = [
+        retailer for retailer, each in zip(context.run.retailers, results, strict=True) if each.answers
+    ]
     if failed and not extracted and not for_days:
         raise NobodyAnsweredError(failed)
     warnings = [str(new) for each in results for new in each.new_fields]
@@ -75,16 +78,14 @@ def extract_step(job: Job) -> Record:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
     if warnings:
         summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
-    return {
-        "extracted": extracted,
-        "failed": failed,
-        "failed_for_days": for_days,
-        "out_of_reach": [
-            [retailer, day.isoformat()] for each in results for retailer, day in sorted(each.out_of_reach)
-        ],
-        "warnings": warnings,
-        "summary": summary,
-    }
+    return ExtractResult(
+        extracted=extracted,
+        failed=failed,
+        failed_for_days=for_days,
+        out_of_reach=[unit for each in results for unit in sorted(each.out_of_reach)],
+        warnings=warnings,
+        summary=summary,
+    )
 
 
 @dataclass
@@ -105,19 +106,19 @@ class Fetched:
         return [unit for unit, error in self.without.items() if isinstance(error, OutOfReachError)]
 
 
-def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> Fetched:
+def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading.Event) -> Fetched:
     """Raises, and interrupts the others, if the lake cannot be written; any other failure is the retailer's alone."""
     fetched = Fetched()
-    units = [unit for unit in job.run.units if unit[0] == retailer_id]
+    units = [unit for unit in context.run.units if unit[0] == retailer_id]
     try:
         fields = PayloadFields(
-            job.resources.storage,
+            context.storage,
             retailer_id,
-            job.run.run_id,
-            has_ended=lambda run_id: job.resources.ledger.step(run_id, "extract") is not None,
+            context.run_id,
+            has_ended=lambda run_id: context.ledger.step(run_id, "extract") is not None,
         )
         try:
-            _extract_units(job, units, fetched, fields, interrupted)
+            _extract_units(context, units, fetched, fields, interrupted)
         finally:
             fetched.new_fields = fields.keep()
         if fetched.without:
@@ -141,7 +142,7 @@ def _ask_retailer(job: Job, retailer_id: str, interrupted: threading.Event) -> F
 class _Asking:
     """State shared by the threads that fetch one retailer's days."""
 
-    job: Job
+    context: StepContext
     fields: PayloadFields
     quota_policy: QuotaPolicy
     interrupted: threading.Event
@@ -150,28 +151,32 @@ class _Asking:
 
 
 def _extract_units(
-    job: Job, units: list[RetailerDay], fetched: Fetched, fields: PayloadFields, interrupted: threading.Event
+    context: StepContext,
+    units: list[RetailerDay],
+    fetched: Fetched,
+    fields: PayloadFields,
+    interrupted: threading.Event,
 ) -> None:
     """Appends to `fetched` as it goes, because whatever was fetched before a failure counts.
 
     Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
     affects that day alone.
     """
-    quota_policy = QuotaPolicy(waits=job.options.patient, tell=lambda wait: _tell(job, wait))
-    asking = _Asking(job, fields, quota_policy, interrupted, deque(units))
+    quota_policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _tell(context, wait))
+    asking = _Asking(context, fields, quota_policy, interrupted, deque(units))
 
     def work() -> None:
         try:
             for unit in _extracted(asking, fetched.without):
                 fetched.units.append(unit)
-                job.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
+                context.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
         except BaseException as error:
             asking.failed.set()
             if _is_of_the_lake(error):
                 interrupted.set()
             raise
 
-    workers = min(job.options.parallel, len(units))
+    workers = min(context.options.parallel, len(units))
     with ThreadPoolExecutor(max_workers=workers) as pool:
         working = [pool.submit(work) for _ in range(workers)]
     failures = [failure for each in working if (failure := each.exception()) is not None]
@@ -189,11 +194,11 @@ def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iter
 
     Each thread has its own service.
     """
-    job, retailer_id = asking.job, asking.fields.retailer_id
+    context, retailer_id = asking.context, asking.fields.retailer_id
     service = open_service(
         retailer_id,
-        job.resources.settings,
-        job.resources.secrets,
+        context.settings,
+        context.secrets,
         clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, asking.interrupted)),
         quota_policy=asking.quota_policy,
     )
@@ -212,7 +217,7 @@ def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iter
 
 
 def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
-    job, storage = asking.job, asking.job.resources.storage
+    context, storage = asking.context, asking.context.storage
     retailer_id, day = unit
     lying = payloads.keys(storage, retailer_id, day)
     # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
@@ -222,11 +227,11 @@ def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
         service,
         storage,
         retailer_id=retailer_id,
-        window=window_of_unit(job.resources.settings, unit),
-        run_id=job.run.run_id,
-        force=job.options.force,
+        window=window_of_unit(context.settings, unit),
+        run_id=context.run_id,
+        force=context.options.force,
         look=asking.fields.look,
-        on_page=partial(_page_kept, job, asking.interrupted),
+        on_page=partial(_page_kept, context, asking.interrupted),
     )
     if lying:
         # A missing page found here fails the day; found during landing, it would fail the run.
@@ -248,15 +253,15 @@ def _missing(units: list[RetailerDay], fetched: list[RetailerDay]) -> str:
     )
 
 
-def _page_kept(job: Job, interrupted: threading.Event, page: PageWritten) -> None:
-    job.report.progress("extract", 0, f"{page.retailer_id} page {page.number}")
+def _page_kept(context: StepContext, interrupted: threading.Event, page: PageWritten) -> None:
+    context.report.progress("extract", 0, f"{page.retailer_id} page {page.number}")
     _stop_if(interrupted.is_set(), page.retailer_id)
 
 
-def _tell(job: Job, wait: QuotaWait) -> None:
+def _tell(context: StepContext, wait: QuotaWait) -> None:
     text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
     log.info("waits for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until))
-    job.report.waits("extract", text)
+    context.report.waits("extract", text)
 
 
 def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> None:

@@ -2,43 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import structlog
 
+from retail.lake.storage import Storage
 from retail.pipeline import resume, schedule
-from retail.pipeline.job import failed_retailers, out_of_reach, units_to_process
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import PublishResult, extract_result, out_of_reach, units_to_process
 from retail.pipeline.tasks import STEPS
 from retail.runs import pending_replays
-from retail.runs.ledger import Outcome
+from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run
 
 log = structlog.get_logger(__name__)
 
 
-def finalize_interrupted(resources: Resources) -> bool:
+def finalize_interrupted(ledger: Ledger, storage: Storage, *, start_date: date) -> bool:
     """End the run that was killed after its last step, if there is one."""
-    run = resume.interrupted_at_the_end(resources.ledger)
+    run = resume.interrupted_at_the_end(ledger)
     if run is not None:
-        log.warning("ended a run that was cut off behind its last step", of_run=run.run_id)
-        end(resources, run)
+        log.warning("ended a run that was cut off after its last step", of_run=run.run_id)
+        end(ledger, storage, run, start_date=start_date)
     return run is not None
 
 
-def end(resources: Resources, run: Run) -> Outcome:
+def end(ledger: Ledger, storage: Storage, run: Run, *, start_date: date) -> Outcome:
     """Mark the completed days as done and end the run."""
-    failed = failed_retailers(resources.ledger, run)
-    _mark_done(resources, run)
-    if resources.ledger.step(run.run_id, "publish") is not None:
-        pending_replays.end(resources.storage, run.run_id)
+    extract = extract_result(ledger, run)
+    failed = {} if extract is None else extract.failed
+    _mark_done(ledger, run, start_date=start_date)
+    if PublishResult.of(ledger, run.run_id) is not None:
+        pending_replays.end(storage, run.run_id)
     outcome: Outcome = "partial" if failed else "success"
-    resources.ledger.end(run.run_id, outcome, reason="; ".join(failed.values()))
+    ledger.end(run.run_id, outcome, reason="; ".join(failed.values()))
     return outcome
 
 
-def _mark_done(resources: Resources, run: Run) -> None:
+def _mark_done(ledger: Ledger, run: Run, *, start_date: date) -> None:
     """If all steps have ended, mark the units as done and, unless this is a backfill, advance the checkpoints."""
-    ledger = resources.ledger
-    merged = ledger.run(run.behind) if run.behind is not None else run
+    merged = ledger.run(run.after_run) if run.after_run is not None else run
     if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):
         return
     units = units_to_process(ledger, merged)
@@ -52,7 +54,7 @@ def _mark_done(resources: Resources, run: Run) -> None:
         after = schedule.advanced(
             before,
             {day for each, day in done if each == retailer},
-            start_date=resources.settings.start_date,
+            start_date=start_date,
             up_to=max(day for each, day in units if each == retailer),
         )
         if after is not None and after != before:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from decimal import Decimal
 
 import structlog
 
 from retail.landing.land import land
 from retail.landing.master_data import Named
-from retail.pipeline.job import Job, Record
 from retail.pipeline.master_data_step import described, look_up_named
+from retail.pipeline.step_results import ExtractResult, LandResult, units_to_process
 from retail.quality import tie_out
-from retail.runs.counts import HopCount, as_json, rows_at
+from retail.runs.counts import HopCount, rows_at
+from retail.runs.step_context import StepContext
 from retail.sources.registry import sales_of
 
 log = structlog.get_logger()
 
 
-def land_step(job: Job) -> Record:
+def land_step(context: StepContext) -> LandResult:
     """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed.
 
     Products and stores that the sales name and that are still unknown are then looked up in the retailers' catalogues,
@@ -27,17 +27,17 @@ def land_step(job: Job) -> Record:
     """
     counts: list[HopCount] = []
     named: dict[str, Named] = {}
-    units = job.units_to_process()
-    job.report.expects("land", len(units), "retailer-days")
+    units = units_to_process(context.ledger, context.run)
+    context.report.expects("land", len(units), "retailer-days")
     for retailer_id in sorted({retailer for retailer, _ in units}):
-        sales = sales_of(retailer_id, job.resources.settings)
-        revision = job.resources.settings.retailers[retailer_id].mapping_revision
+        sales = sales_of(retailer_id, context.settings)
+        revision = context.settings.retailers[retailer_id].mapping_revision
         named[retailer_id] = {"products": Counter(), "stores": Counter()}
         for retailer, day in units:
             if retailer == retailer_id:
                 landed = land(
                     sales,
-                    job.resources.storage,
+                    context.storage,
                     retailer_id=retailer_id,
                     logical_date=day,
                     mapping_revision=revision,
@@ -45,19 +45,15 @@ def land_step(job: Job) -> Record:
                 counts += landed.counts
                 named[retailer_id]["products"] += landed.products
                 named[retailer_id]["stores"] += landed.stores
-                job.report.progress("land", 1, f"{retailer_id} {day}")
+                context.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
     silent = sorted({retailer for retailer, _ in units} - {count.retailer_id for count in counts})
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    looked_up = look_up_named(job, named) if job.recorded("extract") is not None else []
-    return {
-        "counts": as_json(counts),
-        "looked_up": [asdict(each) for each in looked_up],
-        "summary": summary + described(looked_up),
-    }
+    looked_up = look_up_named(context, named) if ExtractResult.of(context.ledger, context.run_id) else []
+    return LandResult(counts=counts, looked_up=looked_up, summary=summary + described(looked_up))
 
 
 def _skipped(counts: list[HopCount]) -> str:

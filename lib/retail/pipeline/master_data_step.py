@@ -9,22 +9,24 @@ import structlog
 
 from retail.errors import StorageError
 from retail.landing.master_data import Deadline, LookedUp, Named, look_up
-from retail.pipeline.job import Job
+from retail.runs.step_context import StepContext
 from retail.sources.catalog import catalog_of
 from retail.sources.registry import open_service
 
 log = structlog.get_logger()
 
 
-def look_up_named(job: Job, named: Mapping[str, Named]) -> list[LookedUp]:
+def look_up_named(context: StepContext, named: Mapping[str, Named]) -> list[LookedUp]:
     """Master data for what each retailer's sales name, in parallel; a failure is reported, not raised.
 
     A retailer without a catalogue is skipped. Raises StorageError if the lake cannot store what was found.
     """
-    if not named or not job.resources.settings.extract.master_calls:
+    if not named or not context.settings.extract.master_calls:
         return []
     with ThreadPoolExecutor(max_workers=len(named)) as pool:
-        results = pool.map(lambda retailer: _look_up_retailer(job, retailer, named[retailer]), sorted(named))
+        results = pool.map(
+            lambda retailer: _look_up_retailer(context, retailer, named[retailer]), sorted(named)
+        )
         return [each for each in results if each is not None]
 
 
@@ -39,22 +41,22 @@ def described(looked_up: Sequence[LookedUp]) -> str:
     )
 
 
-def _look_up_retailer(job: Job, retailer_id: str, named: Named) -> LookedUp | None:
-    settings = job.resources.settings
+def _look_up_retailer(context: StepContext, retailer_id: str, named: Named) -> LookedUp | None:
+    settings = context.settings
     deadline = Deadline(settings.extract.master_seconds)
     try:
-        service = open_service(retailer_id, settings, job.resources.secrets, clock=deadline.clock)
+        service = open_service(retailer_id, settings, context.secrets, clock=deadline.clock)
         catalog = catalog_of(service)
         if catalog is None:
             log.info("retailer has no catalogue to ask", retailer=retailer_id)
             return None
         return look_up(
             catalog,
-            job.resources.storage,
+            context.storage,
             settings.extract,
             retailer_id=retailer_id,
             named=named,
-            run_id=job.run.run_id,
+            run_id=context.run_id,
             deadline=deadline,
         )
     except StorageError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from retail.pipeline.step_results import ExtractResult
 from retail.pipeline.tasks import ALL_TASKS, STEPS
 from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
@@ -14,14 +15,14 @@ from retail.runs.run import Run
 # Tasks made of these steps change nothing that a merge plan depends on, so they may resume in an overtaken
 # run.
 _BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
-_BEHIND_THE_MERGE: Final = frozenset({"check", "refresh"})
+_AFTER_THE_MERGE: Final = frozenset({"check", "refresh"})
 
 
 @dataclass(frozen=True)
 class Resumed:
     """The run a command works in: `run` or, if that is None, a new run that inherits step records from `source`.
 
-    The steps of `run` from `again` on are done again. If `behind` is set, the new run only checks and refreshes what
+    The steps of `run` from `again` on are done again. If `after_run` is set, the new run only checks and refreshes what
     that run merged.
     """
 
@@ -29,7 +30,7 @@ class Resumed:
     again: str | None = None
     source: str | None = None
     inherited_steps: tuple[str, ...] = ()
-    behind: str | None = None
+    after_run: str | None = None
 
 
 def by_name(
@@ -45,8 +46,8 @@ def by_name(
     run = ledger.named(name, units)
     if run is None:
         return Resumed()
-    if run.behind is not None and not _BEHIND_THE_MERGE.issuperset(steps):
-        run = ledger.run(run.behind)
+    if run.after_run is not None and not _AFTER_THE_MERGE.issuperset(steps):
+        run = ledger.run(run.after_run)
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
     if _BEFORE_THE_MERGE.issuperset(steps):
         merged = ledger.came_to_merge(run.run_id)
@@ -62,13 +63,13 @@ def by_name(
         return Resumed()
     if "merge" in steps:
         return Resumed(source=run.run_id, inherited_steps=("extract", "land"))
-    return Resumed(source=run.run_id, behind=run.behind or run.run_id)
+    return Resumed(source=run.run_id, after_run=run.after_run or run.run_id)
 
 
 def _is_partial(ledger: Ledger, run: Run) -> bool:
     """Whether a retailer failed. Such a fetch has not ended, whatever it recorded."""
-    extract = ledger.step(run.run_id, "extract")
-    return extract is not None and bool(extract.get("failed"))
+    extract = ExtractResult.of(ledger, run.run_id)
+    return extract is not None and bool(extract.failed)
 
 
 def interrupted_at_the_end(ledger: Ledger) -> Run | None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from retail.pipeline.resources import Resources
 from retail.pipeline.tasks import STEPS
+from retail.pipeline.workspace import LeasedWorkspace, Workspace
 from retail.quality import tie_out
 from retail.runs import pending_replays
 from retail.runs.counts import HopCount
@@ -21,7 +21,7 @@ from retail.warehouse.schema.ddl import prepare
 _STEPS: Final = STEPS[STEPS.index("publish") :]
 
 
-def roll_back(resources: Resources) -> RolledBack:
+def roll_back(workspace: Workspace) -> RolledBack:
     """Roll back the newest publish while no run works, and reconcile PostgreSQL with Delta as it was then.
 
     The ledger forgets that the affected runs were published, so their days are loaded again: by the same command or,
@@ -30,26 +30,27 @@ def roll_back(resources: Resources) -> RolledBack:
     EngineError or TieOutError; PostgreSQL is then unchanged.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
-    with resources.lease(run_id):
-        prepare(resources.warehouse)
+    with workspace.lease(run_id) as leased:
+        prepare(workspace.warehouse)
         return rollback.roll_back(
-            resources.session,
-            resources.storage,
-            resources.warehouse,
+            workspace.session,
+            leased.storage,
+            workspace.warehouse,
             run_id=run_id,
-            judge=partial(_judge, resources, run_id),
+            judge=partial(_judge, leased, run_id),
         )
 
 
 def _judge(
-    resources: Resources, run_id: str, last: Publish, before: Publish, in_postgresql: list[HopCount]
+    leased: LeasedWorkspace, run_id: str, last: Publish, before: Publish, in_postgresql: list[HopCount]
 ) -> None:
-    """Runs within the lease: its context reads and deletes as the holder. Raises TieOutError, LeaseHeldError."""
+    """Raises TieOutError, LeaseHeldError."""
+    session, storage, ledger = leased.workspace.session, leased.storage, leased.ledger
     version = before.delta_versions[fact_sales.TABLE.name]
-    lake = merge.totals(resources.context(run_id), fact_sales.TABLE, None, at=version)
+    lake = merge.totals(session, storage, fact_sales.TABLE, None, at=version)
     tie_out.require([tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)])
-    for taken_back in set(last.run_ids) & set(resources.ledger.run_ids()):
-        resources.ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
-        if not resources.ledger.fetched(taken_back):
-            units = set(resources.ledger.run(taken_back).units) - pending_replays.left(resources.storage)
-            pending_replays.begin(resources.storage, taken_back, units)
+    for taken_back in set(last.run_ids) & set(ledger.run_ids()):
+        ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
+        if not ledger.fetched(taken_back):
+            units = set(ledger.run(taken_back).units) - pending_replays.left(storage)
+            pending_replays.begin(storage, taken_back, units)

@@ -21,27 +21,27 @@ from retail.lake import outage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.extract_step import extract_step
-from retail.pipeline.job import Job, Record, Report, RunOptions, out_of_reach
 from retail.pipeline.land_step import land_step
 from retail.pipeline.refresh_step import refresh_step
-from retail.pipeline.resources import Resources
 from retail.pipeline.resume import Resumed
+from retail.pipeline.step_results import StepResult, extract_result, out_of_reach
 from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
 from retail.pipeline.transform_steps import gate_step, merge_step, publish_step, stage_step
+from retail.pipeline.workspace import LeasedWorkspace, Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
 from retail.quality.suites import validation
-from retail.runs import lease
 from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
+from retail.runs.step_context import Report, RunOptions, StepContext
 from retail.sources.registry import problems
 from retail.star import migration
 from retail.warehouse.publish import jdbc
 
 log = structlog.get_logger()
 
-STEP_FUNCTIONS: Final[dict[str, Callable[[Job], Record]]] = {
+STEP_FUNCTIONS: Final[dict[str, Callable[[StepContext], StepResult]]] = {
     "extract": extract_step,
     "land": land_step,
     "stage": stage_step,
@@ -75,7 +75,7 @@ class Result:
 
 
 def run(
-    resources: Resources,
+    workspace: Workspace,
     units: Iterable[RetailerDay],
     report: Report,
     *,
@@ -94,40 +94,44 @@ def run(
     QualityError if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run
     ended.
     """
-    run_id = new_run_id(datetime.now(UTC), name, newest=resources.ledger.newest())
+    run_id = new_run_id(datetime.now(UTC), name, newest=workspace.ledger.newest())
     wanted = sorted(set(units))
-    _require_configuration(resources, wanted, tasks)
+    _require_configuration(workspace, wanted, tasks)
     asked = _Asked(wanted, tuple(tasks), options.force, name, redo)
-    if not _left(resources.ledger, asked) and resume.interrupted_at_the_end(resources.ledger) is None:
-        _note_nothing_due(resources, run_id, asked)
+    if not _left(workspace.ledger, asked) and resume.interrupted_at_the_end(workspace.ledger) is None:
+        _note_nothing_due(workspace.ledger, run_id, asked, engine=workspace.settings.engine)
         return Result(None, "success", skipped_units=len(wanted))
-    migration.require_known(resources.storage)
-    with resources.lease(run_id) as held:
+    migration.require_known(workspace.storage)
+    start_date = workspace.settings.start_date
+    with workspace.lease(run_id) as leased:
+        ledger, storage = leased.ledger, leased.storage
         # Only inside the lease can nobody else end the remaining units or merge before this run.
-        left = _left(resources.ledger, asked)
-        resumed = _resumed(resources.ledger, left, asked) if left else Resumed()
-        if resumed.run is None and finish.finalize_interrupted(resources):
-            left = _left(resources.ledger, asked)
+        left = _left(ledger, asked)
+        resumed = _resumed(ledger, left, asked) if left else Resumed()
+        if resumed.run is None and finish.finalize_interrupted(ledger, storage, start_date=start_date):
+            left = _left(ledger, asked)
         if not left:
-            _note_nothing_due(resources, run_id, asked)
+            _note_nothing_due(ledger, run_id, asked, engine=workspace.settings.engine)
             return Result(None, "success", skipped_units=len(wanted))
-        current = _begin(resources, run_id, left, asked, resumed, span=span, backfill=backfill)
-        held.works_on(current.run_id)
+        engine = workspace.settings.engine
+        current = _begin(ledger, run_id, left, asked, resumed, engine=engine, span=span, backfill=backfill)
+        leased.lease.works_on(current.run_id)
         logs.bind_run(current.run_id)
-        job = Job(resources, current, report, replace(options, force=options.force or current.force))
-        if _do(job, tasks, held):
-            outcome = finish.end(resources, current)
+        options = replace(options, force=options.force or current.force)
+        if _do(leased, leased.step_context(current, report, options), tasks):
+            outcome = finish.end(ledger, storage, current, start_date=start_date)
         else:
             outcome = "paused"
-            resources.ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as asked")
-    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=job.options.force)
+            ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as asked")
+    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=options.force)
     if "ingest" not in tasks:  # the command that fetched has already reported what could not be read
         return result
+    extract = extract_result(workspace.ledger, current)
     return replace(
         result,
-        failed=job.failed_retailers(),
-        answers=frozenset(job.failed_for_days()),
-        out_of_reach=len(out_of_reach(resources.ledger, current)),
+        failed={} if extract is None else extract.failed,
+        answers=frozenset() if extract is None else frozenset(extract.failed_for_days),
+        out_of_reach=len(out_of_reach(workspace.ledger, current)),
     )
 
 
@@ -153,24 +157,24 @@ def _left(ledger: Ledger, asked: _Asked) -> list[RetailerDay]:
     return asked.units if asked.tasks != ALL_TASKS or asked.force else not_done(ledger, asked.units)
 
 
-def _note_nothing_due(resources: Resources, run_id: str, asked: _Asked) -> None:
+def _note_nothing_due(ledger: Ledger, run_id: str, asked: _Asked, *, engine: str) -> None:
     """Record a run with nothing to do, for a named run's later tasks to find. Its own objects need no lease."""
-    if asked.name is None or resources.ledger.newest_named(asked.name) is not None:
+    if asked.name is None or ledger.newest_named(asked.name) is not None:
         return
-    resources.ledger.end(run_id, "success", reason="nothing was due")
-    resources.ledger.begin(run_id, [], tasks=asked.tasks, engine=resources.settings.engine)
+    ledger.end(run_id, "success", reason="nothing was due")
+    ledger.begin(run_id, [], tasks=asked.tasks, engine=engine)
 
 
-def _require_configuration(resources: Resources, units: Sequence[RetailerDay], tasks: Sequence[str]) -> None:
+def _require_configuration(workspace: Workspace, units: Sequence[RetailerDay], tasks: Sequence[str]) -> None:
     """Raises ConfigurationError listing every problem; only a run that fetches needs the retailers' secrets."""
     found: list[str] = []
     if "ingest" in tasks:
-        found += problems(resources.settings, resources.secrets, sorted({retailer for retailer, _ in units}))
+        found += problems(workspace.settings, workspace.secrets, sorted({retailer for retailer, _ in units}))
     for judge in (
         load_row_rules,
         validation.read_all,
         drift.load_limits,
-        lambda: jdbc.require(resources.settings),
+        lambda: jdbc.require(workspace.settings),
     ):
         try:
             judge()
@@ -191,17 +195,17 @@ def _resumed(ledger: Ledger, units: Sequence[RetailerDay], asked: _Asked) -> Res
 
 
 def _begin(
-    resources: Resources,
+    ledger: Ledger,
     run_id: str,
     units: Sequence[RetailerDay],
     asked: _Asked,
     resumed: Resumed,
     *,
+    engine: str,
     span: Span | None,
     backfill: bool,
 ) -> Run:
     """The run to resume, without the steps to be done again; or a new run, with the steps it inherits."""
-    ledger = resources.ledger
     if resumed.run is not None:
         _require_earlier_tasks(ledger, resumed.run, asked.tasks)
         if resumed.again is not None:
@@ -216,11 +220,11 @@ def _begin(
         run_id,
         units,
         tasks=asked.tasks,
-        engine=resources.settings.engine,
+        engine=engine,
         span=span,
         backfill=backfill,
         force=asked.force and asked.tasks == ALL_TASKS,
-        behind=resumed.behind,
+        after_run=resumed.after_run,
     )
 
 
@@ -245,23 +249,23 @@ def _judge_anew(ledger: Ledger, run_id: str) -> None:
         ledger.forget_step(run_id, "stage")
 
 
-def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
+def _do(leased: LeasedWorkspace, context: StepContext, tasks: Sequence[str]) -> bool:
     """Do the tasks' steps in order. A step in which the engine lost S3 resumes as after a kill, once S3 answers.
 
     Returns False if the run pauses before the last of them.
     """
-    ledger, run_id, lake = job.resources.ledger, job.run.run_id, job.resources.settings.lake
+    ledger, run_id, lake = context.ledger, context.run_id, context.settings.lake
     steps = [step for task in tasks for step in TASKS[task]]
     try:
         for step in steps:
             outage.sit_out(
-                partial(_do_once, job, step),
-                ready=held.check,
+                partial(_do_once, context, step),
+                ready=leased.lease.check,
                 seconds=lake.s3_retry_seconds,
                 url=lake.url,
-                waits=partial(job.report.waits, step),
+                waits=partial(context.report.waits, step),
             )
-            if step == job.options.last_step:
+            if step == context.options.last_step:
                 return step == steps[-1]
         return True
     except QualityError as error:
@@ -279,25 +283,25 @@ def _do(job: Job, tasks: Sequence[str], held: lease.Lease) -> bool:
         ) from error
 
 
-def _last_time(job: Job, step: str) -> float | None:
+def _last_time(context: StepContext, step: str) -> float | None:
     """Seconds that the step took in the previous run."""
-    ledger, run_id = job.resources.ledger, job.run.run_id
+    ledger, run_id = context.ledger, context.run_id
     before = [each for each in ledger.run_ids() if each < run_id]
     record = ledger.step(before[-1], step) if before else None
     return float(record["seconds"]) if record else None
 
 
-def _do_once(job: Job, step: str) -> None:
+def _do_once(context: StepContext, step: str) -> None:
     """Do a step and record it, or reuse its record if it has already ended."""
-    recorded = job.recorded(step)
+    recorded = context.ledger.step(context.run_id, step)
     if recorded is not None:
-        job.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
+        context.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
         return
-    job.resources.ledger.forget_from(job.run.run_id, step, STEPS)
-    job.report.started(step, last_time=_last_time(job, step))
+    context.ledger.forget_from(context.run_id, step, STEPS)
+    context.report.started(step, last_time=_last_time(context, step))
     started = time.monotonic()
-    record = STEP_FUNCTIONS[step](job)
+    result = STEP_FUNCTIONS[step](context)
     seconds = time.monotonic() - started
-    job.resources.ledger.end_step(job.run.run_id, step, record, seconds=seconds)
-    log.info("step ended", step=step, seconds=round(seconds, 2), summary=record["summary"])
-    job.report.ended(step, seconds, record["summary"], resumed=False)
+    context.ledger.end_step(context.run_id, step, result.to_json(), seconds=seconds)
+    log.info("step ended", step=step, seconds=round(seconds, 2), summary=result.summary)
+    context.report.ended(step, seconds, result.summary, resumed=False)

@@ -12,16 +12,16 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from retail.pipeline import resume
-from retail.pipeline.job import out_of_reach, units_to_process
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import out_of_reach, units_to_process
 from retail.pipeline.tasks import ALL_TASKS
+from retail.pipeline.workspace import Workspace
 from retail.runs.days import RetailerDay
 
 _DAY = timedelta(days=1)
 
 
 def due_units(
-    resources: Resources,
+    workspace: Workspace,
     retailers: Collection[str],
     *,
     until: date | None = None,
@@ -34,7 +34,7 @@ def due_units(
 
     Days of a newest run that ended badly count as not done: it may have been killed while it recorded its end.
     """
-    settings, ledger = resources.settings, resources.ledger
+    settings, ledger = workspace.settings, workspace.ledger
     ends = [day for day in (until, settings.runs.until) if day is not None]
     cursors = {
         retailer: RetailerCursor(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,9 @@ class HopCount:
     business_date: str | None
     currency: str | None
     rows: int
-    money: Decimal
+    money: Annotated[
+        Decimal, PlainSerializer(lambda money: format(money, "f"), return_type=str, when_used="json")
+    ]
 
     @property
     def group(self) -> tuple[str, str | None, str | None]:

@@ -44,12 +44,12 @@ class Ledger:
         span: Span | None = None,
         backfill: bool = False,
         force: bool = False,
-        behind: str | None = None,
+        after_run: str | None = None,
     ) -> Run:
         """Record a new run."""
         started_at = self._now().isoformat()
         run = Run(
-            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, force, behind
+            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, force, after_run
         )
         self._write(layout.run_record(run_id), run.to_json())
         return run

@@ -39,8 +39,8 @@ class Run:
     """What a run is for, and the tasks given to the command that began it.
 
     `span` is everything the command named, of which this run is the whole or a part; None if it named no days. A
-    `backfill` moves no checkpoint. `force`: the run processes days again even if they are complete. `behind` is the run
-    whose merge this one only checks and refreshes.
+    `backfill` moves no checkpoint. `force`: the run processes days again even if they are complete. `after_run`: the
+    run whose merge this one only checks and refreshes.
     """
 
     run_id: str
@@ -51,7 +51,7 @@ class Run:
     span: Span | None = None
     backfill: bool = False
     force: bool = False
-    behind: str | None = None
+    after_run: str | None = None
 
     @property
     def retailers(self) -> list[str]:
@@ -74,7 +74,7 @@ class Run:
             span=Span.from_json(span) if span is not None else None,
             backfill=values.get("backfill", False),
             force=values.get("anew", False),
-            behind=values.get("behind"),
+            after_run=values.get("behind"),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -88,5 +88,5 @@ class Run:
             "span": self.span.to_json() if self.span is not None else None,
             "backfill": self.backfill,
             "anew": self.force,
-            "behind": self.behind,
+            "behind": self.after_run,
         }

@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame
 
 from retail.lake import delta, layout
 from retail.runs import table_rewrites
-from retail.runs.context import Context
 from retail.runs.counts import HopCount
+from retail.runs.ledger import Ledger
+from retail.runs.step_context import StepContext
 from retail.star import master_data, merge, staging
 from retail.star.table import Table
 from retail.star.tables import dim_customer, dim_date, dim_product, dim_retailer, dim_store, fact_sales
@@ -39,7 +40,7 @@ def accept(counts: list[HopCount]) -> None:
     del counts
 
 
-def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) -> Built:
+def build(context: StepContext, staged: staging.Staged, *, judge: Judge = accept) -> Built:
     """Merge the staged rows into all tables of the star, the fact only once `judge` has seen its plan."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         of_dimensions = pool.map(
@@ -51,7 +52,7 @@ def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) ->
         context, fact_sales.TABLE, lambda: fact_sales.derive(sales), judge
     )
     plan, version, counts = merged[fact_sales.TABLE.name]
-    after = merge.totals(context, fact_sales.TABLE, plan.partitions, at=version)
+    after = merge.totals(context.session, context.storage, fact_sales.TABLE, plan.partitions, at=version)
     return Built(
         versions={name: each[1] for name, each in merged.items()},
         actions={name: each[0].rows for name, each in merged.items()},
@@ -60,13 +61,13 @@ def build(context: Context, staged: staging.Staged, *, judge: Judge = accept) ->
     )
 
 
-def months_of_run(context: Context, run_id: str) -> list[str]:
+def months_of_run(ledger: Ledger, run_id: str) -> list[str]:
     """The fact's partitions that a run planned to merge into, whether it completed or not."""
-    planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
+    planned = ledger.step(run_id, _plan_step(fact_sales.TABLE))
     return list(planned["partitions"]) if planned else []
 
 
-def merged_by(context: Context, run_id: str) -> list[HopCount]:
+def merged_by(context: StepContext, run_id: str) -> list[HopCount]:
     """Counts of the fact's merge planned by that run, and what its partitions hold now; empty if it never merged.
 
     If no later run has merged, these are the figures before and after.
@@ -74,12 +75,12 @@ def merged_by(context: Context, run_id: str) -> list[HopCount]:
     planned = context.ledger.step(run_id, _plan_step(fact_sales.TABLE))
     if planned is None or delta.version(context.storage, fact_sales.TABLE.path) == planned["version"]:
         return []
-    now = merge.totals(context, fact_sales.TABLE, planned["partitions"], at=None)
+    now = merge.totals(context.session, context.storage, fact_sales.TABLE, planned["partitions"], at=None)
     counts = [HopCount.from_json(count) for count in planned["counts"]]
     return [*counts, *(count.as_hop("delta_after") for count in now)]
 
 
-def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
+def _dimensions(context: StepContext, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
     """How to derive each dimension's rows. They see every good line, whichever version of it won.
 
     A description that arrives late reaches a product in the star once the product sells again.
@@ -111,7 +112,7 @@ def _dimensions(context: Context, staged: staging.Staged) -> list[tuple[Table, C
     ]
 
 
-def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
+def _staged_once(context: StepContext, table: Table, rows: DataFrame) -> DataFrame:
     """`rows`, written and read back: planning and MERGE read their source several times."""
     key = layout.staged_table(table.name)
     delta.replace(rows, context.storage, key, statistics=False)
@@ -119,7 +120,7 @@ def _staged_once(context: Context, table: Table, rows: DataFrame) -> DataFrame:
 
 
 def _merge_once(
-    context: Context, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
+    context: StepContext, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
 ) -> tuple[merge.Plan, int, list[HopCount]]:
     """Plan, record the plan, merge; after a kill, the table's version shows whether the merge was committed."""
     merge.create(context, table)
@@ -146,10 +147,10 @@ def _merge_once(
     return plan, version, counts
 
 
-def _count(context: Context, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
+def _count(context: StepContext, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
     if table is not fact_sales.TABLE:
         return []
-    before = merge.totals(context, table, plan.partitions, at=plan.version)
+    before = merge.totals(context.session, context.storage, table, plan.partitions, at=plan.version)
     money = merge.count_money(context, table, rows, plan)
     return [*(count.as_hop("delta_before") for count in before), *money]
 

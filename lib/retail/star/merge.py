@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail.errors import KeyCollisionError
 from retail.lake import delta
-from retail.runs.context import Context
+from retail.lake.storage import Storage
 from retail.runs.counts import HopCount
+from retail.runs.step_context import StepContext
 from retail.star.table import Table, with_content_hash
 from retail.star.versions import counts_over
 
@@ -46,7 +47,7 @@ class Plan:
         return self.rows["inserted"] + self.rows["updated"] + self.rows["touched"]
 
 
-def create(context: Context, table: Table) -> None:
+def create(context: StepContext, table: Table) -> None:
     """Create the table, with its unknown member, if it does not exist yet."""
     if delta.version(context.storage, table.path) is not None:
         return
@@ -61,7 +62,7 @@ def create(context: Context, table: Table) -> None:
     )
 
 
-def plan(context: Context, table: Table, rows: DataFrame) -> Plan:
+def plan(context: StepContext, table: Table, rows: DataFrame) -> Plan:
     """Count what `into` will do. Raises KeyCollisionError if a key stands for two natural keys."""
     version = delta.version(context.storage, table.path)
     assert version is not None, f"{table.name} is created before it is planned"  # noqa: S101
@@ -74,7 +75,7 @@ def plan(context: Context, table: Table, rows: DataFrame) -> Plan:
     return Plan(version, partitions, counted)
 
 
-def count_money(context: Context, table: Table, rows: DataFrame, planned: Plan) -> list[HopCount]:
+def count_money(context: StepContext, table: Table, rows: DataFrame, planned: Plan) -> list[HopCount]:
     """Rows and money of each action by retailer, business date and currency, for the tie-out.
 
     An update leaves its old row's group (`updated_out`) and enters its new row's (`updated_in`).
@@ -103,23 +104,28 @@ def as_counted(actions: Mapping[str, int]) -> dict[str, int]:
 
 
 def totals(
-    context: Context, table: Table, partitions: Sequence[str] | None, *, at: int | None
+    session: SparkSession,
+    storage: Storage,
+    table: Table,
+    partitions: Sequence[str] | None,
+    *,
+    at: int | None,
 ) -> list[HopCount]:
     """Rows and money of the fact table at a version or now, in the given partitions or all, as hop `delta`."""
-    fact = delta.read(context.session, context.storage, table.path, at=at)
+    fact = delta.read(session, storage, table.path, at=at)
     if partitions is not None:
         fact = fact.where(F.col(str(table.partition)).isin(list(partitions)))
     return _sum_money(fact.select(F.lit("delta").alias("hop"), *_MONEY_GROUP, "total_amount"))
 
 
-def months_held(context: Context, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
+def months_held(context: StepContext, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
     """The partitions that hold the keys of `rows` now. Reads only the key of the whole table."""
     target = delta.read(context.session, context.storage, table.path, at=version)
     held = target.select(table.key, str(table.partition))
     return held.join(rows.select(table.key), table.key, "left_semi").select(str(table.partition))
 
 
-def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
+def into(context: StepContext, table: Table, rows: DataFrame, planned: Plan) -> int:
     """Merge `rows` as planned, in one commit; returns the table's version after it."""
     if planned.changes == 0:
         return planned.version
@@ -134,7 +140,7 @@ def into(context: Context, table: Table, rows: DataFrame, planned: Plan) -> int:
     return version
 
 
-def _partitions(context: Context, table: Table, rows: DataFrame, version: int) -> list[str]:
+def _partitions(context: StepContext, table: Table, rows: DataFrame, version: int) -> list[str]:
     """The partitions that `rows` belong to and those that hold their keys now: a corrected date moves a row."""
     if table.partition is None:
         return []
@@ -169,7 +175,7 @@ def _on(table: Table, partitions: Sequence[str]) -> str:
 
 
 def _beside_target(
-    context: Context, table: Table, rows: DataFrame, version: int, partitions: Sequence[str]
+    context: StepContext, table: Table, rows: DataFrame, version: int, partitions: Sequence[str]
 ) -> DataFrame:
     """`rows` with the `action` that each calls for and, for money, the row that it replaces."""
     target = delta.read(context.session, context.storage, table.path, at=version)
@@ -193,7 +199,7 @@ def _beside_target(
     )
 
 
-def _statement(context: Context, table: Table, planned: Plan, source: str) -> str:
+def _statement(context: StepContext, table: Table, planned: Plan, source: str) -> str:
     """The MERGE of `source`; if the content is the same, only the order changes, so publish sends no more rows."""
     target = context.storage.engine_path(table.path)
     counts = counts_over(table.order, new="s.", old="t.")

@@ -12,10 +12,10 @@ from typing import Any
 from retail.config.secrets import Secrets
 from retail.lake.layout import raw_file
 from retail.pipeline import transform_steps
-from retail.pipeline.job import Job
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from tests.conftest import settings_for
 from tests.star.conftest import record
+from tests.steps import step_context
 
 LATER = {"updated_at": "2017-01-06T09:00:00.000000Z"}
 DAYS: dict[tuple[str, date], list[Any]] = {
@@ -39,17 +39,17 @@ def main(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = settings_for("sail", Path(folder) / "lake")
         quality = settings.quality.model_copy(update={"quarantine_lines": 10})
-        with Resources(settings.model_copy(update={"quality": quality}), Secrets({})) as resources:
+        with Workspace(settings.model_copy(update={"quality": quality}), Secrets({})) as workspace:
             for unit, lines in DAYS.items():
                 text = "".join(line.to_line() + "\n" for line in lines)
-                resources.storage.write(raw_file(*unit), text.encode())
+                workspace.storage.write(raw_file(*unit), text.encode())
             for number, units in enumerate(RUNS, start=1):
-                run = resources.ledger.begin(f"run-{number}", units, tasks=("transform",), engine="sail")
-                job = Job(resources, run, report=None)  # type: ignore[arg-type]
+                run = workspace.ledger.begin(f"run-{number}", units, tasks=("transform",), engine="sail")
+                context = step_context(workspace, run)
                 for name in ("stage", "gate", "merge"):
-                    record_ = getattr(transform_steps, f"{name}_step")(job)
-                    resources.ledger.end_step(run.run_id, name, record_, seconds=0)
-                resources.ledger.end(run.run_id, "success")
+                    result = getattr(transform_steps, f"{name}_step")(context)
+                    workspace.ledger.end_step(run.run_id, name, result.to_json(), seconds=0)
+                workspace.ledger.end(run.run_id, "success")
         with tarfile.open(archive, "w:gz") as tar:
             for path in sorted((Path(folder) / "lake").rglob("*")):
                 if path.is_file() and "staged" not in path.parts:

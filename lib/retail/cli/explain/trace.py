@@ -20,7 +20,7 @@ from retail.lake import delta
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.sources.values.json_path import JSON, at
 from retail.star.quarantine import table
 from retail.star.quarantine.listing import Refused
@@ -88,14 +88,14 @@ class Found:
     refused: Sequence[Refused]
 
 
-def explain(resources: Resources, name: str) -> Found:
+def explain(workspace: Workspace, name: str) -> Found:
     """Every line of the sales_key or transaction `name`, and its lines in quarantine.
 
     Raises RetailError if it is found nowhere.
     """
-    storage, key = resources.storage, _sales_key(name)
+    storage, key = workspace.storage, _sales_key(name)
     with (
-        resources.warehouse.connect("explain a line") as connection,
+        workspace.warehouse.connect("explain a line") as connection,
         connection.cursor(cursor_factory=RealDictCursor) as cursor,
     ):
         search = _Search(storage, cursor, delta.version(storage, fact_sales.TABLE.path))

@@ -28,8 +28,8 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings, home
 from retail.errors import ConfigurationError, RetailError
 from retail.pipeline import runner
-from retail.pipeline.job import counts_of
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import counts_of
+from retail.pipeline.workspace import Workspace
 from retail.runs.days import units_of
 from retail.warehouse.embedded import server
 from retail.warehouse.sample import first_rows
@@ -53,7 +53,7 @@ def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> in
     units = list(units_of(settings.retailers, dates))
     with (
         simulator(environment, clock=_noon_of(dates[-1]) + CLOCK_AHEAD) as address,
-        Resources(pointed_at(settings, address), Secrets(environment)) as work,
+        Workspace(pointed_at(settings, address), Secrets(environment)) as work,
     ):
         span = f"{days} days of real sales, {dates[0]} to {dates[-1]}"
         out.print(f"{span}, from three simulated retailers at {address}\n")
@@ -147,7 +147,7 @@ def pointed_at(settings: Settings, address: str) -> Settings:
     return settings.model_copy(update={"retailers": retailers})
 
 
-def _where_to_go_on(out: Console, work: Resources, run_id: str) -> None:
+def _where_to_go_on(out: Console, work: Workspace, run_id: str) -> None:
     here = Path.cwd()
     lake = Path(work.storage.url)
     shown = lake.relative_to(here) if lake.is_relative_to(here) else lake

@@ -14,7 +14,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.lake import external_tables
 from retail.lake.storage import open_storage
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 
 
 @click.command()
@@ -52,14 +52,14 @@ def sql(
         return
     show = prompt.as_csv if as_csv else prompt.as_table(rows)
     settings = settings.model_copy(update={"engine": engine or settings.engine})
-    with Resources(settings, Secrets()) as resources:
-        external_tables.register(resources.session, settings, resources.storage)
+    with Workspace(settings, Secrets()) as workspace:
+        external_tables.register(workspace.session, settings, workspace.storage)
         if statement is not None:
-            prompt.run(resources.session, [statement], show)
+            prompt.run(workspace.session, [statement], show)
         elif sys.stdin.isatty():
-            prompt.converse(resources.session, console.console(), show)
+            prompt.converse(workspace.session, console.console(), show)
         else:
-            prompt.run(resources.session, [sys.stdin.read()], show)
+            prompt.run(workspace.session, [sys.stdin.read()], show)
 
 
 def _print(settings: Settings, dialect: str) -> None:

@@ -9,9 +9,9 @@ from datetime import date
 from typing import Final
 
 from retail.lake.storage import Storage
-from retail.pipeline.job import out_of_reach, units_to_process
 from retail.pipeline.runner import not_done
 from retail.pipeline.schedule import in_parts
+from retail.pipeline.step_results import out_of_reach, units_to_process
 from retail.pipeline.tasks import ALL_TASKS
 from retail.runs import pending_replays
 from retail.runs.days import RetailerDay, Span

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from retail.cli.status import next_commands
 from retail.errors import ConfigurationError, RetailError
-from retail.pipeline.job import counts_of
-from retail.pipeline.resources import Resources
 from retail.pipeline.schedule import due_units
+from retail.pipeline.step_results import counts_of
 from retail.pipeline.tasks import STEPS
+from retail.pipeline.workspace import Workspace
 from retail.runs import lease
 from retail.runs.counts import rows_at
 from retail.warehouse import rollback
@@ -24,20 +24,20 @@ SHOWN_RUNS = 10
 _DUE = ("retail run", "what is due; --to D ends earlier")
 
 
-def show_status(resources: Resources, out: Console, *, now: datetime | None = None) -> None:
+def show_status(workspace: Workspace, out: Console, *, now: datetime | None = None) -> None:
     """Print the newest runs, the lease holder, rollbacks, each retailer's checkpoint, and what would run next."""
     now = now or datetime.now(UTC)
-    ledger = resources.ledger
+    ledger = workspace.ledger
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
     if not run_ids:
         out.print(
-            f"No run yet in {resources.storage.url}. Begin with `retail run --date …` or `retail demo`."
+            f"No run yet in {workspace.storage.url}. Begin with `retail run --date …` or `retail demo`."
         )
         return
     table = _table("run", "engine", "days", "retailers", "steps", "landed", "changed", "ended")
-    working = lease.holder(resources.storage, now=now)
+    working = lease.holder(workspace.storage, now=now)
     for run_id in run_ids:
-        table.add_row(*_row(resources, run_id, working))
+        table.add_row(*_row(workspace, run_id, working))
     out.print(table)
     for run_id in run_ids:
         reason = str((ledger.ended(run_id) or {}).get("reason", "")).splitlines()
@@ -46,15 +46,15 @@ def show_status(resources: Resources, out: Console, *, now: datetime | None = No
     if working is not None:
         out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
-        _tell_taken_back(resources, out)
+        _tell_taken_back(workspace, out)
     out.print()
-    _show_retailers(resources, out, now)
-    _show_next(resources, out, working)
+    _show_retailers(workspace, out, now)
+    _show_next(workspace, out, working)
 
 
-def show_run(resources: Resources, out: Console, run_id: str) -> None:
+def show_run(workspace: Workspace, out: Console, run_id: str) -> None:
     """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError if unknown."""
-    ledger = resources.ledger
+    ledger = workspace.ledger
     if run_id not in ledger.run_ids():
         raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
     run = ledger.run(run_id)
@@ -75,8 +75,8 @@ def show_run(resources: Resources, out: Console, run_id: str) -> None:
     out.print(f"\nended: {ended['outcome'] if ended else 'not'}{reason}", markup=False)
 
 
-def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> list[str]:
-    ledger = resources.ledger
+def _row(workspace: Workspace, run_id: str, working: dict[str, Any] | None) -> list[str]:
+    ledger = workspace.ledger
     run = ledger.run(run_id)
     done = [step for step in STEPS if ledger.step(run_id, step) is not None]
     counts = counts_of(ledger, run_id)
@@ -89,32 +89,32 @@ def _row(resources: Resources, run_id: str, working: dict[str, Any] | None) -> l
         f"{len(done)}/{len(STEPS)}" + (f" {done[-1]}" if done else ""),
         f"{rows_at(counts, 'landed'):,}" if "land" in done else "–",
         f"{changed:,}" if "merge" in done else "–",
-        _outcome(resources, run_id, working),
+        _outcome(workspace, run_id, working),
     ]
 
 
-def _outcome(resources: Resources, run_id: str, working: dict[str, Any] | None) -> str:
+def _outcome(workspace: Workspace, run_id: str, working: dict[str, Any] | None) -> str:
     if working is not None and working["run_id"] == run_id:
         return "running"
-    return resources.ledger.outcome(run_id) or "killed"
+    return workspace.ledger.outcome(run_id) or "killed"
 
 
-def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
-    done = resources.ledger.done()
-    due = due_units(resources, tuple(resources.settings.retailers), now=now)
+def _show_retailers(workspace: Workspace, out: Console, now: datetime) -> None:
+    done = workspace.ledger.done()
+    due = due_units(workspace, tuple(workspace.settings.retailers), now=now)
     table = _table("retailer", "name", "checkpoint", "days done", "next run brings")
-    for retailer_id, retailer in resources.settings.retailers.items():
-        checkpoint = resources.ledger.checkpoint(retailer_id)
+    for retailer_id, retailer in workspace.settings.retailers.items():
+        checkpoint = workspace.ledger.checkpoint(retailer_id)
         table.add_row(
             retailer_id,
             retailer.name,
-            str(checkpoint) if checkpoint else f"none, from {resources.settings.start_date}",
+            str(checkpoint) if checkpoint else f"none, from {workspace.settings.start_date}",
             str(sum(1 for each, _ in done if each == retailer_id)),
             _next_days([day for each, day in due if each == retailer_id]),
         )
     out.print(table)
-    passed_over = resources.ledger.out_of_reach()
-    for retailer_id in resources.settings.retailers:
+    passed_over = workspace.ledger.out_of_reach()
+    for retailer_id in workspace.settings.retailers:
         days = sorted(day for each, day in passed_over if each == retailer_id)
         if days:
             out.print(
@@ -123,18 +123,18 @@ def _show_retailers(resources: Resources, out: Console, now: datetime) -> None:
             )
 
 
-def _show_next(resources: Resources, out: Console, working: dict[str, Any] | None) -> None:
+def _show_next(workspace: Workspace, out: Console, working: dict[str, Any] | None) -> None:
     """The commands that continue unfinished work, or load what is due."""
-    ledger = resources.ledger
+    ledger = workspace.ledger
     newest = (
-        next_commands.with_newest(ledger, resources.settings.runs.days_a_run) if working is None else None
+        next_commands.with_newest(ledger, workspace.settings.runs.days_a_run) if working is None else None
     )
     command, told = (newest.command, newest.told) if newest else _DUE
     out.print(f"\nnext: {command}   ({told})", soft_wrap=True)
     run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
     others = list(next_commands.with_earlier(ledger, run_ids, newest))
     if working is None:
-        others += next_commands.with_replays(resources.storage, [*others, *([newest] if newest else [])])
+        others += next_commands.with_replays(workspace.storage, [*others, *([newest] if newest else [])])
     for other in others:
         out.print(f"also: {other.command}   ({other.told})", soft_wrap=True)
 
@@ -156,10 +156,10 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _tell_taken_back(resources: Resources, out: Console) -> None:
+def _tell_taken_back(workspace: Workspace, out: Console) -> None:
     """Runs that BI does not see because their publish was taken back, as long as they are not published again."""
     try:
-        found = rollback.in_effect(resources.warehouse)
+        found = rollback.in_effect(workspace.warehouse)
     except RetailError as error:
         out.print(f"\nwhether PostgreSQL is taken back is not known: {error.message}", markup=False)
         return
@@ -172,6 +172,6 @@ def _tell_taken_back(resources: Resources, out: Console) -> None:
         )
     if found:
         again = next_commands.again(
-            resources.ledger, [run_id for each in found for run_id in each.taken_back]
+            workspace.ledger, [run_id for each in found for run_id in each.taken_back]
         )
         out.print(f"BI sees that until a run publishes anew: {again}", markup=False, soft_wrap=True)

@@ -7,19 +7,19 @@ from rich.table import Table
 
 from retail.errors import ConfigurationError
 from retail.pipeline.check_step import checked_before
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.quality import drift, profile
 from retail.quality.profile import ColumnProfile
 
 _LONGEST = 28
 
 
-def show_profile(resources: Resources, out: Console, table: str | None, run_id: str | None) -> None:
+def show_profile(workspace: Workspace, out: Console, table: str | None, run_id: str | None) -> None:
     """Print the profile of one table or all. Raises ConfigurationError if there is none for that name or run."""
-    ledger = resources.ledger
+    ledger = workspace.ledger
     if run_id is None:
         run_id = next((each for each in reversed(ledger.run_ids()) if ledger.step(each, "check")), None)
-    kept = profile.read(resources.session, resources.storage, [run_id]) if run_id else []
+    kept = profile.read(workspace.session, workspace.storage, [run_id]) if run_id else []
     if run_id is None or not kept:
         raise ConfigurationError(
             [f"no profile is kept of {f'run {run_id}' if run_id else 'any run'}"],
@@ -30,8 +30,8 @@ def show_profile(resources: Resources, out: Console, table: str | None, run_id: 
         raise ConfigurationError(
             [f"run {run_id} has no profile of {table!r}"], hint=f"it has {', '.join(tables)}"
         )
-    earlier = checked_before(ledger, run_id, most=resources.settings.quality.profile_runs)
-    before = profile.read(resources.session, resources.storage, earlier)
+    earlier = checked_before(ledger, run_id, most=workspace.settings.quality.profile_runs)
+    before = profile.read(workspace.session, workspace.storage, earlier)
     drifts = drift.drifted(kept[0], before, drift.load_limits())
     for name in [table] if table else tables:
         columns = [each for each in kept[0] if each.table_name == name]

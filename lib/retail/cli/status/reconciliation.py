@@ -11,8 +11,8 @@ from rich.table import Table
 
 from retail.cli.output.console import rows_table
 from retail.errors import ConfigurationError
-from retail.pipeline.job import counts_of
-from retail.pipeline.resources import Resources
+from retail.pipeline.step_results import CheckResult, counts_of
+from retail.pipeline.workspace import Workspace
 from retail.quality import gaps, tie_out
 from retail.runs.counts import HopCount
 from retail.star.quarantine.listing import in_words
@@ -31,13 +31,13 @@ _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool:
+def show_tie_out(workspace: Workspace, out: Console, run_id: str | None) -> bool:
     """Rows and money of a run at each hop, per retailer, business day and currency, and whether each identity holds.
 
     The identities are evaluated again from the steps' counts. Returns False if one does not hold.
     """
-    run_id = _run_to_show(resources, run_id, "land", "stage")
-    counts = counts_of(resources.ledger, run_id)
+    run_id = _run_to_show(workspace, run_id, "land", "stage")
+    counts = counts_of(workspace.ledger, run_id)
     out.print(_tie_out_table(tie_out.of_run(counts)))
     out.print(
         "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views hold "
@@ -50,7 +50,7 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
     holds = True
     for step, identities in tie_out.IDENTITIES.items():
         for identity in identities:
-            if not _is_counted(resources, run_id, step, identity, counts):
+            if not _is_counted(workspace, run_id, step, identity, counts):
                 out.print(f"  not judged  {identity}", markup=False)
                 continue
             found = tie_out.differences(identity, counts)
@@ -62,14 +62,14 @@ def show_tie_out(resources: Resources, out: Console, run_id: str | None) -> bool
     return holds
 
 
-def show_restated(resources: Resources, out: Console, run_id: str | None) -> None:
+def show_restated(workspace: Workspace, out: Console, run_id: str | None) -> None:
     """Figures of days that were published before, as they were and as they are since a run changed them.
 
     Covers the named run, or the newest that changed any.
     """
     if run_id is not None:
-        run_id = _run_to_show(resources, run_id)
-    found = restatements(resources.warehouse, run_id)
+        run_id = _run_to_show(workspace, run_id)
+    found = restatements(workspace.warehouse, run_id)
     if not found:
         out.print(
             f"No published figure was ever restated{f' by run {run_id}' if run_id else ''}.", markup=False
@@ -104,15 +104,15 @@ def _restated_table(restated: Sequence[Restatement]) -> Table:
     return table
 
 
-def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
+def show_gaps(workspace: Workspace, out: Console, run_id: str | None) -> None:
     """Stores and retailers that were silent on a run's days, and logical dates that never reached the views."""
-    run_id = _run_to_show(resources, run_id, "check")
-    record = resources.ledger.step(run_id, "check") or {}
-    if "gaps" not in record:
+    run_id = _run_to_show(workspace, run_id, "check")
+    result = CheckResult.of(workspace.ledger, run_id)
+    if result is None or result.gaps is None:
         raise ConfigurationError(
             [f"run {run_id} did not judge gaps"], hint="name a run that came to the end of its check"
         )
-    found = [gaps.Gap(**each) for each in record["gaps"]]
+    found = result.gaps
     if found:
         rows = [
             (
@@ -126,42 +126,43 @@ def show_gaps(resources: Resources, out: Console, run_id: str | None) -> None:
         ]
         columns = ("silent", "business day", "store", "name", "sold before on")
         out.print(rows_table(columns, rows))
-        in_all = record.get("gaps_in_all", len(found))
-        if in_all > len(found):
-            out.print(f"… and {in_all - len(found):,} more that the run did not record", markup=False)
+        if result.gaps_in_all > len(found):
+            out.print(
+                f"… and {result.gaps_in_all - len(found):,} more that the run did not record", markup=False
+            )
     else:
         out.print("No store was silent that sells on nearly every day.")
     missing = gaps.missing_days(
-        resources.ledger.done(),
-        resources.settings.retailers,
-        start_date=resources.settings.start_date,
-        last=max(resources.ledger.run(run_id).dates),
+        workspace.ledger.done(),
+        workspace.settings.retailers,
+        start_date=workspace.settings.start_date,
+        last=max(workspace.ledger.run(run_id).dates),
     )
     for line in gaps.never_brought_in(missing):
         out.print(line, markup=False)
     out.print(f"\nrun {run_id}", markup=False)
 
 
-def _run_to_show(resources: Resources, run_id: str | None, *steps: str) -> str:
+def _run_to_show(workspace: Workspace, run_id: str | None, *steps: str) -> str:
     """The named run, or the newest that recorded one of the steps. Raises ConfigurationError."""
-    known = resources.ledger.run_ids()
+    known = workspace.ledger.run_ids()
     if run_id is not None:
         if run_id not in known:
             raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="see `retail status`")
         return run_id
     for newest in reversed(known):
-        if any(resources.ledger.step(newest, step) for step in steps):
+        if any(workspace.ledger.step(newest, step) for step in steps):
             return newest
     raise ConfigurationError(["there is no run yet to show"], hint="begin with `retail run --date …`")
 
 
 def _is_counted(
-    resources: Resources, run_id: str, step: str, identity: str, counts: Sequence[HopCount]
+    workspace: Workspace, run_id: str, step: str, identity: str, counts: Sequence[HopCount]
 ) -> bool:
     """Whether the run reached the step and counted both sides: a run of some tasks does not count the others' hops."""
-    if resources.ledger.step(run_id, step) is None:
+    if workspace.ledger.step(run_id, step) is None:
         return False
-    if identity == tie_out.READ and resources.ledger.step(run_id, "land") is None:
+    if identity == tie_out.READ and workspace.ledger.step(run_id, "land") is None:
         return False
     return identity != tie_out.POSTGRESQL or any(count.hop == "delta_after" for count in counts)
 

@@ -6,20 +6,20 @@ from typing import Final
 
 from rich.console import Console
 
-from retail.pipeline.resources import Resources
+from retail.pipeline.workspace import Workspace
 from retail.runs import task_failures
 
 SHOWN: Final = 5
 
 
-def show_failures(resources: Resources, out: Console) -> None:
+def show_failures(workspace: Workspace, out: Console) -> None:
     """The newest failures: open ones in full, and one line for each that a later run has fixed."""
-    found = task_failures.newest(resources.storage, SHOWN)
+    found = task_failures.newest(workspace.storage, SHOWN)
     if not found:
         return
     out.print("\ntasks that failed, as the scheduler told, the newest last:")
     for failure in found:
-        run_id = task_failures.mended_by(resources.ledger, failure)
+        run_id = task_failures.mended_by(workspace.ledger, failure)
         head = f"{failure.failed_at:%Y-%m-%d %H:%M} UTC  {failure.task}, attempt {failure.attempt}, of {failure.run}"
         state = f"made good by run {run_id}" if run_id else "OPEN"
         out.print(f"  {head}: {state}", markup=False, soft_wrap=True)

@@ -1,9 +1,10 @@
-"""The resources of a run, each opened on first use and all closed together."""
+"""What a command works with: storage, ledger, engine and warehouse, each opened on first use, all closed together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from types import TracebackType
@@ -14,18 +15,22 @@ from retail.config.settings import Settings
 from retail.lake.engine import open_session
 from retail.lake.storage import Storage, open_storage
 from retail.runs import lease
-from retail.runs.context import Context
 from retail.runs.fenced_storage import FencedStorage
 from retail.runs.lease import Lease
 from retail.runs.ledger import Ledger
+from retail.runs.run import Run
+from retail.runs.step_context import Report, RunOptions, StepContext
 from retail.warehouse.connection import Warehouse, open_warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class Resources:
-    """Storage, ledger, engine session and warehouse of one command. A context manager."""
+class Workspace:
+    """Storage, ledger, engine session and warehouse of one command. A context manager.
+
+    `storage` and `ledger` serve commands that read, and the little that needs no lease.
+    """
 
     def __init__(self, settings: Settings, secrets: Secrets) -> None:
         self.settings = settings
@@ -49,25 +54,12 @@ class Resources:
         return self._open.enter_context(open_warehouse(self.settings.warehouse, self.secrets))
 
     @contextmanager
-    def lease(self, run_id: str) -> Iterator[Lease]:
-        """Hold the lake's lease for a block; all writes to the lake within it are made as its holder.
-
-        Raises LeaseHeldError if another run is working.
-        """
-        plain = self.storage
+    def lease(self, run_id: str) -> Iterator[LeasedWorkspace]:
+        """Hold the lake's lease for a block. Raises LeaseHeldError if another run is working."""
         lifetime = timedelta(seconds=self.settings.runs.lease_seconds)
-        with lease.hold(plain, run_id, lifetime=lifetime) as held:
-            self.storage = FencedStorage(plain, held.require)
-            self.ledger = Ledger(self.storage)
-            try:
-                yield held
-            finally:
-                self.storage = plain
-                self.ledger = Ledger(plain)
-
-    def context(self, run_id: str) -> Context:
-        """The context of a run's steps in the engine."""
-        return Context(self.session, self.storage, self.settings, self.ledger, run_id)
+        with lease.hold(self.storage, run_id, lifetime=lifetime) as held:
+            storage = FencedStorage(self.storage, held.require)
+            yield LeasedWorkspace(self, held, storage, Ledger(storage))
 
     def __enter__(self) -> Self:
         return self
@@ -76,3 +68,27 @@ class Resources:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.__exit__(kind, error, trace)
+
+
+@dataclass(frozen=True)
+class LeasedWorkspace:
+    """A workspace while its lease is held; `storage` and `ledger` refuse to write once it is lost."""
+
+    workspace: Workspace
+    lease: Lease
+    storage: Storage
+    ledger: Ledger
+
+    def step_context(self, run: Run, report: Report, options: RunOptions) -> StepContext:
+        """What the steps of `run` work with."""
+        return StepContext(
+            run,
+            self.workspace.settings,
+            self.workspace.secrets,
+            self.storage,
+            self.ledger,
+            report,
+            options,
+            open_session=lambda: self.workspace.session,
+            open_warehouse=lambda: self.workspace.warehouse,
+        )
