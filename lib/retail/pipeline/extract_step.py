@@ -162,7 +162,8 @@ def _extract_units(
     Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
     affects that day alone.
     """
-    quota_policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _tell(context, wait))
+    policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _tell(context, wait))
+    quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
     asking = _Asking(context, fields, quota_policy, interrupted, deque(units))
 
     def work() -> None:

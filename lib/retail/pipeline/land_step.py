@@ -8,9 +8,7 @@ from decimal import Decimal
 import structlog
 
 from retail.landing.land import land
-from retail.landing.master_data import Named
-from retail.pipeline.master_data_step import described, look_up_named
-from retail.pipeline.step_results import ExtractResult, LandResult, units_to_process
+from retail.pipeline.step_results import DescribeResult, LandResult, NamedIds, units_to_process
 from retail.quality import tie_out
 from retail.runs.counts import HopCount, rows_at
 from retail.runs.step_context import StepContext
@@ -20,19 +18,17 @@ log = structlog.get_logger()
 
 
 def land_step(context: StepContext) -> LandResult:
-    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed.
-
-    Products and stores that the sales name and that are still unknown are then looked up in the retailers' catalogues,
-    for the dimensions.
-    """
+    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
+    context.ledger.forget_step(context.run_id, DescribeResult.step)
     counts: list[HopCount] = []
-    named: dict[str, Named] = {}
+    products: dict[str, Counter[str]] = {}
+    stores: dict[str, Counter[str]] = {}
     units = units_to_process(context.ledger, context.run)
     context.report.expects("land", len(units), "retailer-days")
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, context.settings)
         revision = context.settings.retailers[retailer_id].mapping_revision
-        named[retailer_id] = {"products": Counter(), "stores": Counter()}
+        products[retailer_id], stores[retailer_id] = Counter(), Counter()
         for retailer, day in units:
             if retailer == retailer_id:
                 landed = land(
@@ -43,8 +39,8 @@ def land_step(context: StepContext) -> LandResult:
                     mapping_revision=revision,
                 )
                 counts += landed.counts
-                named[retailer_id]["products"] += landed.products
-                named[retailer_id]["stores"] += landed.stores
+                products[retailer_id] += landed.products
+                stores[retailer_id] += landed.stores
                 context.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
@@ -52,8 +48,10 @@ def land_step(context: StepContext) -> LandResult:
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    looked_up = look_up_named(context, named) if ExtractResult.of(context.ledger, context.run_id) else []
-    return LandResult(counts=counts, looked_up=looked_up, summary=summary + described(looked_up))
+    named: dict[str, NamedIds] = {}
+    if context.settings.extract.master_calls:
+        named = {each: {"products": dict(products[each]), "stores": dict(stores[each])} for each in products}
+    return LandResult(counts=counts, named=named, summary=summary)
 
 
 def _skipped(counts: list[HopCount]) -> str:

@@ -20,11 +20,12 @@ from retail.errors import ConfigurationError, QualityError, RetailError
 from retail.lake import outage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
+from retail.pipeline.describe_step import describe_step, is_due
 from retail.pipeline.extract_step import extract_step
 from retail.pipeline.land_step import land_step
 from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resume import Resumed
-from retail.pipeline.step_results import StepResult, extract_result, out_of_reach
+from retail.pipeline.step_results import DescribeResult, StepResult, extract_result, out_of_reach
 from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
 from retail.pipeline.transform_steps import gate_step, merge_step, publish_step, stage_step
 from retail.pipeline.workspace import LeasedWorkspace, Workspace
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 STEP_FUNCTIONS: Final[dict[str, Callable[[StepContext], StepResult]]] = {
     "extract": extract_step,
     "land": land_step,
+    "describe": describe_step,
     "stage": stage_step,
     "gate": gate_step,
     "merge": merge_step,
@@ -256,6 +258,8 @@ def _do(leased: LeasedWorkspace, context: StepContext, tasks: Sequence[str]) -> 
     """
     ledger, run_id, lake = context.ledger, context.run_id, context.settings.lake
     steps = [step for task in tasks for step in TASKS[task]]
+    if "land" in steps:
+        steps.insert(steps.index("land") + 1, DescribeResult.step)
     try:
         for step in steps:
             outage.sit_out(
@@ -266,7 +270,7 @@ def _do(leased: LeasedWorkspace, context: StepContext, tasks: Sequence[str]) -> 
                 waits=partial(context.report.waits, step),
             )
             if step == context.options.last_step:
-                return step == steps[-1]
+                return step == STEPS[-1]
         return True
     except QualityError as error:
         ledger.end(run_id, "stopped", reason=error.message)
@@ -293,11 +297,14 @@ def _last_time(context: StepContext, step: str) -> float | None:
 
 def _do_once(context: StepContext, step: str) -> None:
     """Do a step and record it, or reuse its record if it has already ended."""
+    if step == DescribeResult.step and not is_due(context):
+        return
     recorded = context.ledger.step(context.run_id, step)
     if recorded is not None:
         context.report.ended(step, recorded["seconds"], recorded["summary"], resumed=True)
         return
-    context.ledger.forget_from(context.run_id, step, STEPS)
+    if step in STEPS:
+        context.ledger.forget_from(context.run_id, step, STEPS)
     context.report.started(step, last_time=_last_time(context, step))
     started = time.monotonic()
     result = STEP_FUNCTIONS[step](context)

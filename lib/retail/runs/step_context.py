@@ -15,6 +15,7 @@ from retail.runs.run import Run
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from retail.sources.http.rate_limit import QuotaPolicy
     from retail.warehouse.connection import Warehouse
 
 
@@ -55,7 +56,8 @@ class RunOptions:
 class StepContext:
     """What the steps of one run work with. The pipeline makes it once it holds the lease.
 
-    `storage` and `ledger` write as the holder of the lease. The engine and PostgreSQL are opened on first use.
+    `storage` and `ledger` write as the holder of the lease. The engine and PostgreSQL are opened on first use. `quotas`
+    is what the run knows of each retailer's quota, for all steps that call its API.
     """
 
     run: Run
@@ -67,6 +69,7 @@ class StepContext:
     options: RunOptions
     open_session: Callable[[], SparkSession]
     open_warehouse: Callable[[], Warehouse]
+    quotas: dict[str, QuotaPolicy] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:

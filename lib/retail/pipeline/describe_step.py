@@ -1,0 +1,85 @@
+"""After landing: look up what the sales name in the retailers' catalogues. A failure here never costs a sale."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import structlog
+
+from retail.errors import StorageError
+from retail.landing.master_data import Deadline, LookedUp, Named, look_up
+from retail.pipeline.step_results import DescribeResult, ExtractResult, LandResult, NamedIds
+from retail.runs.step_context import StepContext
+from retail.sources.catalog import catalog_of
+from retail.sources.http.rate_limit import QuotaPolicy
+from retail.sources.registry import open_service
+
+log = structlog.get_logger()
+
+
+def is_due(context: StepContext) -> bool:
+    """Whether the run fetched its days and landed sales that name something, and may call the catalogues."""
+    if not context.settings.extract.master_calls or ExtractResult.of(context.ledger, context.run_id) is None:
+        return False
+    landed = LandResult.of(context.ledger, context.run_id)
+    return landed is not None and any(any(kinds.values()) for kinds in landed.named.values())
+
+
+def describe_step(context: StepContext) -> DescribeResult:
+    """Look up the products and stores that the landed sales name and that no run has looked up yet.
+
+    The retailers are asked in parallel, each within the quota that is left of the run's extract. A failure is reported,
+    not raised; a retailer without a catalogue is skipped. Raises StorageError if the lake cannot store what was found.
+    """
+    landed = LandResult.of(context.ledger, context.run_id)
+    named = {} if landed is None else landed.named
+    with ThreadPoolExecutor(max_workers=max(1, len(named))) as pool:
+        results = pool.map(
+            lambda retailer: _look_up_retailer(context, retailer, named[retailer]), sorted(named)
+        )
+        looked_up = [each for each in results if each is not None]
+    return DescribeResult(looked_up=looked_up, summary=_summary(looked_up))
+
+
+def _look_up_retailer(context: StepContext, retailer_id: str, ids: NamedIds) -> LookedUp | None:
+    settings = context.settings
+    deadline = Deadline(settings.extract.master_seconds)
+    named: Named = {kind: Counter(lines) for kind, lines in ids.items()}
+    try:
+        # What the extract left of the quota; the deadline limits the waiting, with `--no-wait` too.
+        policy = replace(context.quotas.get(retailer_id, QuotaPolicy()), waits=True)
+        service = open_service(
+            retailer_id, settings, context.secrets, clock=deadline.clock, quota_policy=policy
+        )
+        catalog = catalog_of(service)
+        if catalog is None:
+            log.info("retailer has no catalogue to ask", retailer=retailer_id)
+            return None
+        return look_up(
+            catalog,
+            context.storage,
+            settings.extract,
+            retailer_id=retailer_id,
+            named=named,
+            run_id=context.run_id,
+            deadline=deadline,
+        )
+    except StorageError:
+        raise
+    except Exception as error:
+        log.exception("catalogue failed", retailer=retailer_id)
+        return LookedUp(retailer_id=retailer_id, failure=f"unexpected {type(error).__name__}; see the log")
+
+
+def _summary(looked_up: Sequence[LookedUp]) -> str:
+    """What was found, what is left for later runs and which catalogues failed."""
+    found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
+    failed = [each.retailer_id for each in looked_up if each.failure]
+    return (
+        (f"{found:,} products and stores described" if found else "nothing new is described")
+        + (f", {left:,} are for later runs" if left else "")
+        + (f"; catalogue failed: {', '.join(failed)}" if failed else "")
+    )
