@@ -24,6 +24,13 @@ def pytest_configure() -> None:
     os.environ.setdefault("RETAIL_TEST_SEED", str(secrets.randbelow(2**32)))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is `spark_nightly` is `nightly` where it runs on Spark."""
+    for item in items:
+        if item.get_closest_marker("spark_nightly") and item.get_closest_marker("spark"):
+            item.add_marker("nightly")
+
+
 def pytest_report_header() -> str:
     return f"seed of random tests: RETAIL_TEST_SEED={os.environ['RETAIL_TEST_SEED']}"
 

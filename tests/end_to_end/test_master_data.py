@@ -118,6 +118,7 @@ def test_days_in_the_other_order_and_without_a_call_give_the_same_dimensions(
     assert star_of(at_once) == star_of(backwards)
 
 
+@pytest.mark.nightly
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
 def test_both_engines_make_the_same_dimensions_of_the_same_descriptions(

@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3]
 DAY = date(2017, 1, 1)
 
 
-@pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.mark.parametrize(
+    "engine", ["sail", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.nightly])]
+)
 def test_a_day_from_the_retailers_to_the_views(
     engine: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth, tmp_path: Path
 ) -> None:

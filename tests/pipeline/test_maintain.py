@@ -67,6 +67,7 @@ def months_of_sales(make_context: MakeContext, runs: int) -> list[list[tuple[str
     return held
 
 
+@pytest.mark.spark_nightly
 def test_after_maintenance_the_table_has_few_files_the_same_rows_and_every_promised_version(
     make_context: MakeContext,
 ) -> None:

@@ -84,6 +84,7 @@ def test_two_versions_of_one_instant_give_the_same_star_in_both_orders(make_cont
     assert winners == {True}
 
 
+@pytest.mark.spark_nightly
 def test_merging_the_same_day_again_changes_no_row(make_context: MakeContext) -> None:
     first = merged(make_context("run-1"), V1, record(transaction_id="t2"))
     again = merged(make_context("run-2"), V1, record(transaction_id="t2"))
@@ -107,6 +108,7 @@ HASHES = {
 HASH_OF_5_JANUARY = -6752229245345600682
 
 
+@pytest.mark.spark_nightly
 def test_the_rows_of_a_plain_sale_have_these_hashes_on_both_engines(make_context: MakeContext) -> None:
     context = make_context("run-1")
     less = record(transaction_id="t2", customer_id=None, store_id=None, discount_amount=None)
@@ -137,6 +139,7 @@ def later(amount: str) -> dict[str, str]:
     return {"total_amount": amount, "product_name": f"Mug {amount}"}
 
 
+@pytest.mark.spark_nightly
 def test_of_a_line_fetched_again_with_other_content_and_the_same_time_the_later_answer_counts(
     make_context: MakeContext,
 ) -> None:
@@ -153,6 +156,7 @@ def test_of_a_line_fetched_again_with_other_content_and_the_same_time_the_later_
     assert late.versions == built.versions
 
 
+@pytest.mark.spark_nightly
 def test_a_later_answer_with_the_same_content_moves_the_order_alone_and_then_holds_against_one_between(
     make_context: MakeContext,
 ) -> None:
@@ -176,6 +180,7 @@ def test_a_later_answer_with_the_same_content_moves_the_order_alone_and_then_hol
     assert between.actions["fact_sales"]["stale"] == 12
 
 
+@pytest.mark.spark_nightly
 def test_the_same_answer_read_otherwise_counts_and_read_again_changes_nothing(
     make_context: MakeContext,
 ) -> None:
@@ -189,6 +194,7 @@ def test_the_same_answer_read_otherwise_counts_and_read_again_changes_nothing(
     assert (again.actions["fact_sales"]["unchanged"], again.versions) == (12, built.versions)
 
 
+@pytest.mark.spark_nightly
 def test_what_a_newer_mapping_makes_alike_is_not_published_again(make_context: MakeContext) -> None:
     merged(make_context("run-1"), *fetched("20170106T010000Z-a", line=first, mapping_version="1"))
     built = merged(make_context("run-2"), *fetched("20170106T010000Z-a", line=first, mapping_version="2"))
@@ -213,6 +219,7 @@ def test_only_a_row_whose_content_changed_gets_the_new_run_id(make_context: Make
     ]  # fmt: skip
 
 
+@pytest.mark.spark_nightly
 def test_a_corrected_date_moves_the_row_to_its_new_month_and_an_older_version_does_not_bring_it_back(
     make_context: MakeContext,
 ) -> None:
@@ -242,6 +249,7 @@ def test_a_later_sighting_guards_a_product_even_where_it_changed_nothing(make_co
     assert ("p1", "Mug") in table(make_context("x"), "dim_product", "product_id", "product_name")
 
 
+@pytest.mark.spark_nightly
 def test_every_fact_finds_its_dimensions(make_context: MakeContext) -> None:
     context = make_context("run-1")
     merged(context, V1, record(transaction_id="t2", customer_id=None, store_id=None, product_id="p2"))
@@ -252,6 +260,7 @@ def test_every_fact_finds_its_dimensions(make_context: MakeContext) -> None:
         assert -1 in members
 
 
+@pytest.mark.spark_nightly
 def test_two_natural_keys_on_one_hash_stop_the_run_with_both_named(make_context: MakeContext) -> None:
     context = make_context("run-1")
     merged(context, V1)

@@ -42,7 +42,7 @@ MADE = {"issue_1": make_issue_1_lake, "format_2": make_format_2_lake}
 TODAY = {"format": migration.FORMAT}
 
 
-@pytest.fixture(params=list(MADE))
+@pytest.fixture(params=[pytest.param("issue_1", marks=pytest.mark.spark_nightly), "format_2"])
 def older_lake(request: pytest.FixtureRequest, session: SparkSession, engine: str, tmp_path: Path) -> Lake:
     """A lake that older code made, with the model of its two runs beside it."""
     made = MADE[request.param]

@@ -105,6 +105,7 @@ def test_a_day_staged_again_after_a_column_was_added_brings_its_values_and_chang
     assert again["versions"] == found["versions"]
 
 
+@pytest.mark.spark_nightly
 @pytest.mark.slow
 def test_a_day_staged_again_after_a_column_was_removed_changes_only_the_rows_that_had_a_value(
     engine: str, tmp_path: Path, make_context: MakeContext, before: dict[str, int]
@@ -118,6 +119,7 @@ def test_a_day_staged_again_after_a_column_was_removed_changes_only_the_rows_tha
     assert changed(found, before) == WITH_VALUE
 
 
+@pytest.mark.spark_nightly
 @pytest.mark.slow
 def test_a_day_staged_again_after_a_column_was_renamed_changes_only_the_rows_that_have_a_value(
     engine: str, tmp_path: Path, before: dict[str, int]

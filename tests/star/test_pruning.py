@@ -84,6 +84,7 @@ def delete_files(context: StepContext, *months: str) -> None:
         file.unlink()
 
 
+@pytest.mark.spark_nightly
 def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_not_concerned(
     make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +120,7 @@ def test_planning_counting_merging_and_reading_open_no_file_of_a_month_that_is_n
     assert {row.transaction_id for row in changed} == {"2017-06", "new"}
 
 
+@pytest.mark.spark_nightly
 @pytest.mark.slow
 def test_the_check_opens_no_file_of_a_month_that_is_not_concerned(
     session: SparkSession, engine: str, tmp_path: Path
