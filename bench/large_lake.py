@@ -19,8 +19,8 @@ from tests.steps import step_context
 from bench.ours import settings_of
 from retail.config.secrets import Secrets
 from retail.lake import delta
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.workspace import Workspace
-from retail.runs.step_context import StepContext
 from retail.star.table import Table, surrogate_key, with_content_hash
 from retail.star.tables import dim_customer, dim_date, fact_sales
 

@@ -15,9 +15,9 @@ from retail.config.secrets import Secrets
 from retail.config.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
 from retail.lake import delta
 from retail.pipeline import check_step, transform_steps
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.workspace import Workspace
 from retail.quality.suites import validation
-from retail.runs.step_context import StepContext
 from retail.star import merge
 from retail.star.tables import fact_sales
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from retail.pipeline.step_context import RunOptions, StepContext
 from retail.pipeline.workspace import Workspace
 from retail.runs.run import Run
-from retail.runs.step_context import RunOptions, StepContext
 
 
 class Silence:

@@ -22,10 +22,10 @@ from retail.errors import ConfigurationError, QualityError, RetailError, TieOutE
 from retail.lake.layout import raw_file
 from retail.landing.latest_versions import LatestVersions
 from retail.pipeline import runner
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import counts_of
 from retail.pipeline.workspace import Workspace
 from retail.runs.days import RetailerDay
-from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.quarantine import table as quarantine
 from retail.star.table import Table

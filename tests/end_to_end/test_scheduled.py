@@ -18,10 +18,10 @@ from retail.config.secrets import Secrets
 from retail.errors import StorageError
 from retail.lake.layout import raw_file
 from retail.pipeline import runner
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import StepResult
 from retail.pipeline.workspace import Workspace
 from retail.runs.ledger import Ledger
-from retail.runs.step_context import StepContext
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
 from tests.kill.told import in_operations

@@ -13,9 +13,9 @@ from tests.steps import step_context
 
 from retail.config.secrets import Secrets
 from retail.pipeline import describe_step
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import ExtractResult, LandResult
 from retail.pipeline.workspace import Workspace
-from retail.runs.step_context import StepContext
 from retail.sources.http.rate_limit import QuotaPolicy
 
 UNIT = ("retailer_1", date(2017, 1, 1))

@@ -23,11 +23,11 @@ from retail.lake import delta, layout
 from retail.lake.storage import Storage, open_storage
 from retail.lake.storage.local import LocalStorage
 from retail.pipeline.maintain import Maintained, NotMaintainedError, maintain
+from retail.pipeline.step_context import StepContext
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
 from retail.runs import lease, table_rewrites
-from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import Built, build
 from retail.star.tables import fact_sales

@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 from retail.config.secrets import Secrets
 from retail.lake.layout import raw_file
 from retail.lake.storage.local import LocalStorage
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.workspace import Workspace
 from retail.records import SalesRecord
 from retail.runs.ledger import Ledger
-from retail.runs.step_context import StepContext
 from tests.conftest import settings_for
 from tests.steps import step_context
 

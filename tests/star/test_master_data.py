@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from retail.lake import delta
 from retail.lake.layout import master_folder
+from retail.pipeline.step_context import StepContext
 from retail.quality.rules import load_row_rules
 from retail.records import PRODUCT_FIELDS, ProductRecord, SalesRecord, StoreRecord
-from retail.runs.step_context import StepContext
 from retail.star import master_data, staging
 from retail.star.build import Built, build
 from retail.star.tables import dim_product, dim_store

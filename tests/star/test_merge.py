@@ -11,10 +11,10 @@ import pytest
 from retail import star
 from retail.errors import KeyCollisionError, TieOutError
 from retail.lake import delta, layout
+from retail.pipeline.step_context import StepContext
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import Built, build, merged_by
 from retail.star.tables import fact_sales

@@ -21,8 +21,8 @@ from retail.lake import delta, layout
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.pipeline import transform_steps as steps
+from retail.pipeline.step_context import StepContext
 from retail.runs import table_rewrites
-from retail.runs.step_context import StepContext
 from retail.star import merge, migration, staging
 from retail.star.tables import dim_customer, fact_sales
 from tests.oracle.histories import Run

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from retail.runs.step_context import StepContext
+from retail.pipeline.step_context import StepContext
 from retail.star import staging
 from retail.star.build import build
 from tests.star.altered import Changes, copy_package, stage_again

@@ -20,10 +20,10 @@ from pyspark.sql import functions as F
 
 from retail.lake import delta, layout
 from retail.pipeline import check_step
+from retail.pipeline.step_context import StepContext
 from retail.quality import profile
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs.step_context import StepContext
 from retail.star import merge, staging
 from retail.star.build import build
 from retail.star.tables import fact_sales

@@ -12,9 +12,9 @@ import pytest
 from retail.errors import StorageError
 from retail.lake import delta, layout
 from retail.lake.storage.local import LocalStorage
+from retail.pipeline.step_context import StepContext
 from retail.quality import tie_out
 from retail.records import RowRule, SalesRecord
-from retail.runs.step_context import StepContext
 from retail.star import staging
 from retail.star.build import Built, build
 from retail.star.quarantine import acknowledged, table

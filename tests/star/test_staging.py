@@ -10,9 +10,9 @@ from pyspark.sql import Row
 
 from retail.errors import ConfigurationError, StorageError
 from retail.lake import delta, layout
+from retail.pipeline.step_context import StepContext
 from retail.quality.rules import load_row_rules
 from retail.records import REQUIRED, RowRule, SalesRecord
-from retail.runs.step_context import StepContext
 from retail.star import staging
 from tests.star.conftest import DAY, record, write_raw
 

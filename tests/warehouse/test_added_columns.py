@@ -15,7 +15,7 @@ from retail import star
 from retail.config.settings import home
 from retail.errors import WarehouseError
 from retail.pipeline import transform_steps
-from retail.runs.step_context import StepContext
+from retail.pipeline.step_context import StepContext
 from retail.star.tables import fact_sales
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl

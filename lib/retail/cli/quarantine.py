@@ -18,10 +18,10 @@ from retail.cli.output import console
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.pipeline import runner
+from retail.pipeline.step_context import RunOptions
 from retail.pipeline.step_results import counts_of
 from retail.pipeline.workspace import Workspace
 from retail.runs import pending_replays
-from retail.runs.step_context import RunOptions
 from retail.star.quarantine import acknowledged as accepting
 from retail.star.quarantine.listing import Group, Refused, Selection, acceptance, in_one_line, in_words, when
 from retail.star.quarantine.table import accepted_groups, each_line, groups, rows

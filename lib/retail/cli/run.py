@@ -17,11 +17,11 @@ from retail.landing.estimate import plan as plan_ingest
 from retail.pipeline import runner
 from retail.pipeline.runner import Result
 from retail.pipeline.schedule import due_units, in_parts, oldest
+from retail.pipeline.step_context import RunOptions
 from retail.pipeline.step_results import counts_of
 from retail.pipeline.tasks import STEPS
 from retail.pipeline.workspace import Workspace
 from retail.runs.days import RetailerDay, Span
-from retail.runs.step_context import RunOptions
 
 _RUN_ID = click.option(
     "--run-id", metavar="NAME", help="The run's name. Tasks with the same name are one run."

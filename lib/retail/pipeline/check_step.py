@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from retail import star
 from retail.lake import delta, layout
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import CheckResult, MergeResult, StageResult, units_to_process
 from retail.quality import daily, drift, gaps, profile, tie_out
 from retail.quality.suites import data_docs
@@ -23,7 +24,6 @@ from retail.quality.suites import validation as suites
 from retail.quality.suites.orphans import with_orphans
 from retail.runs.counts import HopCount
 from retail.runs.ledger import Ledger
-from retail.runs.step_context import StepContext
 from retail.star import merge
 from retail.star.build import months_of_run
 from retail.star.tables import dim_store, fact_sales

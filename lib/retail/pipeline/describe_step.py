@@ -11,8 +11,8 @@ import structlog
 
 from retail.errors import StorageError
 from retail.landing.master_data import Deadline, LookedUp, Named, look_up
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import DescribeResult, ExtractResult, LandResult, NamedIds
-from retail.runs.step_context import StepContext
 from retail.sources.catalog import catalog_of
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service

@@ -26,10 +26,10 @@ from retail.landing import payloads
 from retail.landing.fetch import PageWritten, extract
 from retail.landing.field_drift import NewField, PayloadFields
 from retail.landing.land import require_whole
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import ExtractResult
 from retail.quality.suites import validation
 from retail.runs.days import RetailerDay
-from retail.runs.step_context import StepContext
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
 from retail.sources.registry import open_service

@@ -8,10 +8,10 @@ from decimal import Decimal
 import structlog
 
 from retail.landing.land import land
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import DescribeResult, LandResult, NamedIds, units_to_process
 from retail.quality import tie_out
 from retail.runs.counts import HopCount, rows_at
-from retail.runs.step_context import StepContext
 from retail.sources.registry import sales_of
 
 log = structlog.get_logger()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from retail.errors import UncheckedError
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import RefreshResult, counts_of
 from retail.quality import tie_out
 from retail.runs.counts import HopCount
-from retail.runs.step_context import StepContext
 from retail.warehouse.publish.transaction import published_runs
 from retail.warehouse.views import refresh
 

@@ -25,6 +25,7 @@ from retail.pipeline.extract_step import extract_step
 from retail.pipeline.land_step import land_step
 from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resume import Resumed
+from retail.pipeline.step_context import Report, RunOptions, StepContext
 from retail.pipeline.step_results import DescribeResult, StepResult, extract_result, out_of_reach
 from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
 from retail.pipeline.transform_steps import gate_step, merge_step, publish_step, stage_step
@@ -35,7 +36,6 @@ from retail.quality.suites import validation
 from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
-from retail.runs.step_context import Report, RunOptions, StepContext
 from retail.sources.registry import problems
 from retail.star import migration
 from retail.warehouse.publish import jdbc

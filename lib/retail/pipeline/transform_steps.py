@@ -9,6 +9,7 @@ import structlog
 from retail import star
 from retail.errors import RetailError
 from retail.lake import delta, layout
+from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import (
     GateResult,
     LandResult,
@@ -25,7 +26,6 @@ from retail.quality.suites import validation as suites
 from retail.runs import pending_replays
 from retail.runs.counts import by_reason, rows_at
 from retail.runs.days import RetailerDay
-from retail.runs.step_context import StepContext
 from retail.star import merge, migration, staging
 from retail.star.build import build, merged_by, months_of_run
 from retail.star.quarantine import table as kept_back

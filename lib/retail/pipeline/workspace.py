@@ -14,12 +14,12 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.lake.engine import open_session
 from retail.lake.storage import Storage, open_storage
+from retail.pipeline.step_context import Report, RunOptions, StepContext
 from retail.runs import lease
 from retail.runs.fenced_storage import FencedStorage
 from retail.runs.lease import Lease
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
-from retail.runs.step_context import Report, RunOptions, StepContext
 from retail.warehouse.connection import Warehouse, open_warehouse
 
 if TYPE_CHECKING:

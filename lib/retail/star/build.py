@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame
 from retail.lake import delta, layout
 from retail.runs import table_rewrites
 from retail.runs.counts import HopCount
+from retail.runs.lake_context import LakeContext
 from retail.runs.ledger import Ledger
-from retail.runs.step_context import StepContext
 from retail.star import master_data, merge, staging
 from retail.star.table import Table
 from retail.star.tables import dim_customer, dim_date, dim_product, dim_retailer, dim_store, fact_sales
@@ -40,7 +40,7 @@ def accept(counts: list[HopCount]) -> None:
     del counts
 
 
-def build(context: StepContext, staged: staging.Staged, *, judge: Judge = accept) -> Built:
+def build(context: LakeContext, staged: staging.Staged, *, judge: Judge = accept) -> Built:
     """Merge the staged rows into all tables of the star, the fact only once `judge` has seen its plan."""
     with ThreadPoolExecutor(max_workers=3) as pool:
         of_dimensions = pool.map(
@@ -67,7 +67,7 @@ def months_of_run(ledger: Ledger, run_id: str) -> list[str]:
     return list(planned["partitions"]) if planned else []
 
 
-def merged_by(context: StepContext, run_id: str) -> list[HopCount]:
+def merged_by(context: LakeContext, run_id: str) -> list[HopCount]:
     """Counts of the fact's merge planned by that run, and what its partitions hold now; empty if it never merged.
 
     If no later run has merged, these are the figures before and after.
@@ -80,7 +80,7 @@ def merged_by(context: StepContext, run_id: str) -> list[HopCount]:
     return [*counts, *(count.as_hop("delta_after") for count in now)]
 
 
-def _dimensions(context: StepContext, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
+def _dimensions(context: LakeContext, staged: staging.Staged) -> list[tuple[Table, Callable[[], DataFrame]]]:
     """How to derive each dimension's rows. They see every good line, whichever version of it won.
 
     A description that arrives late reaches a product in the star once the product sells again.
@@ -112,7 +112,7 @@ def _dimensions(context: StepContext, staged: staging.Staged) -> list[tuple[Tabl
     ]
 
 
-def _staged_once(context: StepContext, table: Table, rows: DataFrame) -> DataFrame:
+def _staged_once(context: LakeContext, table: Table, rows: DataFrame) -> DataFrame:
     """`rows`, written and read back: planning and MERGE read their source several times."""
     key = layout.staged_table(table.name)
     delta.replace(rows, context.storage, key, statistics=False)
@@ -120,7 +120,7 @@ def _staged_once(context: StepContext, table: Table, rows: DataFrame) -> DataFra
 
 
 def _merge_once(
-    context: StepContext, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
+    context: LakeContext, table: Table, derive: Callable[[], DataFrame], judge: Judge = accept
 ) -> tuple[merge.Plan, int, list[HopCount]]:
     """Plan, record the plan, merge; after a kill, the table's version shows whether the merge was committed."""
     merge.create(context, table)
@@ -147,7 +147,7 @@ def _merge_once(
     return plan, version, counts
 
 
-def _count(context: StepContext, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
+def _count(context: LakeContext, table: Table, rows: DataFrame, plan: merge.Plan) -> list[HopCount]:
     if table is not fact_sales.TABLE:
         return []
     before = merge.totals(context.session, context.storage, table, plan.partitions, at=plan.version)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from retail.lake.layout import master_folder
 from retail.records import PRODUCT_FIELDS, STORE_FIELDS
-from retail.runs.step_context import StepContext
+from retail.runs.lake_context import LakeContext
 from retail.star.table import Table, Transform, newest_per, with_content_hash
 
 _FIELDS: Final = {"products": PRODUCT_FIELDS, "stores": STORE_FIELDS}
@@ -20,7 +20,7 @@ _INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0
 log = structlog.get_logger(__name__)
 
 
-def read(context: StepContext, table: Table, kind: Literal["products", "stores"]) -> DataFrame | None:
+def read(context: LakeContext, table: Table, kind: Literal["products", "stores"]) -> DataFrame | None:
     """The newest description of each product or store, as rows of the table without its key; None if there is none.
 
     Lines that cannot be read are skipped with a warning.

@@ -20,7 +20,7 @@ from retail.errors import KeyCollisionError
 from retail.lake import delta
 from retail.lake.storage import Storage
 from retail.runs.counts import HopCount
-from retail.runs.step_context import StepContext
+from retail.runs.lake_context import LakeContext
 from retail.star.table import Table, with_content_hash
 from retail.star.versions import counts_over
 
@@ -47,7 +47,7 @@ class Plan:
         return self.rows["inserted"] + self.rows["updated"] + self.rows["touched"]
 
 
-def create(context: StepContext, table: Table) -> None:
+def create(context: LakeContext, table: Table) -> None:
     """Create the table, with its unknown member, if it does not exist yet."""
     if delta.version(context.storage, table.path) is not None:
         return
@@ -62,7 +62,7 @@ def create(context: StepContext, table: Table) -> None:
     )
 
 
-def plan(context: StepContext, table: Table, rows: DataFrame) -> Plan:
+def plan(context: LakeContext, table: Table, rows: DataFrame) -> Plan:
     """Count what `into` will do. Raises KeyCollisionError if a key stands for two natural keys."""
     version = delta.version(context.storage, table.path)
     assert version is not None, f"{table.name} is created before it is planned"  # noqa: S101
@@ -75,7 +75,7 @@ def plan(context: StepContext, table: Table, rows: DataFrame) -> Plan:
     return Plan(version, partitions, counted)
 
 
-def count_money(context: StepContext, table: Table, rows: DataFrame, planned: Plan) -> list[HopCount]:
+def count_money(context: LakeContext, table: Table, rows: DataFrame, planned: Plan) -> list[HopCount]:
     """Rows and money of each action by retailer, business date and currency, for the tie-out.
 
     An update leaves its old row's group (`updated_out`) and enters its new row's (`updated_in`).
@@ -118,14 +118,14 @@ def totals(
     return _sum_money(fact.select(F.lit("delta").alias("hop"), *_MONEY_GROUP, "total_amount"))
 
 
-def months_held(context: StepContext, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
+def months_held(context: LakeContext, table: Table, rows: DataFrame, *, version: int) -> DataFrame:
     """The partitions that hold the keys of `rows` now. Reads only the key of the whole table."""
     target = delta.read(context.session, context.storage, table.path, at=version)
     held = target.select(table.key, str(table.partition))
     return held.join(rows.select(table.key), table.key, "left_semi").select(str(table.partition))
 
 
-def into(context: StepContext, table: Table, rows: DataFrame, planned: Plan) -> int:
+def into(context: LakeContext, table: Table, rows: DataFrame, planned: Plan) -> int:
     """Merge `rows` as planned, in one commit; returns the table's version after it."""
     if planned.changes == 0:
         return planned.version
@@ -140,7 +140,7 @@ def into(context: StepContext, table: Table, rows: DataFrame, planned: Plan) -> 
     return version
 
 
-def _partitions(context: StepContext, table: Table, rows: DataFrame, version: int) -> list[str]:
+def _partitions(context: LakeContext, table: Table, rows: DataFrame, version: int) -> list[str]:
     """The partitions that `rows` belong to and those that hold their keys now: a corrected date moves a row."""
     if table.partition is None:
         return []
@@ -175,7 +175,7 @@ def _on(table: Table, partitions: Sequence[str]) -> str:
 
 
 def _beside_target(
-    context: StepContext, table: Table, rows: DataFrame, version: int, partitions: Sequence[str]
+    context: LakeContext, table: Table, rows: DataFrame, version: int, partitions: Sequence[str]
 ) -> DataFrame:
     """`rows` with the `action` that each calls for and, for money, the row that it replaces."""
     target = delta.read(context.session, context.storage, table.path, at=version)
@@ -199,7 +199,7 @@ def _beside_target(
     )
 
 
-def _statement(context: StepContext, table: Table, planned: Plan, source: str) -> str:
+def _statement(context: LakeContext, table: Table, planned: Plan, source: str) -> str:
     """The MERGE of `source`; if the content is the same, only the order changes, so publish sends no more rows."""
     target = context.storage.engine_path(table.path)
     counts = counts_over(table.order, new="s.", old="t.")

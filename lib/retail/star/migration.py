@@ -20,7 +20,7 @@ from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs import table_rewrites
-from retail.runs.step_context import StepContext
+from retail.runs.lake_context import LakeContext
 from retail.star import versions
 from retail.star.table import Table, content_hash_sql
 from retail.star.tables import dim_customer, dim_date
@@ -30,7 +30,7 @@ FORMAT: Final = 3
 log = structlog.get_logger(__name__)
 
 
-def migrate(context: StepContext, tables: Iterable[Table]) -> list[str]:
+def migrate(context: LakeContext, tables: Iterable[Table]) -> list[str]:
     """Bring the existing ones of `tables` to this code's format; returns the formats reached, in words.
 
     A table that already has the format is not touched. Each table and change is one commit, so a killed migration
@@ -70,7 +70,7 @@ def require_known(storage: Storage) -> None:
         )
 
 
-def _found_format(context: StepContext) -> int:
+def _found_format(context: LakeContext) -> int:
     """The format of a lake that does not record it: a new one has the newest.
 
     In format 2 a calendar row's hash has only the content's bits; in formats 1 and 3 it has 64. A lake that has the
@@ -84,12 +84,12 @@ def _found_format(context: StepContext) -> int:
     return 1 if days.where(_IS_OF_FORMAT_1).limit(1).collect() else 2
 
 
-def _noted(context: StepContext, table: Table) -> AbstractContextManager[None]:
+def _noted(context: LakeContext, table: Table) -> AbstractContextManager[None]:
     version = delta.require_version(context.storage, table.path)
     return table_rewrites.noted(context.storage, table.path, version)
 
 
-def _lacking(context: StepContext, table: Table) -> dict[str, str]:
+def _lacking(context: LakeContext, table: Table) -> dict[str, str]:
     """Columns, with their types, that the table in the lake lacks."""
     if delta.version(context.storage, table.path) is None:
         return {}
@@ -103,12 +103,12 @@ _CONTENTS: Final = 2**_CONTENT_BITS
 _IS_OF_FORMAT_1: Final = f"content_hash < 0 OR content_hash >= {_CONTENTS}"
 
 
-def _to_format_2(context: StepContext, table: Table) -> None:
+def _to_format_2(context: LakeContext, table: Table) -> None:
     """A content hash was 64 bits; it becomes the lowest 52 of them, below a mapping version, then 0."""
     _update(context, table, {"content_hash": f"content_hash & {_CONTENTS - 1}"}, where=_IS_OF_FORMAT_1)
 
 
-def _to_format_3(context: StepContext, table: Table) -> None:
+def _to_format_3(context: LakeContext, table: Table) -> None:
     """The order of versions gets columns of its own, and the hash covers non-null values by name.
 
     A fact's response is known from its `source_ref`; a dimension's row is older than any response. A row that has its
@@ -126,7 +126,7 @@ def _to_format_3(context: StepContext, table: Table) -> None:
     _update(context, table, of_row, where="fetch_order IS NULL")
 
 
-def _update(context: StepContext, table: Table, values: dict[str, str], *, where: str) -> None:
+def _update(context: LakeContext, table: Table, values: dict[str, str], *, where: str) -> None:
     """Set these columns to SQL expressions over the old row; no commit if no row needs to change."""
     if not delta.read(context.session, context.storage, table.path).where(where).limit(1).collect():
         return
@@ -137,7 +137,7 @@ def _update(context: StepContext, table: Table, values: dict[str, str], *, where
 
 
 # The rewrite that brings a table from each format to the next.
-_REWRITES: Final[dict[int, Callable[[StepContext, Table], None]]] = {1: _to_format_2, 2: _to_format_3}
+_REWRITES: Final[dict[int, Callable[[LakeContext, Table], None]]] = {1: _to_format_2, 2: _to_format_3}
 
 
 def _read(storage: Storage) -> int | None:

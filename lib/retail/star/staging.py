@@ -20,7 +20,7 @@ from retail.lake import delta, layout
 from retail.lake.layout import raw_file
 from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule
 from retail.runs.counts import HopCount
-from retail.runs.step_context import StepContext
+from retail.runs.lake_context import LakeContext
 from retail.star import versions
 from retail.star.hop_counts import Counted, count
 from retail.star.quarantine import table
@@ -52,7 +52,7 @@ class Staged:
     unknown_fields: dict[str, int] = field(default_factory=dict)
 
 
-def stage(context: StepContext, units: Sequence[tuple[str, date]], *, row_rules: Sequence[RowRule]) -> Staged:
+def stage(context: LakeContext, units: Sequence[tuple[str, date]], *, row_rules: Sequence[RowRule]) -> Staged:
     """Stage the raw files of `units`, pairs of retailer and logical date, checked against the schema and `row_rules`.
 
     Raises ConfigurationError for a condition that the engine cannot read, KeyCollisionError if two natural keys have
@@ -134,7 +134,7 @@ def newest_version(sales: DataFrame) -> DataFrame:
     return single.unionByName(contested.transform(newest))
 
 
-def _read_raw(context: StepContext, units: Sequence[tuple[str, date]]) -> DataFrame:
+def _read_raw(context: LakeContext, units: Sequence[tuple[str, date]]) -> DataFrame:
     """Lines of the units' files as (value, from_retailer, logical_date); retailer and date come from the folders."""
     _check_landed(context, units)
     lines = context.session.createDataFrame([], "value string, from_retailer string, logical_date date")
@@ -158,7 +158,7 @@ def _read_raw(context: StepContext, units: Sequence[tuple[str, date]]) -> DataFr
     return lines
 
 
-def _check_landed(context: StepContext, units: Sequence[tuple[str, date]]) -> None:
+def _check_landed(context: LakeContext, units: Sequence[tuple[str, date]]) -> None:
     landed = {
         key for retailer in {r for r, _ in units} for key in context.storage.list(layout.raw_folder(retailer))
     }

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from retail.lake import delta, layout
 from retail.lake.storage import Storage
 from retail.runs.counts import HopCount
-from retail.runs.step_context import StepContext
+from retail.runs.lake_context import LakeContext
 from retail.star.quarantine import acknowledged
 from retail.star.quarantine.listing import EVERYTHING, Group, Refused, Selection
 from retail.star.row_checks import SEPARATOR, UNREADABLE
@@ -31,7 +31,7 @@ _Key = tuple[str, date, str, str, str | None]  # _GROUPED_BY and the currency
 _Sums = dict[_Key, tuple[int, Decimal]]
 
 
-def replace(context: StepContext, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
+def replace(context: LakeContext, lines: DataFrame, units: Sequence[tuple[str, date]]) -> None:
     """Replace the refused lines of these units by those among `lines`: restaging a date never doubles them."""
     if not units:
         return
@@ -58,7 +58,7 @@ def _dates(days: Iterable[date]) -> str:
     return ", ".join(f"DATE '{day}'" for day in sorted(days))
 
 
-def _widen(context: StepContext, bad: DataFrame) -> None:
+def _widen(context: LakeContext, bad: DataFrame) -> None:
     """Add the columns that rows have now to a table written by older code: replacing rows adds none."""
     if delta.version(context.storage, layout.QUARANTINE) is not None:
         there = delta.read(context.session, context.storage, layout.QUARANTINE).columns

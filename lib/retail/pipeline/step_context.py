@@ -11,12 +11,11 @@ from retail.config.settings import Settings
 from retail.lake.storage import Storage
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
+from retail.sources.http.rate_limit import QuotaPolicy
+from retail.warehouse.connection import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-    from retail.sources.http.rate_limit import QuotaPolicy
-    from retail.warehouse.connection import Warehouse
 
 
 class Report(Protocol):
