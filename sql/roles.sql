@@ -1,8 +1,8 @@
--- Three roles that nobody logs in as; grant them to people and programs:
+-- Three roles without a login; grant them to people and programs:
 --   retail_owner   owns tables and views: the pipeline's own login
---   retail_loader  writes the star and the ledger, makes no tables
+--   retail_loader  writes the star and the ledger, creates no tables
 --   retail_reader  BI: reads marts and star, nothing else
--- A login without CREATEROLE uses them where an administrator ran this file, and does without them elsewhere.
+-- A login without CREATEROLE uses them if an administrator has run this file, and otherwise does without them.
 DO $$
 DECLARE
     name text;
@@ -23,8 +23,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- A login that is no member of retail_owner keeps its tables. An administrator hands them over, and makes the
-    -- login that had them a member, so that it can go on.
+    -- A login that is not a member of retail_owner keeps its tables. An administrator hands them over, and makes the
+    -- former owner a member, so that it can continue.
     FOR thing IN
         SELECT format('SCHEMA %I', nspname) AS name, nspowner::regrole AS owner
         FROM pg_namespace
@@ -54,7 +54,7 @@ BEGIN
         GRANT MAINTAIN ON ALL TABLES IN SCHEMA star, marts TO retail_loader;
     END IF;
 
-    -- What was applied to this database is noted by those who may change the schema. One of before that note has none.
+    -- Only roles that may change the schema record what was applied. A database from before this record has none.
     IF to_regclass('ops.definition') IS NOT NULL THEN
         REVOKE INSERT, UPDATE, DELETE ON ops.migration, ops.definition FROM retail_loader;
         SELECT NOT EXISTS (SELECT FROM ops.definition WHERE file = 'roles.sql') INTO is_first;
@@ -64,7 +64,7 @@ BEGIN
     GRANT USAGE ON SCHEMA star, marts TO retail_reader;
     GRANT SELECT ON ALL TABLES IN SCHEMA star, marts TO retail_reader;
 
-    -- The same for what this login will make: partitions, views made anew.
+    -- The same privileges for what this login will create: partitions, recreated views.
     IF has_schema_privilege('star', 'CREATE') THEN
         ALTER DEFAULT PRIVILEGES IN SCHEMA star, marts GRANT SELECT ON TABLES TO retail_reader, retail_loader;
         ALTER DEFAULT PRIVILEGES IN SCHEMA star, ops GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO retail_loader;
@@ -73,7 +73,7 @@ BEGIN
         END IF;
     END IF;
 
-    -- A server's administrator may have taken from PUBLIC what every login has otherwise.
+    -- A server's administrator may have revoked from PUBLIC what every login has by default.
     IF EXISTS (
         SELECT FROM pg_database
         WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE')
@@ -81,8 +81,8 @@ BEGIN
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO retail_owner, retail_loader, retail_reader', current_database());
     END IF;
 
-    -- Every login may make temporary tables, and before 15 tables in schema public, unless the database's owner takes
-    -- that back. That is done once, in a database that holds nobody's tables but ours: elsewhere others may live by it.
+    -- Every login may create temporary tables, and before 15 tables in schema public, unless the database's owner revokes
+    -- that. It is revoked once, in a database that holds only our tables: elsewhere others may depend on it.
     IF
         is_first
         AND EXISTS (

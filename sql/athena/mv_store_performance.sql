@@ -1,5 +1,5 @@
--- In these types a quotient has 14 decimal places or more, so that it is rounded once: by old rules of Trino it has
--- those of its finer side, by new ones as many as are left of 38 digits.
+-- In these types a quotient has at least 14 decimal places, so that it is rounded only once: under the old rules of Trino it has
+-- as many as its finer operand, under the new ones as many as fit into 38 digits.
 CREATE OR REPLACE VIEW mv_store_performance AS
 WITH line AS (
     SELECT

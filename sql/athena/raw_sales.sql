@@ -1,5 +1,5 @@
--- The raw files as they were landed, all text: cast what you count, CAST(total_amount AS decimal(18, 4)).
--- The partitions are computed from these properties, not looked up: no crawler, no MSCK REPAIR, a new day is there at once.
+-- The raw files as landed, all text: cast what you add up, CAST(total_amount AS decimal(18, 4)).
+-- Partitions are computed from these properties, not looked up: no crawler, no MSCK REPAIR, a new day is available at once.
 -- A date is a logical date: the day on which the retailer changed the record.
 CREATE EXTERNAL TABLE IF NOT EXISTS raw_sales (
     retailer_id string,

@@ -1,4 +1,4 @@
--- The rows of a sales_key or a transaction, in words, and how they came here.
+-- The rows of a sales_key or a transaction, with names, and the publish that brought them.
 SELECT
     fact.*,
     dim_retailer.retailer_name,

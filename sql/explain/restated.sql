@@ -1,4 +1,4 @@
--- The runs by which a transaction changed a day that was published before.
+-- The runs in which a transaction changed a day that had been published before.
 SELECT
     run_id,
     business_date,

@@ -1,4 +1,4 @@
--- What the view of days shows for a line's day, and since when; nothing before it was refreshed with the line.
+-- What mv_daily_sales shows for a line's day, and since when; no row if the view was last refreshed before the line was published.
 SELECT
     daily.fact_rows,
     daily.net_amount,

@@ -1,4 +1,4 @@
--- What comes, and what leaves.
+-- Rows added, and rows removed.
 CREATE TEMP VIEW line AS
 SELECT
     retailer_id,
@@ -39,7 +39,7 @@ GROUP BY retailer_id, business_date, currency;
 
 ANALYZE pg_temp.day_change;
 
--- Days whose sums are not kept yet. The array lets the server look at no other day's rows.
+-- Days whose sums are not kept yet. With the array the server reads no other day's rows.
 WITH missing AS MATERIALIZED (
     SELECT retailer_id, business_date, currency
     FROM pg_temp.day_change
@@ -68,7 +68,7 @@ WHERE
     AND (retailer_id, business_date, currency) IN (SELECT retailer_id, business_date, currency FROM missing)
 GROUP BY retailer_id, business_date, currency;
 
--- The figures, as they are published, of the days that rows come to or leave. A day without any is no restatement.
+-- The published figures of the days that gain or lose rows. A day without published figures is not restated.
 CREATE TEMP TABLE published_day AS
 SELECT
     kept.retailer_id,
@@ -84,7 +84,7 @@ JOIN pg_temp.day_change USING (retailer_id, business_date, currency);
 
 ANALYZE pg_temp.published_day;
 
--- By how much each transaction changes those figures.
+-- The change that each transaction makes to those figures.
 CREATE TEMP TABLE restating AS
 SELECT
     line.retailer_id,
@@ -106,7 +106,7 @@ HAVING
     OR sum(line.net_amount) <> 0
     OR sum(line.tax_amount) <> 0;
 
--- The sums as they will be. A day that is emptied stays, with zeros: what comes to it again restates it.
+-- The new sums. An emptied day stays, with zeros: rows that are added to it later restate it.
 INSERT INTO ops.published_day AS kept (
     retailer_id, business_date, currency, rows, units, discount_amount, net_amount, tax_amount
 )

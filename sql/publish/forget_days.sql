@@ -1,5 +1,5 @@
--- Kept sums of days that the star, and so the view of days, does not show: somebody changed it by hand. They are summed up anew
--- when needed. A day that was emptied has zeros, and no row in the view.
+-- Deletes kept sums of days that differ from the star, as mv_daily_sales shows it: somebody changed the star by hand. They are
+-- summed up again when needed. An emptied day has zeros here, and no row in the view.
 DELETE FROM ops.published_day AS kept
 USING (
     SELECT

@@ -1,5 +1,5 @@
--- The rows that the staged ones take the place of. Most are on the same day: OFFSET 0 has the server look into that
--- month's index alone, for each staged row.
+-- The rows that the staged ones replace. Most are on the same day: OFFSET 0 makes the server look only into that
+-- month's index, for each staged row.
 CREATE TEMP TABLE replaced AS
 SELECT
     known.*,
@@ -28,7 +28,7 @@ SELECT sales_key FROM pg_temp.replaced;
 
 ANALYZE pg_temp.elsewhere;
 
--- `moved`: on another day than they.
+-- `moved`: on another day than the staged row.
 INSERT INTO pg_temp.replaced
 SELECT
     sales_key,

@@ -1,4 +1,4 @@
--- What one run restated, or else the newest that restated anything; of each figure's transactions those that changed it most.
+-- What one run restated, or by default the newest that restated anything; with the transactions that changed each figure most.
 SELECT
     restatement.run_id,
     restatement.retailer_id,

@@ -26,9 +26,9 @@ SELECT {run_id}, retailer_id, business_date, currency, figure, before, before + 
 FROM change
 JOIN published USING (retailer_id, business_date, currency, figure)
 WHERE change <> 0
--- A run that publishes twice, for a task was cleared, restates what it published first.
+-- A run that publishes twice, because a task was cleared, restates what it published first.
 ON CONFLICT (run_id, retailer_id, business_date, currency, figure) DO UPDATE
 SET after = excluded.after, transactions = greatest(restatement.transactions, excluded.transactions), restated_at = now();
 
--- What it has put back since is no restatement.
+-- A figure that it has set back since is not a restatement.
 DELETE FROM marts.restatement WHERE run_id = {run_id} AND before = after;

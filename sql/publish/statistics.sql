@@ -1,5 +1,5 @@
--- Rows that each table of the star had when it was analyzed last, 0 where it never was; and those that its partitions,
--- which autovacuum looks after, have by now.
+-- The number of rows that each table of the star had when it was last analyzed, 0 if never; and the current number in its
+-- partitions, which autovacuum analyzes.
 SELECT
     star.relname,
     greatest(star.reltuples, 0)::bigint AS analyzed,

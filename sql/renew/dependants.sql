@@ -1,4 +1,4 @@
--- The relations named in {names}, and every view that hangs on them, directly or through others: what is below first.
+-- The relations named in {names}, and every view that depends on them, directly or through others; dependencies first.
 WITH RECURSIVE hanging AS (
     SELECT pg_catalog.to_regclass(name)::oid AS oid, 0 AS depth
     FROM unnest({names}::text[]) AS name
@@ -8,7 +8,7 @@ WITH RECURSIVE hanging AS (
     INNER JOIN pg_depend ON pg_depend.refclassid = 'pg_class'::regclass AND pg_depend.refobjid = hanging.oid
     INNER JOIN pg_rewrite ON pg_depend.classid = 'pg_rewrite'::regclass AND pg_depend.objid = pg_rewrite.oid
     WHERE pg_rewrite.ev_class <> hanging.oid
-) CYCLE oid SET is_round USING path -- rules can go round; dropping such views is refused then
+) CYCLE oid SET is_round USING path -- rules can form a cycle; dropping such views is then refused
 
 SELECT
     pg_class.oid,

@@ -1,4 +1,4 @@
--- What the view of oid {oid} has and cannot be given again, in words.
+-- The properties of the view with oid {oid} that cannot be restored, in words.
 SELECT 'access method ' || amname || ', which PostgreSQL 14 can give to none that is there' AS lost
 FROM pg_class
 INNER JOIN pg_am ON relam = pg_am.oid

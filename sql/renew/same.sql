@@ -1,4 +1,4 @@
--- Whether the view {view} has the query of {draft}, and each of its options and indexes; those put on by hand may be more.
+-- Whether the view {view} has the query of {draft}, and all of its options and indexes; more may have been added by hand.
 SELECT
     pg_get_viewdef(view.oid) = pg_get_viewdef(draft.oid)
     AND coalesce(view.reloptions, '{{}}') @> coalesce(draft.reloptions, '{{}}')

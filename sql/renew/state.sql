@@ -1,6 +1,6 @@
--- What this database has had: numbers, names and checksums of migrations; files and checksums of definitions; whether
--- the roles of roles.sql are there; whether this login would make them; and whether their default privileges are missing
--- of a login that makes tables here.
+-- What was applied to this database: numbers, names and checksums of migrations; files and checksums of definitions;
+-- whether the roles of roles.sql exist; whether this login would create them; and whether their default privileges are
+-- missing for a login that creates tables here.
 SELECT
     (SELECT json_agg(json_build_array(number, name, checksum) ORDER BY number) FROM ops.migration) AS migrations,
     (SELECT json_object_agg(file, checksum) FROM ops.definition) AS definitions,

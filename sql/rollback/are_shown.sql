@@ -1,2 +1,2 @@
--- Whether the views show any of these runs; where they lag behind, taking a publish back must not move them on.
+-- Whether the views show any of these runs; if the views lag behind, a rollback must not move them forward.
 SELECT EXISTS (SELECT FROM marts.freshness WHERE run_id = ANY({runs}));

@@ -1,4 +1,5 @@
--- What stands of the runs taken back: their figures are told anew, from what is there then, once they are published again.
+-- Deletes the records of the runs that are rolled back; their figures are recorded again, against the star of that time,
+-- once they are published again.
 DELETE FROM ops.publish WHERE run_id = ANY({runs});
 
 DELETE FROM marts.restatement WHERE run_id = {published_by};

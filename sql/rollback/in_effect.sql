@@ -1,4 +1,4 @@
--- What was taken back and is not published again, oldest first; of a run that was taken back more than once the newest.
+-- Rollbacks whose runs have not been published again, oldest first; for a run rolled back more than once, the newest.
 WITH missing AS (
     SELECT DISTINCT ON (run.run_id)
         run.run_id,

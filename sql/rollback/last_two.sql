@@ -1,4 +1,4 @@
--- The newest publish and the one before it: what is written in one transaction is one publish.
+-- The newest publish and the one before it: everything written in one transaction is one publish.
 SELECT
     array_agg(run_id ORDER BY publish_id) AS run_ids,
     published_by,

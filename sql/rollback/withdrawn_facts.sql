@@ -1,4 +1,4 @@
--- Facts that the publish brought and that were not there before: they leave, as a row does that has moved to another day.
+-- Facts that did not exist before the publish: they are removed, like a row that has moved to another day.
 INSERT INTO pg_temp.replaced
 SELECT
     sales_key,

@@ -1,4 +1,4 @@
--- Scores are fifths, as in sql/views/mv_customer_value.sql: equal customers always get equal scores.
+-- Scores are fifths, as in sql/views/mv_customer_value.sql: tied customers always get the same score.
 CREATE OR REPLACE TEMPORARY VIEW mv_customer_value AS
 WITH line AS (
     SELECT

@@ -1,4 +1,4 @@
--- In these types Spark gives the quotient 14 decimal places (6 without the CAST), so that it is rounded once.
+-- In these types Spark gives the quotient 14 decimal places (6 without the CAST), so that it is rounded only once.
 CREATE OR REPLACE TEMPORARY VIEW mv_monthly_sales AS
 WITH line AS (
     SELECT

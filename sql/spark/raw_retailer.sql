@@ -1,5 +1,5 @@
--- One for each retailer. All text, as it was landed: cast what you count, CAST(total_amount AS decimal(18, 4)).
--- Spark finds the partitions below one retailer's folder only, and Sail knows no patterns in a path.
+-- One view for each retailer. All text, as landed: cast what you add up, CAST(total_amount AS decimal(18, 4)).
+-- Spark finds the partitions only below one retailer's folder, and Sail supports no patterns in a path.
 CREATE OR REPLACE TEMPORARY VIEW raw_:retailer AS
 SELECT
     sale.*,

@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS star.dim_date (
     changed_run_id text NOT NULL
 );
 
-COMMENT ON TABLE star.dim_date IS 'One row a day: the calendar, and the 4-5-4 calendar of retail';
+COMMENT ON TABLE star.dim_date IS 'One row per day: the calendar, and the 4-5-4 retail calendar';
 COMMENT ON COLUMN star.dim_date.date_key IS 'yyyymmdd; -1 is the unknown day';
 COMMENT ON COLUMN star.dim_date.calendar_date IS 'NULL for the unknown day';
 COMMENT ON COLUMN star.dim_date.year IS 'Calendar year';
@@ -37,6 +37,6 @@ COMMENT ON COLUMN star.dim_date.retail_year IS 'Year of the 4-5-4 calendar';
 COMMENT ON COLUMN star.dim_date.retail_quarter IS 'Quarter of the 4-5-4 calendar: months of 4, 5 and 4 weeks';
 COMMENT ON COLUMN star.dim_date.retail_month IS 'Month of the 4-5-4 calendar';
 COMMENT ON COLUMN star.dim_date.retail_week IS 'Week of the 4-5-4 year, 1 to 53';
-COMMENT ON COLUMN star.dim_date.retail_week_start IS 'The Sunday that the retail week begins with';
-COMMENT ON COLUMN star.dim_date.retail_week_end IS 'The Saturday that it ends with';
+COMMENT ON COLUMN star.dim_date.retail_week_start IS 'First day of the retail week, a Sunday';
+COMMENT ON COLUMN star.dim_date.retail_week_end IS 'Last day of the retail week, a Saturday';
 COMMENT ON COLUMN star.dim_date.changed_run_id IS 'The run that last changed the row';

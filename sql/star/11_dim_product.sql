@@ -10,12 +10,12 @@ CREATE TABLE IF NOT EXISTS star.dim_product (
     UNIQUE (retailer_id, product_id)
 );
 
-COMMENT ON TABLE star.dim_product IS 'One row a product of a retailer, as its catalogue describes it, or else its newest sale';
+COMMENT ON TABLE star.dim_product IS 'One row per product of a retailer, as described by its catalogue or, failing that, by its newest sale';
 COMMENT ON COLUMN star.dim_product.product_key IS 'xxhash64 of retailer_id and product_id; -1 is the unknown product';
-COMMENT ON COLUMN star.dim_product.retailer_id IS 'Whose product: the SKU alone is no key';
+COMMENT ON COLUMN star.dim_product.retailer_id IS 'The product''s retailer; the SKU alone is not a key';
 COMMENT ON COLUMN star.dim_product.product_id IS 'The retailer''s own SKU; always text';
 COMMENT ON COLUMN star.dim_product.product_name IS 'As the retailer writes it';
-COMMENT ON COLUMN star.dim_product.brand IS 'NULL where neither catalogue nor sale tells';
-COMMENT ON COLUMN star.dim_product.category IS 'The retailer''s own; not one scheme for all';
-COMMENT ON COLUMN star.dim_product.gtin IS 'Global Trade Item Number: the same article at several retailers';
+COMMENT ON COLUMN star.dim_product.brand IS 'NULL if neither catalogue nor sale has one';
+COMMENT ON COLUMN star.dim_product.category IS 'The retailer''s own category; there is no common scheme';
+COMMENT ON COLUMN star.dim_product.gtin IS 'Global Trade Item Number: identifies the same article at several retailers';
 COMMENT ON COLUMN star.dim_product.changed_run_id IS 'The run that last changed the row';

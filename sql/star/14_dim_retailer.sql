@@ -7,10 +7,10 @@ CREATE TABLE IF NOT EXISTS star.dim_retailer (
     changed_run_id text NOT NULL
 );
 
-COMMENT ON TABLE star.dim_retailer IS 'One row a retailer, as configured';
+COMMENT ON TABLE star.dim_retailer IS 'One row per retailer, as configured';
 COMMENT ON COLUMN star.dim_retailer.retailer_key IS 'xxhash64 of retailer_id; -1 is the unknown retailer';
 COMMENT ON COLUMN star.dim_retailer.retailer_id IS 'As in the configuration: retailer_1';
 COMMENT ON COLUMN star.dim_retailer.retailer_name IS 'As in the configuration';
 COMMENT ON COLUMN star.dim_retailer.service IS 'The API it is read from';
-COMMENT ON COLUMN star.dim_retailer.time_zone IS 'IANA zone in which its business dates are days';
+COMMENT ON COLUMN star.dim_retailer.time_zone IS 'IANA time zone of its business dates';
 COMMENT ON COLUMN star.dim_retailer.changed_run_id IS 'The run that last changed the row';

@@ -7,10 +7,10 @@ CREATE TABLE IF NOT EXISTS ops.publish (
     delta_versions jsonb NOT NULL
 );
 
-COMMENT ON TABLE ops.publish IS 'One row a run whose changes are in star; written in the transaction that brought them';
+COMMENT ON TABLE ops.publish IS 'One row per run whose changes are in star; written in the transaction that published them';
 COMMENT ON COLUMN ops.publish.publish_id IS 'In the order of publishing';
-COMMENT ON COLUMN ops.publish.run_id IS 'The run whose changes came';
-COMMENT ON COLUMN ops.publish.published_by IS 'The run that published; another one where a run was caught up';
+COMMENT ON COLUMN ops.publish.run_id IS 'The run whose changes were published';
+COMMENT ON COLUMN ops.publish.published_by IS 'The run that published them; a different one if it caught up on an earlier run';
 COMMENT ON COLUMN ops.publish.published_at IS 'When its transaction began';
-COMMENT ON COLUMN ops.publish.tables IS 'Per table the rows sent, inserted and updated by that publish';
-COMMENT ON COLUMN ops.publish.delta_versions IS 'Per table the version of the Delta table that was read';
+COMMENT ON COLUMN ops.publish.tables IS 'Per table: rows sent, inserted and updated by that publish';
+COMMENT ON COLUMN ops.publish.delta_versions IS 'Per table: version of the Delta table that was read';

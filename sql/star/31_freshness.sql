@@ -5,8 +5,8 @@ CREATE TABLE IF NOT EXISTS marts.freshness (
     rows bigint NOT NULL
 );
 
-COMMENT ON TABLE marts.freshness IS 'As of when each view shows the star';
+COMMENT ON TABLE marts.freshness IS 'When each view was last brought up to date with the star';
 COMMENT ON COLUMN marts.freshness.view IS 'The view''s name';
-COMMENT ON COLUMN marts.freshness.refreshed_at IS 'When it was last made to show the star as it is; nothing new in the star leaves its rows alone';
-COMMENT ON COLUMN marts.freshness.run_id IS 'The newest run that was published by then';
-COMMENT ON COLUMN marts.freshness.rows IS 'Rows it has since';
+COMMENT ON COLUMN marts.freshness.refreshed_at IS 'When the view was last brought up to date; its rows stay if nothing in the star has changed';
+COMMENT ON COLUMN marts.freshness.run_id IS 'The newest run published by then';
+COMMENT ON COLUMN marts.freshness.rows IS 'Number of rows in the view since then';

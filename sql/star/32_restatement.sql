@@ -11,16 +11,16 @@ CREATE TABLE IF NOT EXISTS marts.restatement (
     PRIMARY KEY (run_id, retailer_id, business_date, currency, figure)
 );
 
-COMMENT ON TABLE marts.restatement IS 'One row a published figure of a day that a later run changed, written with the change';
+COMMENT ON TABLE marts.restatement IS 'One row per published figure of a day that a later run changed; written with the change';
 COMMENT ON COLUMN marts.restatement.run_id IS 'The run that published the change';
-COMMENT ON COLUMN marts.restatement.retailer_id IS 'Whose day';
-COMMENT ON COLUMN marts.restatement.business_date IS 'The day that was published before';
+COMMENT ON COLUMN marts.restatement.retailer_id IS 'The retailer';
+COMMENT ON COLUMN marts.restatement.business_date IS 'The day, which had been published before';
 COMMENT ON COLUMN marts.restatement.currency IS 'ISO 4217';
 COMMENT ON COLUMN marts.restatement.figure IS 'rows, units, discount_amount, net_amount or tax_amount: sums over all rows of the star on that day';
 COMMENT ON COLUMN marts.restatement.before IS 'The figure as it was published';
 COMMENT ON COLUMN marts.restatement.after IS 'The figure since that run';
-COMMENT ON COLUMN marts.restatement.transactions IS 'How many transactions changed this figure: see restated_transaction';
-COMMENT ON COLUMN marts.restatement.restated_at IS 'When it was published';
+COMMENT ON COLUMN marts.restatement.transactions IS 'Number of transactions that changed this figure; see restated_transaction';
+COMMENT ON COLUMN marts.restatement.restated_at IS 'When the change was published';
 
 CREATE TABLE IF NOT EXISTS marts.restated_transaction (
     run_id text NOT NULL,
@@ -36,13 +36,13 @@ CREATE TABLE IF NOT EXISTS marts.restated_transaction (
     PRIMARY KEY (run_id, retailer_id, business_date, currency, transaction_id)
 );
 
-COMMENT ON TABLE marts.restated_transaction IS 'One row a transaction that changed a published day: by how much. They add up to restatement''s after − before';
+COMMENT ON TABLE marts.restated_transaction IS 'One row per transaction that changed a published day, with the change. They add up to after − before in restatement';
 COMMENT ON COLUMN marts.restated_transaction.run_id IS 'The run that published the change';
-COMMENT ON COLUMN marts.restated_transaction.retailer_id IS 'Whose day';
-COMMENT ON COLUMN marts.restated_transaction.business_date IS 'The day that was published before';
+COMMENT ON COLUMN marts.restated_transaction.retailer_id IS 'The retailer';
+COMMENT ON COLUMN marts.restated_transaction.business_date IS 'The day, which had been published before';
 COMMENT ON COLUMN marts.restated_transaction.currency IS 'ISO 4217';
-COMMENT ON COLUMN marts.restated_transaction.transaction_id IS 'The transaction that changed it';
-COMMENT ON COLUMN marts.restated_transaction.rows IS 'Rows that came to the day, less those that left it';
+COMMENT ON COLUMN marts.restated_transaction.transaction_id IS 'The transaction that changed the day';
+COMMENT ON COLUMN marts.restated_transaction.rows IS 'Rows added to the day minus rows removed from it';
 COMMENT ON COLUMN marts.restated_transaction.units IS 'Change of quantity';
 COMMENT ON COLUMN marts.restated_transaction.discount_amount IS 'Change of discounts';
 COMMENT ON COLUMN marts.restated_transaction.net_amount IS 'Change of total_amount';

@@ -10,15 +10,15 @@ CREATE TABLE IF NOT EXISTS marts.tie_out (
     noted_at timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE marts.tie_out IS 'Rows and money of each hop from the retailer''s answer to the views, as each run counted them';
+COMMENT ON TABLE marts.tie_out IS 'Rows and money at each hop from the retailer''s response to the views, as counted by each run';
 COMMENT ON COLUMN marts.tie_out.run_id IS 'The run that counted';
 COMMENT ON COLUMN marts.tie_out.hop IS 'fetched, skipped, superseded, landed, read, duplicate, quarantined, in_quarantine, accepted (of the quarantined), staged, inserted, updated_in, updated_out, unchanged, stale, delta_before, delta_after, postgresql, views: docs/DATA_QUALITY.md';
 COMMENT ON COLUMN marts.tie_out.reason IS 'Why lines were skipped';
-COMMENT ON COLUMN marts.tie_out.retailer_id IS 'Whose lines';
-COMMENT ON COLUMN marts.tie_out.business_date IS 'NULL where a line has no readable date';
-COMMENT ON COLUMN marts.tie_out.currency IS 'NULL where a line has no readable currency';
-COMMENT ON COLUMN marts.tie_out.rows IS 'Rows at that hop; from delta_before on, of the whole star on that day';
-COMMENT ON COLUMN marts.tie_out.money IS 'Sum of total_amount; an amount that cannot be read counts 0';
+COMMENT ON COLUMN marts.tie_out.retailer_id IS 'The retailer';
+COMMENT ON COLUMN marts.tie_out.business_date IS 'NULL if a line has no readable date';
+COMMENT ON COLUMN marts.tie_out.currency IS 'NULL if a line has no readable currency';
+COMMENT ON COLUMN marts.tie_out.rows IS 'Rows at that hop; from delta_before on, all rows of the star on that day';
+COMMENT ON COLUMN marts.tie_out.money IS 'Sum of total_amount; an unreadable amount counts as 0';
 COMMENT ON COLUMN marts.tie_out.noted_at IS 'When the run''s views were refreshed';
 
 CREATE INDEX IF NOT EXISTS tie_out_day ON marts.tie_out (business_date, retailer_id);

@@ -6,10 +6,10 @@ CREATE TABLE IF NOT EXISTS ops.migration (
     applied_by text NOT NULL
 );
 
-COMMENT ON TABLE ops.migration IS 'One row a file of sql/migrations that this database has had';
-COMMENT ON COLUMN ops.migration.number IS 'From 1 on, without a gap; the greatest is the version of the schema';
+COMMENT ON TABLE ops.migration IS 'One row per file of sql/migrations that was applied to this database';
+COMMENT ON COLUMN ops.migration.number IS 'From 1 on, without gaps; the greatest is the schema version';
 COMMENT ON COLUMN ops.migration.name IS 'The file''s name';
-COMMENT ON COLUMN ops.migration.checksum IS 'SHA-256 of the file: what was applied is never edited';
+COMMENT ON COLUMN ops.migration.checksum IS 'SHA-256 of the file; an applied file is never edited';
 COMMENT ON COLUMN ops.migration.applied_at IS 'When its transaction began';
 COMMENT ON COLUMN ops.migration.applied_by IS 'The version of retail-lakehouse that applied it';
 
@@ -20,8 +20,8 @@ CREATE TABLE IF NOT EXISTS ops.definition (
     applied_by text NOT NULL
 );
 
-COMMENT ON TABLE ops.definition IS 'One row a file of sql/ that may change and is then applied again: comments, views, roles';
+COMMENT ON TABLE ops.definition IS 'One row per file of sql/ that may change and is then applied again: comments, views, roles';
 COMMENT ON COLUMN ops.definition.file IS 'Its path within sql/';
-COMMENT ON COLUMN ops.definition.checksum IS 'SHA-256 of the file as it was applied last';
+COMMENT ON COLUMN ops.definition.checksum IS 'SHA-256 of the file as last applied';
 COMMENT ON COLUMN ops.definition.applied_at IS 'When its transaction began';
 COMMENT ON COLUMN ops.definition.applied_by IS 'The version of retail-lakehouse that applied it';

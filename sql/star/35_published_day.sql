@@ -10,8 +10,8 @@ CREATE TABLE IF NOT EXISTS ops.published_day (
     PRIMARY KEY (retailer_id, business_date, currency)
 );
 
-COMMENT ON TABLE ops.published_day IS 'Sums over all rows of star.fact_sales on a day, kept by each publish; a day that is missing is summed up when it is restated, one that was emptied has zeros';
-COMMENT ON COLUMN ops.published_day.retailer_id IS 'Whose day';
+COMMENT ON TABLE ops.published_day IS 'Sums over all rows of star.fact_sales on a day, kept by each publish; a missing day is summed up when it is restated, an emptied day has zeros';
+COMMENT ON COLUMN ops.published_day.retailer_id IS 'The retailer';
 COMMENT ON COLUMN ops.published_day.business_date IS 'The day';
 COMMENT ON COLUMN ops.published_day.currency IS 'ISO 4217';
 COMMENT ON COLUMN ops.published_day.rows IS 'Rows of the star on that day';

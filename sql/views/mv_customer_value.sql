@@ -1,5 +1,5 @@
--- Scores are 1 + floor(5 * (rank - 1) / customers): fifths of a retailer's customers in one currency, in which equal
--- customers always get equal scores. ntile would part equals by chance, and so change from refresh to refresh.
+-- Scores are 1 + floor(5 * (rank - 1) / customers): fifths of a retailer's customers in one currency, in which tied
+-- customers always get the same score. ntile would split ties at random, and so change from refresh to refresh.
 CREATE MATERIALIZED VIEW IF NOT EXISTS marts.mv_customer_value AS
 WITH line AS (
     SELECT
@@ -60,19 +60,19 @@ LEFT JOIN star.dim_customer USING (customer_key);
 CREATE UNIQUE INDEX IF NOT EXISTS mv_customer_value_key
 ON marts.mv_customer_value (retailer_id, customer_key, currency);
 
-COMMENT ON MATERIALIZED VIEW marts.mv_customer_value IS 'Recency, frequency and monetary value of each known customer; sales without a customer are not in it';
+COMMENT ON MATERIALIZED VIEW marts.mv_customer_value IS 'Recency, frequency and monetary value of each known customer; excludes sales without a customer';
 COMMENT ON COLUMN marts.mv_customer_value.retailer_id IS 'As in the configuration: retailer_1';
 COMMENT ON COLUMN marts.mv_customer_value.customer_key IS 'Key in star.dim_customer';
-COMMENT ON COLUMN marts.mv_customer_value.currency IS 'ISO 4217; amounts of two currencies are never added';
+COMMENT ON COLUMN marts.mv_customer_value.currency IS 'ISO 4217; amounts in different currencies are never added';
 COMMENT ON COLUMN marts.mv_customer_value.customer_id IS 'Pseudonym: HMAC-SHA256 of the retailer''s customer id';
-COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day in the star, from which recency is counted';
+COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day in the star; recency is counted back from it';
 COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of; NULL without a purchase';
 COMMENT ON COLUMN marts.mv_customer_value.frequency IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_customer_value.monetary IS 'Completed sales less returns and refunds';
-COMMENT ON COLUMN marts.mv_customer_value.average_basket IS 'Completed sales a transaction; NULL without one';
+COMMENT ON COLUMN marts.mv_customer_value.average_basket IS 'Completed sales per transaction; NULL without transactions';
 COMMENT ON COLUMN marts.mv_customer_value.first_purchase IS 'First business day of a completed sale; NULL without one';
 COMMENT ON COLUMN marts.mv_customer_value.last_purchase IS 'Last business day of a completed sale; NULL without one';
-COMMENT ON COLUMN marts.mv_customer_value.recency_score IS '5 for the fifth of the retailer''s customers who bought last; equals score equal';
-COMMENT ON COLUMN marts.mv_customer_value.frequency_score IS '5 for the fifth who buy most often; equals score equal';
-COMMENT ON COLUMN marts.mv_customer_value.monetary_score IS '5 for the fifth worth most; equals score equal';
+COMMENT ON COLUMN marts.mv_customer_value.recency_score IS '5 for the fifth of the retailer''s customers who bought most recently; ties score equally';
+COMMENT ON COLUMN marts.mv_customer_value.frequency_score IS '5 for the fifth who buy most often; ties score equally';
+COMMENT ON COLUMN marts.mv_customer_value.monetary_score IS '5 for the fifth with the highest monetary value; ties score equally';
 COMMENT ON COLUMN marts.mv_customer_value.rfm IS 'The three scores side by side: 555 is best';

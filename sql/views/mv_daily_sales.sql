@@ -49,20 +49,20 @@ LEFT JOIN star.dim_retailer USING (retailer_id);
 CREATE UNIQUE INDEX IF NOT EXISTS mv_daily_sales_key
 ON marts.mv_daily_sales (retailer_id, business_date, currency);
 
-COMMENT ON MATERIALIZED VIEW marts.mv_daily_sales IS 'Sales of a retailer on a business day in one currency';
+COMMENT ON MATERIALIZED VIEW marts.mv_daily_sales IS 'Sales and returns per retailer, business day and currency';
 COMMENT ON COLUMN marts.mv_daily_sales.retailer_id IS 'As in the configuration: retailer_1';
 COMMENT ON COLUMN marts.mv_daily_sales.retailer_name IS 'As in the configuration';
 COMMENT ON COLUMN marts.mv_daily_sales.business_date IS 'Day of the sale in the retailer''s time zone';
-COMMENT ON COLUMN marts.mv_daily_sales.currency IS 'ISO 4217; amounts of two currencies are never added';
-COMMENT ON COLUMN marts.mv_daily_sales.fact_rows IS 'All rows of the star on that day, cancelled ones too';
+COMMENT ON COLUMN marts.mv_daily_sales.currency IS 'ISO 4217; amounts in different currencies are never added';
+COMMENT ON COLUMN marts.mv_daily_sales.fact_rows IS 'All rows of the star on that day, including cancelled ones';
 COMMENT ON COLUMN marts.mv_daily_sales.transactions IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_daily_sales.lines IS 'Completed sale lines';
 COMMENT ON COLUMN marts.mv_daily_sales.units IS 'Quantity of completed sale lines';
 COMMENT ON COLUMN marts.mv_daily_sales.gross_amount IS 'Completed sales before discount: sales_amount + discount_amount';
 COMMENT ON COLUMN marts.mv_daily_sales.discount_amount IS 'Discounts on completed sales, positive';
 COMMENT ON COLUMN marts.mv_daily_sales.sales_amount IS 'Completed sales after discount, without tax';
-COMMENT ON COLUMN marts.mv_daily_sales.returned_units IS 'Quantity that came back on that day, negative';
-COMMENT ON COLUMN marts.mv_daily_sales.returns_amount IS 'Returns and refunds of that day, negative, whenever it was sold';
+COMMENT ON COLUMN marts.mv_daily_sales.returned_units IS 'Quantity returned on that day, negative';
+COMMENT ON COLUMN marts.mv_daily_sales.returns_amount IS 'Returns and refunds on that day, negative, whenever the goods were sold';
 COMMENT ON COLUMN marts.mv_daily_sales.net_amount IS 'sales_amount + returns_amount: all money of the day';
-COMMENT ON COLUMN marts.mv_daily_sales.tax_amount IS 'Tax charged on completed sales; in no other amount';
-COMMENT ON COLUMN marts.mv_daily_sales.average_basket IS 'sales_amount a transaction; NULL without one';
+COMMENT ON COLUMN marts.mv_daily_sales.tax_amount IS 'Tax charged on completed sales; not included in any other amount';
+COMMENT ON COLUMN marts.mv_daily_sales.average_basket IS 'sales_amount per transaction; NULL without transactions';

@@ -49,16 +49,16 @@ LEFT JOIN star.dim_retailer ON dim_retailer.retailer_id = this.retailer_id;
 CREATE UNIQUE INDEX IF NOT EXISTS mv_monthly_sales_key
 ON marts.mv_monthly_sales (retailer_id, month_start, currency);
 
-COMMENT ON MATERIALIZED VIEW marts.mv_monthly_sales IS 'Sales of a retailer in a calendar month, and the growth over the month before';
+COMMENT ON MATERIALIZED VIEW marts.mv_monthly_sales IS 'Sales and returns per retailer, calendar month and currency, and growth over the previous month';
 COMMENT ON COLUMN marts.mv_monthly_sales.retailer_id IS 'As in the configuration: retailer_1';
 COMMENT ON COLUMN marts.mv_monthly_sales.retailer_name IS 'As in the configuration';
-COMMENT ON COLUMN marts.mv_monthly_sales.currency IS 'ISO 4217; amounts of two currencies are never added';
-COMMENT ON COLUMN marts.mv_monthly_sales.month_start IS 'First day of the month; the newest month may not be over';
+COMMENT ON COLUMN marts.mv_monthly_sales.currency IS 'ISO 4217; amounts in different currencies are never added';
+COMMENT ON COLUMN marts.mv_monthly_sales.month_start IS 'First day of the month; the newest month may be incomplete';
 COMMENT ON COLUMN marts.mv_monthly_sales.transactions IS 'Transactions with at least one completed sale line in the month';
 COMMENT ON COLUMN marts.mv_monthly_sales.units IS 'Quantity of completed sale lines';
 COMMENT ON COLUMN marts.mv_monthly_sales.sales_amount IS 'Completed sales after discount, without tax';
 COMMENT ON COLUMN marts.mv_monthly_sales.returns_amount IS 'Returns and refunds of the month, negative';
 COMMENT ON COLUMN marts.mv_monthly_sales.net_amount IS 'sales_amount + returns_amount';
-COMMENT ON COLUMN marts.mv_monthly_sales.previous_net_amount IS 'net_amount of the calendar month before; NULL if that has no rows';
-COMMENT ON COLUMN marts.mv_monthly_sales.growth_amount IS 'net_amount less that of the calendar month before; NULL if that has no rows';
-COMMENT ON COLUMN marts.mv_monthly_sales.growth_percent IS 'growth_amount in percent of the month before; NULL if that is not above zero';
+COMMENT ON COLUMN marts.mv_monthly_sales.previous_net_amount IS 'net_amount of the previous calendar month; NULL if it has no rows';
+COMMENT ON COLUMN marts.mv_monthly_sales.growth_amount IS 'net_amount minus that of the previous calendar month; NULL if it has no rows';
+COMMENT ON COLUMN marts.mv_monthly_sales.growth_percent IS 'growth_amount as a percentage of the previous month; NULL if that month is not above zero';

@@ -62,17 +62,17 @@ LEFT JOIN star.dim_retailer ON dim_retailer.retailer_id = this.retailer_id;
 CREATE UNIQUE INDEX IF NOT EXISTS mv_retailer_comparison_key
 ON marts.mv_retailer_comparison (month_start, retailer_id, currency);
 
-COMMENT ON MATERIALIZED VIEW marts.mv_retailer_comparison IS 'The retailers beside each other, month by month, currency by currency';
+COMMENT ON MATERIALIZED VIEW marts.mv_retailer_comparison IS 'The retailers side by side, per month and currency';
 COMMENT ON COLUMN marts.mv_retailer_comparison.retailer_id IS 'As in the configuration: retailer_1';
 COMMENT ON COLUMN marts.mv_retailer_comparison.retailer_name IS 'As in the configuration';
-COMMENT ON COLUMN marts.mv_retailer_comparison.currency IS 'ISO 4217; amounts of two currencies are never added';
-COMMENT ON COLUMN marts.mv_retailer_comparison.month_start IS 'First day of the month; the newest month may not be over';
+COMMENT ON COLUMN marts.mv_retailer_comparison.currency IS 'ISO 4217; amounts in different currencies are never added';
+COMMENT ON COLUMN marts.mv_retailer_comparison.month_start IS 'First day of the month; the newest month may be incomplete';
 COMMENT ON COLUMN marts.mv_retailer_comparison.transactions IS 'Transactions with at least one completed sale line in the month';
 COMMENT ON COLUMN marts.mv_retailer_comparison.sales_amount IS 'Completed sales after discount, without tax';
 COMMENT ON COLUMN marts.mv_retailer_comparison.net_amount IS 'Sales and returns of the month';
-COMMENT ON COLUMN marts.mv_retailer_comparison.share_percent IS 'Of all retailers'' net_amount in that month and currency; NULL if that is not above zero';
-COMMENT ON COLUMN marts.mv_retailer_comparison.growth_amount IS 'net_amount less that of the calendar month before; NULL if that has no rows';
-COMMENT ON COLUMN marts.mv_retailer_comparison.growth_percent IS 'growth_amount in percent of the month before; NULL if that is not above zero';
-COMMENT ON COLUMN marts.mv_retailer_comparison.average_basket IS 'sales_amount a transaction; NULL without one';
+COMMENT ON COLUMN marts.mv_retailer_comparison.share_percent IS 'Share of all retailers'' net_amount in that month and currency; NULL if that is not above zero';
+COMMENT ON COLUMN marts.mv_retailer_comparison.growth_amount IS 'net_amount minus that of the previous calendar month; NULL if it has no rows';
+COMMENT ON COLUMN marts.mv_retailer_comparison.growth_percent IS 'growth_amount as a percentage of the previous month; NULL if that month is not above zero';
+COMMENT ON COLUMN marts.mv_retailer_comparison.average_basket IS 'sales_amount per transaction; NULL without transactions';
 COMMENT ON COLUMN marts.mv_retailer_comparison.active_customers IS 'Known customers with a completed sale in the month';
 COMMENT ON COLUMN marts.mv_retailer_comparison.active_stores IS 'Known stores with a completed sale in the month';

@@ -55,22 +55,22 @@ LEFT JOIN star.dim_store USING (store_key);
 CREATE UNIQUE INDEX IF NOT EXISTS mv_store_performance_key
 ON marts.mv_store_performance (retailer_id, store_key, currency);
 
-COMMENT ON MATERIALIZED VIEW marts.mv_store_performance IS 'What a store, fulfilment node or marketplace brought in over all time';
+COMMENT ON MATERIALIZED VIEW marts.mv_store_performance IS 'Sales and returns per store, fulfilment node or marketplace, over all time';
 COMMENT ON COLUMN marts.mv_store_performance.retailer_id IS 'As in the configuration: retailer_1';
-COMMENT ON COLUMN marts.mv_store_performance.currency IS 'ISO 4217; amounts of two currencies are never added';
+COMMENT ON COLUMN marts.mv_store_performance.currency IS 'ISO 4217; amounts in different currencies are never added';
 COMMENT ON COLUMN marts.mv_store_performance.store_id IS 'The retailer''s own id';
 COMMENT ON COLUMN marts.mv_store_performance.store_name IS 'As the retailer writes it';
-COMMENT ON COLUMN marts.mv_store_performance.store_city IS 'NULL where the retailer does not tell';
+COMMENT ON COLUMN marts.mv_store_performance.store_city IS 'NULL if the retailer does not provide it';
 COMMENT ON COLUMN marts.mv_store_performance.store_region IS 'As the retailer writes it';
 COMMENT ON COLUMN marts.mv_store_performance.store_country IS 'As the retailer writes it';
-COMMENT ON COLUMN marts.mv_store_performance.store_key IS '-1 holds the sales whose store is not known';
+COMMENT ON COLUMN marts.mv_store_performance.store_key IS '-1 for sales with an unknown store';
 COMMENT ON COLUMN marts.mv_store_performance.transactions IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_store_performance.units IS 'Quantity of completed sale lines';
 COMMENT ON COLUMN marts.mv_store_performance.sales_amount IS 'Completed sales after discount, without tax';
 COMMENT ON COLUMN marts.mv_store_performance.returns_amount IS 'Returns and refunds, negative';
 COMMENT ON COLUMN marts.mv_store_performance.net_amount IS 'sales_amount + returns_amount';
-COMMENT ON COLUMN marts.mv_store_performance.average_basket IS 'sales_amount a transaction; NULL without one';
+COMMENT ON COLUMN marts.mv_store_performance.average_basket IS 'sales_amount per transaction; NULL without transactions';
 COMMENT ON COLUMN marts.mv_store_performance.customers IS 'Known customers with a completed sale';
-COMMENT ON COLUMN marts.mv_store_performance.net_rank IS 'By net_amount within retailer and currency, 1 is best, equals share a rank; NULL for unknown';
+COMMENT ON COLUMN marts.mv_store_performance.net_rank IS 'Rank by net_amount within retailer and currency, 1 is best, ties share a rank; NULL for unknown';
 COMMENT ON COLUMN marts.mv_store_performance.first_sale IS 'First business day of a completed sale; NULL without one';
 COMMENT ON COLUMN marts.mv_store_performance.last_sale IS 'Last business day of a completed sale; NULL without one';

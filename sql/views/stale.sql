@@ -1,4 +1,4 @@
--- The views that do not show the star as it is: never refreshed, or a publish since then changed a table that they read.
+-- The views that are out of date: never refreshed, or a publish since then changed a table that they read.
 WITH input AS (
     SELECT
         view.relname AS view,
@@ -17,7 +17,7 @@ shown AS (
     INNER JOIN ops.publish USING (run_id)
 )
 
--- A table that the ledger has no count of may have changed.
+-- A table for which the ledger has no count may have changed.
 SELECT DISTINCT input.view
 FROM input
 LEFT JOIN shown ON input.view = shown.view

@@ -1,4 +1,4 @@
--- One row for each figure in which a view disagrees with the star; none where all is well.
+-- One row for each figure in which a view disagrees with the star; none if all agree.
 WITH star AS (
     SELECT retailer_id, business_date, currency, count(*) AS rows, sum(total_amount) AS money
     FROM star.fact_sales
@@ -19,7 +19,7 @@ daily AS (
     FULL JOIN marts.mv_daily_sales AS shown USING (retailer_id, business_date, currency)
 ),
 
--- Customers' value leaves out sales without a customer: they are added here, from the star.
+-- mv_customer_value excludes sales without a customer: they are added here, from the star.
 amount AS (
     SELECT 'mv_monthly_sales' AS view, currency, net_amount AS money FROM marts.mv_monthly_sales
     UNION ALL

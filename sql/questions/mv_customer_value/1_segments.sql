@@ -1,4 +1,4 @@
--- How many customers are in each segment of recency and frequency, and what are they worth, net of what they brought back?
+-- How many customers are in each segment of recency and frequency, and what are their sales net of returns?
 SELECT
     retailer_id,
     currency,

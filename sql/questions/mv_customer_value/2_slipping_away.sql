@@ -1,4 +1,4 @@
--- Which customers worth most have not bought for long: the two best fifths by value, in the two last by recency?
+-- Which valuable customers have not bought for a long time: in the top two fifths by value and the bottom two by recency?
 SELECT
     retailer_id,
     currency,

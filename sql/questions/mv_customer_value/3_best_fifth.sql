@@ -1,4 +1,4 @@
--- Which share of what known customers bring, net of returns, comes from the fifth that is worth most?
+-- What share of the net sales to known customers comes from the most valuable fifth?
 SELECT
     retailer_id,
     currency,

@@ -1,4 +1,4 @@
--- What did each retailer sell in the newest seven days: before discount, after it, and net of what came back in them?
+-- What did each retailer sell in the newest seven days: before discount, after discount, and net of returns in those days?
 SELECT
     retailer_name,
     currency,

@@ -1,4 +1,4 @@
--- How much does each day of the week (1 is Monday) bring on average, net of what came back on it, of the days that have rows?
+-- What are the average net sales on each weekday (1 is Monday), over the days that have rows?
 SELECT
     retailer_name,
     currency,

@@ -1,4 +1,4 @@
--- How do baskets and net of the newest 28 days compare with the same weekday a week before?
+-- How do the baskets and net sales of the newest 28 days compare with the same weekday a week before?
 SELECT
     day.business_date,
     day.retailer_name,

@@ -1,4 +1,4 @@
--- How did each retailer's net grow over the month before, in the newest month that is over?
+-- How did each retailer's net sales grow over the previous month, in the newest complete month?
 SELECT
     retailer_name,
     currency,
@@ -10,7 +10,7 @@ SELECT
 FROM marts.mv_monthly_sales
 WHERE
     month_start = (
-        -- the month before that of the day after the newest
+        -- the month before the month of the day after the newest
         SELECT date_trunc('month', (max(business_date) + 1)::timestamp) - interval '1 month'
         FROM marts.mv_daily_sales
     )

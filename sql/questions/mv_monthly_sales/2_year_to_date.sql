@@ -1,4 +1,4 @@
--- What is each retailer's net of the newest year so far, month by month and added up?
+-- What are each retailer's net sales in the newest year so far, per month and cumulative?
 SELECT
     retailer_name,
     currency,

@@ -1,4 +1,4 @@
--- How much came back in each month, in percent of that month's sales after discount, whenever it was sold?
+-- How much was returned in each month, as a percentage of that month's sales after discount, whenever it was sold?
 SELECT
     retailer_name,
     currency,

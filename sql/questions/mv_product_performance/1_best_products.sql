@@ -1,4 +1,4 @@
--- Which twenty products of each retailer bring most, net of what came back?
+-- Which twenty products of each retailer have the highest net sales?
 SELECT
     retailer_id,
     currency,

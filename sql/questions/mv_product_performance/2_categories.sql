@@ -1,4 +1,4 @@
--- What does each category bring, of how many products, and how much of its sales came back?
+-- What are the net sales of each category, how many products does it have, and what share of its sales was returned?
 SELECT
     retailer_id,
     currency,

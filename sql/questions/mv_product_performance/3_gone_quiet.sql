@@ -1,4 +1,4 @@
--- Which products that sold in ten transactions or more have not sold for sixty days, those that brought most first?
+-- Which products with ten or more transactions have not sold for sixty days, highest net sales first?
 SELECT
     product.retailer_id,
     product.currency,

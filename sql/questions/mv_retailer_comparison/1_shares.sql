@@ -1,4 +1,4 @@
--- Which share of the net of its currency had each retailer in the newest month that is over, and did it grow?
+-- What share of the net sales in its currency did each retailer have in the newest complete month, and did its sales grow?
 SELECT
     currency,
     retailer_name,
@@ -8,7 +8,7 @@ SELECT
 FROM marts.mv_retailer_comparison
 WHERE
     month_start = (
-        -- the month before that of the day after the newest
+        -- the month before the month of the day after the newest
         SELECT date_trunc('month', (max(business_date) + 1)::timestamp) - interval '1 month'
         FROM marts.mv_daily_sales
     )

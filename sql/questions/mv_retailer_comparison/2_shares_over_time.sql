@@ -1,4 +1,4 @@
--- How has each retailer's share of its currency's net moved, month by month, in points?
+-- How has each retailer's share of the net sales in its currency changed from month to month, in percentage points?
 SELECT
     month_start,
     currency,

@@ -1,4 +1,4 @@
--- Who had the largest basket (sales after discount) in each month, with how many known customers and stores?
+-- Which retailer had the largest average basket (sales after discount) in each month, with how many known customers and stores?
 SELECT DISTINCT ON (month_start, currency)
     month_start,
     currency,

@@ -1,4 +1,4 @@
--- Which ten stores of each retailer bring most net, with what basket and how many known customers?
+-- Which ten stores of each retailer have the highest net sales, and what are their average basket and number of known customers?
 SELECT
     retailer_id,
     currency,

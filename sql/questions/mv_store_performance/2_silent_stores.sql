@@ -1,4 +1,4 @@
--- Which stores have not sold for 28 days before their retailer's newest sale, and what had they brought net?
+-- Which stores had no sale in the 28 days before their retailer's newest sale, and what were their net sales until then?
 SELECT
     store.retailer_id,
     store.currency,

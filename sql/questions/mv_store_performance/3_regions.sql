@@ -1,4 +1,4 @@
--- What do the stores of each country and region bring net, together and a store?
+-- What are the net sales of the stores in each country and region, in total and per store?
 SELECT
     retailer_id,
     currency,

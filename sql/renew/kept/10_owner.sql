@@ -1,4 +1,4 @@
--- Its owner. First, so that all that follows is made as the owner's.
+-- Its owner. First, so that the owner owns everything created after it.
 SELECT format('ALTER TABLE %s OWNER TO %s', oid::regclass, relowner::regrole) AS statement
 FROM pg_class
 WHERE oid = {oid};

@@ -1,4 +1,4 @@
--- Its indexes, each with all that was set on it; one that the view's own file has made stays the file's.
+-- Its indexes, each with all its settings; an index that the view's own file creates stays as in the file.
 SELECT
     concat_ws(
         '; ',

@@ -1,4 +1,4 @@
--- Where and how it is stored. Its access method from PostgreSQL 15 on; 14 cannot change that of a relation.
+-- Where and how it is stored. Its access method only from PostgreSQL 15 on; 14 cannot change it for an existing relation.
 SELECT format('ALTER TABLE %s SET TABLESPACE %I', pg_class.oid::regclass, spcname) AS statement
 FROM pg_class
 INNER JOIN pg_tablespace ON reltablespace = pg_tablespace.oid

@@ -1,4 +1,4 @@
--- What was set on its columns: target and options of statistics, storage, compression, a plain view's defaults.
+-- Column settings: statistics target and options, storage, compression, a plain view's defaults.
 SELECT format('ALTER TABLE %s ALTER COLUMN %I %s', attrelid::regclass, attname, setting) AS statement
 FROM pg_attribute
 INNER JOIN pg_type ON atttypid = pg_type.oid

@@ -1,4 +1,4 @@
--- A plain view's rules beside its query, each with its comment.
+-- A plain view's rules, apart from its query, each with its comment.
 SELECT
     concat_ws(
         '; ',

@@ -1,4 +1,4 @@
--- Grants on it and its columns to others than its owner, who gives them now.
+-- Grants on it and its columns to anyone but its owner; the owner now grants them.
 SELECT
     format(
         'GRANT %s%s ON %s TO %s%s',

@@ -1,4 +1,4 @@
--- Security labels on it and its columns. PostgreSQL takes them only where their provider is loaded.
+-- Security labels on it and its columns. PostgreSQL accepts them only if their provider is loaded.
 SELECT
     format(
         'SECURITY LABEL FOR %I ON %s %s%s IS %L',
