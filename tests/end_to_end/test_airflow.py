@@ -331,6 +331,7 @@ def is_alive(process: str) -> bool:
     return state != "Z"
 
 
+@pytest.mark.nightly
 def test_a_partial_run_goes_on_for_the_others_and_is_red_until_the_next_run_makes_it_good(
     scheduled: Scheduled, first_run: tuple[str, str], truth: Truth
 ) -> None:

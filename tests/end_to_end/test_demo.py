@@ -91,6 +91,7 @@ def test_make_demo_shows_the_whole_way_and_a_second_one_changes_no_row(checkout:
     assert state(checkout) == before
 
 
+@pytest.mark.nightly
 def test_more_days_go_on_from_there(checkout: Path, truth: Truth) -> None:
     ended = subprocess.run(
         ["retail", "demo", "--days", "8"], cwd=checkout, capture_output=True, text=True, check=False

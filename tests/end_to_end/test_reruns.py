@@ -39,6 +39,7 @@ def test_running_a_date_again_changes_nothing(two_days: Installation) -> None:
     assert (star_of(two_days), warehouse_of(two_days), _versions(two_days)) == before
 
 
+@pytest.mark.nightly
 def test_days_in_another_order_and_task_by_task_give_the_same_star(
     install: Install, two_days: Installation
 ) -> None:

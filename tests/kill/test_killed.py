@@ -176,17 +176,11 @@ def test_at_random_moments_of_each_step(
     play(process, install(f"random_{runs}"), expected, *strikes, asked=asked)
 
 
+@pytest.mark.nightly
 @pytest.mark.spark
 @pytest.mark.xdist_group("spark")
-@pytest.mark.parametrize(
-    "strikes", [ON_SPARK[2:3], pytest.param(ON_SPARK, marks=pytest.mark.nightly)], ids=["one", "all"]
-)
-def test_inside_each_step_on_spark(
-    strikes: list[Place], process: Preloaded, install: Install, expected: Undisturbed
-) -> None:
+def test_inside_each_step_on_spark(process: Preloaded, install: Install, expected: Undisturbed) -> None:
     needs_java()
     on_spark = {"RETAIL_ENGINE": "spark", "RETAIL_SYNC__METHOD": "jdbc"}
     # The profile counts distinct values by estimates, in which the engines differ.
-    play(
-        process, install(f"on_spark_{len(strikes)}"), expected, strikes, less=["quality/profile"], **on_spark
-    )
+    play(process, install("on_spark"), expected, ON_SPARK, less=["quality/profile"], **on_spark)

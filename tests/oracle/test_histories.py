@@ -45,7 +45,7 @@ _OF_HISTORIES = settings(
 @pytest.mark.slow
 @ON_SAIL
 @seed(SEED)
-@settings(_OF_HISTORIES, max_examples=24)
+@settings(_OF_HISTORIES, max_examples=9)
 @example(history=history_of_every_fault())
 @given(history=histories())
 def test_after_every_run_of_a_random_history_the_star_is_the_model_s(
@@ -65,7 +65,7 @@ def test_after_every_run_of_many_random_histories(
     play(history, session, engine, _folder(tmp_path_factory))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @ON_SPARK
 @settings(_OF_HISTORIES, max_examples=1, phases=[Phase.explicit])
 @example(history=history_of_every_fault())

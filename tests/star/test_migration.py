@@ -249,6 +249,7 @@ def test_a_table_gets_an_added_column_and_its_old_rows_are_null_in_it(make_conte
     assert set(table(context, "fact_sales", "sales_channel", "weight")) == {(None, None)}
 
 
+@pytest.mark.spark_nightly
 def test_a_row_is_merged_into_the_added_column(make_context: MakeContext) -> None:
     context = make_context("run-1")
     merged(context, record(), record(transaction_id="t2"))
