@@ -42,7 +42,7 @@ def test_the_newest_failures_come_oldest_first_two_of_one_task_included(tmp_path
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
     LocalStorage(tmp_path).write("ops/failures/x.json", b"{}")
-    with pytest.raises(StorageError, match=r"ops/failures/x\.json is no failure's record"):
+    with pytest.raises(StorageError, match=r"ops/failures/x\.json is not the record of a failure"):
         newest(LocalStorage(tmp_path), 1)
 
 

@@ -258,11 +258,11 @@ class Settings(BaseSettings):
     def _have_names_of_their_own(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
         for name in value:
             if not name.isidentifier() or not name.islower():
-                raise ValueError(f"{name!r}: a retailer's id is lower-case letters, digits and _ only")
+                raise ValueError(f"{name!r}: a retailer id may have only lower-case letters, digits and _")
         shown = [retailer.name for retailer in value.values()]
         for name in shown:
             if shown.count(name) > 1:
-                raise ValueError(f"{name!r} is the name of two retailers, which BI would add up as one")
+                raise ValueError(f"{name!r} is the name of two retailers; BI would add them up as one")
         return dict(sorted(value.items()))
 
     @classmethod
@@ -306,11 +306,13 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigurationError(problems, hint=f"mend {path} or the RETAIL_… variable over it") from None
+        raise ConfigurationError(
+            problems, hint=f"fix {path} or the RETAIL_… variable that overrides it"
+        ) from None
     except SettingsError as error:
         raise ConfigurationError(
             [f"{_variable_of(error)}: is not JSON"],
-            hint="a key of a section has a variable of its own, such as RETAIL_LAKE__URL; a whole section is JSON",
+            hint="each key has its own variable, such as RETAIL_LAKE__URL; a whole section must be JSON",
         ) from None
 
 

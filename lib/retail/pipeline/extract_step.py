@@ -77,7 +77,7 @@ def extract_step(context: StepContext) -> ExtractResult:
     if failed:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
     if warnings:
-        summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
+        summary += f"; {len(warnings)} new fields in the responses: {'; '.join(warnings[:_SHOWN_FIELDS])}"
     return ExtractResult(
         extracted=extracted,
         failed=failed,
@@ -162,7 +162,7 @@ def _extract_units(
     Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
     affects that day alone.
     """
-    policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _tell(context, wait))
+    policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
     asking = _Asking(context, fields, quota_policy, interrupted, deque(units))
 
@@ -220,9 +220,9 @@ def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iter
 def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
     context, storage = asking.context, asking.context.storage
     retailer_id, day = unit
-    lying = payloads.keys(storage, retailer_id, day)
+    pages = payloads.keys(storage, retailer_id, day)
     # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
-    for key in lying:
+    for key in pages:
         payloads.read(storage, key)
     extract(
         service,
@@ -234,7 +234,7 @@ def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
         look=asking.fields.look,
         on_page=partial(_page_kept, context, asking.interrupted),
     )
-    if lying:
+    if pages:
         # A missing page found here fails the day; found during landing, it would fail the run.
         require_whole(storage, retailer_id, day)
 
@@ -259,9 +259,11 @@ def _page_kept(context: StepContext, interrupted: threading.Event, page: PageWri
     _stop_if(interrupted.is_set(), page.retailer_id)
 
 
-def _tell(context: StepContext, wait: QuotaWait) -> None:
+def _report_wait(context: StepContext, wait: QuotaWait) -> None:
     text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
-    log.info("waits for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until))
+    log.info(
+        "waiting for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until)
+    )
     context.report.waits("extract", text)
 
 
@@ -271,7 +273,7 @@ def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> No
 
 def _stop_if(interrupted: bool, retailer_id: str) -> None:
     if interrupted:
-        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command goes on where it stopped")
+        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command resumes where it stopped")
 
 
 @contextmanager

@@ -111,8 +111,8 @@ class Ledger:
             return run
         days = ", ".join(map(str, run.dates))
         raise ConfigurationError(
-            [f"--run-id {name} is the run of {', '.join(run.retailers)} for {days}, and of nothing else"],
-            hint="give a new --run-id, or leave the days out",
+            [f"--run-id {name} is the run of {', '.join(run.retailers)} for {days} only"],
+            hint="use a new --run-id, or omit the days",
         )
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
@@ -246,13 +246,15 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(layout.checkpoint(retailer), {"date": day.isoformat()})
 
-    def settled(self, tasks: Iterable[str], *, passed_over: Collection[RetailerDay] = ()) -> set[RetailerDay]:
-        """Units done or `passed_over`, less those of the newest run if it had these tasks and did not end well.
+    def settled(
+        self, tasks: Iterable[str], *, out_of_reach: Collection[RetailerDay] = ()
+    ) -> set[RetailerDay]:
+        """Units done or `out_of_reach`, less those of the newest run if it had these tasks and did not end well.
 
         Its days may be done all the same: it may have been forced to do them again, or was killed while recording its
         end.
         """
-        found, newest = self.done().union(passed_over), self.newest()
+        found, newest = self.done().union(out_of_reach), self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):
             return found
         run = self.run(newest)
@@ -271,7 +273,7 @@ class Ledger:
         except ValueError as error:
             raise StorageError(
                 f"{self._storage.url}/{key} is not JSON: {error}",
-                hint="delete this one object; the step that it stands for is done again",
+                hint="delete this one object; the step that it records is repeated",
             ) from None
         return values
 

@@ -78,6 +78,6 @@ def _read(storage: Storage, key: str) -> Failure:
         return Failure.model_validate_json(storage.read(key))
     except ValidationError as error:
         raise StorageError(
-            f"{storage.url}/{key} is no failure's record: {error.error_count()} problem(s)",
-            hint="delete this one object; it only told of a failure",
+            f"{storage.url}/{key} is not the record of a failure: {error.error_count()} problem(s)",
+            hint="delete this one object; it only recorded a failure",
         ) from None

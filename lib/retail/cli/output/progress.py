@@ -12,7 +12,7 @@ from typing import Final, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-TOLD_EVERY: Final = 10.0
+REPORT_SECONDS: Final = 10.0
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Going:
     done: int = 0
     newest: str = ""
 
-    def told(self, now: float) -> str:
+    def text(self, now: float) -> str:
         """Progress, rate and time left; without a total, how long it took last time."""
         parts = []
         if self.total is not None:
@@ -41,7 +41,7 @@ class Going:
                 parts.append(f"{rate:,.1f} a second" if rate >= 1 else f"{rate * 60:,.1f} a minute")
                 parts.append(f"about {in_words((self.total - self.done) / rate)} left")
         elif self.last_time is not None:
-            parts.append(f"the run before took {in_words(self.last_time)}")
+            parts.append(f"the previous run took {in_words(self.last_time)}")
         return ", ".join(parts) + (f"; {self.newest}" if self.newest else "")
 
 
@@ -67,7 +67,7 @@ class PlainReport:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._tell, name="progress", daemon=True).start()
+        threading.Thread(target=self._report, name="progress", daemon=True).start()
         return self
 
     def __exit__(
@@ -96,28 +96,28 @@ class PlainReport:
 
     def waits(self, step: str, text: str) -> None:
         """The step waits."""
-        self._out.print(f"  {step:<8} {'waits':>11}  {text}", markup=False)
+        self._out.print(f"  {step:<8} {'waiting':>11}  {text}", markup=False)
 
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
         """The step has ended; `resumed` if it had ended before."""
         with self._lock:
             self._going = None
-        time = "done before" if resumed else f"{seconds:7.2f} s"
+        time = "already done" if resumed else f"{seconds:7.2f} s"
         self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False, soft_wrap=True)
 
     def tell(self) -> None:
         """Print the step's progress."""
         with self._lock:
             going, now = self._going, self._monotonic()
-            if going is None or now - going.began < TOLD_EVERY / 2:
+            if going is None or now - going.began < REPORT_SECONDS / 2:
                 return
             so_far = f"{now - going.began:5.0f} s …"
             self._out.print(
-                f"  {going.step:<8} {so_far:>11}  {going.told(now)}", markup=False, soft_wrap=True
+                f"  {going.step:<8} {so_far:>11}  {going.text(now)}", markup=False, soft_wrap=True
             )
 
-    def _tell(self) -> None:
-        while not self._ended.wait(TOLD_EVERY):
+    def _report(self) -> None:
+        while not self._ended.wait(REPORT_SECONDS):
             self.tell()
 
 
@@ -172,4 +172,4 @@ class LiveReport(PlainReport):
 
     def _show(self) -> None:
         if self._task is not None and self._going is not None:
-            self._progress.update(self._task, text=self._going.told(self._monotonic()))
+            self._progress.update(self._task, text=self._going.text(self._monotonic()))
