@@ -68,7 +68,7 @@ def _storage(lake: LakeSettings) -> str:
     if not storage.create(key, b"1") or storage.create(key, b"2"):
         storage.delete(key)
         raise RetailError(
-            f"{storage.url} lets an object be created twice, so two runs could work at once",
+            f"{storage.url} allows an object to be created twice, so two runs could work at once",
             hint="use a store with conditional writes (If-None-Match), such as Amazon S3",
         )
     storage.delete(key)
