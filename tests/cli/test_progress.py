@@ -22,7 +22,7 @@ class Log:
         self.now = seconds
         self._written.truncate(0)
         self._written.seek(0)
-        self.report.tell()
+        self.report.print_progress()
         return " ".join(self._written.getvalue().split())
 
 

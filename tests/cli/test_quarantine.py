@@ -76,16 +76,16 @@ def test_an_accepted_line_is_told_as_such_and_no_longer_listed(lake: Storage) ->
         accepted.output,
     )
     listed = retail("list").output
-    assert "in total 3 rows, 16.00 USD" in listed
+    assert "total: 3 rows, 16.00 USD" in listed
     assert "accepted for good, and not shown: 1 rows, 5.00 USD (--accepted)" in listed
     told = retail("list", "--accepted").output
-    assert "in total 1 rows, 5.00 USD" in told
+    assert "total: 1 rows, 5.00 USD" in told
     assert "because: they closed the shop" in told
     assert re.search(r"accepted: +\S+ \S+ UTC, because: they closed the shop", retail("show", name).output)
     assert "accepted:" not in retail("show", name_of("t2")).output
 
     assert retail("reopen", name).output == "reopened: 1 lines\n"
-    assert "in total 4 rows, 21.00 USD" in retail("list").output
+    assert "total: 4 rows, 21.00 USD" in retail("list").output
     assert load(lake).acceptances == ()
     assert [key[-10:] for key in lake.list("quality/accepted/")] == ["00001.json", "00002.json"]
 

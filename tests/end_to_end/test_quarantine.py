@@ -39,7 +39,7 @@ def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it
     refused = sum(rows for rows, _ in truth([DAY]).values()) - sum(
         rows for rows, _ in made.delta_figures().values()
     )
-    assert f"in total {refused} rows, " in listed.stdout
+    assert f"total: {refused} rows, " in listed.stdout
     assert len(re.findall(r"retailer_\d +2017-01-01 +error +too dear", listed.stdout)) == 3
     shown = made.retail("quarantine", "show", "--only", "retailer_2", "--most", "1")
     assert f"payload page: {made.folder}/lake/payloads/retailer_2/date=2017-01-01/" in shown.stdout
@@ -118,7 +118,7 @@ def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_ga
     made = install("accepted")
     critical = strict_home(tmp_path, "critical")
     assert made.retail(*RUN, **critical).returncode == 4
-    in_all = made.retail("quarantine", "list").stdout.partition("in total ")[2].strip()
+    in_all = made.retail("quarantine", "list").stdout.partition("total: ")[2].strip()
     accepted = made.retail(
         "quarantine", "accept", "--reason", "too dear", "--because", "no one will look at it"
     )

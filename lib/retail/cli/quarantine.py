@@ -251,7 +251,7 @@ def _show_groups(out: Console, found: Sequence[Group]) -> None:
         ],
     )
     out.print(table)
-    out.print(f"\nin total {in_words(found)}")
+    out.print(f"\ntotal: {in_words(found)}")
 
 
 def _show_line(out: Console, line: Refused, lake: str) -> None:

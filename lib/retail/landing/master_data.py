@@ -222,8 +222,8 @@ def _clean(words: str | None) -> str | None:
 
 
 def _log(looked_up: LookedUp) -> None:
-    tell = log.warning if looked_up.failure else log.info
-    tell(
+    emit = log.warning if looked_up.failure else log.info
+    emit(
         "looked_up",
         retailer_id=looked_up.retailer_id,
         known=looked_up.known,

@@ -212,7 +212,7 @@ def _begin(
         _require_earlier_tasks(ledger, resumed.run, asked.tasks)
         if resumed.again is not None:
             ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
-        if not ledger.came_to_merge(resumed.run.run_id):
+        if not ledger.reached_merge(resumed.run.run_id):
             _restage_if_stopped(ledger, resumed.run.run_id)
         return ledger.resume_run(resumed.run.run_id)
     if resumed.source is not None:

@@ -46,11 +46,11 @@ def stage_step(context: StepContext) -> StageResult:
     bad = rows_at(staged.counts, "quarantined")
     accepted = quarantine.accepted_of(storage, run_id)
     in_all = in_words(quarantine.groups(storage))
-    let_in = quarantine.no_longer_refused(storage, units)
-    freed = [
-        f"{let_in:,} lines that were accepted in quarantine are no longer rejected; "
+    released = quarantine.no_longer_refused(storage, units)
+    notices = [
+        f"{released:,} lines that were accepted in quarantine are no longer rejected; "
         "those still delivered count as sales"
-    ] * (let_in > 0)
+    ] * (released > 0)
     drift = [f"{rows:,} lines have an unknown field: {n}" for n, rows in staged.unknown_fields.items()]
     return StageResult(
         format=migration.FORMAT,
@@ -61,12 +61,12 @@ def stage_step(context: StepContext) -> StageResult:
         warned=list(staged.warned),
         unknown_fields=dict(staged.unknown_fields),
         in_quarantine=in_all,
-        warnings=[*by_reason(staged.warned), *drift, *freed],
+        warnings=[*by_reason(staged.warned), *drift, *notices],
         summary=f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
         + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
         + "".join(f"; {each}" for each in migrated)
         + _listed("in quarantine in total", [in_all] * (not in_all.startswith("0 ")))
-        + _listed("warning", freed)
+        + _listed("warning", notices)
         + _listed("warned", by_reason(staged.warned))
         + _listed("unknown fields", staged.unknown_fields),
     )
@@ -125,7 +125,7 @@ def publish_step(context: StepContext) -> PublishResult:
     pending = [
         run_id
         for run_id in context.ledger.run_ids()
-        if run_id not in published and context.ledger.came_to_merge(run_id)
+        if run_id not in published and context.ledger.reached_merge(run_id)
     ]
     months = sorted({month for run_id in pending for month in months_of_run(context.ledger, run_id)})
     result = publish(

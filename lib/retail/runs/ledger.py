@@ -81,7 +81,7 @@ class Ledger:
                 run = self.run(run_id)
                 if (run.units, run.tasks) == wanted and (run.force or not force):
                     return run
-            if self.came_to_merge(run_id):
+            if self.reached_merge(run_id):
                 return None
         return None
 
@@ -89,13 +89,13 @@ class Ledger:
         """Whether the run fetched its days from the retailers, rather than only staging existing files."""
         return self.step(run_id, "extract") is not None
 
-    def came_to_merge(self, run_id: str) -> bool:
+    def reached_merge(self, run_id: str) -> bool:
         """Whether the run passed the gate, and so may have changed the star."""
         return self.step(run_id, "gate") is not None
 
     def overtaken(self, run_id: str) -> bool:
         """Whether another run has merged since this one began, and so changed the tables its plans were made for."""
-        return any(self.came_to_merge(other) for other in self.run_ids() if other > run_id)
+        return any(self.reached_merge(other) for other in self.run_ids() if other > run_id)
 
     def newest_named(self, name: str) -> Run | None:
         """The newest run of this name, or the run with this id; None if there is none yet."""

@@ -108,7 +108,7 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     if counts:
         out.print()
         out.print(tie_out_table(counts))
-        judged = "every identity" if _came_to_the_views(counts) else "every identity checked so far"
+        judged = "every identity" if _reached_the_views(counts) else "every identity checked so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
     show_failed(out, result.failed, force=result.force)
     if result.out_of_reach:
@@ -131,7 +131,7 @@ def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None
         out.print("Give the same command later to fetch what is missing; complete days are skipped.")
 
 
-def _came_to_the_views(counts: Sequence[HopCount]) -> bool:
+def _reached_the_views(counts: Sequence[HopCount]) -> bool:
     """Whether a run merged and completed; a check on its own only compares PostgreSQL."""
     hops = {count.hop for count in counts}
     return "views" in hops and not hops.isdisjoint(_OF_A_MERGE)

@@ -293,8 +293,8 @@ def _without_values(message: str, asked: Collection[str]) -> str:
     """The first line of an engine's message up to its first quote, which may be a value; requested names may stay."""
     first = message.strip().partition("\n")[0]
     bare = re.sub(r"""(["'`])(\w+)\1""", lambda found: found[2] if found[2] in asked else found[0], first)
-    told = re.split(r"""["'`]""", bare, maxsplit=1)
-    return told[0] if len(told) == 1 else f"{told[0]}…"
+    parts = re.split(r"""["'`]""", bare, maxsplit=1)
+    return parts[0] if len(parts) == 1 else f"{parts[0]}…"
 
 
 def _informations(result: Any) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class Paged:
         # Without the quotes Shopify silently splits the time at its colons.
         return f"updated_at:>='{self.since}' AND updated_at:<'{window.end:{_TIME}}'"
 
-    def behind(
+    def after_orders(
         self, orders: list[JSON], cursor: str | None, *, page_size: int, most: int, retailer_id: str
     ) -> Paged | None:
         """The place of the walk after these orders; None at its end.

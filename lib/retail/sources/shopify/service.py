@@ -188,7 +188,7 @@ class Shopify:
                 yield Page(page.answer, following.cursor if following else None)
 
     def _next_place(self, answer: Response, place: Paged) -> Paged | None:
-        return place.behind(
+        return place.after_orders(
             orders_of(answer.body),
             self._api.next_cursor(at(answer.body, "data", "orders")),
             page_size=self._options.page_size,
