@@ -85,7 +85,7 @@ class Sending:
             self.connection,
             "COMMENT ON TABLE {staged} IS {comment}",
             comment=sql.Literal(
-                f"Rows of run {self.run_id} on their way to star.{table.name}; goes with the publish"
+                f"Rows of run {self.run_id} on their way to star.{table.name}; dropped by the publish"
             ),
         )
         partitions.give_to_owner(self.connection, staged.place)
