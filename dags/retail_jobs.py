@@ -187,9 +187,9 @@ def _next_command(dag_id: str, task_id: str, name: str, *, again: bool) -> str:
 
 def _missing(said: list[str]) -> str:
     """Which retailers a partial run says are missing, and why; its last lines where it says nothing of the kind."""
-    found = [number for number, line in enumerate(said) if " FAILED, the others went on" in line]
+    found = [number for number, line in enumerate(said) if " FAILED, the others continued" in line]
     lines = itertools.takewhile(
-        lambda line: not line.startswith("The same command"), said[found[0] :] if found else ()
+        lambda line: not line.startswith("Give the same command"), said[found[0] :] if found else ()
     )
     return "\n".join(line for line in lines if line) or "\n".join(said[-5:])
 

@@ -59,7 +59,7 @@ class ConfigurationError(RetailError):
     code = "configuration"
     exit_code = 2
 
-    def __init__(self, problems: list[str], *, hint: str = "mend conf/*.toml or the environment") -> None:
+    def __init__(self, problems: list[str], *, hint: str = "fix conf/*.toml or the environment") -> None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         super().__init__(f"the configuration has {len(problems)} problem(s):\n{lines}", hint=hint)
         self.problems = problems
@@ -114,12 +114,12 @@ class NobodyAnsweredError(RetailError):
 
     def __init__(self, failed: Mapping[str, str]) -> None:
         reasons = (reason.replace("\n", "\n    ") for reason in failed.values())
-        told = "".join(
+        listed = "".join(
             f"\n  - {retailer}: {reason}" for retailer, reason in zip(failed, reasons, strict=True)
         )
         super().__init__(
-            f"no day was fetched to its end, for none of {', '.join(failed)} could be read:{told}",
-            hint="the same command goes on where each stopped, once they answer",
+            f"no day was fetched completely; none of {', '.join(failed)} could be read:{listed}",
+            hint="give the same command once they answer; it resumes where each stopped",
         )
         self.failed = dict(failed)
 

@@ -151,43 +151,43 @@ def _speed(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     keep_lines = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="retail_simulator", description=__doc__, formatter_class=keep_lines)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--host", default=HOST, help=f"the address to listen at (default {HOST})")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free port")
+    parser.add_argument("--host", default=HOST, help=f"the address to listen on (default {HOST})")
     parser.add_argument("--tls-certificate", metavar="FILE", help="speak https, with this certificate (PEM)")
     parser.add_argument(
-        "--tls-key", metavar="FILE", help="the certificate's key, where it has a file of its own"
+        "--tls-key", metavar="FILE", help="the certificate's key, if it is in a separate file"
     )
-    parser.add_argument("--clock", type=_clock, required=True, help="the time it is at start, UTC")
+    parser.add_argument("--clock", type=_clock, required=True, help="the simulated time at start, UTC")
     parser.add_argument(
         "--speed",
         type=_speed,
         default=1.0,
         metavar="X",
-        help="simulated seconds in a real second (default 1); 0 stops the clock",
+        help="simulated seconds per real second (default 1); 0 stops the clock",
     )
     parser.add_argument("--throttle", action="store_true", help="enforce the retailers' rate limits")
     parser.add_argument(
         "--changes",
         action="store_true",
-        help="orders live on after the sale: late shipments, corrections, cancellations, returns, edits",
+        help="orders change after the sale: late shipments, corrections, cancellations, returns, edits",
     )
     parser.add_argument(
         "--shopify-most-objects",
         type=int,
         default=MOST_OBJECTS,
         metavar="N",
-        help="how far Shopify lets one list be paged through",
+        help="how many objects Shopify lets one list page through",
     )
     parser.add_argument(
         "--shopify-without-all-orders",
         action="store_true",
-        help="Shopify's application has not the scope read_all_orders: orders older than 60 days are silently missing",
+        help="Shopify's application lacks the scope read_all_orders: orders older than 60 days are silently missing",
     )
     parser.add_argument(
         "--walmart-most-orders",
         type=_count,
         metavar="N",
-        help="a Walmart query over this many orders ends there in silence; without it, one over 10,000 is refused",
+        help="a Walmart query over this many orders silently ends there; without it, one over 10,000 is refused",
     )
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when stdin is closed")
     return parser

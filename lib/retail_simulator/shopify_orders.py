@@ -24,7 +24,7 @@ SHOP = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OrderState:
     """An order, what its hash and its ledger say, and the shelf that its products stand on."""
 
     order: Order
@@ -52,23 +52,23 @@ class Told:
         return line.kept_quantity - back
 
 
-def tell(book: Book, shelf: Shelf, position: int, *, now: float) -> Told:
+def state_of(book: Book, shelf: Shelf, position: int, *, now: float) -> OrderState:
     """The order at `position` as it stands at `now`."""
     order = book.order(position, now=now)
     traits = Traits() if book.changes is None else Traits.of(order.order_id)
     first = order if order.corrected is None else book.order(position, now=order.created)
     agreements = ledger(order, traits, before={line.line_id: line for line in first.lines})
-    return Told(order, traits, tuple(agreements), shelf)
+    return OrderState(order, traits, tuple(agreements), shelf)
 
 
-def render(told: Told) -> Json:
+def render(state: OrderState) -> Json:
     """One order, all its fields but the connections."""
-    order, traits = told.order, told.traits
+    order, traits = state.order, state.traits
     sold = instant_text(order.created)
-    current = sum(sale.net + sale.tax for each in told.agreements for sale in each.sales)
+    current = sum(sale.net + sale.tax for each in state.agreements for sale in each.sales)
     tax = sum(traits.tax(line.net) for line in order.lines)
     subtotal = money_bag(dollars(order.net))
-    refunds = [render_refund(each) for each in told.refunds]
+    refunds = [render_refund(each) for each in state.refunds]
     return {
         "__typename": "Order",
         "id": f"gid://shopify/Order/{order.order_id}",
@@ -79,8 +79,8 @@ def render(told: Told) -> Json:
         "updatedAt": instant_text(order.updated),
         "cancelledAt": None if order.cancelled is None else instant_text(order.cancelled),
         "test": order.kind == "test",
-        "edited": told.edited,
-        "returnStatus": "RETURNED" if told.returned else "NO_RETURN",
+        "edited": state.edited,
+        "returnStatus": "RETURNED" if state.returned else "NO_RETURN",
         "refunds": refunds,
         "currencyCode": CURRENCY,
         "taxesIncluded": traits.taxed == "included",
@@ -102,19 +102,19 @@ def render(told: Told) -> Json:
         "totalDiscountsSet": money_bag(dollars(order.discount)),
         "totalTaxSet": money_bag(dollars(tax)),
         "totalTipReceivedSet": money_bag(dollars(TIP if traits.tip else 0)),
-        LINES: [(line, told) for line in (*order.lines, *([tip_line(order)] if traits.tip else []))],
-        AGREEMENTS: [(agreement, told) for agreement in told.agreements],
+        LINES: [(line, state) for line in (*order.lines, *([tip_line(order)] if traits.tip else []))],
+        AGREEMENTS: [(agreement, state) for agreement in state.agreements],
     }
 
 
-def render_line(line: Line, told: Told) -> Json:
+def render_line(line: Line, state: OrderState) -> Json:
     """One line item. With tax in the price, its original total holds it."""
-    tax = told.traits.tax(line.net) if line.product.sku else 0
-    in_price = tax if told.traits.taxed == "included" else 0
+    tax = state.traits.tax(line.net) if line.product.sku else 0
+    in_price = tax if state.traits.taxed == "included" else 0
     gross, product = dollars(line.gross + in_price), line.product
     allocations = [{"allocatedAmountSet": money_bag(dollars(line.discount))}] if line.discount > 0 else []
-    sku = told.shelf.sku(product) if product.sku else None
-    listed = sku is not None and told.shelf.lists(product)
+    sku = state.shelf.sku(product) if product.sku else None
+    listed = sku is not None and state.shelf.lists(product)
     tax_line = {"title": "State tax", "rate": 0.07, "priceSet": money_bag(dollars(tax))}
     return {
         "__typename": "LineItem",
@@ -124,7 +124,7 @@ def render_line(line: Line, told: Told) -> Json:
         "sku": sku,
         "vendor": product.brand,
         "quantity": line.quantity,
-        "currentQuantity": told.current(line),
+        "currentQuantity": state.current(line),
         "product": render_product(product) if listed else None,
         "variant": {
             "__typename": "ProductVariant",
@@ -142,19 +142,19 @@ def render_line(line: Line, told: Told) -> Json:
     }
 
 
-def render_agreement(agreement: Agreement, told: Told) -> Json:
+def render_agreement(agreement: Agreement, state: OrderState) -> Json:
     """One sales agreement, all its fields but `sales`."""
     rendered = {
         "__typename": agreement.kind,
         "id": f"gid://shopify/{agreement.kind}/{agreement.agreement_id}",
         "happenedAt": instant_text(agreement.happened),
         "reason": agreement.reason,
-        SALES: [(sale, agreement.sale_id(place), told) for place, sale in enumerate(agreement.sales)],
+        SALES: [(sale, agreement.sale_id(place), state) for place, sale in enumerate(agreement.sales)],
     }
     return rendered | ({"refund": render_refund(agreement)} if agreement.kind == "RefundAgreement" else {})
 
 
-def render_sale(sale: Sale, sale_id: str, told: Told) -> Json:
+def render_sale(sale: Sale, sale_id: str, state: OrderState) -> Json:
     """One entry of the ledger."""
     discount = money_bag(dollars(sale.discount))
     rendered = {
@@ -168,7 +168,7 @@ def render_sale(sale: Sale, sale_id: str, told: Told) -> Json:
         "totalDiscountAmountBeforeTaxes": discount,
         "totalDiscountAmountAfterTaxes": discount,
     }
-    return rendered if sale.line is None else rendered | {"lineItem": render_line(sale.line, told)}
+    return rendered if sale.line is None else rendered | {"lineItem": render_line(sale.line, state)}
 
 
 def render_refund(agreement: Agreement) -> Json:

@@ -23,7 +23,7 @@ from retail_simulator.shopify_orders import (
     render_agreement,
     render_line,
     render_sale,
-    tell,
+    state_of,
 )
 from retail_simulator.shopify_paging import MOST_NODES, MOST_OBJECTS, Asked, connection, refuse
 from retail_simulator.shopify_products import Shelf
@@ -88,7 +88,7 @@ class Resolvers:
     def render_all(self, positions: list[int], now: float) -> Iterator[Json]:
         """The orders as they stood at `now`."""
         for position in positions:
-            yield render(tell(self._book, self._shelf, position, now=now))
+            yield render(state_of(self._book, self._shelf, position, now=now))
 
     def count_lines(self, positions: list[int], now: float) -> int:
         """How many line items the orders had at `now`."""
@@ -113,7 +113,7 @@ class Resolvers:
             ordered.positions,
             _asked(paging, most=self._shop.most_objects),
             key=ordered.key,
-            render=lambda position: render(tell(self._book, self._shelf, position, now=now)),
+            render=lambda position: render(state_of(self._book, self._shelf, position, now=now)),
         )
 
     def _orders_count(
@@ -184,7 +184,7 @@ class Resolvers:
         created = self._book.created(position)
         if not oldest(now, all_orders=self._shop.all_orders) <= created <= now:
             return None
-        return render(tell(self._book, self._shelf, position, now=now))
+        return render(state_of(self._book, self._shelf, position, now=now))
 
 
 _AGREEMENT_TYPES = ("OrderAgreement", "OrderEditAgreement", "RefundAgreement", "ReturnAgreement")
@@ -203,8 +203,8 @@ def number_of(gid: str) -> str:
 
 def lines_of(order: Json) -> Iterator[Json]:
     """All line items of a rendered order."""
-    for line, told in order[LINES]:
-        yield render_line(line, told)
+    for line, state in order[LINES]:
+        yield render_line(line, state)
 
 
 def _line_items(source: Json, _info: Any, **paging: Any) -> Json:

@@ -3,7 +3,7 @@
 from retail_simulator.changes import DAY, Changes
 from retail_simulator.sales import Book
 from retail_simulator.shopify_ledger import Sale
-from retail_simulator.shopify_orders import Told, tell
+from retail_simulator.shopify_orders import OrderState, state_of
 from retail_simulator.shopify_products import Shelf
 from retail_simulator.standing import Standing
 
@@ -26,19 +26,19 @@ def shopify_standing(book: Book, changes: Changes, first: int, last: int, *, now
             was = book.sold(position)
             stands.rows["sale"] -= len(was.lines)
             stands.cents["sale"] -= was.net
-        _add(stands, tell(book, shelf, position, now=now), first, min(last, now))
+        _add(stands, state_of(book, shelf, position, now=now), first, min(last, now))
     return stands
 
 
-def _add(stands: Standing, told: Told, first: int, last: int) -> None:
-    cancelled = told.order.cancelled is not None
-    for agreement in told.agreements:
+def _add(stands: Standing, state: OrderState, first: int, last: int) -> None:
+    cancelled = state.order.cancelled is not None
+    for agreement in state.agreements:
         for sale in agreement.sales if first <= agreement.happened <= last else ():
             kind = _kind(sale)
             if kind is None:
                 continue
-            if told.order.kind == "test" or sale.line_type == "GIFT_CARD":
-                stands.skipped["test_order" if told.order.kind == "test" else "gift_card"] += 1
+            if state.order.kind == "test" or sale.line_type == "GIFT_CARD":
+                stands.skipped["test_order" if state.order.kind == "test" else "gift_card"] += 1
             elif not cancelled:
                 stands.rows[kind] += 1
                 stands.cents[kind] += sale.net

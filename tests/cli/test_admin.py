@@ -36,7 +36,7 @@ def test_before_the_first_run_there_is_nothing_to_maintain_and_no_profile(lake: 
     assert retail("maintain").exit_code == 0
     result = retail("profile")
     assert result.exit_code == 2
-    assert "no profile is kept of any run" in result.output
+    assert "no profile is stored for any run" in result.output
 
 
 def test_the_newest_profile_is_shown_with_what_drifted_and_its_table_is_maintained(lake: Path) -> None:
@@ -54,8 +54,10 @@ def test_the_newest_profile_is_shown_with_what_drifted_and_its_table_is_maintain
     shown = retail("profile")
     assert shown.exit_code == 0, shown.output
     assert "staged_sales, 200 rows" in shown.output
-    assert "drifted: profile of staged_sales: brand: 100.0% nulls, 0.0% in the 4 runs before" in shown.output
-    assert f"run {RUNS[-1]}, held against 4 runs before" in shown.output
+    assert (
+        "drifted: profile of staged_sales: brand: 100.0% nulls, 0.0% in the previous 4 runs" in shown.output
+    )
+    assert f"run {RUNS[-1]}, compared with 4 earlier runs" in shown.output
     earlier = retail("profile", "staged_sales", "--run", RUNS[1])
     assert "Acme 100%" in earlier.output
     assert "drifted:" not in earlier.output

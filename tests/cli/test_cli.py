@@ -49,8 +49,8 @@ def retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]
         (("ingest",), "name the days"),
         (("backfill",), "name the days"),
         (("backfill", "--to", "2017-01-02"), "name the days"),
-        (("transform", "--run-id", "nightly"), "no run is called nightly: begin with `retail ingest"),
-        (("check", "--date", "2017-01-01", "--redo"), "--redo is for the run that --run-id names"),
+        (("transform", "--run-id", "nightly"), "there is no run nightly: start it with `retail ingest"),
+        (("check", "--date", "2017-01-01", "--redo"), "--redo needs --run-id"),
         (("run", "--from", "2017-01-02"), "name the days"),
         (("run", "--date", "2017-01-02", "--from", "2017-01-02", "--to", "2017-01-03"), "name the days"),
         (("run", "--date", "yesterday"), "'yesterday' does not match"),
@@ -114,7 +114,7 @@ def test_a_broken_configuration_ends_with_2_and_help_still_works(
 def test_status_of_an_empty_lake_says_how_to_begin(retail: Command) -> None:
     result = retail("status")
     assert result.exit_code == 0
-    assert "No run yet" in result.output
+    assert "No runs yet" in result.output
 
 
 def test_status_tells_the_runs_of_a_postgresql_that_is_taken_back_and_out_of_reach(
@@ -122,14 +122,14 @@ def test_status_tells_the_runs_of_a_postgresql_that_is_taken_back_and_out_of_rea
 ) -> None:
     ledger = Ledger(LocalStorage(tmp_path / "lake"))
     ledger.begin("run-1", [("retailer_1", date(2017, 1, 1))], tasks=("transform",), engine="sail")
-    ledger.reopen("run-1", ["publish"], reason="its publish was taken back by someone")
+    ledger.reopen("run-1", ["publish"], reason="its publish was rolled back by someone")
     monkeypatch.setenv("RETAIL_WAREHOUSE__EMBEDDED", "false")
     monkeypatch.setenv("RETAIL_WAREHOUSE__HOST", "127.0.0.1")
     monkeypatch.setenv("RETAIL_WAREHOUSE__PORT", str(free_port()))
     result = retail("status")
     assert result.exit_code == 0, result.output
     assert "run-1" in result.output
-    assert "whether PostgreSQL is taken back is not known" in result.output
+    assert "unknown whether PostgreSQL was rolled back" in result.output
 
 
 def test_the_demo_keeps_away_from_real_retailers_and_shared_places(
@@ -158,7 +158,7 @@ def test_broken_expectations_and_missing_secrets_are_told_together_before_any_wo
         "RETAIL_CUSTOMER_PEPPER is not set",
         "dim_store.json is not",
         "row_rules.toml is not TOML",
-        'engine is "sail", which has no JDBC',
+        'needs Spark, and engine is "sail"',
     ):
         assert said in result.output
     assert not (tmp_path / "lake").exists()

@@ -35,8 +35,8 @@ def shown(*hops: str) -> str:
     [
         (("staged", "delta_before", "delta_after", "postgresql", "views"), "every identity"),
         (("staged", "inserted", "delta_after", "postgresql", "views"), "every identity"),  # the first run
-        (("staged", "inserted", "delta_after", "postgresql"), "what was judged so far"),
-        (("delta_after", "postgresql"), "what was judged so far"),  # a lone check
+        (("staged", "inserted", "delta_after", "postgresql"), "every identity checked so far"),
+        (("delta_after", "postgresql"), "every identity checked so far"),  # a lone check
     ],
 )
 def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
@@ -48,10 +48,10 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
 @pytest.mark.parametrize(
     ("force", "said"),
     [
-        (False, "The same command fetches later what can be had; done days are left out."),
+        (False, "Give the same command later to fetch what is missing; complete days are skipped."),
         (
             True,
-            "`retail status` names the command that fetches what is missing; this one fetches every day anew.",
+            "`retail status` names the command that fetches what is missing; this one re-fetches every day.",
         ),
     ],
 )
@@ -59,6 +59,6 @@ def test_what_fetches_a_failed_retailer_s_days_is_told_as_it_is(force: bool, sai
     out = StringIO()
     result = Result("run-1", "partial", {"retailer_2": "it does not answer"}, force=force)
     console.show_result(Console(file=out, width=120), result, [])
-    assert "retailer_2 FAILED, the others went on: it does not answer" in out.getvalue()
+    assert "retailer_2 FAILED, the others continued: it does not answer" in out.getvalue()
     assert said in out.getvalue()
     assert out.getvalue().count("fetches") == said.count("fetches")

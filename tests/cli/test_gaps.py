@@ -41,28 +41,28 @@ def checked(workspace: Workspace, **record: object) -> None:
     workspace.ledger.end_step("run-1", "check", dict(record), seconds=1)
 
 
-def never_brought_in(workspace: Workspace, run_id: str) -> list[str]:
-    return check_step._never_brought_in(step_context(workspace, workspace.ledger.run(run_id)))
+def never_loaded(workspace: Workspace, run_id: str) -> list[str]:
+    return check_step._never_loaded(step_context(workspace, workspace.ledger.run(run_id)))
 
 
 def test_a_day_that_this_run_brings_is_not_missing(workspace: Workspace) -> None:
-    assert never_brought_in(workspace, "run-1") == []
+    assert never_loaded(workspace, "run-1") == []
 
 
 def test_a_retailer_that_stays_away_is_a_warning_of_the_run(workspace: Workspace) -> None:
     workspace.ledger.mark_done([(each, DAYS[0]) for each in RETAILERS], "run-1")
     workspace.ledger.mark_done([("retailer_1", DAYS[2])], "run-2")
     workspace.ledger.begin("run-3", [("retailer_1", DAYS[1])], tasks=["check"], engine="sail")
-    assert never_brought_in(workspace, "run-3") == [
-        "gaps: retailer_2: never brought in: 2017-01-02, 2017-01-03",
-        "gaps: retailer_3: never brought in: 2017-01-02, 2017-01-03",
+    assert never_loaded(workspace, "run-3") == [
+        "gaps: retailer_2: never loaded: 2017-01-02, 2017-01-03",
+        "gaps: retailer_3: never loaded: 2017-01-02, 2017-01-03",
     ]
 
 
 def test_a_retailer_that_this_run_could_not_read_is_a_warning_of_it(workspace: Workspace) -> None:
     extracted = [("retailer_1", str(DAYS[0])), ("retailer_2", str(DAYS[0]))]
     workspace.ledger.end_step("run-1", "extract", {"extracted": extracted, "failed": {}}, seconds=1)
-    assert never_brought_in(workspace, "run-1") == ["gaps: retailer_3: never brought in: 2017-01-01"]
+    assert never_loaded(workspace, "run-1") == ["gaps: retailer_3: never loaded: 2017-01-01"]
 
 
 def test_days_that_never_came_are_shown_up_to_the_last_of_any_retailer(workspace: Workspace) -> None:
@@ -70,8 +70,8 @@ def test_days_that_never_came_are_shown_up_to_the_last_of_any_retailer(workspace
     workspace.ledger.mark_done([(each, DAYS[0]) for each in RETAILERS], "run-1")
     workspace.ledger.mark_done([(each, DAYS[1]) for each in RETAILERS[:2]], "run-2")
     text = told(workspace)
-    assert "No store was silent" in text
-    assert "retailer_3: never brought in: 2017-01-02\n" in text
+    assert "No store that sells on nearly every day was silent" in text
+    assert "retailer_3: never loaded: 2017-01-02\n" in text
     assert "retailer_1: never" not in text
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_judged_no_gaps_does_not_say_that_there_are_none(
 ) -> None:
     if record is not None:
         checked(workspace, **record)
-    with pytest.raises(ConfigurationError, match="run run-1 did not judge gaps") as refused:
+    with pytest.raises(ConfigurationError, match="run run-1 has no gap report") as refused:
         told(workspace, "run-1")
     assert refused.value.exit_code == 2
 
@@ -108,5 +108,5 @@ def test_the_check_warns_of_what_never_came_and_counts_every_gap(
     workspace.ledger.begin("run-2", [("retailer_1", DAYS[1])], tasks=["check"], engine="sail")
     workspace.ledger.mark_done([(each, DAYS[0]) for each in RETAILERS], "run-1")
     result = check_step.check_step(step_context(workspace, workspace.ledger.run("run-2")))
-    assert "gaps: retailer_2: never brought in: 2017-01-02" in result.warnings
+    assert "gaps: retailer_2: never loaded: 2017-01-02" in result.warnings
     assert (len(result.gaps or []), result.gaps_in_all) == (1_000, 1_200)

@@ -30,12 +30,12 @@ Told = tuple[str, str]
 
 def newest(ledger: Ledger, days_a_run: int = DAYS_A_RUN) -> Told | None:
     found = with_newest(ledger, days_a_run)
-    return (found.command, found.told) if found else None
+    return (found.command, found.effect) if found else None
 
 
 def earlier(ledger: Ledger) -> list[Told]:
     found = with_earlier(ledger, ledger.run_ids(), with_newest(ledger, DAYS_A_RUN))
-    return [(each.command, each.told) for each in found]
+    return [(each.command, each.effect) for each in found]
 
 
 def units(days: Collection[int], retailers: Collection[str] = ("retailer_1",)) -> list[RetailerDay]:
@@ -71,7 +71,7 @@ def ran(
 def test_a_run_that_was_left_is_gone_on_with_by_its_days(ledger: Ledger, outcome: Outcome | None) -> None:
     ran(ledger, 1, [2], "success")
     ran(ledger, 2, [1, 3], outcome)  # the day between is done, and so left out again
-    told = ("retail run --from 2017-01-01 --to 2017-01-03 --only retailer_1", "goes on with run run-2")
+    told = ("retail run --from 2017-01-01 --to 2017-01-03 --only retailer_1", "resumes run run-2")
     assert newest(ledger) == told
 
 
@@ -93,16 +93,16 @@ def test_a_task_of_a_named_run_is_not_gone_on_with_by_one_of_the_whole_way(ledge
 
 def test_a_run_that_was_stopped_is_judged_anew(ledger: Ledger) -> None:
     ran(ledger, 1, [1], "stopped")
-    told = ("retail run --date 2017-01-01 --only retailer_1", "judges its days anew")
+    told = ("retail run --date 2017-01-01 --only retailer_1", "re-checks its days")
     assert newest(ledger) == told
 
 
 def test_a_part_of_a_backfill_is_gone_on_with_by_the_whole(ledger: Ledger) -> None:
     ran(ledger, 1, [1, 2], "success", span=WHOLE, backfill=True)
     ran(ledger, 2, [3, 4], None, span=WHOLE, backfill=True)
-    assert newest(ledger) == (f"retail backfill {OPTIONS}", "goes on with run run-2")
+    assert newest(ledger) == (f"retail backfill {OPTIONS}", "resumes run run-2")
     other = newest(ledger, DAYS_A_RUN + 1)  # which would make other parts
-    assert other == (f"retail backfill {OPTIONS}", "brings what is left of it")
+    assert other == (f"retail backfill {OPTIONS}", "loads the days that are left")
 
 
 def test_what_is_left_of_a_backfill_is_told_until_it_is_done(ledger: Ledger) -> None:
@@ -127,7 +127,7 @@ def test_of_a_backfill_anew_the_days_that_it_has_not_come_to_are_left(ledger: Le
     rest = "retail backfill --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
     assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
     ran(ledger, 3, [3, 4], "failed", span=WHOLE, backfill=True, force=True)
-    assert newest(ledger) == (rest, "goes on with run run-3")
+    assert newest(ledger) == (rest, "resumes run run-3")
     ran(ledger, 4, [9], "success")
     assert earlier(ledger) == [(rest, "4 of its 6 retailer-days are left")]
     ran(ledger, 5, [3, 4, 5, 6], "success", force=True)
@@ -141,7 +141,7 @@ def test_of_days_anew_a_retailer_that_failed_is_told_from_its_own_first_day(ledg
     ran(ledger, 2, [1, 2], "partial", span=span, force=True, retailers=both)
     ran(ledger, 3, [3, 4], "failed", span=span, force=True)
     rest = "retail run --from 2017-01-03 --to 2017-01-06 --only retailer_1 --again"
-    assert newest(ledger) == (rest, "goes on with run run-3")
+    assert newest(ledger) == (rest, "resumes run run-3")
     of_the_other = "retail run --from 2017-01-01 --to 2017-01-06 --only retailer_2 --again"
     assert earlier(ledger) == [(of_the_other, "6 of its 12 retailer-days are left")]
     ran(ledger, 4, [9], "success")
@@ -171,7 +171,7 @@ def test_days_that_were_staged_again_are_replayed_until_they_have_come_all_the_w
     pending_replays.begin(storage, "run-1", units([2, 4]))
     pending_replays.begin(storage, "run-2", units([3]))
     command = "retail quarantine replay --from 2017-01-02 --to 2017-01-04 --only retailer_1"
-    how = "3 retailer-days were staged again and have not come all the way"
+    how = "3 retailer-days were restaged and are not complete"
     assert list(with_replays(storage)) == [NextCommand(command, how, frozenset(units([2, 3, 4])))]
     told = [NextCommand("retail run", "what is due", frozenset(units([day]))) for day in (2, 4)]
     (left,) = with_replays(storage, told)

@@ -22,7 +22,7 @@ class Log:
         self.now = seconds
         self._written.truncate(0)
         self._written.seek(0)
-        self.report.tell()
+        self.report.print_progress()
         return " ".join(self._written.getvalue().split())
 
 
@@ -42,7 +42,7 @@ def test_what_is_done_how_fast_and_what_is_left() -> None:
 def test_a_step_that_cannot_count_says_how_long_it_took_before() -> None:
     log = Log()
     log.report.started("merge", last_time=95.4)
-    assert log.told_at(20) == "merge 20 s … the run before took 95 s"
+    assert log.told_at(20) == "merge 20 s … the previous run took 95 s"
 
 
 def test_a_step_of_another_name_and_one_that_ended_say_nothing() -> None:

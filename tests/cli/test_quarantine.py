@@ -76,16 +76,16 @@ def test_an_accepted_line_is_told_as_such_and_no_longer_listed(lake: Storage) ->
         accepted.output,
     )
     listed = retail("list").output
-    assert "in all 3 rows, 16.00 USD" in listed
+    assert "total: 3 rows, 16.00 USD" in listed
     assert "accepted for good, and not shown: 1 rows, 5.00 USD (--accepted)" in listed
     told = retail("list", "--accepted").output
-    assert "in all 1 rows, 5.00 USD" in told
+    assert "total: 1 rows, 5.00 USD" in told
     assert "because: they closed the shop" in told
     assert re.search(r"accepted: +\S+ \S+ UTC, because: they closed the shop", retail("show", name).output)
     assert "accepted:" not in retail("show", name_of("t2")).output
 
-    assert retail("reopen", name).output == "open again: 1 lines\n"
-    assert "in all 4 rows, 21.00 USD" in retail("list").output
+    assert retail("reopen", name).output == "reopened: 1 lines\n"
+    assert "total: 4 rows, 21.00 USD" in retail("list").output
     assert load(lake).acceptances == ()
     assert [key[-10:] for key in lake.list("quality/accepted/")] == ["00001.json", "00002.json"]
 
@@ -101,11 +101,9 @@ def test_lines_are_chosen_by_retailer_and_by_any_of_their_reasons(lake: Storage)
         (2, {"USD": "12.0000"}),
         (1, {}),
     ]
-    assert (
-        "Nothing is in quarantine there." in retail("accept", "--only", "retailer_1", "--because", "z").output
-    )
-    assert retail("reopen", "--only", "retailer_1").output == "open again: 3 lines\n"
-    assert retail("reopen", "--only", "retailer_1").output == "Nothing is accepted there.\n"
+    assert "No quarantined lines match." in retail("accept", "--only", "retailer_1", "--because", "z").output
+    assert retail("reopen", "--only", "retailer_1").output == "reopened: 3 lines\n"
+    assert retail("reopen", "--only", "retailer_1").output == "No accepted lines match.\n"
 
 
 def restaged(lake: Storage, **changes: str) -> None:
@@ -142,19 +140,19 @@ def test_an_accepted_line_that_nothing_refuses_any_more_is_counted(lake: Storage
     assert quarantine.no_longer_refused(lake, units) == 1
     assert quarantine.no_longer_refused(lake, {("retailer_2", DAY)}) == 0
     told = retail("reopen", "--only", "retailer_1").output
-    assert told == "open again: 2 lines; 1 are no longer refused as they were accepted\n"
+    assert told == "reopened: 2 lines; 1 are no longer rejected as accepted\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("accept", "abc"), "Missing option '--because'"),
-        (("accept", "abc", "--because", " "), "say why"),
-        (("accept", "--because", "x"), "say which lines"),
-        (("accept", "zzz", "--because", "x"), "zzz must name one open line in quarantine, and names none"),
-        (("accept", "", "--because", "x"), "must name one open line in quarantine, and names "),
-        (("reopen",), "say which lines"),
-        (("reopen", "zzz"), "zzz must name one accepted line, and names none"),
+        (("accept", "abc", "--because", " "), "must give a reason"),
+        (("accept", "--because", "x"), "select lines with"),
+        (("accept", "zzz", "--because", "x"), "zzz must match one open line in quarantine, but matches none"),
+        (("accept", "", "--because", "x"), "must match one open line in quarantine, but matches "),
+        (("reopen",), "select lines with"),
+        (("reopen", "zzz"), "zzz must match one accepted line, but matches none"),
     ],
 )
 def test_what_is_meant_is_not_guessed(lake: Storage, arguments: tuple[str, ...], told: str) -> None:

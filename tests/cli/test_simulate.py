@@ -103,7 +103,7 @@ def test_the_simulator_of_a_demo_that_was_ended_ends_too(start: Start, number: s
 def test_a_simulator_that_says_nothing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "SECONDS_TO_START", 0.01)
     with (
-        pytest.raises(RetailError, match=r"did not say within 0\.01 s where it listens"),
+        pytest.raises(RetailError, match=r"did not report its address within 0\.01 s"),
         demo.simulator(demo_environment(), clock=CLOCK),
     ):
         pass

@@ -250,7 +250,7 @@ print(r.urlopen(asked).status)
 def test_every_service_becomes_healthy_and_a_day_goes_all_the_way_by_hand(stack: Stack) -> None:
     assert stack.run("airflow-api", "python", "-c", LOG_IN) == (0, "201\n")
     code, said = stack.run("pipeline", *map(str, SERVICES["pipeline"]["command"]))
-    assert (code, said.splitlines()[-1]) == (0, "Everything is there."), said
+    assert (code, said.splitlines()[-1]) == (0, "Everything is in place."), said
     code, said = stack.run("pipeline", "retail", "run", "--date", "2017-01-01")
     assert code == 0, said
     assert "tie-out: every identity holds" in said

@@ -174,7 +174,7 @@ class CornerShop:
         answer = self._http.ask(request, quota=self._quota).body
         if entries(answer, "receipts") is None:
             raise ExtractError(
-                f"{self._retailer_id}: the answer to {request.asked} holds no list `receipts`",
-                hint=f"see that retailers.{self._retailer_id}.base_url is the shop's",
+                f"{self._retailer_id}: the response to {request.asked} has no list `receipts`",
+                hint=f"check that retailers.{self._retailer_id}.base_url is the shop's",
             )
         return answer

@@ -86,7 +86,7 @@ def test_make_demo_shows_the_whole_way_and_a_second_one_changes_no_row(checkout:
 
     before = state(checkout)
     again = make_demo(checkout)
-    assert "Nothing new to do: all 21 retailer-days" in again
+    assert "Nothing to do: all 21 retailer-days" in again
     assert "no row was changed" in again
     assert state(checkout) == before
 

@@ -227,7 +227,7 @@ def test_between_raw_and_what_is_read(install: Callable[[str], Installation], wa
     assert "landed = read does not hold for retailer_3, 2017-01-01, USD" in stopped.stderr
     told = made.retail("status", "--tie-out")
     assert told.returncode == 0
-    assert "not judged  delta_after" in told.stdout
+    assert "unchecked   delta_after" in told.stdout
 
 
 def _altered(line: str) -> str:

@@ -42,7 +42,7 @@ def test_a_transaction_leads_from_the_view_to_the_payload_page(day: Installation
     assert "Delta star/fact_sales version" in text
     assert "2017-01: the same" in text
     assert f"sales_data.json line 1: total_amount {line['total_amount']}" in text
-    assert f"payload {line['source_ref']}, answered" in text
+    assert f"payload {line['source_ref']}, fetched" in text
     assert "missing" not in text
 
 
@@ -86,7 +86,7 @@ def test_a_page_that_is_gone_is_said_to_be_missing_and_the_rest_is_shown(day: In
     finally:
         hidden.rename(page)
     assert told.returncode == 0
-    assert re.search(r"missing\s+payloads/retailer_3/.*is not there", told.stdout)
+    assert re.search(r"missing\s+payloads/retailer_3/.*does not exist", told.stdout)
     assert "Delta       star/fact_sales" in told.stdout
 
 
@@ -110,8 +110,8 @@ def test_a_refused_line_is_found_in_quarantine(install: Callable[[str], Installa
 
 
 def test_restated_figures_and_gaps_are_told_by_status(day: Installation) -> None:
-    assert "No published figure was ever restated" in day.retail("status", "--restated").stdout
-    assert "No store was silent" in day.retail("status", "--gaps").stdout
+    assert "No published figure has been restated" in day.retail("status", "--restated").stdout
+    assert "No store that sells on nearly every day was silent" in day.retail("status", "--gaps").stdout
     tie_out = day.retail("status", "--tie-out")
     assert tie_out.returncode == 0
     assert tie_out.stdout.count("  holds ") == 8

@@ -47,5 +47,5 @@ def test_a_run_that_is_ended_while_the_engine_works_ends_in_seconds_and_is_gone_
 
     ended = made.retail("run", "--date", str(DAY))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "done before" in ended.stdout
+    assert "already done" in ended.stdout
     assert made.postgresql_figures() == truth([DAY])

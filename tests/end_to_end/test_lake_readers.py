@@ -239,7 +239,7 @@ SELECT count(*) AS n, -- over
     os.close(theirs)
     assert ended.returncode == 0, ended.stderr
     assert "mv_store_performance" in ended.stdout
-    assert "not done: DELETE FROM fact_sales" in ended.stdout
+    assert "not run: DELETE FROM fact_sales" in ended.stdout
     assert "SELECT nonsense: " in ended.stdout
     assert "store_region" in ended.stdout
     assert any(line.split() == ["687", "lines;"] for line in ended.stdout.splitlines())

@@ -54,7 +54,7 @@ def test_a_lake_that_takes_no_page_of_one_day_stops_all_and_the_same_command_goe
     failed = made.retail(*command, **small_pages)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert f"cannot create {obstacle}/run=" in failed.stderr
-    assert "FAILED, the others went on" not in failed.stdout
+    assert "FAILED, the others continued" not in failed.stdout
     kept = _pages(made)
 
     obstacle.unlink()
@@ -92,7 +92,7 @@ def test_a_page_of_one_retailer_that_is_damaged_stops_no_other(
     *_, page = sorted((made.folder / "lake" / "payloads" / "retailer_2").rglob("*.json.gz"))
     page.write_bytes(page.read_bytes()[:-20])
     said = told(made, "run", "--date", str(DAYS[0]), "--only", "retailer_1", "--only", "retailer_2", code=3)
-    assert f"retailer_2 FAILED, the others went on: 2017-01-01 is missing: {page} is damaged" in said
+    assert f"retailer_2 FAILED, the others continued: 2017-01-01 is missing: {page} is damaged" in said
 
 
 @pytest.mark.parametrize("backup", [True, False])
@@ -108,7 +108,7 @@ def test_a_damaged_page_of_an_earlier_run_stops_no_other_retailer_and_is_brought
     page.write_bytes(content[:-20])
     said = told(made, "run", "--date", str(DAYS[0]), *two, "--again", code=3)
     assert f"2017-01-01 is missing: {page} is damaged" in said
-    in_operations("… FAILED, the others went on: … is missing: … is damaged", said)
+    in_operations("… FAILED, the others continued: … is missing: … is damaged", said)
     assert "out of reach" not in said, "the day stays due"
     if backup:
         page.write_bytes(content)

@@ -37,8 +37,8 @@ def test_days_that_a_retailer_no_longer_shows_are_told_once_and_passed_over(
 
     said = told(made, "run", code=3, RETAIL_RUNS__UNTIL=str(KEPT), **IN_PARTS)
     assert "part 1 of 2" in said
-    assert "2 retailer-days are out of reach: runs without days pass them over" in said
-    in_operations("… FAILED, the others went on: … missing: … is out of reach; …", said)
+    assert "2 retailer-days are out of reach: from now on, runs without days skip them" in said
+    in_operations("… FAILED, the others continued: … missing: … is out of reach; …", said)
     assert _of_retailers(made) == _less_gone(truth([*GONE, KEPT]))
     assert _checkpoints(made) == {"retailer_1": KEPT, "retailer_2": KEPT, "retailer_3": KEPT}
     assert "out of reach: retailer_2, 2017-01-07…2017-01-09 (3 days)" in told(made, "status", **IN_PARTS)

@@ -34,12 +34,12 @@ def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it
 
     ran = made.retail(*RUN, RETAIL_QUALITY__QUARANTINE_SHARE="1", **strict)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "quarantined; in quarantine in all: " in ran.stdout
+    assert "quarantined; in quarantine in total: " in ran.stdout
     listed = made.retail("quarantine", "list")
     refused = sum(rows for rows, _ in truth([DAY]).values()) - sum(
         rows for rows, _ in made.delta_figures().values()
     )
-    assert f"in all {refused} rows, " in listed.stdout
+    assert f"total: {refused} rows, " in listed.stdout
     assert len(re.findall(r"retailer_\d +2017-01-01 +error +too dear", listed.stdout)) == 3
     shown = made.retail("quarantine", "show", "--only", "retailer_2", "--most", "1")
     assert f"payload page: {made.folder}/lake/payloads/retailer_2/date=2017-01-01/" in shown.stdout
@@ -47,11 +47,11 @@ def test_what_a_rule_refused_comes_in_when_it_is_mended_and_the_star_is_as_if_it
 
     replayed = made.retail("quarantine", "replay", "--only", "retailer_1")
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
-    assert "; still: 0 rows" in replayed.stdout
+    assert "; now: 0 rows" in replayed.stdout
     assert "retailer_1" not in made.retail("quarantine", "list").stdout
     assert made.retail("quarantine", "replay").returncode == 0
     assert made.delta_figures() == truth([DAY])
-    assert "Nothing is in quarantine there." in made.retail("quarantine", "replay").stdout
+    assert "No quarantined lines match." in made.retail("quarantine", "replay").stdout
 
     undisturbed = install("undisturbed")
     assert undisturbed.retail(*RUN).returncode == 0
@@ -79,7 +79,7 @@ def test_a_day_whose_replay_the_gate_stopped_for_another_is_replayed_again(
     assert left in status
     of_the_first = made.retail(*replay, "--to", str(DAY), **mended_for_the_first)
     assert of_the_first.returncode == 0, of_the_first.stdout + of_the_first.stderr
-    assert "1 retailer-days were staged again before and have not come all the way" in of_the_first.stdout
+    assert "1 retailer-days were restaged by an earlier replay and are not complete" in of_the_first.stdout
     key = ("retailer_1", str(DAY))
     assert made.delta_figures()[key] == made.postgresql_figures()[key] == truth([DAY])[key]
     assert made.retail("quarantine", "replay").returncode == 0
@@ -102,13 +102,13 @@ def test_a_replay_that_was_taken_back_leaves_its_days_done_and_comes_again_by_it
     assert again in taken_back.stdout
     status = made.retail("status").stdout
     assert len(re.findall(rf"^retailer_\d .* {DAY} +1 +{DAY + timedelta(days=1)}", status, re.MULTILINE)) == 3
-    assert "until a run publishes anew: `retail quarantine replay`\n" in status
+    assert "until a run publishes again: `retail quarantine replay`\n" in status
     assert f"also: retail quarantine replay --from {DAY} --to {DAY} " in status
     replayed = made.retail("quarantine", "replay")
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     assert made.delta_figures() == made.postgresql_figures() == truth([DAY])
     status = made.retail("status").stdout
-    assert "taken back on" not in status
+    assert "rolled back on" not in status
     assert "quarantine replay" not in status
 
 
@@ -118,7 +118,7 @@ def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_ga
     made = install("accepted")
     critical = strict_home(tmp_path, "critical")
     assert made.retail(*RUN, **critical).returncode == 4
-    in_all = made.retail("quarantine", "list").stdout.partition("in all ")[2].strip()
+    in_all = made.retail("quarantine", "list").stdout.partition("total: ")[2].strip()
     accepted = made.retail(
         "quarantine", "accept", "--reason", "too dear", "--because", "no one will look at it"
     )
@@ -128,12 +128,12 @@ def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_ga
     assert ran.returncode == 0, ran.stdout + ran.stderr
     refused = int(in_all.split()[0])
     assert f"{refused} quarantined, {refused} of them accepted" in ran.stdout
-    assert "in quarantine in all" not in ran.stdout
-    assert "Nothing is in quarantine there." in made.retail("quarantine", "list").stdout
-    assert "Nothing is in quarantine there." in made.retail("quarantine", "replay").stdout
+    assert "in quarantine in total" not in ran.stdout
+    assert "No quarantined lines match." in made.retail("quarantine", "list").stdout
+    assert "No quarantined lines match." in made.retail("quarantine", "replay").stdout
     tied = made.retail("status", "--tie-out")
     assert tied.returncode == 0
-    assert f"of the quarantined, accepted for good: {in_all}" in tied.stdout
+    assert f"quarantined lines accepted for good: {in_all}" in tied.stdout
     with made.postgresql() as cursor:
         cursor.execute(
             "SELECT hop, sum(rows) FROM marts.tie_out WHERE hop IN ('accepted', 'quarantined') GROUP BY 1"
@@ -141,7 +141,7 @@ def test_what_nobody_will_ever_mend_is_accepted_and_its_day_comes_through_the_ga
         assert dict(cursor.fetchall()) == {"accepted": refused, "quarantined": refused}
 
     without_the_rule = made.retail("transform", "--date", str(DAY)).stdout
-    told = f"{refused:,} lines that were accepted as refused are refused no more"
+    told = f"{refused:,} lines that were accepted in quarantine are no longer rejected"
     assert told in " ".join(without_the_rule.split())
 
     assert made.retail("quarantine", "reopen", "--from", str(DAY)).returncode == 0
@@ -155,10 +155,10 @@ def test_a_field_that_no_answer_had_before_is_told_once(install: Install) -> Non
     known = json.loads(path.read_text())
     del known["fields"]["data.orders.nodes[].currencyCode"]  # as if it came for the first time now
     path.write_text(json.dumps(known))
-    new = "retailer_3: data.orders.nodes[].currencyCode (text) never came before 2017-01-01"
+    new = "retailer_3: data.orders.nodes[].currencyCode (text) is new on 2017-01-01"
     for run_id, told in (("after", True), ("once", False)):
         ended = made.retail("ingest", "--date", str(DAY), "--only", "retailer_3", "--run-id", run_id)
-        assert ("1 fields of the answers are new" in ended.stdout) == told, ended.stdout + ended.stderr
+        assert ("1 new fields in the responses" in ended.stdout) == told, ended.stdout + ended.stderr
         (record,) = made.folder.glob(f"lake/ops/runs/*-{run_id}/steps/extract.json")
         assert json.loads(record.read_text())["warnings"] == [new] * told
 
@@ -183,7 +183,7 @@ def test_what_the_mapping_spoilt_is_landed_anew_from_the_payloads(
 
     still = made.retail("quarantine", "replay")
     assert still.returncode == 0, still.stdout + still.stderr
-    assert "; still: 2 rows" in still.stdout
+    assert "; now: 2 rows" in still.stdout
     anew = made.retail("quarantine", "replay", "--land")
-    assert "; still: 0 rows" in anew.stdout, anew.stdout + anew.stderr
+    assert "; now: 0 rows" in anew.stdout, anew.stdout + anew.stderr
     assert made.delta_figures() == made.postgresql_figures() == truth([DAY])

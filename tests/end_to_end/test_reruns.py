@@ -33,7 +33,7 @@ def test_running_a_date_again_changes_nothing(two_days: Installation) -> None:
     before = (star_of(two_days), warehouse_of(two_days), _versions(two_days))
     told = two_days.retail("run", "--date", str(DAYS[0]))
     assert told.returncode == 0
-    assert "Nothing new to do: all 3 retailer-days" in told.stdout
+    assert "Nothing to do: all 3 retailer-days" in told.stdout
     anew = two_days.retail("run", "--date", str(DAYS[0]), "--again")
     assert anew.returncode == 0, anew.stdout + anew.stderr
     assert (star_of(two_days), warehouse_of(two_days), _versions(two_days)) == before
@@ -51,7 +51,7 @@ def test_days_in_another_order_and_task_by_task_give_the_same_star(
     assert star_of(other) == star_of(two_days)
     assert warehouse_of(other) == warehouse_of(two_days)
     told = other.retail("run", "--from", str(DAYS[0]), "--to", str(DAYS[1]))
-    assert "Nothing new to do: all 6 retailer-days" in told.stdout
+    assert "Nothing to do: all 6 retailer-days" in told.stdout
 
 
 def test_a_run_that_paused_after_the_merge_is_resumed_by_the_same_command(
@@ -119,7 +119,7 @@ def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Ins
         status = made.retail("status").stdout
         assert re.search(rf"retailer_1 .* {DAYS[0]} +1 +{DAYS[1]}", status), status
         assert re.search(
-            r"was taken back on \S+ \S+Z by \S+-rollback, from run \S+-second to run \S+\n", status
+            r"was rolled back on \S+ \S+Z by \S+-rollback, from run \S+-second to run \S+\n", status
         ), status
 
     play()
@@ -127,13 +127,13 @@ def test_a_publish_is_taken_back_and_comes_again(install: Install, two_days: Ins
     ahead = made.retail("check", "--date", str(DAYS[1]))
     assert ahead.returncode == 4, "Delta holds what PostgreSQL does not show any more"
     play()  # the same tasks of the same run, as a scheduler clears them
-    assert "taken back on" not in made.retail("status").stdout
+    assert "rolled back on" not in made.retail("status").stdout
 
     take_back()
     ended = made.retail("run", "--date", str(DAYS[1]))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert warehouse_of(made) == warehouse_of(two_days)
-    assert "taken back on" not in made.retail("status").stdout
+    assert "rolled back on" not in made.retail("status").stdout
     assert made.retail("publish").returncode == 2
 
 
@@ -148,7 +148,7 @@ def test_one_retailer_down_stops_no_other_and_the_next_run_catches_it_up(
         down = {"RETAIL_RETAILERS__RETAILER_2__BASE_URL": address, "RETAIL_EXTRACT__TRIES": "1"}
         first = partial.retail("run", *dates, **down)
     assert first.returncode == 3, first.stdout + first.stderr
-    assert "retailer_2 FAILED, the others went on" in first.stdout
+    assert "retailer_2 FAILED, the others continued" in first.stdout
     assert {retailer for retailer, _ in partial.delta_figures()} == {"retailer_1", "retailer_3"}
 
     second = partial.retail("run", *dates)

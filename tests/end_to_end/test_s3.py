@@ -62,7 +62,7 @@ def test_a_day_from_the_retailers_to_the_views(
     assert rooms == {"payloads", "raw", "staged", "quarantine", "star", "quality", "ops"}
     assert not (made.folder / "lake").exists()
 
-    assert "Nothing new to do" in again.stdout
+    assert "Nothing to do" in again.stdout
     written = wire.writes()
     assert len({path.split("/")[3] for path, _ in written} & rooms) == len(rooms)
     bare = [

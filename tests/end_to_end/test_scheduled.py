@@ -86,10 +86,10 @@ def test_status_tells_what_is_left_of_a_backfill_in_parts(
         said = told(made, *backfill, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
     assert "no room left" in said
     _, second = _runs(made)
-    assert f"next: retail {' '.join(backfill)} (goes on with run {second})" in told(made, "status")
+    assert f"next: retail {' '.join(backfill)} (resumes run {second})" in told(made, "status")
     told(made, "run", "--date", "2017-01-03", "--only", "retailer_1")
     status = told(made, "status")
-    assert "next: retail run (what is due" in status
+    assert "next: retail run (loads what is due" in status
     assert f"also: retail {' '.join(backfill)} (1 of its 2 retailer-days are left)" in status
     told(made, *backfill, RETAIL_RUNS__DAYS_A_RUN="1")
     assert "also:" not in told(made, "status")
@@ -109,14 +109,14 @@ def test_a_backfill_anew_goes_on_anew_with_what_it_has_not_come_to(
     failed = _runs(made)[-1]
     rest = ("backfill", "--from", days[2], "--to", days[3], *only, "--again")
     said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
-    assert f"next: retail {' '.join(rest)} (goes on with run {failed})" in said
+    assert f"next: retail {' '.join(rest)} (resumes run {failed})" in said
     with monkeypatch.context() as patch:
         _fail_in(patch, "extract", behind=0)
         told(made, *rest, code=1, RETAIL_RUNS__DAYS_A_RUN="1")  # day 2 was fetched, day 3 is asked for
     assert len(_runs(made)) == 4
     last = ("backfill", "--date", days[3], *only, "--again")
     said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
-    assert f"next: retail {' '.join(last)} (goes on" in said
+    assert f"next: retail {' '.join(last)} (resumes" in said
     assert "also:" not in said
     told(made, *last, RETAIL_RUNS__DAYS_A_RUN="1")
     assert len(_runs(made)) == 4
@@ -134,10 +134,10 @@ def test_days_done_anew_that_failed_are_gone_on_with_by_the_command_that_status_
         told(made, "run", *one_day, "--again", code=1)
     run_id = _runs(made)[-1]
     said = told(made, "status")
-    assert f"next: retail run {' '.join(one_day)} --again (goes on with run {run_id})" in said
+    assert f"next: retail run {' '.join(one_day)} --again (resumes run {run_id})" in said
     assert "every identity holds" in told(made, "run", *one_day, "--again")
     assert _runs(made)[-1] == run_id
-    assert "Nothing new to do" in told(made, "run", *one_day)
+    assert "Nothing to do" in told(made, "run", *one_day)
 
 
 def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begins_none(
@@ -153,7 +153,7 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
 
     monkeypatch.setattr(Workspace, "lease", ended_meanwhile)
     said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
-    assert "Nothing new to do: all 1 retailer-days" in said
+    assert "Nothing to do: all 1 retailer-days" in said
     assert _runs(made) == []
 
 
@@ -170,7 +170,7 @@ def test_a_run_that_was_cut_off_before_its_checkpoint_is_ended_by_the_next(
         patch.setattr(Ledger, "set_checkpoint", cut_off)
         told(made, *due, code=1)
     assert checkpoints(made) == [None] * 3
-    assert "ended a run that was cut off behind its last step" in told(made, *due)
+    assert "finished a run that was interrupted after its last step" in told(made, *due)
     assert checkpoints(made) == [day(1), None, None]
     assert len(_runs(made)) == 1
     assert "Nothing is due" in told(made, *due)
@@ -184,7 +184,7 @@ def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install:
         backfill = ("backfill", "--from", "2017-01-01", "--to", "2017-01-02")
         two = ("--only", "retailer_1", "--only", "retailer_2")
         said = told(made, *backfill, *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "part 2 of 2: 2017-01-02 to 2017-01-02, left out: retailer_2 FAILED" in said
+        assert "part 2 of 2: 2017-01-02 to 2017-01-02, skipped: retailer_2 FAILED" in said
         assert "Nothing" not in said
         also = f"also: retail {' '.join((*backfill, *two))} (2 of its 4 retailer-days are left)"
         assert also in told(made, "status")
@@ -197,13 +197,13 @@ def test_a_retailer_that_alone_has_days_of_a_part_and_fails_stops_no_other(insta
         two = ("--only", "retailer_1", "--only", "retailer_2")
         _fail_once(address, "retailer_2")
         said = told(made, "run", "--to", "2017-01-02", *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "retailer_2 FAILED, the others went on: 2017-01-01 is missing" in said
+        assert "retailer_2 FAILED, the others continued: 2017-01-01 is missing" in said
         assert checkpoints(made) == [day(2), None, None]
         for _ in range(2):
             _fail_once(address, "retailer_2")
         alone = ("run", "--to", "2017-01-02", "--only", "retailer_2")
         said = told(made, *alone, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "no day was fetched to its end, for none of retailer_2 could be read" in said
+        assert "no day was fetched completely; none of retailer_2 could be read" in said
 
 
 def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_done(install: Install) -> None:
@@ -215,7 +215,7 @@ def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_don
     for task in ("check", "refresh"):
         told(made, task, "--run-id", "night")
     assert checkpoints(made) == [day(1), None, None]
-    assert "Nothing new to do" in told(made, "run", "--date", "2017-01-01", *only)
+    assert "Nothing to do" in told(made, "run", "--date", "2017-01-01", *only)
 
 
 def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> None:
@@ -223,7 +223,7 @@ def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> Non
         made = install("caught_up", address)
         _fail_once(address, "retailer_2")
         said = told(made, "run", "--to", "2017-01-02", code=3)
-        assert "retailer_2 FAILED, the others went on: 2017-01-01 to 2017-01-02 are missing" in said
+        assert "retailer_2 FAILED, the others continued: 2017-01-01 to 2017-01-02 are missing" in said
         assert checkpoints(made) == [day(2), None, day(2)]
         assert "retailer_2 Walmart US none, from 2017-01-01 0 2017-01-01" in told(made, "status")
         assert "2 retailer-days fetched" in told(made, "run", "--to", "2017-01-02")
@@ -241,14 +241,14 @@ def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
     assert checkpoints(made) == [day(4), None, None]
     before = warehouse_of(made)
     for task in ("check", "refresh", "transform"):  # each cleared by itself
-        assert "done before" not in told(made, task, "--run-id", "night-1", "--redo")
-    assert "done before" in told(made, "transform", "--run-id", "night-1")
+        assert "already done" not in told(made, task, "--run-id", "night-1", "--redo")
+    assert "already done" in told(made, "transform", "--run-id", "night-1")
     for task in ("check", "refresh"):
         told(made, task, "--run-id", "night-1", "--redo")
     assert "every identity holds" in told(made, "refresh", "--run-id", "night-1")
     assert warehouse_of(made) == before
     said = told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-03", code=2)
-    assert "night-1 goes to 2017-01-04; give a new --run-id for fewer days" in said
+    assert "night-1 ends on 2017-01-04; use a new --run-id for fewer days" in said
     told(made, "ingest", "--run-id", "night-2", "--to", "2017-01-04", "--only", "retailer_1")
     for task in ("transform", "check", "refresh"):
         assert "Nothing is due" in told(made, task, "--run-id", "night-2", "--redo")
@@ -263,9 +263,10 @@ def test_a_task_waits_for_the_one_before_it_and_a_later_fetch_makes_those_behind
     told(made, "ingest", "--run-id", "night", "--date", "2017-01-01", "--only", "retailer_1")
     said = told(made, "check", "--run-id", "night", code=2)
     assert "`check` of run" in said
-    in_operations("… of run … has to wait: its … has not ended", said)
+    in_operations("… of run … has to wait: its … has not completed", said)
     assert (
-        "has to wait: its `transform` has not ended next: `retail transform` with the same --run-id" in said
+        "has to wait: its `transform` has not completed next: run `retail transform` with the same --run-id"
+        in said
     )
     told(made, "transform", "--run-id", "night")
     told(made, "check", "--run-id", "night")
@@ -297,12 +298,12 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         _fail_once(address, "retailer_2")
         said = told(made, *command, code=1)
         assert (
-            "no day was fetched to its end, for none of retailer_2 could be read: - retailer_2: 2017-01-01 is"
+            "no day was fetched completely; none of retailer_2 could be read: - retailer_2: 2017-01-01 is"
             in said
         )
-        in_operations("no day was fetched to its end, for none of … could be read:", said)
+        in_operations("no day was fetched completely; none of … could be read:", said)
         said = told(made, "transform", "--run-id", "night", code=2)
-        assert "has to wait: its `ingest` has not ended" in said
+        assert "has to wait: its `ingest` has not completed" in said
         told(made, *command)
         for task in ("transform", "check", "refresh"):
             told(made, task, "--run-id", "night")

@@ -61,7 +61,7 @@ def test_a_run_that_wakes_after_another_took_over_writes_nothing_more(
     in_operations("run … lost its lease on … while it worked", said)
     assert made.postgresql_figures() == truth([DAY])
     again = made.retail("run", "--date", str(DAY), **variables)
-    assert "Nothing new to do" in again.stdout, again.stdout + again.stderr
+    assert "Nothing to do" in again.stdout, again.stdout + again.stderr
     status = made.retail("status", **variables).stdout
     assert "success" in status
     assert "failed" not in status

@@ -57,5 +57,5 @@ def _run_out_of_room(process: Preloaded, made: Installation, step: str) -> None:
     )
     assert full.returncode == 1, f"{step}\n{full.output}"
     in_operations("cannot write …: No space left on device", full.output)
-    assert "next: see that the folder of lake.url is there, yours, and not full" in full.output
+    assert "next: check that the folder of lake.url exists, is writable and not full" in full.output
     filler.unlink()

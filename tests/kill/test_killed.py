@@ -132,7 +132,7 @@ def test_an_extract_killed_before_its_overlap_was_changed_is_gone_on_with(
     ended = process.retail(made, *FIRST, RETAIL_EXTRACT__OVERLAP_MINUTES="90")
 
     assert ended.returncode == 0, ended.output
-    assert ended.output.count("walk begun anew") == 3, "the second day of each; the first has no overlap"
+    assert ended.output.count("walk restarted") == 3, "the second day of each; the first has no overlap"
     assert len(list((made.folder / "lake/ops/runs").iterdir())) == 1, "the killed run itself went on"
     ended = process.retail(made, *FOLLOWING)
     assert ended.returncode == 0, ended.output

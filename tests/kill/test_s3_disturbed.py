@@ -179,7 +179,7 @@ def test_a_commit_whose_answer_was_lost_is_found_and_no_merge_is_made_twice(
         ended = OnS3(process, made, lake, wire.endpoint).run()
     assert wire.all_lost()
     assert ended.returncode == 0, ended.output
-    assert ended.output.count("the engine lost the lake; the step is done again") == len(merged)
+    assert ended.output.count("the engine lost the lake; repeating the step") == len(merged)
     assert warehouse_of(made) == right
     commits = commits_of(S3Storage(lake))
     # Sail 0.7.2 takes its own commit for another's, and adds the same file once more: no row is doubled by it.

@@ -77,7 +77,7 @@ def test_a_table_that_cannot_be_changed_is_named_and_no_secret_with_it(
         raise DeltaError("403 for very-secret")
 
     monkeypatch.setattr("deltalake.table.TableAlterer.add_columns", refused)
-    with pytest.raises(StorageError, match="star/t could not be given channel: 403 for …") as caught:
+    with pytest.raises(StorageError, match="star/t could not get the columns channel: 403 for …") as caught:
         delta.add_columns(storage, "star/t", {"channel": "string"})
     assert "very-secret" not in str(caught.value)
 

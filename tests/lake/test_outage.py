@@ -69,7 +69,7 @@ def test_an_engine_that_never_reaches_s3_is_reported_with_what_where_and_next() 
     with pytest.raises(StorageError) as raised:
         step.done(ready=lambda: None)
     assert raised.value.message == (
-        "the engine cannot reach s3://bucket/lake, tried again for 60 s: Connection refused (os error 111)"
+        "the engine cannot reach s3://bucket/lake after 60 s of retries: Connection refused (os error 111)"
     )
     assert "retail doctor" in raised.value.hint and "lake.s3_retry_seconds" in raised.value.hint
     assert isinstance(raised.value.__cause__, PySparkException)
@@ -90,7 +90,7 @@ def test_what_waits_for_s3_counts_and_what_works_does_not() -> None:
 
 def test_nothing_is_done_again_without_a_budget() -> None:
     step = Step(5)
-    with pytest.raises(StorageError, match="tried again for 0 s"):
+    with pytest.raises(StorageError, match="after 0 s of retries"):
         step.done(seconds=0)
     assert step.begun_at == [0]
 

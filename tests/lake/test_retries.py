@@ -175,7 +175,7 @@ def test_an_outage_is_one_warning_and_its_end_another() -> None:
         s3.storage.write("a", b"1")
         s3.storage.write("a", b"1")
     assert [(line["event"], line["log_level"]) for line in lines] == [
-        ("S3 does not answer; it is asked again", "warning"),
+        ("S3 does not answer; retrying", "warning"),
         ("S3 answers again", "warning"),
     ]
     assert lines[0]["url"] == "s3://bucket/lake" and lines[0]["for_seconds"] == 60

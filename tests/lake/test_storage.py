@@ -52,7 +52,7 @@ def test_a_file_that_is_written_in_parts_is_there_whole(storage: Storage, tmp_pa
 
 
 def test_what_is_not_there_is_named(storage: Storage) -> None:
-    with pytest.raises(ObjectNotFoundError, match=r"a/missing.json is not there"):
+    with pytest.raises(ObjectNotFoundError, match=r"a/missing.json does not exist"):
         storage.read("a/missing.json")
 
 

@@ -96,4 +96,4 @@ def test_days_that_are_out_of_reach_or_not_over_keep_no_plan_from_being_made(
         (of_tomorrow,) = plan(settings, Secrets(ENVIRONMENT), days[-1:])
 
     assert (planned.failure, planned.days) == (None, len(DAYS))
-    assert of_tomorrow.failure == f"retailer_2: {tomorrow} is not over there"
+    assert of_tomorrow.failure == f"retailer_2: {tomorrow} has not ended there"

@@ -55,9 +55,7 @@ def test_runs_of_empty_days_learn_on_until_one_has_seen_enough(lake):
     for run_id in ("e1", "e2"):
         assert seen(lake, run_id, {"orders": []}, {"orders": []}) == []
     assert seen(lake, "r1", order()) == []
-    assert seen(lake, "r2", order(gift=True)) == [
-        "retailer_1: orders[].gift (boolean) never came before 2017-01-05"
-    ]
+    assert seen(lake, "r2", order(gift=True)) == ["retailer_1: orders[].gift (boolean) is new on 2017-01-05"]
 
 
 def test_what_many_small_runs_saw_is_enough_in_the_end(lake):
@@ -81,8 +79,8 @@ def test_a_run_that_learned_and_was_killed_before_its_end_has_not_learned_for_ot
 
 def test_what_a_killed_run_found_new_is_told_by_itself_when_it_goes_on(lake):
     seen(lake, "r1", order())
-    gift = "retailer_1: orders[].gift (boolean) never came before 2017-01-05"
-    rush = "retailer_1: orders[].rush (boolean) never came before 2017-01-05"
+    gift = "retailer_1: orders[].gift (boolean) is new on 2017-01-05"
+    rush = "retailer_1: orders[].rush (boolean) is new on 2017-01-05"
     assert seen(lake, "r2", order(gift=True)) == [gift]
     assert seen(lake, "r2", order(gift=True, rush=True), killed=["r2"]) == [gift, rush]
     assert seen(lake, "r3", order(gift=True, rush=True)) == []
@@ -102,8 +100,8 @@ def test_a_new_field_is_told_once_with_the_day_it_came(lake):
         lake, "r2", order(), order(loyalty={"tier": "gold"}), order(loyalty={"tier": "red"}), day=later
     )
     assert told == [
-        "retailer_1: orders[].loyalty (object) never came before 2017-01-08",
-        "retailer_1: orders[].loyalty.tier (text) never came before 2017-01-08",
+        "retailer_1: orders[].loyalty (object) is new on 2017-01-08",
+        "retailer_1: orders[].loyalty.tier (text) is new on 2017-01-08",
     ]
     assert seen(lake, "r3", order(loyalty={"tier": "gold"})) == []
     assert "gold" not in lake.read(KEY).decode()
@@ -112,12 +110,12 @@ def test_a_new_field_is_told_once_with_the_day_it_came(lake):
 def test_another_type_is_told_once_and_null_is_of_every_type(lake):
     seen(lake, "r1", order())
     assert seen(lake, "r2", order(total=None), order(lines=None), order(id=7)) == [
-        "retailer_1: orders[].id came as number on 2017-01-05, so far as text"
+        "retailer_1: orders[].id is number since 2017-01-05, was text"
     ]
     assert seen(lake, "r3", order(id=7), order(id=Decimal("7.5")), order()) == []
     assert seen(lake, "r4", order(id=[7])) == [
-        "retailer_1: orders[].id came as list on 2017-01-05, so far as text or number",
-        "retailer_1: orders[].id[] (number) never came before 2017-01-05",
+        "retailer_1: orders[].id is list since 2017-01-05, was text or number",
+        "retailer_1: orders[].id[] (number) is new on 2017-01-05",
     ]
 
 
@@ -126,7 +124,7 @@ def test_ids_as_names_of_fields_are_folded_and_the_file_does_not_grow_with_them(
     by_id = [order(prices={f"10{n}": {"usd": n}, f"ann{n}@example.com": {}}) for n in range(2_000)]
     names = [order(labels={f"label_{n}": n}) for n in range(2_000)]
     told = seen(lake, "r2", *by_id, *names)
-    assert "retailer_1: orders[].prices.*.usd (number) never came before 2017-01-05" in told
+    assert "retailer_1: orders[].prices.*.usd (number) is new on 2017-01-05" in told
     assert len(told) < 110
     assert b"example" not in lake.read(KEY)
     assert seen(lake, "r3", order(labels={"another": 1})) == []
@@ -150,7 +148,7 @@ def test_an_odd_shape_is_learned_though_its_place_has_seen_too_many(lake):
     answers = [{"orders": [{**one, **two}]} for one in many for two in many[:9]]
     seen(lake, "r1", *answers)
     assert seen(lake, "r2", {"orders": [{"f1": "text"}]}) == [
-        "retailer_1: orders[].f1 came as text on 2017-01-05, so far as number"
+        "retailer_1: orders[].f1 is text since 2017-01-05, was number"
     ]
 
 
@@ -249,4 +247,4 @@ def test_amounts_and_ids_that_come_as_another_type_are_read_right_or_quarantined
             wrong += unlike(before, after)
     assert read > 500
     assert wrong[:3] == []
-    assert any(" came as " in str(each) for each in second.keep())
+    assert any(" since " in str(each) for each in second.keep())

@@ -211,7 +211,7 @@ def test_lines_without_a_whole_key_stay_where_another_run_went_on_with_the_walk(
 def test_a_day_that_was_never_fetched_to_its_end_is_not_landed_as_if_it_were_whole(lake):
     keep(lake, [OLD], ended=False)
 
-    with pytest.raises(NotFetchedError, match="2017-01-05 was never fetched to its end") as caught:
+    with pytest.raises(NotFetchedError, match="2017-01-05 was never fetched completely") as caught:
         landed(lake)
 
     assert "retail run --date 2017-01-05" in caught.value.hint
@@ -222,7 +222,9 @@ def test_a_page_that_is_gone_is_missed_though_another_run_went_on_behind_it(lake
     keep(lake, [NEW], run_id="r2", walk="r1/1", after=2)
     lake.delete(payloads.key_of("retailer_1", DAY, "r1", 2))
 
-    with pytest.raises(DamagedError, match="page 2 of the 3 that were fetched from r1/1 on is missing"):
+    with pytest.raises(
+        DamagedError, match="page 2 of the 3 pages of 2017-01-05, fetched from r1/1 on, is missing"
+    ):
         landed(lake)
 
 

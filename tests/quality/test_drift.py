@@ -34,14 +34,14 @@ def test_a_run_like_those_before_has_not_drifted() -> None:
 
 def test_nulls_that_jump_are_told_with_what_was_usual() -> None:
     assert told(column(null_count=420), USUAL) == [
-        "profile of staged_sales: brand: 42.0% nulls, 2.0% in the 3 runs before"
+        "profile of staged_sales: brand: 42.0% nulls, 2.0% in the previous 3 runs"
     ]
 
 
 def test_distinct_values_that_collapse_or_multiply_are_told() -> None:
     [collapse] = told(column(distinct_count=2), USUAL)
     [jump] = told(column(distinct_count=900), USUAL)
-    assert "about 2 distinct values, 50 in the 3 runs before" in collapse
+    assert "about 2 distinct values, 50 in the previous 3 runs" in collapse
     assert "about 900 distinct values" in jump
 
 
@@ -62,13 +62,13 @@ def test_a_mean_out_of_band_is_told_and_one_within_it_is_not() -> None:
     before = [column(mean=mean) for mean in (3.0, 3.1, 2.9)]
     assert told(column(mean=3.5), before) == []
     assert told(column(mean=310.0), before) == [
-        "profile of staged_sales: brand: mean 310, 3 in the 3 runs before"
+        "profile of staged_sales: brand: mean 310, 3 in the previous 3 runs"
     ]
 
 
 def test_a_new_common_value_and_one_that_is_gone_are_told() -> None:
     [new, gone] = told(column(top_values=(("Rest", 500), ("Best", 300))), USUAL)
-    assert "'Rest' with 50% of the rows, not among the commonest" in new
+    assert "'Rest' with 50% of the rows, not among the most common values" in new
     assert "'Acme' is gone" in gone
 
 

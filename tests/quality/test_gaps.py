@@ -123,8 +123,8 @@ def test_a_retailer_that_stays_away_is_missed_up_to_the_last_day_of_any_and_of_t
     done = [("retailer_1", day) for day in days[:7]] + [("retailer_2", days[0])]
     missing = gaps.missing_days(done, ["retailer_1", "retailer_2"], start_date=days[0], last=days[0])
     assert missing == {"retailer_2": days[1:7]}
-    assert gaps.never_brought_in(missing) == [
-        "retailer_2: never brought in: 2017-01-02, 2017-01-03, 2017-01-04, 2017-01-05, 2017-01-06 and 1 more"
+    assert gaps.never_loaded(missing) == [
+        "retailer_2: never loaded: 2017-01-02, 2017-01-03, 2017-01-04, 2017-01-05, 2017-01-06 and 1 more"
     ]
     missing = gaps.missing_days(done, ["retailer_1"], start_date=days[0], last=days[7])
     assert missing == {"retailer_1": [days[7]]}

@@ -50,5 +50,5 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_one_reason_twice_is_refused_for_one_would_be_lost(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text("[[rule]]\nreason = 'x'\nwhen = 'true'\n[[rule]]\nreason = 'x'\nwhen = 'false'\n")
-    with pytest.raises(ConfigurationError, match="'x' stands twice"):
+    with pytest.raises(ConfigurationError, match="'x' appears twice"):
         load_row_rules(path)

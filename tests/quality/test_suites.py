@@ -160,7 +160,7 @@ def test_a_suite_for_nothing_that_is_judged_is_a_configuration_error(
     shutil.copytree(home() / "conf", tmp_path / "conf")
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
     (tmp_path / "conf/expectations/dim_shop.json").write_text("{}")
-    with pytest.raises(ConfigurationError, match=r"dim_shop\.json: there is nothing to judge by that name"):
+    with pytest.raises(ConfigurationError, match=r"dim_shop\.json: no table to check has that name"):
         validation.read_all()
 
 

@@ -290,7 +290,7 @@ def test_who_creates_an_object_below_the_newest_takes_it_back(
     elif before == "one that is dead":
         _abandon(storage, "dead")
     with ExitStack() as stack:
-        told = "run works" if works else "another run took the lease .* and has ended meanwhile"
+        told = "run works" if works else "another run took the lease .* and has ended since"
         with pytest.raises(LeaseHeldError, match=told):
             lease.hold(Slow(tmp_path), "slow", now=later, wait=at_once).__enter__()
         assert half.exists()

@@ -76,7 +76,7 @@ def test_a_named_run_is_found_again_for_its_units_only(ledger: Ledger) -> None:
     assert found is not None
     assert found.run_id == run_id == "20261124T020000Z-nightly"
     assert ledger.named("other", UNITS) is None
-    with pytest.raises(ConfigurationError, match="of retailer_1, retailer_2 for 2017-01-05, and of nothing"):
+    with pytest.raises(ConfigurationError, match="of retailer_1, retailer_2 for 2017-01-05 only"):
         ledger.named("nightly", UNITS[:1])
 
 
@@ -130,7 +130,7 @@ def test_days_that_are_reopened_are_due_again(ledger: Ledger) -> None:
     ledger.begin("run-1", days, tasks=TASKS, engine="sail")
     ledger.mark_done(days, "run-1")
     ledger.set_checkpoint("r", date(2017, 1, 6))
-    ledger.reopen("run-1", ["publish"], reason="taken back")
+    ledger.reopen("run-1", ["publish"], reason="rolled back")
     assert ledger.checkpoint("r") == date(2017, 1, 2)
     assert ledger.done() == set()
     ledger.reopen("run-1", ["publish"], reason="again")
@@ -145,7 +145,7 @@ def test_days_of_a_backfill_that_are_reopened_move_back_a_checkpoint_that_stands
     ledger.begin("run-1", units, tasks=TASKS, engine="sail", backfill=True)
     ledger.mark_done(units, "run-1")
     ledger.set_checkpoint("retailer_1", date(2017, 1, stood))
-    ledger.reopen("run-1", ["publish"], reason="taken back")
+    ledger.reopen("run-1", ["publish"], reason="rolled back")
     assert ledger.checkpoint("retailer_1") == date(2017, 1, stands)
     assert ledger.done() == set()
 
@@ -158,13 +158,13 @@ def test_days_that_another_run_brought_stay_done_when_one_that_staged_them_again
     ledger.mark_done([first, second], "run-1")
     ledger.set_checkpoint("r", second[1])
     ledger.begin("run-2", [first, second, ("r", date(2017, 1, 5))], tasks=TASKS[1:], engine="sail")
-    ledger.reopen("run-2", ["publish"], reason="taken back")
+    ledger.reopen("run-2", ["publish"], reason="rolled back")
     assert ledger.done() == {first, second}
     assert ledger.checkpoint("r") == second[1]
     assert ledger.outcome("run-2") == "failed"
     ledger.begin("run-3", [second], tasks=TASKS, engine="sail", force=True)
     ledger.mark_done([second], "run-3")
-    ledger.reopen("run-3", ["publish"], reason="taken back")
+    ledger.reopen("run-3", ["publish"], reason="rolled back")
     assert ledger.done() == {first}
     assert ledger.checkpoint("r") == first[1]
 
@@ -179,9 +179,9 @@ def test_days_whose_mark_another_rollback_took_are_due_again_when_the_run_that_f
     ledger.begin("run-2", [unit], tasks=TASKS, engine="sail", backfill=True, force=True)
     ledger.mark_done([unit], "run-2")
     ledger.set_checkpoint("r", date(2017, 1, 5))
-    ledger.reopen("run-2", ["publish"], reason="taken back")
+    ledger.reopen("run-2", ["publish"], reason="rolled back")
     assert ledger.checkpoint("r") == date(2017, 1, 5)
-    ledger.reopen("run-1", ["publish"], reason="taken back")
+    ledger.reopen("run-1", ["publish"], reason="rolled back")
     assert ledger.checkpoint("r") == date(2017, 1, 2)
 
 
@@ -191,7 +191,7 @@ def test_a_day_that_came_after_all_is_out_of_reach_no_more_also_when_it_is_reope
     assert ledger.out_of_reach() == {unit}
     ledger.begin("run-2", [unit], tasks=TASKS, engine="sail")
     ledger.mark_done([unit], "run-2")
-    ledger.reopen("run-2", ["publish"], reason="taken back")
+    ledger.reopen("run-2", ["publish"], reason="rolled back")
     assert ledger.out_of_reach() == set()
 
 
@@ -199,7 +199,7 @@ def test_a_day_that_came_after_all_is_out_of_reach_no_more_also_when_it_is_reope
 def test_a_run_of_which_all_steps_have_ended_lacks_its_last_word(ledger: Ledger, reopened: bool) -> None:
     ledger.begin("run-1", UNITS, tasks=ALL_TASKS, engine="sail")
     if reopened:
-        ledger.reopen("run-1", ["publish"], reason="taken back")
+        ledger.reopen("run-1", ["publish"], reason="rolled back")
     for step in STEPS:
         assert interrupted_at_the_end(ledger) is None
         ledger.end_step("run-1", step, {}, seconds=0)
@@ -210,7 +210,7 @@ def test_a_run_of_which_all_steps_have_ended_lacks_its_last_word(ledger: Ledger,
 
 def test_a_run_that_was_reopened_is_so_until_it_ends_well(ledger: Ledger) -> None:
     ledger.begin("run-1", UNITS, tasks=TASKS, engine="sail")
-    ledger.reopen("run-1", ["publish"], reason="taken back")
+    ledger.reopen("run-1", ["publish"], reason="rolled back")
     ledger.resume_run("run-1")
     ledger.end("run-1", "failed", reason="PostgreSQL is not there")
     ended = ledger.ended("run-1")

@@ -16,7 +16,7 @@ from retail.cli import main
 from retail.errors import StorageError
 from retail.lake.storage.local import LocalStorage
 from retail.runs.ledger import Ledger
-from retail.runs.task_failures import Failure, mended_by, newest, note
+from retail.runs.task_failures import Failure, fixed_by, newest, note
 
 UNITS = [("retailer_1", date(2017, 1, 5))]
 TOLD = {
@@ -42,7 +42,7 @@ def test_the_newest_failures_come_oldest_first_two_of_one_task_included(tmp_path
 
 def test_a_record_that_is_none_is_named(tmp_path: Path) -> None:
     LocalStorage(tmp_path).write("ops/failures/x.json", b"{}")
-    with pytest.raises(StorageError, match=r"ops/failures/x\.json is no failure's record"):
+    with pytest.raises(StorageError, match=r"ops/failures/x\.json is not the record of a failure"):
         newest(LocalStorage(tmp_path), 1)
 
 
@@ -64,7 +64,7 @@ def test_a_failure_before_any_run_began_is_made_good_by_a_later_run_of_the_whole
     for step in steps:
         ledger.end_step("run-1", step, {}, seconds=1)
     ledger.end("run-1", outcome)  # type: ignore[arg-type]
-    assert mended_by(ledger, failure(10)) == ("run-1" if mends else None)
+    assert fixed_by(ledger, failure(10)) == ("run-1" if mends else None)
 
 
 @pytest.mark.parametrize(("done", "mends"), [(UNITS, True), ([], False)])
@@ -77,7 +77,7 @@ def test_a_failure_of_a_run_is_made_good_once_all_its_days_are_done(
     ledger.begin(later, UNITS, tasks=("ingest",), engine="sail")
     ledger.mark_done(done, later)
     ledger.end(later, "success")
-    assert mended_by(ledger, failure(10)) == (later if mends else None)
+    assert fixed_by(ledger, failure(10)) == (later if mends else None)
 
 
 def ledger_at(folder: Path, minutes: int) -> Ledger:

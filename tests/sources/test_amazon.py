@@ -378,7 +378,7 @@ def test_a_day_that_is_not_two_minutes_over_is_not_asked_for(open_at, time):
     with pytest.raises(ExtractError, match="two minutes") as caught:
         open_at("retailer_1", "http://127.0.0.1:9").pages(window, None)
 
-    assert "once it is over" in caught.value.hint
+    assert "after it has ended" in caught.value.hint
 
 
 def test_an_answer_without_orders_is_an_error_not_an_empty_day(scripted, reply, open_at):

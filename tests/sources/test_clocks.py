@@ -48,7 +48,7 @@ def test_a_day_that_is_not_over_by_the_retailers_clock_leaves_no_page(
         extract(open_at(retailer_id, server.url), lake, **which)
 
     assert caught.value.message == f"{retailer_id}: {TOLD}"
-    assert "set this machine's clock right" in caught.value.hint
+    assert "correct this machine's clock" in caught.value.hint
     assert len(server.seen) == 1
     assert list(lake.list("payloads/")) == []
 

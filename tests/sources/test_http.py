@@ -78,7 +78,7 @@ def test_a_server_that_is_not_there_is_an_extract_error_that_says_what_to_do(scr
     with pytest.raises(ExtractError, match=r"gave up after 3 tries .* the connection broke") as caught:
         first_page(open_at("retailer_1", server.url, tries=3))
 
-    assert "run the same command again later; it goes on behind the last page" in caught.value.hint
+    assert "run the same command again later; it continues after the last stored page" in caught.value.hint
 
 
 def test_a_server_that_never_answers_is_given_up_after_the_timeout(open_at):
@@ -105,7 +105,7 @@ def test_after_the_last_try_the_error_names_retailer_question_and_last_status(sc
 def test_a_wait_beyond_the_budget_is_not_begun(scripted, reply, open_at, time):
     server = scripted(reply(429, headers={"Retry-After": "3600"}))
 
-    with pytest.raises(ExtractError, match="asks to wait 3600 s more"):
+    with pytest.raises(ExtractError, match="asks for a wait of 3600 s"):
         first_page(open_at("retailer_1", server.url, retry_budget_seconds=300))
 
     assert time.slept == []
@@ -253,7 +253,7 @@ def test_a_wait_that_is_not_begun_is_not_told(scripted, reply, open_at):
     told = []
     server = scripted(reply(429, headers={"Retry-After": "3600"}))
 
-    with pytest.raises(ExtractError, match="asks to wait"):
+    with pytest.raises(ExtractError, match="asks for a wait"):
         first_page(open_at("retailer_1", server.url, quota_policy=QuotaPolicy(tell=told.append)))
 
     assert told == []

@@ -26,7 +26,7 @@ def test_every_problem_is_named_at_once(settings_of):
     assert "retailers.retailer_1.options.colour: Extra inputs are not permitted" in found
     assert "retailers.retailer_1.options.token_url: Value error, must begin with https://" in found
     assert "retailers.retailer_2.options.charge_basis: " in found
-    assert "retailers.retailer_3.service: 'ebay' is none of amazon, shopify, walmart" in found
+    assert "retailers.retailer_3.service: 'ebay' is not one of amazon, shopify, walmart" in found
     assert "secret RETAIL_RETAILER_1_CLIENT_SECRET is not set" in found
     assert "secret RETAIL_RETAILER_2_CLIENT_ID is not set" in found
     assert "secret RETAIL_CUSTOMER_PEPPER is not set" in found

@@ -186,7 +186,7 @@ def test_a_file_that_ends_too_soon_is_never_taken_for_whole(shop, reply, open_at
     server = shop(counted(100), begun(), *answers)
     service = open_at("retailer_3", server.url, options={"bulk_from_orders": 100}, tries=3)
 
-    with pytest.raises(ExtractError, match=f"it holds {20 - missing} of 20 lines"):
+    with pytest.raises(ExtractError, match=f"it has {20 - missing} of 20 lines"):
         list(service.pages(WINDOW, None))
 
 

@@ -490,9 +490,9 @@ def test_what_happened_after_the_order_was_read_waits_until_the_order_comes_agai
                     }
                 }
             ],
-            "answers those of gid://shopify/Order/8",
+            "returned those of gid://shopify/Order/8",
         ),
-        ([{"data": {"order": {"id": ORDER_ID, "agreements": None}}}], "asked for agreements of order"),
+        ([{"data": {"order": {"id": ORDER_ID, "agreements": None}}}], "requested agreements of order"),
     ],
 )
 def test_a_ledger_that_cannot_be_read_whole_is_an_error(scripted, reply, open_at, answers, message):

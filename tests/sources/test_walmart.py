@@ -457,7 +457,7 @@ def test_a_429_waits_until_the_bucket_is_replenished(scripted, reply, open_at, t
 def test_a_day_that_walmart_no_longer_keeps_is_an_error_not_an_empty_day(scripted, reply, open_at):
     server = scripted(reply(404, NOTHING_FOUND, headers={"Date": "Wed, 05 Jul 2017 00:00:00 GMT"}))
 
-    with pytest.raises(ExtractError, match="2017-01-05 is out of reach; at 2017-07-05 Walmart keeps"):
+    with pytest.raises(ExtractError, match="2017-01-05 is out of reach; on 2017-07-05 Walmart keeps"):
         list(open_at("retailer_2", server.url).pages(WINDOW, None))
 
 

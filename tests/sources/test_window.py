@@ -53,5 +53,5 @@ def test_a_day_whose_midnight_the_clocks_skip_begins_when_they_were_moved():
 
 
 def test_a_date_before_the_start_date_is_refused():
-    with pytest.raises(ConfigurationError, match="2016-12-31 lies before start_date 2017-01-01"):
+    with pytest.raises(ConfigurationError, match="2016-12-31 is before start_date 2017-01-01"):
         window_of(date(2016, 12, 31), time_zone=LOS_ANGELES, overlap=timedelta(0), start_date=START)

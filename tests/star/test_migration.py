@@ -222,7 +222,7 @@ def test_a_lake_in_its_newest_form_is_not_touched(make_context: MakeContext) -> 
 def test_a_lake_of_newer_code_is_refused(make_context: MakeContext) -> None:
     context = make_context("run-1")
     context.storage.write("ops/format.json", b'{"format": 99}')
-    with pytest.raises(StorageError, match=r"has format 99.*knows formats up to 3"):
+    with pytest.raises(StorageError, match=r"has format 99.*supports formats up to 3"):
         migration.migrate(context, star.TABLES)
 
 

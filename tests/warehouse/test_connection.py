@@ -59,6 +59,6 @@ def test_writers_of_one_database_take_turns(warehouse: Warehouse) -> None:
             second.cursor().execute("SET lock_timeout = '50ms'")
             with taking_turns(second):
                 pytest.fail("two write at once")
-        assert "another run writes" in refused.value.hint
+        assert "another run is writing" in refused.value.hint
     with warehouse.connect("write after") as third, taking_turns(third):
         pass

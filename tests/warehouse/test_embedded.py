@@ -195,7 +195,7 @@ def test_data_of_another_version_of_postgresql_is_refused(new_settings: Warehous
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("16\n")
     with (
-        pytest.raises(WarehouseError, match="made by PostgreSQL 16"),
+        pytest.raises(WarehouseError, match="created by PostgreSQL 16"),
         open_warehouse(new_settings, NO_SECRETS),
     ):
         pass

@@ -113,7 +113,7 @@ def test_the_view_is_said_to_hold_a_row_only_once_it_does(
     assert "not in the views yet: `retail refresh`" in told(explain(workspace, "t1"))
     refresh(warehouse)
     assert "(retailer_1, 2017-01-05, USD): one of 1 rows, net 1.0000" in told(explain(workspace, "t1"))
-    assert "not in the views yet: it is to be published first" in told(explain(workspace, "t2"))
+    assert "not in the views yet: it must be published first" in told(explain(workspace, "t2"))
     query("UPDATE ops.publish SET published_at = now()")
     assert "one of" not in told(explain(workspace, "t1"))
 
@@ -182,7 +182,7 @@ def test_a_refused_line_that_was_accepted_is_told_with_when_with_what_and_why(
 @pytest.mark.parametrize("day", ["2017-13-01", "----------"])
 def test_a_source_of_no_day_is_said_to_name_no_page(workspace: Workspace, lake: Lake, day: str) -> None:
     lake.write("fact_sales", line(1, "2017-01-05", "1", source_ref=f"payloads/retailer_1/date={day}/p#/1"))
-    assert "names no payload page" in told(explain(workspace, "t1"))
+    assert "does not name a payload page" in told(explain(workspace, "t1"))
 
 
 def test_many_lines_take_one_connection_and_one_reading_of_the_raw_file(

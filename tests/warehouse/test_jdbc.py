@@ -301,8 +301,8 @@ def test_the_way_by_jdbc_is_refused_before_any_work_where_it_cannot_be_had(tmp_p
     on_spark = settings_for("spark", tmp_path).model_copy(update=by_jdbc)
     jdbc.require(on_sail)
     jdbc.require(on_spark)
-    with pytest.raises(ConfigurationError, match=r'sync\.method: .* engine is "sail", which has no JDBC'):
+    with pytest.raises(ConfigurationError, match=r'sync\.method: .* needs Spark, and engine is "sail"'):
         jdbc.require(on_sail.model_copy(update=by_jdbc))
     by_socket = {"warehouse": WarehouseSettings(host="/var/run/postgresql")}
-    with pytest.raises(ConfigurationError, match=r"warehouse\.host: JDBC knows no sockets"):
+    with pytest.raises(ConfigurationError, match=r"warehouse\.host: JDBC cannot use a socket"):
         jdbc.require(on_spark.model_copy(update=by_socket))

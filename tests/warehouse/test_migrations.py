@@ -127,7 +127,7 @@ def test_doctor_tells_the_version_and_what_is_pending(
     newest = len(MIGRATIONS)
     assert examine.schema_of(warehouse) == f"schema version {newest}, nothing pending"
     told = examine.schema_of(empty)
-    assert told.startswith("schema version 0; pending, and applied by the next publish: 0001_star.sql, 0002_")
+    assert told.startswith("schema version 0; pending, applied by the next publish: 0001_star.sql, 0002_")
     assert told.endswith(f" and {newest - 3} more")
     write("views/mv_daily_sales.sql", "SELECT 1;")
     assert examine.schema_of(warehouse).endswith("by the next publish: mv_daily_sales.sql")
@@ -143,10 +143,10 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
 ) -> None:
     write(f"migrations/{MIGRATIONS[1].name}", "-- another\n" + MIGRATIONS[1].read_text())
     with pytest.raises(
-        WarehouseError, match=f"{MIGRATIONS[1].name} is not what this database had"
+        WarehouseError, match=f"{MIGRATIONS[1].name} differs from this database's migration"
     ) as refused:
         ddl.prepare(warehouse)
-    assert "put the file back" in refused.value.hint
+    assert "restore the file" in refused.value.hint
     assert f"{len(MIGRATIONS) + 1:04}_title.sql" in refused.value.hint
 
 
@@ -174,7 +174,7 @@ def test_numbers_with_a_gap_or_twice_are_refused_before_anything_is_asked(
     write(f"migrations/{name}", "SELECT 1;")
     with pytest.raises(WarehouseError, match="is not migration") as refused:
         ddl.prepare(warehouse)
-    assert "without a gap" in refused.value.hint
+    assert "have no gaps" in refused.value.hint
 
 
 def test_a_migration_that_fails_leaves_nothing_of_those_before_it(

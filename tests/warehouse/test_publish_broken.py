@@ -115,7 +115,7 @@ def test_a_lost_connection_is_told_and_has_published_nothing(
         _at(PLACES[where], patched, lambda: _terminate(query))
         with pytest.raises(WarehouseError, match="cannot publish run run_2: ") as lost:
             publishing("run_2", months=MONTHS)
-    assert "nothing was half-done, so run the same command again" in lost.value.hint
+    assert "nothing was left half-done, so run the same command again" in lost.value.hint
     as_it_should_be(publishing, query, before)
 
 

@@ -87,7 +87,7 @@ def test_a_home_without_sql_is_named(
     warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
-    with pytest.raises(WarehouseError, match="holds no migration") as refused:
+    with pytest.raises(WarehouseError, match="has no migrations") as refused:
         ddl.prepare(warehouse)
     assert "RETAIL_HOME" in refused.value.hint
 

@@ -139,7 +139,7 @@ def test_a_new_query_that_loses_money_is_refused_and_the_old_view_stays(
 ) -> None:
     edit(f"views/{VIEW}.sql", "sum(total_amount) AS net_amount", "sum(total_amount) - 1 AS net_amount")
     before = query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date")
-    with pytest.raises(TieOutError, match=f"2 figure\\(s\\) of {VIEW} are not those of the star"):
+    with pytest.raises(TieOutError, match=f"2 figure\\(s\\) of {VIEW} do not match the star"):
         ddl.prepare(warehouse)
     assert query(f"SELECT * FROM marts.{VIEW} ORDER BY business_date") == before
 
@@ -153,7 +153,7 @@ def test_a_view_on_a_column_that_goes_is_named_and_nothing_is_changed(
     edit(f"views/{VIEW}.sql", "average_basket IS", "answer IS")
     before = catalogue_of(warehouse)
     with pytest.raises(
-        WarehouseError, match=r"bi.baskets, which reads from them, cannot be made again"
+        WarehouseError, match=r"bi.baskets, which reads from them, cannot be recreated"
     ) as refused:
         ddl.prepare(warehouse)
     assert "drop bi.baskets" in refused.value.hint
@@ -176,9 +176,7 @@ def test_a_view_of_another_login_that_would_be_made_anew_is_named(warehouse: War
     name = f"pipeline_{warehouse.database}"
     query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE retail_owner; GRANT USAGE ON SCHEMA bi TO {name}")
     before = catalogue_of(warehouse)
-    with pytest.raises(
-        WarehouseError, match=r"bi.unfilled has to be made anew .* another login's"
-    ) as refused:
+    with pytest.raises(WarehouseError, match=r"bi.unfilled must be recreated .* another login") as refused:
         ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
     assert "once as an administrator" in refused.value.hint
     assert differences(catalogue_of(warehouse), before) == {}
@@ -229,7 +227,7 @@ def test_a_type_that_views_read_is_changed_by_a_migration_that_makes_them_anew(
 
     query("INSERT INTO ops.publish VALUES (DEFAULT, 'run_9', 'run_9', now(), '{}', '{}')")
     (new.parent / f"{int(new.name[:4]) + 1:04}_wider.sql").write_text(f"-- views are made anew\n{statement}")
-    with pytest.raises(WarehouseError, match="no check has let into them yet"):
+    with pytest.raises(WarehouseError, match="no check has passed yet"):
         ddl.prepare(warehouse)
 
 

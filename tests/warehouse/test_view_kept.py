@@ -250,7 +250,7 @@ def test_a_login_that_may_not_give_something_again_is_told_what_and_changes_noth
     query(f"CREATE STATISTICS public.theirs (ndistinct) ON currency, net_amount FROM marts.{VIEW}")
     before = query(f"SELECT 'marts.{VIEW}'::regclass::oid")
     with pytest.raises(
-        WarehouseError, match=rf"marts.{VIEW} is made anew, and cannot get again .*"
+        WarehouseError, match=rf"marts.{VIEW} is recreated, but cannot get back .*"
     ) as refused:
         ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
     assert "once as an administrator" in refused.value.hint

@@ -39,7 +39,7 @@ def test_a_database_without_the_roles_is_whole_until_they_are_made(
 
     assert ddl.state(one).is_newest
     assert examine.schema_of(one).endswith(
-        ", nothing pending; without the roles of sql/roles.sql, which are optional"
+        ", nothing pending; the optional roles of sql/roles.sql are not installed"
     )
     write("roles.sql", (home() / "sql" / "roles.sql").read_text(encoding="utf-8") + "-- changed\n")
     with structlog.testing.capture_logs() as logged:
@@ -50,9 +50,9 @@ def test_a_database_without_the_roles_is_whole_until_they_are_made(
 
     with administrator.connect("make the roles") as connection, connection.cursor() as cursor:
         cursor.execute((home() / "sql" / "roles.sql").read_text(encoding="utf-8"))
-    assert examine.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
+    assert examine.schema_of(one).endswith("; pending, applied by the next publish: roles.sql")
     ddl.prepare(one)
     assert examine.schema_of(one).endswith(", nothing pending")
 
     write("roles.sql", "-- changed again\n")
-    assert examine.schema_of(one).endswith("; pending, and applied by the next publish: roles.sql")
+    assert examine.schema_of(one).endswith("; pending, applied by the next publish: roles.sql")

@@ -65,7 +65,9 @@ def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> 
 def publish(settings: Settings, /, *, rollback: bool) -> None:
     """Take back the newest publish. (`retail transform` and `retail run` publish.)"""
     if not rollback:
-        raise click.UsageError("publishing is a part of `retail transform`; --rollback takes a publish back")
+        raise click.UsageError(
+            "to publish, run `retail transform`; this command only takes a publish back, with --rollback"
+        )
     with Workspace(settings, Secrets()) as workspace:
         done = roll_back(workspace)
         _show_rolled_back(console.console(), workspace.ledger, done)
@@ -74,22 +76,22 @@ def publish(settings: Settings, /, *, rollback: bool) -> None:
 def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:
     """Print what was taken back, what is shown now, and how to continue."""
     back, shown = done.taken_back, done.shown
-    out.print(f"taken back    {', '.join(back.run_ids)}, published {back.published_at:%Y-%m-%d %H:%M:%S}Z")
+    out.print(f"rolled back   {', '.join(back.run_ids)}, published {back.published_at:%Y-%m-%d %H:%M:%S}Z")
     out.print(f"shown now     {shown.run_ids[-1]}, published {shown.published_at:%Y-%m-%d %H:%M:%S}Z")
     for each in done.tables:
         if each.restored or each.removed:
-            out.print(f"{each.table:<13} {each.restored:,} rows as they were, {each.removed:,} rows gone")
+            out.print(f"{each.table:<13} {each.restored:,} rows restored, {each.removed:,} rows removed")
     out.print(
         f"{done.restated_days:,} published days restated (retail status --restated --run {done.run_id});"
-        " PostgreSQL = Delta of then"
+        " PostgreSQL = Delta at that publish"
     )
     out.print(
         "views = PostgreSQL"
         if done.views_renewed
-        else "the views showed nothing of what was taken back yet, and are as they were"
+        else "the views did not show that publish yet and are unchanged"
     )
     again = next_commands.again(ledger, back.run_ids)
-    out.print(f"next: mend the cause; to publish, check and show them again: {again}", soft_wrap=True)
+    out.print(f"next: fix the cause; to publish, check and show them again: {again}", soft_wrap=True)
 
 
 def _show_maintained(
@@ -104,17 +106,17 @@ def _show_maintained(
     for each in done:
         after = "" if each.files_after is None else f"{each.files_after:,}"
         counts = (each.files_before, each.to_compact)
-        told = (
+        deleted = (
             each.deleted,
             f"{each.freed_bytes / 2**20:,.1f}",
             each.log_entries_deleted,
             each.versions_kept,
         )
-        shown.add_row(each.table, *map(str, counts), after, *map(str, told))
+        shown.add_row(each.table, *map(str, counts), after, *map(str, deleted))
     out.print(shown)
-    tense = "would be deleted" if dry_run else "was deleted"
+    tense = "would be deleted" if dry_run else "were deleted"
     out.print(
-        f"\nWhat no version of the last {settings.retention_days} days has {tense} (maintain.retention_days)."
+        f"\nFiles that no version of the last {settings.retention_days} days uses {tense} (maintain.retention_days)."
         + (" Nothing was changed: this was a dry run." if dry_run else ""),
         markup=False,
     )

@@ -19,7 +19,7 @@ def data_docs(settings: Settings, /) -> None:
     """Build static pages of what the expectation suites found in recent runs."""
     with Workspace(settings, Secrets()) as workspace:
         made = pages.build(workspace.storage)
-        click.echo(f"{made} pages; begin with {workspace.storage.url}/{pages.INDEX}")
+        click.echo(f"{made} pages; start with {workspace.storage.url}/{pages.INDEX}")
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (data_docs,)

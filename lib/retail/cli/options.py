@@ -54,7 +54,7 @@ class Commands(click.Group):
             click.echo(f"retail: [{error.code}] {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("retail: interrupted; the same command goes on where it stopped", err=True)
+            click.echo("retail: interrupted; the same command resumes where it stopped", err=True)
             ctx.exit(1)
 
 
@@ -131,7 +131,7 @@ def _days(settings: Settings, first: date, last: date) -> Iterator[date]:
     if first > last:
         raise click.UsageError(f"--from {first} is later than --to {last}")
     if first < settings.start_date:
-        raise click.UsageError(f"{first} lies before start_date {settings.start_date} of the configuration")
+        raise click.UsageError(f"{first} is before start_date {settings.start_date} of the configuration")
     for offset in range((last - first).days + 1):
         yield first + timedelta(days=offset)
 

@@ -26,7 +26,7 @@ from retail.star.quarantine import acknowledged as accepting
 from retail.star.quarantine.listing import Group, Refused, Selection, acceptance, in_one_line, in_words, when
 from retail.star.quarantine.table import accepted_groups, each_line, groups, rows
 
-_NOTHING: Final = "Nothing is in quarantine there."
+_NOTHING: Final = "No quarantined lines match."
 
 
 def _selecting(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,9 +117,9 @@ def accept(
     Accepted lines no longer count as open or against the gate. They stay in quarantine and in the tie-out.
     """
     if not because.strip():
-        raise click.UsageError("--because: say why")
+        raise click.UsageError("--because must give a reason")
     if not row and reason is None and selection == Selection():
-        raise click.UsageError("say which lines: ROW, --only, --from, --to or --reason")
+        raise click.UsageError("select lines with ROW, --only, --from, --to or --reason")
     with Workspace(settings, Secrets()) as workspace:
         found = [
             line
@@ -142,7 +142,7 @@ def accept(
 def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) -> None:
     """Reopen accepted lines: those named ROW, or all that the options select."""
     if not row and selection == Selection():
-        raise click.UsageError("say which lines: ROW, --only, --from or --to")
+        raise click.UsageError("select lines with ROW, --only, --from or --to")
     beginnings = tuple(map(str.lower, row)) or ("",)
     with Workspace(settings, Secrets()) as workspace:
         lines: dict[tuple[str, date], set[str]] = {}
@@ -152,13 +152,13 @@ def reopen(settings: Settings, selection: Selection, /, row: tuple[str, ...]) ->
         names = [name for of_unit in lines.values() for name in of_unit]
         _require_one_each(row, names, "accepted line")
         if not names:
-            console.console().print("Nothing is accepted there.")
+            console.console().print("No accepted lines match.")
             return
-        lying = {line.row for line in each_line(workspace.storage, selection, named=row) if line.accepted}
+        accepted = {line.row for line in each_line(workspace.storage, selection, named=row) if line.accepted}
         accepting.reopen(workspace.storage, lines)
-        gone = len(names) - len(lying)
-        told = f"; {gone:,} are no longer refused as they were accepted" if gone else ""
-        console.console().print(f"open again: {len(lying):,} lines{told}")
+        gone = len(names) - len(accepted)
+        others = f"; {gone:,} are no longer rejected as accepted" if gone else ""
+        console.console().print(f"reopened: {len(accepted):,} lines{others}")
 
 
 def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str) -> None:
@@ -167,7 +167,9 @@ def _require_one_each(beginnings: Sequence[str], names: Sequence[str], what: str
         meant = {name for name in names if name.startswith(beginning.lower())}
         if len(meant) != 1:
             shown = ", ".join(sorted(meant)[:5]) or "none"
-            raise click.UsageError(f"{beginning} must name one {what}, and names {shown}; see `show`")
+            raise click.UsageError(
+                f"{beginning} must match one {what}, but matches {shown}; see `retail quarantine show`"
+            )
 
 
 @quarantine.command()
@@ -194,9 +196,9 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
             out.print(_NOTHING)
             return
         if refused:
-            out.print(f"{len(refused)} retailer-days hold {in_words(before)} in quarantine")
+            out.print(f"{len(refused)} retailer-days have {in_words(before)} in quarantine")
         if left:
-            out.print(f"{len(left)} retailer-days were staged again before and have not come all the way")
+            out.print(f"{len(left)} retailer-days were restaged by an earlier replay and are not complete")
         tasks = ("land",) * land + ("transform", "check", "refresh")
         with reporting(out) as report:
             result = runner.run(
@@ -204,7 +206,9 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
                 units,
                 report,
                 tasks=tasks,
-                options=RunOptions(replay=True, tolerated_rejects=_refused_of_done_days(workspace, before)),
+                options=RunOptions(
+                    replay=True, tolerated_rejects=_rejected_of_complete_days(workspace, before)
+                ),
             )
         assert result.run_id is not None  # noqa: S101 - units were given
         console.show_result(out, result, counts_of(workspace.ledger, result.run_id))
@@ -214,13 +218,13 @@ def replay(settings: Settings, selection: Selection, /, *, land: bool) -> None:
             for group in groups(workspace.storage)
             if (group.retailer_id, group.logical_date) in of_units
         ]
-        out.print(f"\nin quarantine before: {in_words(before)}; still: {in_words(after)}")
+        out.print(f"\nin quarantine before: {in_words(before)}; now: {in_words(after)}")
         if after:
             _show_groups(out, after)
     sys.exit(result.exit_code)
 
 
-def _refused_of_done_days(workspace: Workspace, refused: Sequence[Group]) -> dict[str, int]:
+def _rejected_of_complete_days(workspace: Workspace, refused: Sequence[Group]) -> dict[str, int]:
     """Lines per retailer that were refused on complete days, which means that the gate has let them pass before.
 
     A retailer with a day that was never merged is checked as usual.
@@ -247,17 +251,17 @@ def _show_groups(out: Console, found: Sequence[Group]) -> None:
         ],
     )
     out.print(table)
-    out.print(f"\nin all {in_words(found)}")
+    out.print(f"\ntotal: {in_words(found)}")
 
 
 def _show_line(out: Console, line: Refused, lake: str) -> None:
-    warnings = f"; warned: {line.warnings}" if line.warnings else ""
+    warnings = f"; warnings: {line.warnings}" if line.warnings else ""
     out.print(f"{line.row}  {line.retailer_id} {line.logical_date}", style="bold", markup=False)
     out.print(f"  {line.severity}: {line.reasons}{warnings}", markup=False)
     if line.source_ref:
         page, _, place = line.source_ref.partition("#")
         out.print(f"  payload page: {lake}/{page}", markup=False, soft_wrap=True)
-        out.print(f"  place in it:  {place or '-'}", markup=False, soft_wrap=True)
+        out.print(f"  JSON pointer: {place or '-'}", markup=False, soft_wrap=True)
     out.print(f"  staged by:    run {line.run_id}", markup=False)
     if line.accepted is not None:
         out.print(f"  accepted:     {when(line.accepted)}, because: {line.accepted.because}", markup=False)

@@ -147,12 +147,12 @@ def _whole_way(
     nobody: NobodyAnsweredError | None = None
     left = units if options.force else runner.not_done(workspace.ledger, units)
     parts = list(in_parts(left, workspace.settings.runs.days_a_run)) or [units]
-    brought = 0
+    completed = 0
     for number, part in enumerate(parts, start=1):
         asked = [unit for unit in part if unit[0] not in given_up]
         if len(parts) > 1:
-            left_out = "" if asked else f", left out: {', '.join(sorted(given_up))} FAILED"
-            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{left_out}")
+            skipped = "" if asked else f", skipped: {', '.join(sorted(given_up))} FAILED"
+            out.print(f"part {number} of {len(parts)}: {part[0][1]} to {part[-1][1]}{skipped}")
         if part and not asked:
             continue
         try:
@@ -166,11 +166,11 @@ def _whole_way(
             failed |= error.failed
             given_up |= error.failed.keys()
             continue
-        brought += 1
+        completed += 1
         _show(out, workspace, result)
         failed |= result.failed
         given_up |= result.failed.keys() - result.answers
-    if nobody is not None and not brought:
+    if nobody is not None and not completed:
         raise nobody
     return 3 if failed else 0
 
@@ -180,7 +180,7 @@ def _task(
 ) -> None:
     chosen = selected(settings, **dates)
     if redo and run_id is None:
-        raise click.UsageError("--redo is for the run that --run-id names")
+        raise click.UsageError("--redo needs --run-id")
     if run_id is None:
         chosen.require_units()
     out = console.console()
@@ -203,15 +203,15 @@ def _of_named(workspace: Workspace, task: str, name: str, chosen: Selected) -> l
     if found is not None and (found.units or task != "ingest"):
         if found.units and chosen.only and set(chosen.only) != set(found.retailers):
             raise click.UsageError(
-                f"--only {', '.join(chosen.only)}: run {found.run_id} is that of {', '.join(found.retailers)}"
+                f"--only {', '.join(chosen.only)}: run {found.run_id} is for {', '.join(found.retailers)}"
             )
         if found.units and chosen.until and chosen.until < found.dates[-1]:
             raise click.UsageError(
-                f"--to {chosen.until}: run {found.run_id} goes to {found.dates[-1]}; give a new --run-id for fewer days"
+                f"--to {chosen.until}: run {found.run_id} ends on {found.dates[-1]}; use a new --run-id for fewer days"
             )
         return list(found.units)
     if task != "ingest":
-        raise click.UsageError(f"no run is called {name}: begin with `retail ingest --run-id {name}`")
+        raise click.UsageError(f"there is no run {name}: start it with `retail ingest --run-id {name}`")
     units = due_units(workspace, chosen.retailers, until=chosen.until)
     return oldest(units, workspace.settings.runs.days_a_run)
 

@@ -60,7 +60,7 @@ class Secrets:
     def missing(self, names: Iterable[str]) -> list[str]:
         """One problem per secret that is not set, in words for the person who sets it."""
         return [
-            f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of a file with it)"
+            f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of its file)"
             for name in names
             if self.get(name) is None
         ]

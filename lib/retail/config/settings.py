@@ -66,7 +66,7 @@ class LakeSettings(Section):
     s3_path_style: bool = False
     """Put the bucket into the path of an address, not into its host name."""
     s3_encryption: Literal["bucket", "AES256", "aws:kms"] = "bucket"
-    """What to encrypt each object with. `bucket`: as the bucket's own setting says."""
+    """The encryption of each object. `bucket`: the bucket's own setting."""
     s3_kms_key: str | None = None
     """The key for `aws:kms`; by default the account's own."""
     s3_retry_seconds: float = Field(default=60, ge=0)
@@ -113,17 +113,17 @@ class ExtractSettings(Section):
     overlap_minutes: int = Field(default=60, ge=0)
     """Minutes before the window that are fetched again, for records that were indexed late."""
     timeout_seconds: float = Field(default=30, gt=0)
-    """How long to wait for an answer."""
+    """How long to wait for a response."""
     retry_budget_seconds: float = Field(default=300, ge=0)
     """How long one call is retried in all."""
     tries: int = Field(default=6, ge=1)
-    """How often one call is tried."""
+    """How many times one call is tried."""
     master_calls: int = Field(default=200, ge=0)
     """Calls to a retailer's catalogue per run, at most. 0: none."""
     master_seconds: float = Field(default=60, gt=0)
-    """How long a run asks the catalogues, about."""
+    """About how long a run queries the catalogues."""
     master_days: int = Field(default=30, ge=1)
-    """Days after which the catalogue is asked again for what it did not know."""
+    """Days after which the catalogue is asked again for items it did not know."""
 
 
 class RunSettings(Section):
@@ -132,7 +132,7 @@ class RunSettings(Section):
     days_a_run: int = Field(default=31, ge=1)
     """More days than this take several runs, one after the other."""
     until: date | None = None
-    """No later day is due, whatever the clock says. For a retailer that has only past days."""
+    """Later days are never due, whatever the clock says. For retailers that have past days only."""
     lease_seconds: int = Field(default=90, ge=5)
     """Another run may take over from one that was silent for this long."""
 
@@ -145,7 +145,7 @@ class QualitySettings(Section):
     quarantine_lines: int = Field(default=5, ge=0)
     """Up to this many lines pass the gate whatever their share, for the single bad line of a small retailer."""
     daily_rows: int = Field(default=20, ge=0)
-    """`daily_sales` judges no retailer's day that has, and usually has, fewer rows: of three lines, six are no news."""
+    """`daily_sales` skips a retailer's day that has, and usually has, fewer rows: six lines after three are no news."""
     gap_days: int = Field(default=28, ge=1)
     """Days before a run in which a store must have sold to count as expected."""
     gap_share: float = Field(default=0.9, gt=0, le=1)
@@ -160,7 +160,7 @@ class MaintainSettings(Section):
     """What `retail maintain` keeps."""
 
     retention_days: int = Field(default=30, ge=1)
-    """Every version of this many days can be read."""
+    """Table versions of this many days can still be read."""
     target_file_bytes: int = Field(default=128 * 2**20, ge=2**20)
     """Smaller files are compacted, within their partition."""
 
@@ -169,7 +169,7 @@ class WarehouseSettings(Section):
     """PostgreSQL."""
 
     embedded: bool = False
-    """Run a server of our own; `host`, `port` and the rest do not apply."""
+    """Run an embedded server; `host`, `port` and the rest do not apply."""
     data_folder: str = "var/postgresql"
     """The embedded server's data."""
     host: str = "localhost"
@@ -181,9 +181,9 @@ class WarehouseSettings(Section):
     user: str = "retail"
     """The login. Its password is a secret."""
     sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    """TLS, in the words of libpq."""
+    """TLS, as a libpq `sslmode`."""
     sslrootcert: str | None = None
-    """The file of the authority for `verify-ca` and `verify-full`."""
+    """The CA certificate file for `verify-ca` and `verify-full`."""
 
 
 class SyncSettings(Section):
@@ -206,10 +206,10 @@ class RetailerSettings(Section):
     time_zone: str
     """The zone of its business days, such as America/New_York."""
     mapping_revision: int = Field(default=0, ge=0, le=1_000)
-    """Raise it with every change here in what an answer means (the zone, an option such as `charge_basis`): days that
-    are landed again then replace what was made of them before."""
+    """Raise it with every change here to what a response means (the zone, an option such as `charge_basis`): days that
+    are landed again then replace their earlier rows."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """What belongs to the service: [RETAILERS.md](RETAILERS.md#options)."""
+    """The options of the service: [RETAILERS.md](RETAILERS.md#options)."""
 
     @field_validator("time_zone")
     @classmethod
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
     )
 
     engine: Literal["sail", "spark"] = "sail"
-    """What runs the DataFrames: Sail, in this process, or Apache Spark."""
+    """The DataFrame engine: Sail, in this process, or Apache Spark."""
     start_date: date
     """The first logical date. Nothing before it is ever fetched."""
     lake: LakeSettings
@@ -258,11 +258,11 @@ class Settings(BaseSettings):
     def _have_names_of_their_own(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
         for name in value:
             if not name.isidentifier() or not name.islower():
-                raise ValueError(f"{name!r}: a retailer's id is lower-case letters, digits and _ only")
+                raise ValueError(f"{name!r}: a retailer id may have only lower-case letters, digits and _")
         shown = [retailer.name for retailer in value.values()]
         for name in shown:
             if shown.count(name) > 1:
-                raise ValueError(f"{name!r} is the name of two retailers, which BI would add up as one")
+                raise ValueError(f"{name!r} is the name of two retailers; BI would add them up as one")
         return dict(sorted(value.items()))
 
     @classmethod
@@ -306,11 +306,13 @@ def load_settings(path: Path | None = None) -> Settings:
         return Settings(**values)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigurationError(problems, hint=f"mend {path} or the RETAIL_… variable over it") from None
+        raise ConfigurationError(
+            problems, hint=f"fix {path} or the RETAIL_… variable that overrides it"
+        ) from None
     except SettingsError as error:
         raise ConfigurationError(
             [f"{_variable_of(error)}: is not JSON"],
-            hint="a key of a section has a variable of its own, such as RETAIL_LAKE__URL; a whole section is JSON",
+            hint="each key has its own variable, such as RETAIL_LAKE__URL; a whole section must be JSON",
         ) from None
 
 

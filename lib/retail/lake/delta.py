@@ -38,7 +38,7 @@ def require_version(storage: Storage, key: str) -> int:
     newest = version(storage, key)
     if newest is None:
         raise StorageError(
-            f"the Delta table {key} is not there", hint="run `retail run` for at least one day first"
+            f"the Delta table {key} does not exist", hint="run `retail run` for at least one day first"
         )
     return newest
 
@@ -135,7 +135,7 @@ def failing(
     storage: Storage,
     key: str,
     what: str,
-    hint: str = "see that the lake is there; bring back what is damaged of the table from a backup, and try again",
+    hint: str = "check that the lake can be reached; restore the table's damaged files from a backup, then try again",
 ) -> Iterator[None]:
     """Wraps work of the deltalake package on the table at `key`: if it could not `what`, raises StorageError."""
     from deltalake.exceptions import DeltaError
@@ -212,8 +212,8 @@ def add_columns(storage: Storage, key: str, columns: Mapping[str, str]) -> None:
     if not columns:
         return
     fields = [Field(name, PrimitiveType(_DELTA_TYPES.get(kind, kind))) for name, kind in columns.items()]
-    hint = "see that the lake is there and may be written; then run the same command again"
-    with as_writer(storage), failing(storage, key, f"be given {', '.join(columns)}", hint):
+    hint = "check that the lake exists and is writable; then run the same command again"
+    with as_writer(storage), failing(storage, key, f"get the columns {', '.join(columns)}", hint):
         table(storage, key).alter.add_columns(fields)
 
 

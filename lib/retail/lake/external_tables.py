@@ -57,8 +57,8 @@ def register(session: SparkSession, settings: Settings, storage: Storage) -> Non
             session.sql(statement)
         except Exception as error:  # raised by an engine for a table that it cannot read
             raise EngineError(
-                f"the engine could not make a view of {storage.url}: {str(error).strip()[:500]}\n{statement}",
-                hint="`retail status` and `retail check` tell more of the lake",
+                f"the engine could not create a view over {storage.url}: {str(error).strip()[:500]}\n{statement}",
+                hint="check the lake with `retail status` and `retail check`",
             ) from error
 
 

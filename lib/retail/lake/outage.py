@@ -48,11 +48,11 @@ def sit_out(
                 raise
             if waited >= seconds:
                 raise StorageError(
-                    f"the engine cannot reach {url}, tried again for {seconds:.0f} s: {reason}",
-                    hint="see that the server answers (`retail doctor`), then run again; "
-                    "lake.s3_retry_seconds is how long an outage is sat out",
+                    f"the engine cannot reach {url} after {seconds:.0f} s of retries: {reason}",
+                    hint="check that the server answers (`retail doctor`), then run again; "
+                    "lake.s3_retry_seconds sets how long a run waits out an outage",
                 ) from error
-            log.warning("the engine lost the lake; the step is done again", url=url, error=reason)
+            log.warning("the engine lost the lake; repeating the step", url=url, error=reason)
             waits("for S3, which the engine cannot reach")
         began = clock()
         sleep(min(pause, seconds - waited))

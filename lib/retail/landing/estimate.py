@@ -48,7 +48,7 @@ def _of_retailer(
     asked = [window_of_unit(settings, unit) for unit in units if unit[0] == retailer_id]
     windows = [window for window in asked if window.end <= datetime.now(UTC)]
     if not windows:
-        failure = f"{retailer_id}: {asked[0].logical_date} is not over there"
+        failure = f"{retailer_id}: {asked[0].logical_date} has not ended there"
         return Planned(retailer_id=retailer_id, days=len(asked), seconds=0, estimate=None, failure=failure)
     started = time.monotonic()
     try:

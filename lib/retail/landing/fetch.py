@@ -62,12 +62,12 @@ def extract(
     """
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
-    number = resumed_behind = left.page if left else 0
+    number = resumed_after = left.page if left else 0
     if left is None and not force:
         left = _left_by_another(storage, retailer_id, window)
     if left is not None and look is not None:
-        for lying in payloads.since_walk_began(storage, left):
-            look(lying.answer, window.logical_date)
+        for payload in payloads.since_walk_began(storage, left):
+            look(payload.answer, window.logical_date)
     new_walk = ""
     for page, walk, walk_page in _pages(service, window, left, retailer_id=retailer_id):
         number += 1
@@ -85,9 +85,9 @@ def extract(
         logical_date=str(window.logical_date),
         run_id=run_id,
         pages=number,
-        resumed_behind=resumed_behind,
+        resumed_behind=resumed_after,
     )
-    fetched = number - resumed_behind
+    fetched = number - resumed_after
     return Extracted(retailer_id=retailer_id, run_id=run_id, window=window, pages=number, fetched=fetched)
 
 
@@ -120,8 +120,8 @@ def _payload(page: Page, place: _Place, window: Window, *, retailer_id: str, fet
 def _require_over(window: Window, retailer_id: str, now: datetime) -> None:
     if window.end > now:
         raise ExtractError(
-            f"{retailer_id}: {window.logical_date} is over at {window.end:%Y-%m-%d %H:%M} UTC and not before",
-            hint="run this date again then; the other days and retailers go on",
+            f"{retailer_id}: {window.logical_date} does not end before {window.end:%Y-%m-%d %H:%M} UTC",
+            hint="run this date again after that; other days and retailers are not affected",
         )
 
 
@@ -129,9 +129,9 @@ def _keep(storage: Storage, payload: Payload) -> str:
     key = payloads.write(storage, payload)
     if key is None:
         raise ExtractError(
-            f"{payload.retailer_id}: page {payload.page} of run {payload.run_id} is there already; "
-            "two processes work on it",
-            hint="let the other one end, then run the same command again",
+            f"{payload.retailer_id}: page {payload.page} of run {payload.run_id} already exists; "
+            "two processes are fetching that day",
+            hint="wait for the other process to end, then run the same command again",
         )
     return key
 
@@ -148,24 +148,24 @@ def _pages(
             _require_window(left, window)
             if left.next_cursor is None:
                 return
-            behind = _behind(left, service.pages(window, left.next_cursor))
+            following = _after(left, service.pages(window, left.next_cursor))
             yield from (
-                (page, left.walk, place) for place, page in enumerate(behind, start=left.walk_page + 1)
+                (page, left.walk, place) for place, page in enumerate(following, start=left.walk_page + 1)
             )
         except CursorExpiredError as error:
-            log.warning("walk begun anew", retailer_id=retailer_id, page=left.page, reason=error.message)
+            log.warning("walk restarted", retailer_id=retailer_id, page=left.page, reason=error.message)
         else:
             return
     yield from ((page, None, place) for place, page in enumerate(service.pages(window, None), start=1))
 
 
-def _behind(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
+def _after(left: Payload, pages: Iterator[Page]) -> Iterator[Page]:
     """The pages, provided they advance: a cursor that led in circles when the walk was left still does."""
     for number, page in enumerate(pages):
         if number == 0 and _content(page.answer) == _content(left.answer):
             raise CursorExpiredError(
                 f"the cursor of page {left.page} of run {left.run_id} leads to that page again",
-                hint="the window is walked from its start",
+                hint="the day is fetched from its start",
             )
         yield page
 
@@ -187,7 +187,7 @@ def _require_window(last: Payload, window: Window) -> None:
     """Raises CursorExpiredError if the configuration has changed since: the cursor belongs to another window."""
     if not last.is_of(window):
         raise CursorExpiredError(
-            f"run {last.run_id} asked for {last.window_start} to {last.window_end}, "
-            f"now it is {utc_text(window.start)} to {utc_text(window.end)}",
-            hint="the window is walked from its start",
+            f"run {last.run_id} fetched {last.window_start} to {last.window_end}, "
+            f"the window is now {utc_text(window.start)} to {utc_text(window.end)}",
+            hint="the day is fetched from its start",
         )

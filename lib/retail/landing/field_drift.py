@@ -53,8 +53,10 @@ class NewField:
 
     def __str__(self) -> str:
         if self.before:
-            return f"{self.retailer_id}: {self.path} came as {self.type} on {self.first_seen}, so far as {self.before}"
-        return f"{self.retailer_id}: {self.path} ({self.type}) never came before {self.first_seen}"
+            return (
+                f"{self.retailer_id}: {self.path} is {self.type} since {self.first_seen}, was {self.before}"
+            )
+        return f"{self.retailer_id}: {self.path} ({self.type}) is new on {self.first_seen}"
 
 
 @dataclass(slots=True)
@@ -141,7 +143,7 @@ class PayloadFields:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedError(
                 f"{self._storage.url}/{self._key} is damaged: {error}",
-                hint="delete this one object; the fields are learned anew",
+                hint="delete this one object; the fields are learned again",
             ) from None
         if learned_by and (learned_by == self._run_id or self._has_ended(learned_by)):
             self._learned_by = learned_by

@@ -177,12 +177,12 @@ def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_dat
         missing = set(range(1, max(ends) + 1)) - {page.walk_page for page in pages}
         if missing:
             raise DamagedError(
-                f"{retailer_id}: of {logical_date}, page {min(missing)} of the {max(ends)} that were fetched from "
-                f"{walk} on is missing",
-                hint=f"bring it back from a backup, or {fetch} --again",
+                f"{retailer_id}: page {min(missing)} of the {max(ends)} pages of {logical_date}, fetched from "
+                f"{walk} on, is missing",
+                hint=f"restore it from a backup, or {fetch} --again",
             )
         return walk
-    raise NotFetchedError(f"{retailer_id}: {logical_date} was never fetched to its end", hint=fetch)
+    raise NotFetchedError(f"{retailer_id}: {logical_date} was never fetched completely", hint=fetch)
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
@@ -202,5 +202,5 @@ def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
         raise TieOutError(
             f"landing {logical_date}: fetched = skipped + superseded + landed does not hold:\n  - "
             + "\n  - ".join(wrong),
-            hint="nothing was landed; this is a fault of retail-lakehouse: please report it with the payloads",
+            hint="nothing was landed; this is a bug in retail-lakehouse: please report it with the payloads",
         )

@@ -38,7 +38,7 @@ _CHUNK: Final = 100
 
 _MAY_READ: Final = (
     "let the application read the catalogue: Amazon's role Product Listing, Shopify's scopes read_products and "
-    "read_locations; sales are not touched by it"
+    "read_locations; sales are not affected"
 )
 
 log = structlog.get_logger(__name__)
@@ -82,9 +82,9 @@ def look_up(
     since = deadline.clock.now() - timedelta(days=settings.master_days)
     wanted, known = {}, 0
     for kind, ids in named.items():
-        told = _told(storage, kind, retailer_id, since=since)
+        recorded = _recorded(storage, kind, retailer_id, since=since)
         most_first = sorted(ids, key=lambda name: (-ids[name], name))
-        wanted[kind] = [name for name in most_first if name not in told]
+        wanted[kind] = [name for name in most_first if name not in recorded]
         known += len(ids) - len(wanted[kind])
     looked_up = LookedUp(retailer_id=retailer_id, known=known, left=sum(map(len, wanted.values())))
     if looked_up.left and settings.master_calls:
@@ -131,7 +131,7 @@ class Deadline:
 
     def _sleep_in_time(self, seconds: float) -> None:
         if self.clock.monotonic() + seconds > self._ends:
-            raise TimeIsUpError("extract.master_seconds are over", hint="the next run goes on")
+            raise TimeIsUpError("extract.master_seconds are used up", hint="the next run continues")
         self._sleep(seconds)
 
 
@@ -183,17 +183,17 @@ def is_described(record: MasterRecord) -> bool:
     return name is not None
 
 
-def _told(storage: Storage, kind: Kind, retailer_id: str, *, since: datetime) -> set[str]:
+def _recorded(storage: Storage, kind: Kind, retailer_id: str, *, since: datetime) -> set[str]:
     """The ids that are described, and those that the catalogue did not know when asked after `since`."""
     keys = list(storage.list(master_folder(kind, retailer_id)))
-    told = set[str]()
+    found = set[str]()
     with ThreadPoolExecutor(max_workers=16) as pool:
         for data in pool.map(storage.read, keys):
-            told.update(_ids_told(kind, data, since=utc_text(since)))
-    return told
+            found.update(_ids_recorded(kind, data, since=utc_text(since)))
+    return found
 
 
-def _ids_told(kind: Kind, lines: bytes, *, since: str) -> Iterator[str]:
+def _ids_recorded(kind: Kind, lines: bytes, *, since: str) -> Iterator[str]:
     for line in lines.splitlines():
         try:
             values = json.loads(line)
@@ -222,8 +222,8 @@ def _clean(words: str | None) -> str | None:
 
 
 def _log(looked_up: LookedUp) -> None:
-    tell = log.warning if looked_up.failure else log.info
-    tell(
+    emit = log.warning if looked_up.failure else log.info
+    emit(
         "looked_up",
         retailer_id=looked_up.retailer_id,
         known=looked_up.known,

@@ -54,7 +54,7 @@ def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -
     if run_id is None:
         return layout.payload_day(retailer_id, logical_date)
     if not _RUN_ID.fullmatch(run_id):
-        raise ValueError(f"{run_id!r}: a run's id is letters, digits, `.`, `_` and `-` only")
+        raise ValueError(f"{run_id!r}: a run id may have only letters, digits, `.`, `_` and `-`")
     return layout.payload_run(retailer_id, logical_date, run_id)
 
 
@@ -83,8 +83,8 @@ def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | N
     pages = sum(1 for key in found if _place(key)[0] == newest[0])
     if pages != newest[1]:
         raise DamagedError(
-            f"{retailer_id}: run {newest[0]} holds {pages} pages of {logical_date}, the last is number {newest[1]}",
-            hint="bring the missing pages back from a backup, or fetch the day anew with `retail run --again`",
+            f"{retailer_id}: run {newest[0]} has {pages} pages of {logical_date}, but the last is page {newest[1]}",
+            hint="restore the missing pages from a backup, or re-fetch the day with `retail run --again`",
         )
     return read(storage, found[-1])
 
@@ -117,7 +117,7 @@ def read(storage: Storage, key: str) -> Payload:
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DamagedError(
             f"{storage.url}/{key} is damaged: {error}",
-            hint="bring it back from a backup; or delete its run's folder, and extract that date again",
+            hint="restore it from a backup; or delete its run's folder, and re-fetch that date",
         ) from None
     place = _place(key)
     return Payload(

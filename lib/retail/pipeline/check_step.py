@@ -60,7 +60,7 @@ def check_step(context: StepContext) -> CheckResult:
         counts = tied_out.result()
     judged = sum(validation.judged for validation in found.validations)
     warnings = [str(failure) for validation in found.validations for failure in validation.failures]
-    warnings += gaps.warnings(found.silent) + _never_brought_in(context)
+    warnings += gaps.warnings(found.silent) + _never_loaded(context)
     warnings += map(str, found.drifts)
     days = {count.business_date for count in counts}
     context.ledger.mark_checked([*found.runs, context.run_id], by=context.run_id)
@@ -178,7 +178,7 @@ def _silent_stores(context: StepContext) -> list[gaps.Gap]:
     return sorted(found, key=lambda gap: (gap.retailer_id, gap.business_date, gap.store_id or ""))
 
 
-def _never_brought_in(context: StepContext) -> list[str]:
+def _never_loaded(context: StepContext) -> list[str]:
     """Warnings for each retailer's days that no run has loaded. This run's days are not marked as done yet."""
     missing = gaps.missing_days(
         context.ledger.done() | set(units_to_process(context.ledger, context.run)),
@@ -186,7 +186,7 @@ def _never_brought_in(context: StepContext) -> list[str]:
         start_date=context.settings.start_date,
         last=max(context.run.dates),
     )
-    return [f"gaps: {line}" for line in gaps.never_brought_in(missing)]
+    return [f"gaps: {line}" for line in gaps.never_loaded(missing)]
 
 
 def _profiled(context: StepContext) -> list[drift.Drift]:

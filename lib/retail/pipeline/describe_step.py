@@ -56,7 +56,7 @@ def _look_up_retailer(context: StepContext, retailer_id: str, ids: NamedIds) -> 
         )
         catalog = catalog_of(service)
         if catalog is None:
-            log.info("retailer has no catalogue to ask", retailer=retailer_id)
+            log.info("retailer has no catalogue", retailer=retailer_id)
             return None
         return look_up(
             catalog,
@@ -79,7 +79,7 @@ def _summary(looked_up: Sequence[LookedUp]) -> str:
     found, left = (sum(getattr(each, name) for each in looked_up) for name in ("found", "left"))
     failed = [each.retailer_id for each in looked_up if each.failure]
     return (
-        (f"{found:,} products and stores described" if found else "nothing new is described")
-        + (f", {left:,} are for later runs" if left else "")
+        (f"{found:,} products and stores described" if found else "nothing new to describe")
+        + (f", {left:,} left for later runs" if left else "")
         + (f"; catalogue failed: {', '.join(failed)}" if failed else "")
     )

@@ -55,9 +55,9 @@ def extract_step(context: StepContext) -> ExtractResult:
     interrupted = threading.Event()
     context.report.expects("extract", len(context.run.units), "retailer-days")
     with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(context.run.retailers))) as pool:
-        asking = [pool.submit(_ask_retailer, context, each, interrupted) for each in context.run.retailers]
+        futures = [pool.submit(_ask_retailer, context, each, interrupted) for each in context.run.retailers]
         try:
-            results = [each.result() for each in asking]
+            results = [each.result() for each in futures]
         except BaseException:
             interrupted.set()  # else the pool waits for retailers that wait for their quota
             raise
@@ -77,7 +77,7 @@ def extract_step(context: StepContext) -> ExtractResult:
     if failed:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
     if warnings:
-        summary += f"; {len(warnings)} fields of the answers are new: {'; '.join(warnings[:_SHOWN_FIELDS])}"
+        summary += f"; {len(warnings)} new fields in the responses: {'; '.join(warnings[:_SHOWN_FIELDS])}"
     return ExtractResult(
         extracted=extracted,
         failed=failed,
@@ -139,7 +139,7 @@ def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading
 
 
 @dataclass(frozen=True)
-class _Asking:
+class _Extraction:
     """State shared by the threads that fetch one retailer's days."""
 
     context: StepContext
@@ -162,17 +162,17 @@ def _extract_units(
     Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
     affects that day alone.
     """
-    policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _tell(context, wait))
+    policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
-    asking = _Asking(context, fields, quota_policy, interrupted, deque(units))
+    extraction = _Extraction(context, fields, quota_policy, interrupted, deque(units))
 
     def work() -> None:
         try:
-            for unit in _extracted(asking, fetched.without):
+            for unit in _extracted(extraction, fetched.without):
                 fetched.units.append(unit)
                 context.report.progress("extract", 1, f"{unit[0]} {unit[1]}")
         except BaseException as error:
-            asking.failed.set()
+            extraction.failed.set()
             if _is_of_the_lake(error):
                 interrupted.set()
             raise
@@ -190,26 +190,26 @@ def _is_of_the_lake(error: BaseException) -> bool:
     return isinstance(error, StorageError | LeaseHeldError) and not isinstance(error, _OF_ONE_DAY)
 
 
-def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iterator[RetailerDay]:
+def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError]) -> Iterator[RetailerDay]:
     """Yields each unit this thread takes, once it is fetched; puts units that are unavailable into `without`.
 
     Each thread has its own service.
     """
-    context, retailer_id = asking.context, asking.fields.retailer_id
+    context, retailer_id = extraction.context, extraction.fields.retailer_id
     service = open_service(
         retailer_id,
         context.settings,
         context.secrets,
-        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, asking.interrupted)),
-        quota_policy=asking.quota_policy,
+        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, extraction.interrupted)),
+        quota_policy=extraction.quota_policy,
     )
-    while not asking.failed.is_set():
+    while not extraction.failed.is_set():
         try:
-            unit = asking.left.popleft()
+            unit = extraction.left.popleft()
         except IndexError:
             return
         try:
-            _fetch(asking, service, unit)
+            _fetch(extraction, service, unit)
         except _OF_ONE_DAY as error:
             log.error("day failed", retailer=retailer_id, logical_date=str(unit[1]), error=str(error))
             without[unit] = error
@@ -217,12 +217,12 @@ def _extracted(asking: _Asking, without: dict[RetailerDay, RetailError]) -> Iter
             yield unit
 
 
-def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
-    context, storage = asking.context, asking.context.storage
+def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None:
+    context, storage = extraction.context, extraction.context.storage
     retailer_id, day = unit
-    lying = payloads.keys(storage, retailer_id, day)
-    # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
-    for key in lying:
+    pages = payloads.keys(storage, retailer_id, day)
+    # Find a damaged page before extraction the retailer: anything fetched alongside it would be useless.
+    for key in pages:
         payloads.read(storage, key)
     extract(
         service,
@@ -231,10 +231,10 @@ def _fetch(asking: _Asking, service: Service, unit: RetailerDay) -> None:
         window=window_of_unit(context.settings, unit),
         run_id=context.run_id,
         force=context.options.force,
-        look=asking.fields.look,
-        on_page=partial(_page_kept, context, asking.interrupted),
+        look=extraction.fields.look,
+        on_page=partial(_page_kept, context, extraction.interrupted),
     )
-    if lying:
+    if pages:
         # A missing page found here fails the day; found during landing, it would fail the run.
         require_whole(storage, retailer_id, day)
 
@@ -259,9 +259,11 @@ def _page_kept(context: StepContext, interrupted: threading.Event, page: PageWri
     _stop_if(interrupted.is_set(), page.retailer_id)
 
 
-def _tell(context: StepContext, wait: QuotaWait) -> None:
+def _report_wait(context: StepContext, wait: QuotaWait) -> None:
     text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
-    log.info("waits for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until))
+    log.info(
+        "waiting for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until)
+    )
     context.report.waits("extract", text)
 
 
@@ -271,7 +273,7 @@ def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> No
 
 def _stop_if(interrupted: bool, retailer_id: str) -> None:
     if interrupted:
-        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command goes on where it stopped")
+        raise ExtractError(f"{retailer_id}: interrupted", hint="the same command resumes where it stopped")
 
 
 @contextmanager

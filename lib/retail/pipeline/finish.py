@@ -21,7 +21,7 @@ def finalize_interrupted(ledger: Ledger, storage: Storage, *, start_date: date) 
     """End the run that was killed after its last step, if there is one."""
     run = resume.interrupted_at_the_end(ledger)
     if run is not None:
-        log.warning("ended a run that was cut off after its last step", of_run=run.run_id)
+        log.warning("finished a run that was interrupted after its last step", of_run=run.run_id)
         end(ledger, storage, run, start_date=start_date)
     return run is not None
 

@@ -60,10 +60,10 @@ class NotMaintainedError(StorageError):
     """Some tables could not be read or rewritten; `done` holds the results for the others."""
 
     def __init__(self, done: list[Maintained], failed: Mapping[str, StorageError]) -> None:
-        told = "".join(f"\n  - {table}: {error.message}" for table, error in failed.items())
+        reasons = "".join(f"\n  - {table}: {error.message}" for table, error in failed.items())
         hint = "; ".join(dict.fromkeys(error.hint for error in failed.values()))
         super().__init__(
-            f"{len(failed)} of {len(done) + len(failed)} tables were not maintained:{told}", hint=hint
+            f"{len(failed)} of {len(done) + len(failed)} tables were not maintained:{reasons}", hint=hint
         )
         self.done = done
 
@@ -166,7 +166,7 @@ def _rewrite(
         for name, value in properties.items()
         if opened.metadata().configuration.get(name) != value
     }
-    hint = "nothing of it is lost; see that the lake can be written, then give `retail maintain` again"
+    hint = "nothing was lost; check that the lake is writable, then run `retail maintain` again"
     with delta.as_writer(storage), delta.failing(storage, table, "be compacted", hint):
         with table_rewrites.noted(storage, table, opened.version()) if differ or compact else nullcontext():
             # The log is cleaned below, once every promised version is known to be readable.

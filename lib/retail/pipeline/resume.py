@@ -50,11 +50,11 @@ def by_name(
         run = ledger.run(run.after_run)
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
     if _BEFORE_THE_MERGE.issuperset(steps):
-        merged = ledger.came_to_merge(run.run_id)
+        merged = ledger.reached_merge(run.run_id)
         new, again = redo and merged, redo or (not merged and "extract" in steps and _is_partial(ledger, run))
     elif "merge" in steps:
         new = redo if ended else ledger.overtaken(run.run_id)
-        again = redo and not ledger.came_to_merge(run.run_id)
+        again = redo and not ledger.reached_merge(run.run_id)
     else:
         new, again = ledger.overtaken(run.run_id) and (redo or not ended), redo
     if not new:

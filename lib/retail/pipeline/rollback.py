@@ -50,7 +50,7 @@ def _judge(
     lake = merge.totals(session, storage, fact_sales.TABLE, None, at=version)
     tie_out.require([tie_out.POSTGRESQL], [*in_postgresql, *(each.as_hop("delta_after") for each in lake)])
     for taken_back in set(last.run_ids) & set(ledger.run_ids()):
-        ledger.reopen(taken_back, _STEPS, reason=f"its publish was taken back by {run_id}")
+        ledger.reopen(taken_back, _STEPS, reason=f"its publish was rolled back by {run_id}")
         if not ledger.fetched(taken_back):
             units = set(ledger.run(taken_back).units) - pending_replays.left(storage)
             pending_replays.begin(storage, taken_back, units)

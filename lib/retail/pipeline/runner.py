@@ -124,7 +124,7 @@ def run(
             outcome = finish.end(ledger, storage, current, start_date=start_date)
         else:
             outcome = "paused"
-            ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as asked")
+            ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as requested")
     result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=options.force)
     if "ingest" not in tasks:  # the command that fetched has already reported what could not be read
         return result
@@ -212,8 +212,8 @@ def _begin(
         _require_earlier_tasks(ledger, resumed.run, asked.tasks)
         if resumed.again is not None:
             ledger.forget_from(resumed.run.run_id, resumed.again, STEPS)
-        if not ledger.came_to_merge(resumed.run.run_id):
-            _judge_anew(ledger, resumed.run.run_id)
+        if not ledger.reached_merge(resumed.run.run_id):
+            _restage_if_stopped(ledger, resumed.run.run_id)
         return ledger.resume_run(resumed.run.run_id)
     if resumed.source is not None:
         _require_earlier_tasks(ledger, ledger.run(resumed.source), asked.tasks)
@@ -240,12 +240,12 @@ def _require_earlier_tasks(ledger: Ledger, run: Run, tasks: Sequence[str]) -> No
     if missing:
         task = next(task for task in ALL_TASKS if missing[0] in TASKS[task])
         raise ConfigurationError(
-            [f"`{tasks[0]}` of run {run.run_id} has to wait: its `{task}` has not ended"],
-            hint=f"`retail {task}` with the same --run-id first; `retail status` tells why it did not end",
+            [f"`{tasks[0]}` of run {run.run_id} has to wait: its `{task}` has not completed"],
+            hint=f"run `retail {task}` with the same --run-id first; `retail status` shows why it did not complete",
         )
 
 
-def _judge_anew(ledger: Ledger, run_id: str) -> None:
+def _restage_if_stopped(ledger: Ledger, run_id: str) -> None:
     """Restage a run that the gate stopped: a rule may have been fixed since."""
     if ledger.outcome(run_id) == "stopped":
         ledger.forget_step(run_id, "stage")
@@ -283,7 +283,7 @@ def _do(leased: LeasedWorkspace, context: StepContext, tasks: Sequence[str]) -> 
         log.exception("run failed")
         raise RetailError(
             f"run {run_id} failed: {type(error).__name__}: {str(error)[:500]}",
-            hint="nothing half-done was published; the same command goes on where it stopped",
+            hint="nothing half-done was published; the same command resumes where it stopped",
         ) from error
 
 

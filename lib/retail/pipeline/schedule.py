@@ -40,18 +40,18 @@ def due_units(
         retailer: RetailerCursor(settings.retailers[retailer].time_zone, ledger.checkpoint(retailer))
         for retailer in retailers
     }
-    unsaid = resume.interrupted_at_the_end(ledger)
+    interrupted = resume.interrupted_at_the_end(ledger)
     found = due(
         cursors,
-        ledger.settled(ALL_TASKS, passed_over=ledger.out_of_reach()),
+        ledger.settled(ALL_TASKS, out_of_reach=ledger.out_of_reach()),
         start_date=settings.start_date,
         now=now or datetime.now(UTC),
         until=min(ends, default=None),
     )
-    if unsaid is None:
+    if interrupted is None:
         return found
-    brought = {*units_to_process(ledger, unsaid), *out_of_reach(ledger, unsaid)}
-    return [unit for unit in found if unit not in brought]
+    processed = {*units_to_process(ledger, interrupted), *out_of_reach(ledger, interrupted)}
+    return [unit for unit in found if unit not in processed]
 
 
 def oldest(units: Sequence[RetailerDay], days: int) -> list[RetailerDay]:

@@ -28,7 +28,7 @@ from retail.runs.counts import by_reason, rows_at
 from retail.runs.days import RetailerDay
 from retail.star import merge, migration, staging
 from retail.star.build import build, merged_by, months_of_run
-from retail.star.quarantine import table as kept_back
+from retail.star.quarantine import table as quarantine
 from retail.star.quarantine.listing import in_words
 from retail.star.tables import fact_sales
 from retail.warehouse.publish.transaction import publish, published_runs
@@ -44,32 +44,31 @@ def stage_step(context: StepContext) -> StageResult:
     pending_replays.begin(storage, run_id, _staged_again(context))
     staged = staging.stage(context, units, row_rules=load_row_rules())
     bad = rows_at(staged.counts, "quarantined")
-    accepted = kept_back.accepted_of(storage, run_id)
-    in_all = in_words(kept_back.groups(storage))
-    let_in = kept_back.no_longer_refused(storage, units)
-    freed = [
-        f"{let_in:,} lines that were accepted as refused are refused no more: what of them still comes is sales"
-    ] * (let_in > 0)
-    drift = [
-        f"{rows:,} lines have a field that is not known: {n}" for n, rows in staged.unknown_fields.items()
-    ]
+    accepted = quarantine.accepted_of(storage, run_id)
+    in_all = in_words(quarantine.groups(storage))
+    released = quarantine.no_longer_refused(storage, units)
+    notices = [
+        f"{released:,} lines that were accepted in quarantine are no longer rejected; "
+        "those still delivered count as sales"
+    ] * (released > 0)
+    drift = [f"{rows:,} lines have an unknown field: {n}" for n, rows in staged.unknown_fields.items()]
     return StageResult(
         format=migration.FORMAT,
         lines_version=staged.lines_version,
         sales_version=staged.sales_version,
-        counts=[*staged.counts, *kept_back.kept(storage, run_id), *accepted],
+        counts=[*staged.counts, *quarantine.kept(storage, run_id), *accepted],
         critical=list(staged.critical),
         warned=list(staged.warned),
         unknown_fields=dict(staged.unknown_fields),
         in_quarantine=in_all,
-        warnings=[*by_reason(staged.warned), *drift, *freed],
+        warnings=[*by_reason(staged.warned), *drift, *notices],
         summary=f"{rows_at(staged.counts, 'staged'):,} rows staged, {bad:,} quarantined"
         + (f", {rows_at(accepted, 'accepted'):,} of them accepted" if accepted else "")
         + "".join(f"; {each}" for each in migrated)
-        + _told("in quarantine in all", [in_all] * (not in_all.startswith("0 ")))
-        + _told("warning", freed)
-        + _told("warned", by_reason(staged.warned))
-        + _told("unknown fields", staged.unknown_fields),
+        + _listed("in quarantine in total", [in_all] * (not in_all.startswith("0 ")))
+        + _listed("warning", notices)
+        + _listed("warned", by_reason(staged.warned))
+        + _listed("unknown fields", staged.unknown_fields),
     )
 
 
@@ -89,7 +88,7 @@ def gate_step(context: StepContext) -> GateResult:
         lands = (
             "" if context.run.tasks == ALL_TASKS else f"`retail land --run-id {context.run_id} --redo`, then "
         )
-        again = f"where another command landed these days meanwhile, {lands}the same command; "
+        again = f"if another command has landed these days since, run {lands}the same command; "
         tie_out.require([tie_out.READ], [*landed.counts, *staged.counts], likely=again)
     tie_out.require([tie_out.STAGED, tie_out.QUARANTINED], staged.counts)
     warnings = [str(failure) for validation in validations for failure in validation.failures]
@@ -126,7 +125,7 @@ def publish_step(context: StepContext) -> PublishResult:
     pending = [
         run_id
         for run_id in context.ledger.run_ids()
-        if run_id not in published and context.ledger.came_to_merge(run_id)
+        if run_id not in published and context.ledger.reached_merge(run_id)
     ]
     months = sorted({month for run_id in pending for month in months_of_run(context.ledger, run_id)})
     result = publish(
@@ -189,12 +188,12 @@ def _staged(context: StepContext) -> staging.Staged:
         )
     if result.format != migration.FORMAT:
         # Older code staged it and was killed. The star has or gets today's format; these rows do not.
-        log.info("staged again, for the lake has another format now", was=result.format)
+        log.info("staging again: the lake's format has changed", was=result.format)
         again = stage_step(context)
         context.ledger.end_step(context.run_id, again.step, again.to_json(), seconds=result.seconds)
         result = again
     return staging.Staged(result.lines_version, result.sales_version, result.counts, critical=result.critical)
 
 
-def _told(what: str, told: Collection[str]) -> str:
-    return f"; {what}: {', '.join(told)}" if told else ""
+def _listed(what: str, values: Collection[str]) -> str:
+    return f"; {what}: {', '.join(values)}" if values else ""

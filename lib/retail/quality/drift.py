@@ -60,10 +60,12 @@ def drifted(
         ignored = f"{column.table_name}.{column.column_name}" in limits.ignore
         if ignored or column.row_count < limits.least_rows or len(known) < limits.least_runs:
             continue
-        told = (judge(column, known, limits) for judge in (_nulls, _distinct, _mean, _new_value, _lost_value))
+        judged = (
+            judge(column, known, limits) for judge in (_nulls, _distinct, _mean, _new_value, _lost_value)
+        )
         found += [
             Drift(table_name=column.table_name, column_name=column.column_name, what=what)
-            for what in told
+            for what in judged
             if what
         ]
     return found
@@ -73,7 +75,7 @@ def _nulls(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) 
     usual = median(each.null_share for each in before)
     if abs(now.null_share - usual) <= limits.null_share:
         return None
-    return f"{now.null_share:.1%} nulls, {usual:.1%} in the {len(before)} runs before"
+    return f"{now.null_share:.1%} nulls, {usual:.1%} in the previous {len(before)} runs"
 
 
 def _distinct(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) -> str | None:
@@ -85,7 +87,9 @@ def _distinct(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limit
     ratio, of_rows = now.distinct_count / usual, now.distinct_count / now.row_count / by_row
     limit = limits.distinct_ratio
     if (ratio > limit and of_rows > limit) or (ratio < 1 / limit and of_rows < 1 / limit):
-        return f"about {now.distinct_count:,} distinct values, {usual:,.0f} in the {len(before)} runs before"
+        return (
+            f"about {now.distinct_count:,} distinct values, {usual:,.0f} in the previous {len(before)} runs"
+        )
     return None
 
 
@@ -97,7 +101,7 @@ def _mean(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) -
     away = abs(now.mean - usual)
     if away <= limits.mean_deviations * stdev(means) or away <= limits.mean_share * abs(usual):
         return None
-    return f"mean {now.mean:,.4g}, {usual:,.4g} in the {len(means)} runs before"
+    return f"mean {now.mean:,.4g}, {usual:,.4g} in the previous {len(means)} runs"
 
 
 def _new_value(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) -> str | None:
@@ -107,8 +111,8 @@ def _new_value(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limi
     ]
     if not new or not known:
         return None
-    told = ", ".join(f"{value!r} with {now.share_of(value):.0%} of the rows" for value in new)
-    return f"{told}, not among the commonest in the {len(before)} runs before"
+    shares = ", ".join(f"{value!r} with {now.share_of(value):.0%} of the rows" for value in new)
+    return f"{shares}, not among the most common values of the previous {len(before)} runs"
 
 
 def _lost_value(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Limits) -> str | None:
@@ -120,5 +124,6 @@ def _lost_value(now: ColumnProfile, before: Sequence[ColumnProfile], limits: Lim
     lost = [value for value in always if not now.share_of(value)]
     if not lost:
         return None
-    told = ", ".join(repr(value) for value in lost)
-    return f"{told} is gone, with at least {limits.top_share:.0%} of the rows in each of the {len(before)} runs before"
+    values = ", ".join(repr(value) for value in lost)
+    share = f"at least {limits.top_share:.0%} of the rows"
+    return f"{values} is gone; it had {share} in each of the previous {len(before)} runs"

@@ -125,10 +125,10 @@ def missing_days(
     return {retailer_id: days for retailer_id, days in missing.items() if days}
 
 
-def never_brought_in(missing: Mapping[str, Sequence[date]]) -> list[str]:
+def never_loaded(missing: Mapping[str, Sequence[date]]) -> list[str]:
     """One line per retailer, with the first of its missing days."""
     lines = []
     for retailer_id, days in sorted(missing.items()):
         named = ", ".join(map(str, days[:5])) + (f" and {len(days) - 5:,} more" if days[5:] else "")
-        lines.append(f"{retailer_id}: never brought in: {named}")
+        lines.append(f"{retailer_id}: never loaded: {named}")
     return lines

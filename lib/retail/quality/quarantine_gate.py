@@ -34,7 +34,7 @@ def stop_on_critical(counts: Sequence[HopCount], staged: Sequence[HopCount] = ()
         )
         raise GateError(
             "lines break a critical rule:\n" + "\n".join(f"  - {each}" for each in named),
-            hint="see them with `retail quarantine list`; mend the source or the rule, then run again",
+            hint="list them with `retail quarantine list`; fix the source or the rule, then run again",
         )
 
 
@@ -57,8 +57,8 @@ def stop_on_share(
     if stopped:
         raise GateError(
             f"{'; '.join(stopped)} are in quarantine; quality.quarantine_share allows {quality.quarantine_share:.2%}",
-            hint="see why with `retail quarantine list`; mend the source, or `retail quarantine accept` what nobody "
-            "will ever mend; then run again",
+            hint="see why with `retail quarantine list`; fix the source, or accept what will never be fixed "
+            "(`retail quarantine accept`); then run again",
         )
 
 

@@ -32,5 +32,5 @@ def load_row_rules(path: Path | None = None) -> list[RowRule]:
     rules = conf_files.read_toml(path, _Rules).rule
     twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
     if twice:
-        raise ConfigurationError([f"{path}: reason {reason!r} stands twice" for reason in twice])
+        raise ConfigurationError([f"{path}: reason {reason!r} appears twice" for reason in twice])
     return [RowRule(**rule.model_dump()) for rule in rules]

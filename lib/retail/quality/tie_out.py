@@ -98,7 +98,7 @@ def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: st
         raise TieOutError(
             f"rows or money do not tie out:\n{shown}{more}",
             hint=f"{likely}nothing more is published; "
-            "`retail status` shows the run, docs/DATA_QUALITY.md what to look at",
+            "`retail status` shows the run, docs/DATA_QUALITY.md lists what to check",
         )
 
 

@@ -133,7 +133,7 @@ def hold(
         if not holder["released"] and not _is_gone(holder):
             seconds = max(lifetime, _lifetime_of(holder)).total_seconds() / 2
             log.warning(
-                "a lease has expired; watched before it is taken over, for its run may be alive",
+                "a lease has expired; watching it before taking over, because its run may be alive",
                 of_run=holder["run_id"],
                 host=holder["host"],
                 pid=holder["pid"],
@@ -278,8 +278,8 @@ def _taken(storage: Storage) -> LeaseHeldError:
     if newest is not None and not newest[1]["released"]:
         return _held(storage, newest[1])
     return LeaseHeldError(
-        f"another run took the lease on {storage.url} first, and has ended meanwhile",
-        hint="give the same command again",
+        f"another run took the lease on {storage.url} first, and has ended since",
+        hint="run the same command again",
     )
 
 

@@ -81,7 +81,7 @@ class Ledger:
                 run = self.run(run_id)
                 if (run.units, run.tasks) == wanted and (run.force or not force):
                     return run
-            if self.came_to_merge(run_id):
+            if self.reached_merge(run_id):
                 return None
         return None
 
@@ -89,13 +89,13 @@ class Ledger:
         """Whether the run fetched its days from the retailers, rather than only staging existing files."""
         return self.step(run_id, "extract") is not None
 
-    def came_to_merge(self, run_id: str) -> bool:
+    def reached_merge(self, run_id: str) -> bool:
         """Whether the run passed the gate, and so may have changed the star."""
         return self.step(run_id, "gate") is not None
 
     def overtaken(self, run_id: str) -> bool:
         """Whether another run has merged since this one began, and so changed the tables its plans were made for."""
-        return any(self.came_to_merge(other) for other in self.run_ids() if other > run_id)
+        return any(self.reached_merge(other) for other in self.run_ids() if other > run_id)
 
     def newest_named(self, name: str) -> Run | None:
         """The newest run of this name, or the run with this id; None if there is none yet."""
@@ -111,8 +111,8 @@ class Ledger:
             return run
         days = ", ".join(map(str, run.dates))
         raise ConfigurationError(
-            [f"--run-id {name} is the run of {', '.join(run.retailers)} for {days}, and of nothing else"],
-            hint="give a new --run-id, or leave the days out",
+            [f"--run-id {name} is the run of {', '.join(run.retailers)} for {days} only"],
+            hint="use a new --run-id, or omit the days",
         )
 
     def step(self, run_id: str, step: str) -> dict[str, Any] | None:
@@ -246,13 +246,15 @@ class Ledger:
         """Record how far the retailer has come."""
         self._write(layout.checkpoint(retailer), {"date": day.isoformat()})
 
-    def settled(self, tasks: Iterable[str], *, passed_over: Collection[RetailerDay] = ()) -> set[RetailerDay]:
-        """Units done or `passed_over`, less those of the newest run if it had these tasks and did not end well.
+    def settled(
+        self, tasks: Iterable[str], *, out_of_reach: Collection[RetailerDay] = ()
+    ) -> set[RetailerDay]:
+        """Units done or `out_of_reach`, less those of the newest run if it had these tasks and did not end well.
 
         Its days may be done all the same: it may have been forced to do them again, or was killed while recording its
         end.
         """
-        found, newest = self.done().union(passed_over), self.newest()
+        found, newest = self.done().union(out_of_reach), self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):
             return found
         run = self.run(newest)
@@ -271,7 +273,7 @@ class Ledger:
         except ValueError as error:
             raise StorageError(
                 f"{self._storage.url}/{key} is not JSON: {error}",
-                hint="delete this one object; the step that it stands for is done again",
+                hint="delete this one object; the step that it records is repeated",
             ) from None
         return values
 

@@ -48,8 +48,8 @@ def _read(storage: Storage) -> dict[str, set[RetailerDay]]:
     except (ValueError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{storage.url}/{layout.PENDING_REPLAYS} cannot be read: {error!r}",
-            hint="bring it back from a backup; or delete it, and give `retail transform`, `check` and `refresh` for "
-            "the days of each replay that did not end well (`retail status`)",
+            hint="restore it from a backup; or delete it, and run `retail transform`, `check` and `refresh` for "
+            "the days of each replay that did not succeed (`retail status`)",
         ) from None
 
 

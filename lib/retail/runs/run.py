@@ -23,7 +23,7 @@ def new_run_id(now: datetime, name: str | None = None, *, newest: str | None = N
     if name is not None and not _NAME.fullmatch(name):
         raise ConfigurationError(
             [f"--run-id {name!r}: only letters, digits, `.`, `_` and `-`, at most 100 of them"],
-            hint="in Airflow {{ ts_nodash }} serves",
+            hint="in Airflow, use {{ ts_nodash }}",
         )
     stamp = now.strftime(_STAMP)
     before = newest.partition("-")[0] if newest is not None else ""

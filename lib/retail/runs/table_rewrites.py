@@ -69,7 +69,7 @@ def _read(storage: Storage) -> dict[str, list[int]]:
     except (ValueError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{storage.url}/{layout.TABLE_REWRITES} cannot be read: {error!r}",
-            hint="bring it back from a backup; or, where no run was killed lately (`retail status`), delete it",
+            hint="restore it from a backup; or delete it, if no run was killed recently (`retail status`)",
         ) from None
 
 

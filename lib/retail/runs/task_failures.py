@@ -50,7 +50,7 @@ def newest(storage: Storage, most: int) -> list[Failure]:
     return [_read(storage, key) for key in sorted(storage.list(layout.TASK_FAILURES))[-most:]]
 
 
-def mended_by(ledger: Ledger, failure: Failure) -> str | None:
+def fixed_by(ledger: Ledger, failure: Failure) -> str | None:
     """The run that completed, after the failure, everything the failed run was for; None if there is none yet.
 
     For a failure before its run began, that is the next run from the checkpoints to the views for every retailer.
@@ -78,6 +78,6 @@ def _read(storage: Storage, key: str) -> Failure:
         return Failure.model_validate_json(storage.read(key))
     except ValidationError as error:
         raise StorageError(
-            f"{storage.url}/{key} is no failure's record: {error.error_count()} problem(s)",
-            hint="delete this one object; it only told of a failure",
+            f"{storage.url}/{key} is not the record of a failure: {error.error_count()} problem(s)",
+            hint="delete this one object; it only recorded a failure",
         ) from None

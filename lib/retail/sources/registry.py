@@ -61,8 +61,8 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
     retailer = settings.retailers[retailer_id]
     sales = _class_of(retailer.service).sales(retailer_id, retailer)
     if not 0 < sales.MAPPING_VERSION <= MOST_MAPPING_VERSIONS:
-        problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}, and must be 1 to 1,000"
-        raise ConfigurationError([problem], hint="number the versions of the mapping from 1 on")
+        problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}; it must be 1 to 1,000"
+        raise ConfigurationError([problem], hint="number the versions of the mapping from 1")
     return sales
 
 
@@ -71,7 +71,7 @@ def _class_of(service: str) -> type[Service]:
     module, _, name = SERVICES.get(service, service).partition(":")
     if not name:
         known = ", ".join(sorted(SERVICES))
-        raise ValueError(f"{service!r} is none of {known}, nor a class named as package.module:Class")
+        raise ValueError(f"{service!r} is not one of {known}, nor a class named like package.module:Class")
     try:
         found: type[Service] = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -82,7 +82,7 @@ def _class_of(service: str) -> type[Service]:
 def _of_retailer(retailer_id: str, settings: Settings) -> Iterator[str]:
     retailer = settings.retailers.get(retailer_id)
     if retailer is None:
-        yield f"retailers.{retailer_id} is not configured; there are {', '.join(settings.retailers)}"
+        yield f"retailers.{retailer_id} is not configured; the configuration has {', '.join(settings.retailers)}"
         return
     try:
         _class_of(retailer.service).Options(**retailer.options)

@@ -160,7 +160,7 @@ def require_over_there(end: datetime, there: datetime | None, *, retailer_id: st
         raise ExtractError(
             f"{retailer_id}: the day that ends at {end:%Y-%m-%d %H:%M} UTC is not over; "
             f"the retailer's clock says {there:%Y-%m-%d %H:%M:%S}, this machine's {here:%Y-%m-%d %H:%M:%S}",
-            hint="set this machine's clock right, then run the same command again; nothing of that day was taken",
+            hint="correct this machine's clock, then run the same command again; nothing of that day was loaded",
         )
 
 

@@ -31,8 +31,8 @@ def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_d
     """
     if logical_date < start_date:
         raise ConfigurationError(
-            [f"{logical_date} lies before start_date {start_date}"],
-            hint="ask for a later date, or set start_date earlier",
+            [f"{logical_date} is before start_date {start_date}"],
+            hint="choose a later date, or set start_date earlier",
         )
     begins, ends = (_midnight(day, time_zone) for day in (logical_date, logical_date + timedelta(days=1)))
     start = max(begins - overlap, _midnight(start_date, time_zone))

@@ -93,12 +93,12 @@ def _dimensions(context: LakeContext, staged: staging.Staged) -> list[tuple[Tabl
         return dim_date.derive(session, [row.business_date for row in dates])
 
     def products() -> DataFrame:
-        told = master_data.read(context, dim_product.TABLE, "products")
-        return _staged_once(context, dim_product.TABLE, dim_product.derive(lines, told))
+        described = master_data.read(context, dim_product.TABLE, "products")
+        return _staged_once(context, dim_product.TABLE, dim_product.derive(lines, described))
 
     def stores() -> DataFrame:
-        told = master_data.read(context, dim_store.TABLE, "stores")
-        return _staged_once(context, dim_store.TABLE, dim_store.derive(lines, told))
+        described = master_data.read(context, dim_store.TABLE, "stores")
+        return _staged_once(context, dim_store.TABLE, dim_store.derive(lines, described))
 
     return [
         (dim_product.TABLE, products),

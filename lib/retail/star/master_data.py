@@ -90,10 +90,12 @@ def preferring(described: DataFrame | None, table: Table) -> Transform:
     if described is None:
         return lambda rows: rows
     names = (*table.attributes, *table.order, "content_hash")
-    told = described.select(*(F.col(name).alias(f"told_{name}") for name in names))
-    on = " AND ".join(f"{name} = told_{name}" for name in table.natural_key)
+    given = described.select(*(F.col(name).alias(f"given_{name}") for name in names))
+    on = " AND ".join(f"{name} = given_{name}" for name in table.natural_key)
     chosen = [
-        F.when(F.col("told_updated_at").isNotNull(), F.col(f"told_{name}")).otherwise(F.col(name)).alias(name)
+        F.when(F.col("given_updated_at").isNotNull(), F.col(f"given_{name}"))
+        .otherwise(F.col(name))
+        .alias(name)
         for name in names
     ]
-    return lambda rows: rows.join(told, F.expr(on), "left").select(table.key, *chosen)
+    return lambda rows: rows.join(given, F.expr(on), "left").select(table.key, *chosen)

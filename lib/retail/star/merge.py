@@ -222,6 +222,6 @@ def _raise_collision(table: Table, joined: DataFrame) -> None:
     new = "/".join(str(row[name]) for name in table.natural_key)
     old = "/".join(str(row[f"old_{name}"]) for name in table.natural_key)
     raise KeyCollisionError(
-        f"{table.name}: {new} and {old}, which is in the table, have the same {table.key} {row[table.key]}",
+        f"{table.name}: {new} and {old}, which is already in the table, have the same {table.key} {row[table.key]}",
         hint=f"nothing was merged into {table.name}; rename one of them at its source, then land and run again",
     )

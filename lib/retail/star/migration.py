@@ -65,7 +65,8 @@ def require_known(storage: Storage) -> None:
     found = _read(storage)
     if found is not None and found > FORMAT:
         raise StorageError(
-            f"the lake {storage.url} has format {found}; this version of retail-lakehouse knows formats up to {FORMAT}",
+            f"the lake {storage.url} has format {found}; this version of retail-lakehouse "
+            f"supports formats up to {FORMAT}",
             hint="install the version that wrote the lake, or a newer one",
         )
 
@@ -148,8 +149,8 @@ def _read(storage: Storage) -> int | None:
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{storage.url}/{layout.FORMAT} cannot be read: {error!r}",
-            hint=f'bring it back from a backup, or write {{"format": {FORMAT}}} if this version of retail-lakehouse '
-            "has worked on the lake before",
+            hint=f'restore it from a backup, or write {{"format": {FORMAT}}} if this version of retail-lakehouse '
+            "has already used the lake",
         ) from None
 
 

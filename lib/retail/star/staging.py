@@ -187,7 +187,7 @@ def _check_keys(counted: Counted, sales: DataFrame) -> None:
     if staged_rows < counted.keys:
         raise TieOutError(
             f"staging: {counted.keys} distinct keys were read, {staged_rows} rows staged",
-            hint="nothing was merged; this is a fault of retail-lakehouse: please report it with the raw files",
+            hint="nothing was merged; this is a bug in retail-lakehouse: please report it with the raw files",
         )
 
 

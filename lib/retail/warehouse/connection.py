@@ -100,7 +100,7 @@ class Warehouse:
         trusted = self.sslrootcert or "~/.postgresql/root.crt"
         hints = {
             "does not match host name": "set warehouse.host to a name that the server's certificate is made out to",
-            "certificate verify failed": f"the certificate is expired, or none of {trusted} has signed it:"
+            "certificate verify failed": f"the certificate is expired, or none of {trusted} signed it:"
             " set warehouse.sslrootcert to the file of the authority that did, or renew it at the server",
             "root certificate file": "set warehouse.sslrootcert to the file of the authority that signed the"
             " server's certificate",
@@ -108,7 +108,7 @@ class Warehouse:
             "does not support SSL": "set ssl = on at the server; warehouse.sslmode asks for it",
             "no encryption": "the server may ask for TLS: set warehouse.sslmode to verify-full",
         }
-        usual = f"see that it runs, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right"
+        usual = f"check that it is running, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right"
         return next((hint for sign, hint in hints.items() if sign in said), usual)
 
 
@@ -157,7 +157,7 @@ def _tried(warehouse: Warehouse) -> Warehouse:
         if connection.server_version < OLDEST:
             major = connection.server_version // 10000
             raise WarehouseError(
-                f"{warehouse.dsn()} is PostgreSQL {major}, and {OLDEST // 10000} is the oldest that works",
+                f"{warehouse.dsn()} is PostgreSQL {major}, and {OLDEST // 10000} is the oldest supported version",
                 hint="name a newer server in [warehouse], or set warehouse.embedded = true",
             )
     return warehouse
@@ -171,15 +171,15 @@ def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError
     detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
     if isinstance(error, psycopg2.errors.LockNotAvailable):
         hint = (
-            "another run writes to this database, or somebody reads what is to change: wait for its end,"
+            "another run is writing to this database, or a query is reading what has to change: wait for it to end,"
             " then run the same command again"
         )
     elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        hint = "log in as a member of retail_owner, which may do all that is ours: see docs/POSTGRESQL.md"
+        hint = "log in as a member of retail_owner, which owns the schemas: see docs/POSTGRESQL.md"
     elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):
-        hint = "nothing was changed; drop what depends on it, run the same command again, and make it anew"
+        hint = "nothing was changed; drop what depends on it, run the same command again, and recreate it"
     elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
-        hint = f"see that {where} runs; nothing was half-done, so run the same command again"
+        hint = f"check that {where} is running; nothing was left half-done, so run the same command again"
     else:
-        hint = "nothing was half-done; mend the cause, then run the same command again"
+        hint = "nothing was left half-done; fix the cause, then run the same command again"
     return WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)

@@ -131,7 +131,9 @@ class _Earlier(Source):
 
     @property
     def hint(self) -> str:
-        return "nothing was changed; a version older than maintain.retention_days is gone, and nothing leads back to it"
+        return (
+            "nothing was changed; a version older than maintain.retention_days is gone and cannot be restored"
+        )
 
     def version_of(self, table: StarTable) -> str:
         return f"{super().version_of(table)} or {self.earlier.get(table.name)}"

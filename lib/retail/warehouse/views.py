@@ -117,15 +117,15 @@ def _tie_out(connection: Connection, seconds: dict[str, float]) -> None:
     wrong = _figures(connection)
     left = sorted({str(figure["view"]) for figure in wrong} - seconds.keys())
     if left:
-        _log.warning("the star was changed by no publish; its views are refreshed", views=left)
+        _log.warning("the star was changed outside a publish; refreshing its views", views=left)
         seconds |= {view: _refresh(connection, view) for view in left}
         wrong = _figures(connection)
     if wrong:
         lines = "\n".join(f"  - {_disagreement(figure)}" for figure in wrong[:10])
         more = f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         raise TieOutError(
-            f"{len(wrong)} figure(s) of the materialized views are not those of the star:\n{lines}{more}",
-            hint="the views still show what they showed before; compare sql/views with docs/DATA_MODEL.md",
+            f"{len(wrong)} figure(s) of the materialized views do not match the star:\n{lines}{more}",
+            hint="the views are unchanged; compare sql/views with docs/DATA_MODEL.md",
         )
 
 

@@ -13,7 +13,7 @@ from retail.lake.storage.s3 import S3Storage
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_UNKNOWN = "not told"
+_UNKNOWN = "unknown"
 
 
 def examine_bucket(settings: LakeSettings) -> str:
@@ -24,20 +24,23 @@ def examine_bucket(settings: LakeSettings) -> str:
     storage = S3Storage(settings)
     client, bucket = storage.client, storage.bucket
     next(storage.details(layout.OPS), None)
-    if _told(lambda: client.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]) is True:
+    if (
+        _or_unknown(lambda: client.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"])
+        is True
+    ):
         raise StorageError(
-            f"the policy of bucket {bucket} lets the public in",
+            f"the policy of bucket {bucket} makes it public",
             hint="block public access to it: it holds every sale",
         )
     found = {
-        "asked for with every object": settings.s3_encryption if settings.s3_encryption != "bucket" else None,
-        "encrypted by default": _default_encryption(client, bucket),
+        "encryption requested per object": settings.s3_encryption
+        if settings.s3_encryption != "bucket"
+        else None,
+        "default encryption": _default_encryption(client, bucket),
         "public access": _public_access(client, bucket),
-        "versions of objects": _told(
-            lambda: client.get_bucket_versioning(Bucket=bucket).get("Status", "not kept")
-        ),
+        "versioning": _or_unknown(lambda: client.get_bucket_versioning(Bucket=bucket).get("Status", "off")),
     }
-    return ", ".join(f"{what}: {told}" for what, told in found.items() if told is not None)
+    return ", ".join(f"{name}: {value}" for name, value in found.items() if value is not None)
 
 
 def _default_encryption(client: S3Client, bucket: str) -> str:
@@ -45,19 +48,19 @@ def _default_encryption(client: S3Client, bucket: str) -> str:
         rules = client.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
         return str(rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
 
-    return str(_told(ask))
+    return str(_or_unknown(ask))
 
 
 def _public_access(client: S3Client, bucket: str) -> str:
     def ask() -> str:
         blocked = client.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
         open_ = sorted(name for name, value in blocked.items() if not value)
-        return f"not blocked in {', '.join(open_)}" if open_ else "blocked"
+        return f"not blocked ({', '.join(open_)} off)" if open_ else "blocked"
 
-    return str(_told(ask))
+    return str(_or_unknown(ask))
 
 
-def _told(ask: Callable[[], Any]) -> Any:
+def _or_unknown(ask: Callable[[], Any]) -> Any:
     """The answer, or a note that it is unknown: the server does not support it, nothing is set, or access is denied."""
     from botocore.exceptions import BotoCoreError, ClientError
 

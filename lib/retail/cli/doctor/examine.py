@@ -36,7 +36,9 @@ def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console) -> i
         except RetailError as error:
             failed += 1
             out.print(f"  FAIL  {name}: {error}", markup=False)
-    out.print("Everything is there." if not failed else f"{failed} thing(s) to mend before a run can start.")
+    out.print(
+        "Everything is in place." if not failed else f"{failed} problem(s) to fix before a run can start."
+    )
     return 2 if failed else 0
 
 
@@ -56,7 +58,7 @@ def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callabl
 def _configuration(settings: Settings, secrets: Secrets) -> str:
     found = problems(settings, secrets, settings.retailers)
     if found:
-        raise RetailError("; ".join(found), hint="mend conf/*.toml or the environment")
+        raise RetailError("; ".join(found), hint="fix conf/*.toml or the environment")
     return f"{len(settings.retailers)} retailers"
 
 
@@ -66,16 +68,16 @@ def _storage(lake: LakeSettings) -> str:
     if not storage.create(key, b"1") or storage.create(key, b"2"):
         storage.delete(key)
         raise RetailError(
-            f"{storage.url} does not refuse to create an object twice; two runs could work at once",
-            hint="use a store with conditional writes (If-None-Match), as Amazon S3 has them",
+            f"{storage.url} allows an object to be created twice, so two runs could work at once",
+            hint="use a store with conditional writes (If-None-Match), such as Amazon S3",
         )
     storage.delete(key)
-    return f"{storage.url} can be written and guards against two writers"
+    return f"{storage.url} is writable and guards against two writers"
 
 
 def _engine(settings: Settings) -> str:
     with open_session(settings) as session:
-        return f"answers {session.range(3).count()} of 3 rows, Spark API {session.version}"
+        return f"returned {session.range(3).count()} of 3 rows, Spark API {session.version}"
 
 
 def _warehouse(settings: Settings, secrets: Secrets) -> str:
@@ -89,10 +91,10 @@ def schema_of(warehouse: Warehouse) -> str:
     pending = [migration.name for migration in state.migrations]
     pending += [file.name for file in state.definitions if not state.migrations]
     if not pending:
-        without = "" if state.has_roles else "; without the roles of sql/roles.sql, which are optional"
+        without = "" if state.has_roles else "; the optional roles of sql/roles.sql are not installed"
         return f"schema version {state.version}, nothing pending{without}"
     names = f"{', '.join(pending[:3])}{f' and {len(pending) - 3} more' if len(pending) > 3 else ''}"
-    return f"schema version {state.version}; pending, and applied by the next publish: {names}"
+    return f"schema version {state.version}; pending, applied by the next publish: {names}"
 
 
 def _java(*, needed: bool) -> str:
@@ -100,9 +102,9 @@ def _java(*, needed: bool) -> str:
     if java is None:
         if needed:
             raise RetailError("no java on the PATH", hint="install a JDK 17 or newer")
-        return "not there, and not needed by this configuration"
-    told = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr  # noqa: S603
-    version = re.search(r'version "(\d+)', told)
+        return "not found, and not needed by this configuration"
+    banner = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr  # noqa: S603
+    version = re.search(r'version "(\d+)', banner)
     if needed and (version is None or int(version[1]) < 17):
         raise RetailError("java is older than 17", hint="install a JDK 17 or newer")
-    return told.splitlines()[0] if told else java
+    return banner.splitlines()[0] if banner else java

@@ -29,7 +29,7 @@ def show(out: Console, found: Found) -> None:
             out.print("\n".join(f"      {line}" for line in shown), markup=False, soft_wrap=True)
         out.print()
     if found.more:
-        out.print(f"… and {found.more} more lines of it; name one by its sales_key\n")
+        out.print(f"… and {found.more} more lines of it; select one by its sales_key\n")
     for row in found.refused:
         out.print(
             f"in quarantine, {row.retailer_id} {row.logical_date}: {row.reasons}; {row.source_ref}",
@@ -52,11 +52,11 @@ def _places(each: Explained) -> Iterator[tuple[str, str]]:
             f"{row['currency']} by this transaction",
         )
     if each.postgresql is None:
-        yield "PostgreSQL", "not there: not published yet; `retail run` for its date publishes it"
+        yield "PostgreSQL", "not found: not published yet; `retail run` for its date publishes it"
     else:
         yield from _in_words(each.postgresql)
     if each.delta is None:
-        yield "Delta", "not there; PostgreSQL holds what the lake does not: see docs/DATA_QUALITY.md"
+        yield "Delta", "not found: PostgreSQL has a row that the lake lacks; see docs/DATA_QUALITY.md"
     else:
         same = "the same" if each.postgresql is not None else _money(each.delta)
         yield (
@@ -70,14 +70,14 @@ def _places(each: Explained) -> Iterator[tuple[str, str]]:
     for text in each.missing:
         yield "missing", text
     if each.answered is not None:
-        yield "payload", f"{each.answered.key}#{each.answered.pointer}, answered {each.answered.fetched_at}"
+        yield "payload", f"{each.answered.key}#{each.answered.pointer}, fetched {each.answered.fetched_at}"
 
 
 def _in_views(each: Explained) -> str:
     if each.postgresql is None:
-        return "not in the views yet: it is to be published first"
+        return "not in the views yet: it must be published first"
     if each.shown is None:
-        return "not in the views yet: `retail refresh` for its date brings it there"
+        return "not in the views yet: `retail refresh` for its date adds it"
     line = each.postgresql
     return (
         f"marts.mv_daily_sales ({line['retailer_id']}, {line['business_date']}, {line['currency']}): "
@@ -92,7 +92,7 @@ def _in_words(row: Row) -> Iterator[tuple[str, str]]:
         " ",
         f"of {row['product_id']} ({row['product_name']}), store {row['store_id']} ({row['store_name']})",
     )
-    yield " ", f"sold {_instant(row['sold_at'])}, changed there {_instant(row['updated_at'])}"
+    yield " ", f"sold {_instant(row['sold_at'])}, updated by the retailer {_instant(row['updated_at'])}"
     published = f", published by {row['published_by']} at {_instant(row['published_at'])}"
     yield " ", f"changed by run {row['changed_run_id']}{published if row['published_by'] else ''}"
 

@@ -105,13 +105,13 @@ def explain(workspace: Workspace, name: str) -> Found:
             (row, in_delta.pop(row["sales_key"], None)) for row in in_postgresql
         ]
         found += [(None, row) for row in sorted(in_delta.values(), key=_place)]
-        lying = table.each_line(storage, transaction_id=name)
-        refused = sorted(lying, key=lambda each: (each.retailer_id, each.logical_date, each.row))
+        quarantined = table.each_line(storage, transaction_id=name)
+        refused = sorted(quarantined, key=lambda each: (each.retailer_id, each.logical_date, each.row))
         if not found and not refused:
             raise RetailError(
                 f"no line with sales_key or transaction_id {name} is in PostgreSQL, in Delta or in quarantine",
-                hint="see with `retail status --gaps` whether its day came in; ids are written as the retailer "
-                "writes them",
+                hint="check with `retail status --gaps` whether its day was loaded; give ids exactly as the "
+                "retailer writes them",
             )
         lines = [_explained(search, *pair) for pair in found[:SHOWN_LINES]]
     return Found(lines, len(found) - len(lines), refused)
@@ -187,7 +187,7 @@ def _explained(search: _Search, in_postgresql: Row | None, in_delta: Row | None)
     source = _SOURCE.fullmatch(line["source_ref"] or "")
     day = _day(source["day"]) if source else None
     if source is None or day is None:
-        missing.append(f"source_ref {line['source_ref']} names no payload page")
+        missing.append(f"source_ref {line['source_ref']} does not name a payload page")
     else:
         raw = _raw_line(search, line, raw_file(source["retailer"], day), missing)
         answered = _answered(search.storage, source, missing)
@@ -226,7 +226,7 @@ def _raw_line(search: _Search, line: Row, key: str, missing: list[str]) -> RawLi
     try:
         lines = search.raw_lines(key)
     except ObjectNotFoundError:
-        missing.append(f"{key} is not there")
+        missing.append(f"{key} does not exist")
         return None
     for number, text in enumerate(lines, start=1):
         if line["transaction_id"] not in text and "\\" not in text:
@@ -234,7 +234,7 @@ def _raw_line(search: _Search, line: Row, key: str, missing: list[str]) -> RawLi
         record = _object(text)
         if all(record.get(name) == line[name] for name in _NATURAL_KEY):
             return RawLine(key, number, record)
-    missing.append(f"{key} does not hold the line: it was landed anew since")
+    missing.append(f"{key} does not contain the line: its day was landed again since")
     return None
 
 
@@ -251,12 +251,12 @@ def _answered(storage: Storage, source: re.Match[str], missing: list[str]) -> An
     try:
         page = payloads.read(storage, source["key"])
     except ObjectNotFoundError:
-        missing.append(f"{source['key']} is not there")
+        missing.append(f"{source['key']} does not exist")
         return None
     steps = [step.replace("~1", "/").replace("~0", "~") for step in source["pointer"].split("/")[1:]]
     path = (int(step) if step.isascii() and step.isdigit() else step for step in steps)
     part = at({"answer": page.answer}, *path)
     if part is None:
-        missing.append(f"{source['key']} has nothing at {source['pointer']}")
+        missing.append(f"{source['key']} has no value at {source['pointer']}")
         return None
     return Answered(source["key"], source["pointer"], page.fetched_at, part)

@@ -60,13 +60,13 @@ def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> in
         result = runner.run(work, units, report)
         shown = result.run_id or work.ledger.run_ids()[-1]
         console.show_result(out, result, counts_of(work.ledger, result.run_id) if result.run_id else [])
-        out.print(f"all of it took {time.monotonic() - started:.1f} s\n")
+        out.print(f"total time: {time.monotonic() - started:.1f} s\n")
         for name, columns, rows in first_rows(work.warehouse, SHOWN_ROWS):
             out.print(f"[bold]marts.{name}[/bold]")
             out.print(console.rows_table(columns, rows))
             out.print()
         with server.running(settings.warehouse, keep_running=True):
-            _where_to_go_on(out, work, shown)
+            _show_next_steps(out, work, shown)
     return result.exit_code
 
 
@@ -78,9 +78,11 @@ def _require_playground(settings: Settings) -> None:
     """Raises ConfigurationError if the star may be real: simulated sales must never get into it."""
     found = []
     if "://" in settings.lake.url:
-        found.append(f"lake.url: {settings.lake.url} is no local folder")
+        found.append(f"lake.url: {settings.lake.url} is not a local folder")
     if not settings.warehouse.embedded:
-        found.append("warehouse.embedded: the demo brings its own PostgreSQL, and this is another")
+        found.append(
+            "warehouse.embedded: the demo needs the embedded PostgreSQL, and this configuration names a server"
+        )
     for name, retailer in settings.retailers.items():
         if urlsplit(retailer.base_url).scheme == "https":
             found.append(f"retailers.{name}.base_url: {retailer.base_url} may be a real retailer")
@@ -124,13 +126,13 @@ def _address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None  # noqa: S101
     if not select.select([process.stdout], [], [], SECONDS_TO_START)[0]:
         raise RetailError(
-            f"the retailer simulator did not say within {SECONDS_TO_START} s where it listens",
+            f"the retailer simulator did not report its address within {SECONDS_TO_START} s",
             hint="run the same command again; `retail simulate --clock 2017-01-20T12:00:00Z` starts it alone",
         )
     line = process.stdout.readline()
     if not line:
         raise RetailError(
-            "the retailer simulator did not start; its reason stands above",
+            "the retailer simulator did not start; its error is shown above",
             hint="install it with `pip install 'retail-lakehouse[simulator]'`, or `make setup` in a checkout",
         )
     return str(json.loads(line)["listening"])
@@ -147,12 +149,12 @@ def pointed_at(settings: Settings, address: str) -> Settings:
     return settings.model_copy(update={"retailers": retailers})
 
 
-def _where_to_go_on(out: Console, work: Workspace, run_id: str) -> None:
+def _show_next_steps(out: Console, work: Workspace, run_id: str) -> None:
     here = Path.cwd()
     lake = Path(work.storage.url)
     shown = lake.relative_to(here) if lake.is_relative_to(here) else lake
     for line in (
-        "Where to go on:",
+        "Next steps:",
         f"  PostgreSQL   {work.warehouse.dsn()}",
         f"  psql         {server.psql_command(work.settings.warehouse)}",
         f"  raw files    {shown}/raw/retailer_1/year=2017/month=01/",
@@ -161,6 +163,6 @@ def _where_to_go_on(out: Console, work: Workspace, run_id: str) -> None:
         "  status       retail status",
         "  more days    retail demo --days 14",
         "  your own     README.md, “Use it with your own retailers”",
-        "  stop         retail warehouse stop   (PostgreSQL goes on running until then; `retail` is in .venv/bin)",
+        "  stop         retail warehouse stop   (PostgreSQL keeps running until then; `retail` is in .venv/bin)",
     ):
         out.print(line, markup=False, soft_wrap=True)

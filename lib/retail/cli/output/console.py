@@ -98,22 +98,22 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     """How a command ended: what failed, rows and money at each hop, and that they tie out."""
     if result.run_id is None:
         out.print(
-            f"Nothing new to do: all {result.skipped_units} retailer-days have come all the way before; "
-            "no row was changed. (--again fetches them anew.)"
+            f"Nothing to do: all {result.skipped_units} retailer-days are already complete; "
+            "no row was changed. (--again re-fetches them.)"
             if result.skipped_units
-            else "Nothing is due: every day that is over, and that its retailer shows, has come all the way; "
+            else "Nothing is due: every day that has ended, and that its retailer still shows, is complete; "
             "no row was changed."
         )
         return
     if counts:
         out.print()
         out.print(tie_out_table(counts))
-        judged = "every identity" if _came_to_the_views(counts) else "what was judged so far"
+        judged = "every identity" if _reached_the_views(counts) else "every identity checked so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
     show_failed(out, result.failed, force=result.force)
     if result.out_of_reach:
         out.print(
-            f"{result.out_of_reach:,} retailer-days are out of reach: runs without days pass them over from now on; "
+            f"{result.out_of_reach:,} retailer-days are out of reach: from now on, runs without days skip them; "
             "`retail status` lists them."
         )
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
@@ -122,16 +122,16 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
 def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None:
     """The retailers that could not be read, and why; the command to fetch their days later, with `force` if given."""
     for retailer, reason in failed.items():
-        out.print(f"\n{retailer} FAILED, the others went on: {reason}", markup=False, soft_wrap=True)
+        out.print(f"\n{retailer} FAILED, the others continued: {reason}", markup=False, soft_wrap=True)
     if failed and force:
         out.print(
-            "`retail status` names the command that fetches what is missing; this one fetches every day anew."
+            "`retail status` names the command that fetches what is missing; this one re-fetches every day."
         )
     elif failed:
-        out.print("The same command fetches later what can be had; done days are left out.")
+        out.print("Give the same command later to fetch what is missing; complete days are skipped.")
 
 
-def _came_to_the_views(counts: Sequence[HopCount]) -> bool:
+def _reached_the_views(counts: Sequence[HopCount]) -> bool:
     """Whether a run merged and completed; a check on its own only compares PostgreSQL."""
     hops = {count.hop for count in counts}
     return "views" in hops and not hops.isdisjoint(_OF_A_MERGE)
@@ -140,7 +140,7 @@ def _came_to_the_views(counts: Sequence[HopCount]) -> bool:
 def show_plan(out: Console, planned: Sequence[Planned]) -> None:
     """The cost of fetching from each retailer, and why it is unknown for some."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("retailer", "days", "orders", "calls", "minutes", "of them for quota"):
+    for name in ("retailer", "days", "orders", "calls", "minutes", "quota wait"):
         table.add_column(name, justify="left" if name == "retailer" else "right")
     table.add_column("quota")
     for each in planned:
@@ -159,11 +159,9 @@ def show_plan(out: Console, planned: Sequence[Planned]) -> None:
     out.print(table)
     for each in planned:
         if each.failure:
-            out.print(f"\n{each.retailer_id} could not be asked: {each.failure}", markup=False)
+            out.print(f"\n{each.retailer_id} could not be queried: {each.failure}", markup=False)
     asked = sum(each.estimate.asked for each in planned if each.estimate)
-    out.print(
-        f"\nNothing was fetched; {asked} calls were made to find out. The retailers are fetched side by side."
-    )
+    out.print(f"\nNothing was fetched; the estimate took {asked} calls. Retailers are fetched in parallel.")
 
 
 def _minutes(seconds: float) -> str:

@@ -12,11 +12,11 @@ from typing import Final, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-TOLD_EVERY: Final = 10.0
+REPORT_SECONDS: Final = 10.0
 
 
 @dataclass
-class Going:
+class RunningStep:
     """A running step: `done` of `total` `what`, with the `newest` of it in words.
 
     `total` is None if it is unknown; `last_time` is the seconds that the step took in the previous run.
@@ -30,7 +30,7 @@ class Going:
     done: int = 0
     newest: str = ""
 
-    def told(self, now: float) -> str:
+    def text(self, now: float) -> str:
         """Progress, rate and time left; without a total, how long it took last time."""
         parts = []
         if self.total is not None:
@@ -41,7 +41,7 @@ class Going:
                 parts.append(f"{rate:,.1f} a second" if rate >= 1 else f"{rate * 60:,.1f} a minute")
                 parts.append(f"about {in_words((self.total - self.done) / rate)} left")
         elif self.last_time is not None:
-            parts.append(f"the run before took {in_words(self.last_time)}")
+            parts.append(f"the previous run took {in_words(self.last_time)}")
         return ", ".join(parts) + (f"; {self.newest}" if self.newest else "")
 
 
@@ -62,63 +62,63 @@ class PlainReport:
     def __init__(self, out: Console, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._monotonic = monotonic
-        self._going: Going | None = None
+        self._running: RunningStep | None = None
         self._ended = threading.Event()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._tell, name="progress", daemon=True).start()
+        threading.Thread(target=self._print_regularly, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._going = None
+        self._running = None
 
     def started(self, step: str, *, last_time: float | None = None) -> None:
         """The step is running from now on; it took `last_time` seconds in the previous run."""
         with self._lock:
-            self._going = Going(step, self._monotonic(), last_time)
+            self._running = RunningStep(step, self._monotonic(), last_time)
 
     def expects(self, step: str, total: int, what: str) -> None:
         """The step will do `total` of `what`."""
         with self._lock:
-            if self._going is not None and self._going.step == step:
-                self._going.total, self._going.what = total, what
+            if self._running is not None and self._running.step == step:
+                self._running.total, self._running.what = total, what
 
     def progress(self, step: str, done: int, text: str) -> None:
         """`done` more of what is expected; `text` is the newest of it."""
         with self._lock:
-            if self._going is not None and self._going.step == step:
-                self._going.done += done
-                self._going.newest = text
+            if self._running is not None and self._running.step == step:
+                self._running.done += done
+                self._running.newest = text
 
     def waits(self, step: str, text: str) -> None:
         """The step waits."""
-        self._out.print(f"  {step:<8} {'waits':>11}  {text}", markup=False)
+        self._out.print(f"  {step:<8} {'waiting':>11}  {text}", markup=False)
 
     def ended(self, step: str, seconds: float, summary: str, *, resumed: bool) -> None:
         """The step has ended; `resumed` if it had ended before."""
         with self._lock:
-            self._going = None
-        time = "done before" if resumed else f"{seconds:7.2f} s"
+            self._running = None
+        time = "already done" if resumed else f"{seconds:7.2f} s"
         self._out.print(f"  {step:<8} {time:>11}  {summary}", markup=False, soft_wrap=True)
 
-    def tell(self) -> None:
+    def print_progress(self) -> None:
         """Print the step's progress."""
         with self._lock:
-            going, now = self._going, self._monotonic()
-            if going is None or now - going.began < TOLD_EVERY / 2:
+            running, now = self._running, self._monotonic()
+            if running is None or now - running.began < REPORT_SECONDS / 2:
                 return
-            so_far = f"{now - going.began:5.0f} s …"
+            so_far = f"{now - running.began:5.0f} s …"
             self._out.print(
-                f"  {going.step:<8} {so_far:>11}  {going.told(now)}", markup=False, soft_wrap=True
+                f"  {running.step:<8} {so_far:>11}  {running.text(now)}", markup=False, soft_wrap=True
             )
 
-    def _tell(self) -> None:
-        while not self._ended.wait(TOLD_EVERY):
-            self.tell()
+    def _print_regularly(self) -> None:
+        while not self._ended.wait(REPORT_SECONDS):
+            self.print_progress()
 
 
 class LiveReport(PlainReport):
@@ -171,5 +171,5 @@ class LiveReport(PlainReport):
         super().ended(step, seconds, summary, resumed=resumed)
 
     def _show(self) -> None:
-        if self._task is not None and self._going is not None:
-            self._progress.update(self._task, text=self._going.told(self._monotonic()))
+        if self._task is not None and self._running is not None:
+            self._progress.update(self._task, text=self._running.text(self._monotonic()))

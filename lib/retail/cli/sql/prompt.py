@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 HELP: Final = r"""statements end in ;
-  \d        what there is to read
-  \d NAME   its columns
+  \d        list the tables
+  \d NAME   list the columns of a table
   \q        quit (or Ctrl-D)"""
 
 Show = Callable[["DataFrame"], None]
@@ -58,7 +58,7 @@ def as_table(most: int) -> Show:
         table = console.rows_table(frame.columns, rows[:most], exact=True)
         out.print(table)
         if len(rows) > most:
-            out.print(f"({most:,} rows, and there are more: add a LIMIT, --rows N, or take all with --csv)")
+            out.print(f"(the first {most:,} rows of more: add a LIMIT, or see more with --rows N or --csv)")
         else:
             out.print(f"({len(rows):,} row{'' if len(rows) == 1 else 's'})")
 
@@ -103,8 +103,8 @@ def _answer(session: SparkSession, statement: str, show: Show) -> None:
     statement = _spelled_out(statement)
     if not sql_text.only_reads(statement):
         raise EngineError(
-            f"not done: {_in_short(statement)}: this only reads, and a run writes the lake",
-            hint="SELECT, SHOW TABLES, DESCRIBE TABLE, EXPLAIN, CREATE TEMPORARY VIEW; docs/LAKE_READERS.md",
+            f"not run: {_in_short(statement)}: `retail sql` only reads; runs write to the lake",
+            hint="use SELECT, SHOW TABLES, DESCRIBE TABLE, EXPLAIN or CREATE TEMPORARY VIEW; see docs/LAKE_READERS.md",
         )
     try:
         frame = session.sql(statement)
@@ -124,7 +124,7 @@ def _spelled_out(statement: str) -> str:
         case r"\d", [name]:
             return f"DESCRIBE TABLE {name}"
         case _ if command.startswith("\\"):
-            raise EngineError(f"there is no {command}", hint=HELP)
+            raise EngineError(f"unknown command {command}", hint=HELP)
     return statement
 
 

@@ -26,7 +26,7 @@ class NextCommand:
     """A command, what it does, and its units."""
 
     command: str
-    told: str
+    effect: str
     units: frozenset[RetailerDay]
 
 
@@ -42,12 +42,12 @@ def with_newest(ledger: Ledger, days_a_run: int) -> NextCommand | None:
     span = _span_of(run)
     units = span.units if run.force else not_done(ledger, span.units)
     if list(run.units) in in_parts(units, days_a_run):
-        told = "judges its days anew" if outcome == "stopped" else f"goes on with run {run.run_id}"
+        effect = "re-checks its days" if outcome == "stopped" else f"resumes run {run.run_id}"
     elif run.backfill:
-        told = "brings what is left of it"
+        effect = "loads the days that are left"
     else:
         return None
-    return NextCommand(_command(run, span), told, frozenset(units))
+    return NextCommand(_command(run, span), effect, frozenset(units))
 
 
 def with_earlier(
@@ -58,34 +58,34 @@ def with_earlier(
     The command to continue the `newest` run is left out. Other days are due, and need no command of their own.
     """
     runs = list(map(ledger.run, run_ids))
-    told = set(newest.units) if newest is not None else set()
+    listed = set(newest.units) if newest is not None else set()
     parts = {(run.span, run.backfill, run.force): run for run in runs if run.backfill or run.force}
     for run in sorted(parts.values(), key=lambda part: part.run_id, reverse=True):
         if run.span is None:
             continue
-        brought = (
-            _brought_anew(ledger, runs, run.span) if run.force else ledger.done() | ledger.out_of_reach()
+        complete = (
+            _completed_again(ledger, runs, run.span) if run.force else ledger.done() | ledger.out_of_reach()
         )
-        left = set(run.span.units) - brought - told
+        left = set(run.span.units) - complete - listed
         if not left:
             continue
         for span in _spans_of(left, run.span.last) if run.force else [run.span]:
             units = left & set(span.units)
-            how = f"{len(units):,} of its {len(run.span.units):,} retailer-days are left"
-            yield NextCommand(_command(run, span), how, frozenset(units))
+            effect = f"{len(units):,} of its {len(run.span.units):,} retailer-days are left"
+            yield NextCommand(_command(run, span), effect, frozenset(units))
         if run.force:  # may continue with another, which has the same days left
-            told |= left
+            listed |= left
 
 
-def with_replays(storage: Storage, told: Iterable[NextCommand] = ()) -> Iterator[NextCommand]:
-    """The command for days that were restaged and are not complete, less those `told` already."""
-    left = pending_replays.left(storage).difference(*(each.units for each in told))
+def with_replays(storage: Storage, listed: Iterable[NextCommand] = ()) -> Iterator[NextCommand]:
+    """The command for days that were restaged and are not complete, less those `listed` already."""
+    left = pending_replays.left(storage).difference(*(each.units for each in listed))
     if left:
         span = Span.of(left)
-        how = f"{len(left):,} retailer-days were staged again and have not come all the way"
+        effect = f"{len(left):,} retailer-days were restaged and are not complete"
         yield NextCommand(
             f"retail quarantine replay --from {span.first} --to {span.last}{_only(span)}",
-            how,
+            effect,
             frozenset(left),
         )
 
@@ -98,7 +98,7 @@ def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
     return " and ".join(commands + ["`retail quarantine replay`"] * (False in fetched))
 
 
-def _brought_anew(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[RetailerDay]:
+def _completed_again(ledger: Ledger, runs: Iterable[Run], span: Span) -> set[RetailerDay]:
     """The days completed again since the span was begun, by whichever command."""
     force = [run for run in runs if run.force]
     begun = max((run.run_id for run in force if run.span == span and span.first in run.dates), default="")

@@ -21,7 +21,7 @@ from retail.runs.counts import rows_at
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
-_DUE = ("retail run", "what is due; --to D ends earlier")
+_DUE = ("retail run", "loads what is due; --to D ends earlier")
 
 
 def show_status(workspace: Workspace, out: Console, *, now: datetime | None = None) -> None:
@@ -31,7 +31,7 @@ def show_status(workspace: Workspace, out: Console, *, now: datetime | None = No
     run_ids = ledger.run_ids()[-SHOWN_RUNS:]
     if not run_ids:
         out.print(
-            f"No run yet in {workspace.storage.url}. Begin with `retail run --date …` or `retail demo`."
+            f"No runs yet in {workspace.storage.url}. Start with `retail run --date …` or `retail demo`."
         )
         return
     table = _table("run", "engine", "days", "retailers", "steps", "landed", "changed", "ended")
@@ -44,9 +44,9 @@ def show_status(workspace: Workspace, out: Console, *, now: datetime | None = No
         if reason:
             out.print(f"  {run_id}: {reason[0]}", markup=False, soft_wrap=True)
     if working is not None:
-        out.print(f"\nworking now: run {working['run_id']}, process {working['pid']} on {working['host']}")
+        out.print(f"\nrunning now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
-        _tell_taken_back(workspace, out)
+        _show_rollbacks(workspace, out)
     out.print()
     _show_retailers(workspace, out, now)
     _show_next(workspace, out, working)
@@ -56,13 +56,15 @@ def show_run(workspace: Workspace, out: Console, run_id: str) -> None:
     """Print a run's steps: when each ended, how long it took, what it did. Raises ConfigurationError if unknown."""
     ledger = workspace.ledger
     if run_id not in ledger.run_ids():
-        raise ConfigurationError([f"--run {run_id}: there is no such run"], hint="`retail status` lists them")
+        raise ConfigurationError(
+            [f"--run {run_id}: there is no such run"], hint="`retail status` lists the runs"
+        )
     run = ledger.run(run_id)
     kind = "backfill" if run.backfill else " ".join(run.tasks)
     out.print(f"run {run_id}: {kind} on {run.engine}, {_days(run.dates)}, {', '.join(run.retailers)}")
-    out.print(f"begun: {run.started_at[:19]}Z, by the clock of its machine\n")
+    out.print(f"started: {run.started_at[:19]}Z, by the clock of its machine\n")
     table = _table("step", "ended", "seconds")
-    table.add_column("what it did", overflow="fold")
+    table.add_column("summary", overflow="fold")
     for step in STEPS:
         record = ledger.step(run_id, step)
         if record is not None:
@@ -72,7 +74,7 @@ def show_run(workspace: Workspace, out: Console, run_id: str) -> None:
     out.print(table)
     ended = ledger.ended(run_id)
     reason = f": {ended['reason']}" if ended and ended["reason"] else ""
-    out.print(f"\nended: {ended['outcome'] if ended else 'not'}{reason}", markup=False)
+    out.print(f"\nended: {ended['outcome'] if ended else 'not yet'}{reason}", markup=False)
 
 
 def _row(workspace: Workspace, run_id: str, working: dict[str, Any] | None) -> list[str]:
@@ -102,7 +104,7 @@ def _outcome(workspace: Workspace, run_id: str, working: dict[str, Any] | None) 
 def _show_retailers(workspace: Workspace, out: Console, now: datetime) -> None:
     done = workspace.ledger.done()
     due = due_units(workspace, tuple(workspace.settings.retailers), now=now)
-    table = _table("retailer", "name", "checkpoint", "days done", "next run brings")
+    table = _table("retailer", "name", "checkpoint", "days complete", "next run loads")
     for retailer_id, retailer in workspace.settings.retailers.items():
         checkpoint = workspace.ledger.checkpoint(retailer_id)
         table.add_row(
@@ -113,12 +115,12 @@ def _show_retailers(workspace: Workspace, out: Console, now: datetime) -> None:
             _next_days([day for each, day in due if each == retailer_id]),
         )
     out.print(table)
-    passed_over = workspace.ledger.out_of_reach()
+    out_of_reach = workspace.ledger.out_of_reach()
     for retailer_id in workspace.settings.retailers:
-        days = sorted(day for each, day in passed_over if each == retailer_id)
+        days = sorted(day for each, day in out_of_reach if each == retailer_id)
         if days:
             out.print(
-                f"out of reach: {retailer_id}, {_next_days(days)}; no longer shown by the retailer, and passed over",
+                f"out of reach: {retailer_id}, {_next_days(days)}; no longer shown by the retailer, and skipped",
                 soft_wrap=True,
             )
 
@@ -129,14 +131,14 @@ def _show_next(workspace: Workspace, out: Console, working: dict[str, Any] | Non
     newest = (
         next_commands.with_newest(ledger, workspace.settings.runs.days_a_run) if working is None else None
     )
-    command, told = (newest.command, newest.told) if newest else _DUE
-    out.print(f"\nnext: {command}   ({told})", soft_wrap=True)
+    command, effect = (newest.command, newest.effect) if newest else _DUE
+    out.print(f"\nnext: {command}   ({effect})", soft_wrap=True)
     run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
     others = list(next_commands.with_earlier(ledger, run_ids, newest))
     if working is None:
         others += next_commands.with_replays(workspace.storage, [*others, *([newest] if newest else [])])
     for other in others:
-        out.print(f"also: {other.command}   ({other.told})", soft_wrap=True)
+        out.print(f"also: {other.command}   ({other.effect})", soft_wrap=True)
 
 
 def _next_days(days: Sequence[date]) -> str:
@@ -156,16 +158,16 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _tell_taken_back(workspace: Workspace, out: Console) -> None:
+def _show_rollbacks(workspace: Workspace, out: Console) -> None:
     """Runs that BI does not see because their publish was taken back, as long as they are not published again."""
     try:
         found = rollback.in_effect(workspace.warehouse)
     except RetailError as error:
-        out.print(f"\nwhether PostgreSQL is taken back is not known: {error.message}", markup=False)
+        out.print(f"\nunknown whether PostgreSQL was rolled back: {error.message}", markup=False)
         return
     for each in found:
         out.print(
-            f"\nPostgreSQL was taken back on {each.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {each.run_id},"
+            f"\nPostgreSQL was rolled back on {each.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {each.run_id},"
             f" from run {', '.join(each.taken_back)} to run {each.shown_run_id}",
             markup=False,
             soft_wrap=True,
@@ -174,4 +176,4 @@ def _tell_taken_back(workspace: Workspace, out: Console) -> None:
         again = next_commands.again(
             workspace.ledger, [run_id for each in found for run_id in each.taken_back]
         )
-        out.print(f"BI sees that until a run publishes anew: {again}", markup=False, soft_wrap=True)
+        out.print(f"BI shows that state until a run publishes again: {again}", markup=False, soft_wrap=True)

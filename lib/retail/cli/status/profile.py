@@ -22,8 +22,8 @@ def show_profile(workspace: Workspace, out: Console, table: str | None, run_id: 
     kept = profile.read(workspace.session, workspace.storage, [run_id]) if run_id else []
     if run_id is None or not kept:
         raise ConfigurationError(
-            [f"no profile is kept of {f'run {run_id}' if run_id else 'any run'}"],
-            hint="a run's check makes it: `retail run --date …`; `retail status` shows the runs",
+            [f"no profile is stored for {f'run {run_id}' if run_id else 'any run'}"],
+            hint="the check of a run stores it: `retail run --date …`; `retail status` lists the runs",
         )
     tables = sorted({each.table_name for each in kept[0]})
     if table is not None and table not in tables:
@@ -40,7 +40,7 @@ def show_profile(workspace: Workspace, out: Console, table: str | None, run_id: 
         if table in (None, each.table_name):
             out.print(f"drifted: {each}", markup=False)
     out.print(
-        f"\nrun {run_id}, held against {len(before)} runs before; distinct counts are approximate",
+        f"\nrun {run_id}, compared with {len(before)} earlier runs; distinct counts are approximate",
         markup=False,
     )
 
@@ -51,8 +51,8 @@ def _table(name: str, columns: list[ColumnProfile], drifted: set[str]) -> Table:
         title=f"{name}, {rows:,} rows", title_justify="left", box=None, pad_edge=False, header_style="bold"
     )
     for heading, justify in (
-        ("column", "left"), ("", "left"), ("nulls", "right"), ("distinct", "right"), ("least", "left"),
-        ("greatest", "left"), ("mean", "right"), ("commonest", "left"),
+        ("column", "left"), ("", "left"), ("nulls", "right"), ("distinct", "right"), ("min", "left"),
+        ("max", "left"), ("mean", "right"), ("most common", "left"),
     ):  # fmt: skip
         shown.add_column(
             heading, justify="right" if justify == "right" else "left", no_wrap=True, overflow="ellipsis"

@@ -40,18 +40,18 @@ def show_tie_out(workspace: Workspace, out: Console, run_id: str | None) -> bool
     counts = counts_of(workspace.ledger, run_id)
     out.print(_tie_out_table(tie_out.of_run(counts)))
     out.print(
-        "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views hold "
-        "what earlier runs brought too"
+        "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views "
+        "include what earlier runs loaded"
     )
     accepted = [count for count in counts if count.hop == "accepted"]
     if accepted:
-        out.print(f"of the quarantined, accepted for good: {in_words(accepted)}", markup=False)
+        out.print(f"quarantined lines accepted for good: {in_words(accepted)}", markup=False)
     out.print()
     holds = True
     for step, identities in tie_out.IDENTITIES.items():
         for identity in identities:
             if not _is_counted(workspace, run_id, step, identity, counts):
-                out.print(f"  not judged  {identity}", markup=False)
+                out.print(f"  unchecked   {identity}", markup=False)
                 continue
             found = tie_out.differences(identity, counts)
             holds = holds and not found
@@ -72,13 +72,13 @@ def show_restated(workspace: Workspace, out: Console, run_id: str | None) -> Non
     found = restatements(workspace.warehouse, run_id)
     if not found:
         out.print(
-            f"No published figure was ever restated{f' by run {run_id}' if run_id else ''}.", markup=False
+            f"No published figure has been restated{f' by run {run_id}' if run_id else ''}.", markup=False
         )
         return
     out.print(f"run {found[0].run_id}", style="bold", markup=False)
     out.print(_restated_table(found))
     out.print(
-        "\nEvery run's, with every transaction: marts.restatement, marts.restated_transaction in PostgreSQL."
+        "\nAll runs, with all transactions: marts.restatement, marts.restated_transaction in PostgreSQL."
     )
 
 
@@ -109,9 +109,7 @@ def show_gaps(workspace: Workspace, out: Console, run_id: str | None) -> None:
     run_id = _run_to_show(workspace, run_id, "check")
     result = CheckResult.of(workspace.ledger, run_id)
     if result is None or result.gaps is None:
-        raise ConfigurationError(
-            [f"run {run_id} did not judge gaps"], hint="name a run that came to the end of its check"
-        )
+        raise ConfigurationError([f"run {run_id} has no gap report"], hint="name a run whose check completed")
     found = result.gaps
     if found:
         rows = [
@@ -124,21 +122,21 @@ def show_gaps(workspace: Workspace, out: Console, run_id: str | None) -> None:
             )
             for gap in found
         ]
-        columns = ("silent", "business day", "store", "name", "sold before on")
+        columns = ("silent", "business day", "store", "name", "days with sales")
         out.print(rows_table(columns, rows))
         if result.gaps_in_all > len(found):
             out.print(
                 f"… and {result.gaps_in_all - len(found):,} more that the run did not record", markup=False
             )
     else:
-        out.print("No store was silent that sells on nearly every day.")
+        out.print("No store that sells on nearly every day was silent.")
     missing = gaps.missing_days(
         workspace.ledger.done(),
         workspace.settings.retailers,
         start_date=workspace.settings.start_date,
         last=max(workspace.ledger.run(run_id).dates),
     )
-    for line in gaps.never_brought_in(missing):
+    for line in gaps.never_loaded(missing):
         out.print(line, markup=False)
     out.print(f"\nrun {run_id}", markup=False)
 
@@ -153,7 +151,7 @@ def _run_to_show(workspace: Workspace, run_id: str | None, *steps: str) -> str:
     for newest in reversed(known):
         if any(workspace.ledger.step(newest, step) for step in steps):
             return newest
-    raise ConfigurationError(["there is no run yet to show"], hint="begin with `retail run --date …`")
+    raise ConfigurationError(["there is no run to show yet"], hint="start with `retail run --date …`")
 
 
 def _is_counted(

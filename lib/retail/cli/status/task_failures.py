@@ -17,11 +17,11 @@ def show_failures(workspace: Workspace, out: Console) -> None:
     found = task_failures.newest(workspace.storage, SHOWN)
     if not found:
         return
-    out.print("\ntasks that failed, as the scheduler told, the newest last:")
+    out.print("\nfailed tasks, as reported by the scheduler, newest last:")
     for failure in found:
-        run_id = task_failures.mended_by(workspace.ledger, failure)
+        run_id = task_failures.fixed_by(workspace.ledger, failure)
         head = f"{failure.failed_at:%Y-%m-%d %H:%M} UTC  {failure.task}, attempt {failure.attempt}, of {failure.run}"
-        state = f"made good by run {run_id}" if run_id else "OPEN"
+        state = f"fixed by run {run_id}" if run_id else "OPEN"
         out.print(f"  {head}: {state}", markup=False, soft_wrap=True)
         if run_id:
             continue

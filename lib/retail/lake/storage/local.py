@@ -40,7 +40,7 @@ class LocalStorage:
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
-            raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+            raise ObjectNotFoundError(f"{self.url}/{key} does not exist") from None
         except OSError as error:
             raise self._failure("read", key, error) from error
 
@@ -125,5 +125,5 @@ class LocalStorage:
     def _failure(self, verb: str, key: str, error: OSError) -> StorageError:
         return StorageError(
             f"cannot {verb} {self.url}/{key}: {error.strerror or error}",
-            hint="see that the folder of lake.url is there, yours, and not full; then run the same command again",
+            hint="check that the folder of lake.url exists, is writable and not full; then run the same command again",
         )

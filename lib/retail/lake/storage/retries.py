@@ -88,7 +88,7 @@ class RetryBudget:
             if not self._warned and now - self._out_since >= min(_WORTH_A_WARNING, self.seconds):
                 self._warned = True
                 log.warning(
-                    "S3 does not answer; it is asked again",
+                    "S3 does not answer; retrying",
                     url=self._where,
                     for_seconds=self.seconds,
                     error=str(error),

@@ -94,7 +94,7 @@ class S3Storage:
         except (BotoCoreError, ValueError) as error:
             raise StorageError(
                 f"cannot open {self.url}: {error}",
-                hint="mend lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
+                hint="fix lake.s3_endpoint, lake.s3_region, or the AWS_… variables and ~/.aws that boto3 reads",
             ) from error
 
     def _client(self, before_rewriting: Callable[[], None]) -> S3Client:
@@ -151,14 +151,16 @@ class S3Storage:
                 except _BROKEN_OFF as error:
                     if not self._budget.retry(failures, error):
                         raise
-                    log.info("read again, for the answer broke off", url=self.url, key=key, error=str(error))
+                    log.info(
+                        "the response was cut off; reading again", url=self.url, key=key, error=str(error)
+                    )
 
     def _body(self, key: str) -> StreamingBody:
         try:
             return self.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-                raise ObjectNotFoundError(f"{self.url}/{key} is not there") from None
+                raise ObjectNotFoundError(f"{self.url}/{key} does not exist") from None
             raise
 
     def write(self, key: str, data: bytes) -> None:
@@ -183,8 +185,8 @@ class S3Storage:
                 return self.read(key) == data
             time.sleep(0.1 * 2**attempt)  # refused by a put in progress, or for an object deleted since
         raise StorageError(
-            f"cannot create {self.url}/{key}: refused {_TRIES_TO_CREATE} times, and nothing is there",
-            hint="see what else writes to the bucket, then run again",
+            f"cannot create {self.url}/{key}: refused {_TRIES_TO_CREATE} times, although it does not exist",
+            hint="check what else writes to the bucket, then run again",
         )
 
     def _put_if_absent(self, key: str, data: bytes) -> bool:
@@ -230,7 +232,7 @@ class S3Storage:
                     )
         except (BotoCoreError, ClientError) as error:
             # A policy may forbid it; the bucket's own rules do as well.
-            log.info("uploads that were cut off were not removed", url=self.url, error=str(error))
+            log.info("unfinished uploads were not removed", url=self.url, error=str(error))
 
     def engine_path(self, key: str) -> str:
         return f"s3a://{self.bucket}/{self._prefix}{key}"
@@ -273,7 +275,7 @@ class S3Storage:
         except (Boto3Error, BotoCoreError, ClientError) as error:
             raise StorageError(
                 f"cannot {verb} {self.url}/{key}: {error}",
-                hint="see that the server answers and that bucket, region and credentials are right "
+                hint="check that the server answers and that bucket, region and credentials are right "
                 "(`retail doctor`), then run again",
             ) from error
 

@@ -57,7 +57,7 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
         try:
             build(storage, run_ids=[run_id])
         except Exception as error:
-            log.warning("pages of Data Docs cannot be made", run_id=run_id, error=str(error))
+            log.warning("cannot build pages of Data Docs", run_id=run_id, error=str(error))
 
 
 def build(storage: Storage, *, run_ids: Sequence[str] | None = None) -> int:
@@ -96,7 +96,7 @@ def _read(storage: Storage, key: str) -> Kept | None:
         ]
         return Kept(values["run_id"], values["step"], values["judged_at"], validations)
     except (ValueError, KeyError, TypeError) as error:
-        log.warning("a file of validations is left out", key=key, error=type(error).__name__)
+        log.warning("skipping a validation file", key=key, error=type(error).__name__)
         return None
 
 

@@ -31,7 +31,7 @@ def name_rows(suite: str, batch: Any, failed: Any, named_by: Sequence[str], fram
     # Anything the engine or Great Expectations raises; its message may hold values.
     except Exception as error:
         log.warning(
-            "rows cannot be named",
+            "cannot name the failing rows",
             suite=suite,
             expectation=configuration["type"],
             error=type(error).__name__,
@@ -60,6 +60,6 @@ def _rows_of_expectation(
     }
     alone = {key: configuration[key] for key in ("type", "kwargs", "severity")}
     alone["kwargs"] = {key: value for key, value in alone["kwargs"].items() if key != "batch_id"}
-    again = gx.ExpectationSuite(name=f"{suite} anew", expectations=[alone])
+    again = gx.ExpectationSuite(name=f"{suite} again", expectations=[alone])
     (result,) = batch.validate(again, result_format=wanted).results
     return (result.result or {}).get("partial_unexpected_index_list") or []

@@ -111,8 +111,8 @@ def _require_lake(name: str, failed: Sequence[Any]) -> None:
     lost = next(filter(None, map(engine.lost_lake_in, messages)), None)
     if lost is not None:
         raise EngineError(
-            f"{name} could not be judged: {lost}",
-            hint="see that the lake answers (`retail doctor`), then run the same command again",
+            f"{name} could not be checked: {lost}",
+            hint="check that the lake answers (`retail doctor`), then run the same command again",
         )
 
 
@@ -209,7 +209,7 @@ def read_all() -> None:
     Raises ConfigurationError with every problem.
     """
     found = [
-        f"{_path(name)}: there is nothing to judge by that name; it begins with one of {', '.join(SUITES)}"
+        f"{_path(name)}: no table to check has that name; it must begin with one of {', '.join(SUITES)}"
         for name in _names()
         if name.partition(".")[0] not in SUITES
     ]
@@ -285,7 +285,7 @@ def _failure(suite: str, result: Any, named: str) -> Failure:
 def _why_not_judged(result: Any) -> str:
     """Why the expectation could not be evaluated, without any row value; empty if it was evaluated."""
     asked = frozenset(re.findall(r"\w+", str(result.expectation_config.kwargs)))
-    messages = (each.get("exception_message") or "it was not judged" for each in _informations(result))
+    messages = (each.get("exception_message") or "it was not evaluated" for each in _informations(result))
     return "; ".join(sorted({_without_values(message, asked) for message in messages}))
 
 
@@ -293,8 +293,8 @@ def _without_values(message: str, asked: Collection[str]) -> str:
     """The first line of an engine's message up to its first quote, which may be a value; requested names may stay."""
     first = message.strip().partition("\n")[0]
     bare = re.sub(r"""(["'`])(\w+)\1""", lambda found: found[2] if found[2] in asked else found[0], first)
-    told = re.split(r"""["'`]""", bare, maxsplit=1)
-    return told[0] if len(told) == 1 else f"{told[0]}…"
+    parts = re.split(r"""["'`]""", bare, maxsplit=1)
+    return parts[0] if len(parts) == 1 else f"{parts[0]}…"
 
 
 def _informations(result: Any) -> list[dict[str, Any]]:

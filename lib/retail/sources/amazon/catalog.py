@@ -71,16 +71,16 @@ class AmazonCatalog:
     def _batch(self, skus: Sequence[str]) -> Iterator[Sequence[MasterRecord]]:
         """The records of these SKUs, one batch for each call; the last includes the SKUs that no marketplace knows."""
         missing = list(skus)
-        told: list[MasterRecord] | None = None
+        batch: list[MasterRecord] | None = None
         for marketplace in self.marketplace_ids:
             for found in self._pages(missing, marketplace):
-                if told is not None:
-                    yield told
+                if batch is not None:
+                    yield batch
                 missing = [sku for sku in missing if sku not in found]
-                told = [self._record(sku, item, marketplace) for sku, item in found.items()]
+                batch = [self._record(sku, item, marketplace) for sku, item in found.items()]
             if not missing:
                 break
-        yield [*(told or []), *(self._record(sku, None, "") for sku in missing)]
+        yield [*(batch or []), *(self._record(sku, None, "") for sku in missing)]
 
     def _pages(self, skus: Sequence[str], marketplace: str) -> Iterator[dict[str, JSON]]:
         """The items of these SKUs, by SKU, page by page: one SKU can stand for several items."""
@@ -99,7 +99,7 @@ class AmazonCatalog:
             items = entries(body, "items")
             if items is None:
                 raise ExtractError(
-                    f"{self.retailer_id}: the answer to GET {PATH} holds no list `items`", hint=self._hint
+                    f"{self.retailer_id}: the response to GET {PATH} has no list `items`", hint=self._hint
                 )
             found = {
                 sku: item for item in items for sku in self._skus(item, skus, marketplace) if sku in left
@@ -115,8 +115,8 @@ class AmazonCatalog:
     @property
     def _hint(self) -> str:
         return (
-            f"see that retailers.{self.retailer_id}.options has the right seller_id and marketplace_ids; "
-            "if it has, report it with the log"
+            f"check that retailers.{self.retailer_id}.options has the right seller_id and marketplace_ids; "
+            "if so, report it with the log"
         )
 
     def _skus(self, item: JSON, asked: Sequence[str], marketplace: str) -> list[str]:

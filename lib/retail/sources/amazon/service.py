@@ -143,8 +143,8 @@ class Amazon:
         if window.end > self._clock.now() - YOUNGEST:
             raise ExtractError(
                 f"{self._retailer_id}: {window.logical_date} ends at {window.end:%Y-%m-%d %H:%M} UTC; "
-                "Amazon answers only for times at least two minutes ago",
-                hint="run this date again once it is over",
+                "Amazon serves only times at least two minutes ago",
+                hint="run this date again after it has ended",
             )
         fetch = partial(self._page, window)
         return follow(fetch, orders=mapping.orders, cursor=cursor, retailer_id=self._retailer_id)
@@ -220,8 +220,8 @@ class Amazon:
         body = answer.body
         if entries(body, "orders") is None:
             raise ExtractError(
-                f"{self._retailer_id}: the answer to GET {PATH} holds no list `orders`",
-                hint="see that base_url is the Selling Partner API's; if it is, its format has changed",
+                f"{self._retailer_id}: the response to GET {PATH} has no list `orders`",
+                hint="check that base_url is the Selling Partner API's; if so, its format has changed",
             )
         return body
 

@@ -27,7 +27,7 @@ from retail.sources.values.money import is_positive, number
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
 _BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
-AGAIN: Final = "run the same command again later; it goes on behind the last page that is kept"
+AGAIN: Final = "run the same command again later; it continues after the last stored page"
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +118,7 @@ class HttpClient:
     def _await_quota(self, quota: Quota, cost: float) -> None:
         seconds = quota.spend(cost)
         try:
-            self._told(seconds)
+            self._announced(seconds)
         except QuotaError:
             quota.give_back(cost)
             raise
@@ -126,7 +126,7 @@ class HttpClient:
             self._clock.sleep(seconds)
             self._waited_for_quota += seconds
 
-    def _told(self, seconds: float) -> float:
+    def _announced(self, seconds: float) -> float:
         """The same seconds, after reporting the wait for the quota. Raises QuotaError if waiting is not allowed."""
         if seconds > SHORT_WAIT:
             until = self._clock.now() + timedelta(seconds=seconds)
@@ -134,7 +134,7 @@ class HttpClient:
                 raise QuotaError(
                     f"{self._retailer_id}: its quota is used up until {until:%Y-%m-%d %H:%M:%S} UTC, "
                     "and this command does not wait",
-                    hint=f"without --no-wait it waits; or {AGAIN}",
+                    hint=f"omit --no-wait to wait for it; or {AGAIN}",
                 )
             self._quota_policy.tell(QuotaWait(retailer_id=self._retailer_id, seconds=seconds, until=until))
         return seconds
@@ -191,7 +191,7 @@ class HttpClient:
             wait = hint if asked_for is None else asked_for
             raise _LaterError(self._said(answer), wait, throttled=self._profile.throttled(answer))
         if answer.status == 200 and isinstance(answer.body, str):
-            raise _LaterError("HTTP 200, but the body is cut off or no JSON")
+            raise _LaterError("HTTP 200, but the body is cut off or not JSON")
         return answer
 
     def _is_enough(self, state: RetryCallState, began: float) -> bool:
@@ -205,7 +205,7 @@ class HttpClient:
     def _before_sleep(self, request: Request, state: RetryCallState) -> None:
         self._log(request, state)
         if _is_throttled(state):
-            self._waited_for_quota += self._told(state.upcoming_sleep)
+            self._waited_for_quota += self._announced(state.upcoming_sleep)
 
     def _log(self, request: Request, state: RetryCallState) -> None:
         log.warning(
@@ -222,7 +222,7 @@ class HttpClient:
     ) -> ExtractError:
         tries = attempts.statistics.get("attempt_number", 1)
         seconds = self._clock.monotonic() - self._waited_for_quota - began
-        wish = "" if not error.wait else f"; it asks to wait {error.wait:.0f} s more"
+        wish = "" if not error.wait else f"; it asks for a wait of {error.wait:.0f} s"
         return ExtractError(
             f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
             hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
@@ -233,12 +233,12 @@ class HttpClient:
         asked_for_token = self._profile.token_request()
         is_token_request = isinstance(asked_for_token, Request) and request.url == asked_for_token.url
         if answer.status in (401, 403) or is_token_request:
-            hint = f"see that the secrets {secrets} are right and the application is allowed to read orders"
+            hint = f"check that the secrets {secrets} are right and the application is allowed to read orders"
         elif 300 <= answer.status < 400:
-            hint = f"retailers.{self._retailer_id}.base_url must be the API's own address, it sends elsewhere"
+            hint = f"retailers.{self._retailer_id}.base_url must be the API's own address; it redirects elsewhere"
         else:
             hint = (
-                f"see that retailers.{self._retailer_id} is configured right, then run the same command again"
+                f"check the configuration of retailers.{self._retailer_id}, then run the same command again"
             )
         said = f"{self._retailer_id}: {request.asked}: {self._said(answer)}"
         there = answered_at(answer.headers)

@@ -25,7 +25,7 @@ class QuotaWait:
     until: datetime
 
 
-def _tell_nobody(wait: QuotaWait) -> None:
+def _ignore(wait: QuotaWait) -> None:
     del wait
 
 
@@ -108,7 +108,7 @@ class QuotaPolicy:
     """
 
     waits: bool = True
-    tell: Callable[[QuotaWait], None] = _tell_nobody
+    tell: Callable[[QuotaWait], None] = _ignore
     _buckets: dict[str, Quota] = field(default_factory=dict)
 
     def bucket(self, name: str, *, burst: float, per_second: float, monotonic: Callable[[], float]) -> Quota:

@@ -68,7 +68,7 @@ class ShopifyApi:
         more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
         if not isinstance(more, bool) or (more and cursor is None):
             raise ExtractError(
-                f"{self.retailer_id}: a page of POST {PATH} does not tell whether and where it goes on",
+                f"{self.retailer_id}: a page of POST {PATH} has no valid `pageInfo`",
                 hint=AGAIN,
             )
         return cursor if more else None
@@ -147,7 +147,7 @@ class ShopifyApi:
         order = at(self.ask(query, variables, "data", "order").body, "data", "order")
         if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
             raise ExtractError(
-                f"{self.retailer_id}: asked for {name} of order {variables['order']}, Shopify answers those of "
+                f"{self.retailer_id}: requested {name} of order {variables['order']}, Shopify returned those of "
                 f"{text(order, 'id')}",
                 hint=AGAIN,
             )

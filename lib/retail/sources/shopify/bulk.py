@@ -107,7 +107,7 @@ class BulkReader:
         retailer_id = self.api.retailer_id
         if tries >= self.settings.tries:
             raise ExtractError(
-                f"{retailer_id}: the file of a bulk operation cannot be read, in {tries} tries: {error}",
+                f"{retailer_id}: the file of a bulk operation could not be read in {tries} tries: {error}",
                 hint=AGAIN,
             ) from None
         log.warning("bulk_file_asked_again", retailer_id=retailer_id, why=str(error), attempt=tries)
@@ -148,7 +148,7 @@ class BulkReader:
         for line in self._lines(file.url or ""):
             count += 1
             if not isinstance(line, dict):
-                raise _BrokenError("a line of it is no object")
+                raise _BrokenError("one of its lines is not an object")
             parent = line.pop("__parentId", None)
             if parent is None:
                 if order is not None:
@@ -164,7 +164,7 @@ class BulkReader:
                 )
         # Checked before the last order is returned, because a file that ends too soon may end within it.
         if count != file.objects:
-            raise _BrokenError(f"it holds {count} of {file.objects} lines")
+            raise _BrokenError(f"it has {count} of {file.objects} lines")
         if order is not None:
             yield order
 
@@ -187,4 +187,4 @@ class BulkReader:
         except requests.RequestException as error:
             raise _BrokenError(f"the connection broke ({type(error).__name__})") from None
         except ValueError:
-            raise _BrokenError("a line of it is cut off") from None
+            raise _BrokenError("one of its lines is cut off") from None

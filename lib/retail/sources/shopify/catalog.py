@@ -154,8 +154,7 @@ class ShopifyProducts:
             if nodes is None or not isinstance(more, bool) or (more and cursor is None):
                 # Otherwise everything requested would be taken for unknown.
                 raise ExtractError(
-                    f"{self.retailer_id}: an answer with Shopify's {name} holds no list, or does not tell where it "
-                    "goes on",
+                    f"{self.retailer_id}: a response with Shopify's {name} has no list or no valid cursor",
                     hint=AGAIN,
                 )
             has_next = more

@@ -32,7 +32,7 @@ class Paged:
         # Without the quotes Shopify silently splits the time at its colons.
         return f"updated_at:>='{self.since}' AND updated_at:<'{window.end:{_TIME}}'"
 
-    def behind(
+    def after_orders(
         self, orders: list[JSON], cursor: str | None, *, page_size: int, most: int, retailer_id: str
     ) -> Paged | None:
         """The place of the walk after these orders; None at its end.
@@ -48,16 +48,16 @@ class Paged:
         since = from_iso(text(orders[-1], "updatedAt")) if orders else None
         if since is None or not is_normal(since):
             raise ExtractError(
-                f"{retailer_id}: the last order of a page does not tell when it changed, so the {most:,} objects that "
-                "Shopify lets one query page through cannot be divided",
+                f"{retailer_id}: the last order of a page has no valid `updatedAt`, so a query that exceeds "
+                f"Shopify's limit of {most:,} objects cannot be split",
                 hint="set options.bulk_from_orders, so that such days are read by a bulk operation",
             )
         # Searches support whole seconds only.
         since = f"{since[:19]}Z"
         if since <= self.since:
             raise ExtractError(
-                f"{retailer_id}: more than {most:,} orders changed in the one second {since}; Shopify lets nobody page "
-                "through so many",
+                f"{retailer_id}: more than {most:,} orders changed in the one second {since}; Shopify does not "
+                "page through that many",
                 hint="set options.bulk_from_orders, so that such days are read by a bulk operation",
             )
         return Paged(since)
@@ -88,8 +88,8 @@ def place_of(cursor: str, *, retailer_id: str) -> Paged | Bulk:
         return Paged(str(found["since"]), found["after"], int(found["seen"]))
     except (ValueError, KeyError, TypeError):
         raise CursorExpiredError(
-            f"{retailer_id}: the cursor of the last page is none of this version's",
-            hint="the day is walked from its start",
+            f"{retailer_id}: the cursor of the last page is not one of this version's",
+            hint="the day is fetched from its start",
         ) from None
 
 

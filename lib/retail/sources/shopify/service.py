@@ -66,7 +66,7 @@ class ShopifyOptions(Options):
     @model_validator(mode="after")
     def _pages_fit(self) -> ShopifyOptions:
         if self.most_objects < 2 * self.page_size:
-            raise ValueError("most_objects must hold two pages of page_size at least")
+            raise ValueError("most_objects must be at least two pages of page_size")
         return self
 
 
@@ -177,7 +177,7 @@ class Shopify:
             nonlocal following, first
             here = following or place
             answer, first = first or self._ask(window, replace(here, after=after)), None
-            following = self._behind(answer, here)
+            following = self._next_place(answer, here)
             return Page(self._completed(answer.body), following.after if following else None)
 
         while following is not None:
@@ -187,8 +187,8 @@ class Shopify:
             ):
                 yield Page(page.answer, following.cursor if following else None)
 
-    def _behind(self, answer: Response, place: Paged) -> Paged | None:
-        return place.behind(
+    def _next_place(self, answer: Response, place: Paged) -> Paged | None:
+        return place.after_orders(
             orders_of(answer.body),
             self._api.next_cursor(at(answer.body, "data", "orders")),
             page_size=self._options.page_size,
@@ -235,8 +235,8 @@ class Shopify:
             return
         if window.start + window.overlap < now - REACH:
             raise (OutOfReachError if there else ExtractError)(
-                f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Shopify shows this "
-                f"application the orders of {REACH.days} days only, and does not say so",
+                f"{self._retailer_id}: {window.logical_date} is out of reach; on {now:%Y-%m-%d} Shopify shows this "
+                f"application only the orders of the last {REACH.days} days",
                 hint=f"give the application the scope {ALL_ORDERS}, then `retail backfill` such days",
             )
 
@@ -254,8 +254,8 @@ class Shopify:
                 log.warning(
                     "old_orders_not_shown",
                     retailer_id=self._retailer_id,
-                    why=f"the application has not the scope {ALL_ORDERS}: what changes of orders older than "
-                    f"{REACH.days} days, refunds too, is not seen",
+                    why=f"the application lacks the scope {ALL_ORDERS}: changes to orders older than "
+                    f"{REACH.days} days, including refunds, are not seen",
                 )
         return self._scopes
 

@@ -61,8 +61,8 @@ class WalmartItems:
         if answer.status == 404 and code.startswith("CONTENT_NOT_FOUND"):
             return None  # a wrong address answers 404 as well
         raise ExtractError(
-            f"{self.retailer_id}: GET {self.base_url}{PATH}/…: HTTP {answer.status} {code[:100]} is no item",
-            hint=f"see that retailers.{self.retailer_id}.base_url is right; if it is, the format has changed",
+            f"{self.retailer_id}: GET {self.base_url}{PATH}/…: HTTP {answer.status} {code[:100]} is not an item",
+            hint=f"check that retailers.{self.retailer_id}.base_url is right; if so, the format has changed",
         )
 
     def _record(self, sku: str, body: JSON) -> ProductRecord:

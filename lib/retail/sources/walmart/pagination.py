@@ -50,7 +50,7 @@ class Place:
             return cls(**json.loads(cursor))
         except (ValueError, TypeError):
             raise CursorExpiredError(
-                f"{cursor[:80]!r} is no place in Walmart's lists", hint="the day is fetched from its start"
+                f"{cursor[:80]!r} is not a place in Walmart's lists", hint="the day is fetched from its start"
             ) from None
 
     @property
@@ -68,12 +68,12 @@ class Place:
         half = (start + (end - start) / 2).replace(microsecond=0)
         if half <= start:
             raise ExtractError(
-                f"Walmart's list of {self.of} changed in the second {self.start} is more than it answers whole",
-                hint="fetch these with Walmart's reports; no query can name fewer of them",
+                f"Walmart has more {self.of} changed in the second {self.start} than one list returns",
+                hint="fetch these with Walmart's reports; no query can select fewer of them",
             )
         return Place(of=self.of, start=self.start, end=instant_text(half))
 
-    def told(self, *, total: int, entries: int) -> Place:
+    def counted(self, *, total: int, entries: int) -> Place:
         """The same place after its page returned that many entries and gave `total` as the size of the list."""
         first = total if self.total is None else self.total
         moved = self.moved or total != first

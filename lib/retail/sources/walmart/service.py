@@ -207,13 +207,13 @@ class Walmart:
                 continue
             found = mapping.entries_of(answer) or []
             meta = at(answer, "meta") if place.of == RETURNS else at(answer, "list", "meta")
-            told = place.told(total=total, entries=len(found))
-            if told.is_short and told.query is None and text(meta, "nextCursor") is None:
+            counted = place.counted(total=total, entries=len(found))
+            if counted.is_short and counted.query is None and text(meta, "nextCursor") is None:
                 # A single page cannot have lost an entry between pages: the count is of something else.
                 log.warning(
-                    "list shorter than counted", retailer=self._retailer_id, told=total, came=len(found)
+                    "list is shorter than its total", retailer=self._retailer_id, told=total, came=len(found)
                 )
-            following = told.after(text(meta, "nextCursor"), window)
+            following = counted.after(text(meta, "nextCursor"), window)
             if found or following is None:
                 name = partial(pii.pseudonym, self._pepper, self._retailer_id)
                 stripped = pii.strip(answer, pii.WALMART, name=name)
@@ -235,8 +235,8 @@ class Walmart:
         total = money.number(at(answer.body, *path, "totalCount"))
         if mapping.entries_of(answer.body) is None or total is None or total.is_nan():
             raise ExtractError(
-                f"{self._retailer_id}: the answer to {request.asked} holds no list with its `totalCount`",
-                hint="see that base_url is Walmart Marketplace's; if it is, its format has changed",
+                f"{self._retailer_id}: the response to {request.asked} has no list with a `totalCount`",
+                hint="check that base_url is Walmart Marketplace's; if so, its format has changed",
             )
         return answer.body, int(total)
 
@@ -273,9 +273,9 @@ class Walmart:
         now = there or self._clock.now()
         if window.start + window.overlap < now - KEPT:
             raise (OutOfReachError if there else ExtractError)(
-                f"{self._retailer_id}: {window.logical_date} is out of reach; at {now:%Y-%m-%d} Walmart keeps orders "
-                f"of {KEPT.days} days only",
-                hint="nothing brings that day any more",
+                f"{self._retailer_id}: {window.logical_date} is out of reach; on {now:%Y-%m-%d} Walmart keeps only "
+                f"the orders of the last {KEPT.days} days",
+                hint="that day can no longer be fetched",
             )
 
     def _check_nothing_found(self, request: Request, answer: Response) -> None:
@@ -283,5 +283,5 @@ class Walmart:
         if not error_code(answer.body).startswith("CONTENT_NOT_FOUND"):
             raise ExtractError(
                 f"{self._retailer_id}: {request.asked}: HTTP 404, not Walmart's CONTENT_NOT_FOUND",
-                hint=f"see that retailers.{self._retailer_id}.base_url is right",
+                hint=f"check that retailers.{self._retailer_id}.base_url is right",
             )

@@ -76,7 +76,7 @@ def load(storage: Storage) -> Accepted:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{storage.url}/{newest} is damaged: {error}",
-            hint="delete this one object: the one before it counts then; accept again what was accepted since",
+            hint="delete this one object: the previous one then applies; accept again what was accepted since",
         ) from None
 
 
@@ -111,8 +111,8 @@ def _change(storage: Storage, change: Callable[[tuple[Acceptance, ...]], tuple[A
         if storage.create(key, json.dumps(values, indent=1, ensure_ascii=False).encode()):
             return
     raise StorageError(
-        f"{storage.url}/{layout.ACKNOWLEDGED}: other commands write there all the time",
-        hint="give the same command again when they have ended",
+        f"{storage.url}/{layout.ACKNOWLEDGED}: other commands keep writing there",
+        hint="run the same command again when they have ended",
     )
 
 

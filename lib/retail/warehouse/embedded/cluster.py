@@ -76,7 +76,7 @@ class Cluster:
         except (OSError, IndexError):
             raise WarehouseError(
                 f"{self.password_file}, which holds the embedded PostgreSQL's password, cannot be read",
-                hint=f"put it back, or move {self.folder} away: the next run then publishes the whole star anew",
+                hint=f"restore it, or move {self.folder} away: the next run then republishes the whole star",
             ) from None
 
     def create(self) -> None:
@@ -85,8 +85,8 @@ class Cluster:
         if version.exists():
             if version.read_text().strip() != MAJOR:
                 raise WarehouseError(
-                    f"{self.data} was made by PostgreSQL {version.read_text().strip()}, and this is {MAJOR}",
-                    hint="move the folder away: the next run makes a new one and publishes the whole star anew",
+                    f"{self.data} was created by PostgreSQL {version.read_text().strip()}, and this is {MAJOR}",
+                    hint="move the folder away: the next run creates a new one and republishes the whole star",
                 )
             return
         for left_over in self.folder.glob(".new-*"):
@@ -121,7 +121,7 @@ class Cluster:
             if not passing or time.monotonic() > give_up:
                 raise WarehouseError(
                     f"the embedded PostgreSQL over {self.data} did not start:\n{said or result.stderr.strip()}",
-                    hint=f"see {self.log}; a server that still recovers is used by the next run",
+                    hint=f"see {self.log}; if the server is still recovering, the next run uses it",
                 )
             time.sleep(0.2)
 
@@ -155,8 +155,8 @@ class Cluster:
         result = _run("initdb", "-D", str(draft / "data"), *owner, *text, account=account)
         if result.returncode != 0:
             raise WarehouseError(
-                f"the embedded PostgreSQL could not make its data in {self.folder}: {result.stderr.strip()}",
-                hint="see that the disk is not full and the folder is yours; or name a server in [warehouse]",
+                f"the embedded PostgreSQL could not create its data in {self.folder}: {result.stderr.strip()}",
+                hint="check that the disk is not full and the folder is writable; or name a server in [warehouse]",
             )
 
     def _write_password_file(self) -> None:
@@ -224,7 +224,7 @@ def _run(program: str, *arguments: str, account: Account) -> subprocess.Complete
     except subprocess.TimeoutExpired:
         raise WarehouseError(
             f"PostgreSQL's own `{program}` did not end within {SECONDS_OF_A_PROGRAM} s",
-            hint="see that the disk answers; then run the same command again",
+            hint="check that the disk responds; then run the same command again",
         ) from None
 
 

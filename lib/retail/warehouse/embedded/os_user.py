@@ -68,10 +68,10 @@ class Account:
                 folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
             except OSError as error:
                 raise WarehouseError(
-                    f"the embedded PostgreSQL runs as user {self.uid}, who cannot pass {folder}: {error.strerror}",
+                    f"the embedded PostgreSQL runs as user {self.uid}, who cannot enter {folder}: {error.strerror}",
                     hint="set warehouse.data_folder to a folder such as /var/lib/retail, or run as another user",
                 ) from error
-            _log.warning("folder opened for passing through", folder=str(folder), user=self.uid)
+            _log.warning("folder opened for other users to enter", folder=str(folder), user=self.uid)
 
 
 def account_for(data: Path) -> Account:
@@ -81,7 +81,7 @@ def account_for(data: Path) -> Account:
         if owner is not None and owner.st_uid != os.geteuid():
             raise WarehouseError(
                 f"{data} belongs to user {owner.st_uid}, and this is user {os.geteuid()}",
-                hint="run as the user who made it, or set warehouse.data_folder to a folder of your own",
+                hint="run as the user who created it, or set warehouse.data_folder to a folder of your own",
             )
         return Account(os.geteuid(), os.getegid(), switch=False)
     if owner is not None and owner.st_uid != 0:

@@ -102,7 +102,7 @@ def _cluster(settings: WarehouseSettings) -> Cluster:
     except OSError as error:
         raise WarehouseError(
             f"{cluster.folder} cannot hold the embedded PostgreSQL: {error.strerror}",
-            hint="run as the user who made it, or set warehouse.data_folder to another folder",
+            hint="run as the user who created it, or set warehouse.data_folder to another folder",
         ) from error
     return cluster
 
@@ -140,8 +140,8 @@ def _ensure_database(server: Server, database: str) -> None:
             connection.close()
     except psycopg2.Error as error:
         raise WarehouseError(
-            f"the embedded PostgreSQL on port {server.port} does not let {server.user} in: {str(error).strip()}",
-            hint="warehouse.user must stay the one that the data folder was made with",
+            f"the embedded PostgreSQL on port {server.port} rejects user {server.user}: {str(error).strip()}",
+            hint="warehouse.user must stay the one that the data folder was created with",
         ) from error
 
 

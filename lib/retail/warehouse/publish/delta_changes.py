@@ -33,7 +33,7 @@ class Source:
     @property
     def hint(self) -> str:
         """What to do if a table cannot be read."""
-        return "see that the lake is there; nothing was published, so run the same command again"
+        return "check that the lake can be reached; nothing was published, so run the same command again"
 
     def version_of(self, table: StarTable) -> str:
         """The version that is read, in words."""
@@ -70,7 +70,7 @@ class Source:
         if lacking:
             raise WarehouseError(
                 f"star.{table.name} has columns that its Delta table lacks: {', '.join(lacking)}",
-                hint=f"make sql/star and lib/retail/star/{table.name}.py agree",
+                hint=f"make sql/star and lib/retail/star/tables/{table.name}.py agree",
             )
         return rows.where(col("changed_run_id").isin(*self.pending_run_ids))
 

@@ -52,12 +52,12 @@ def require(settings: Settings) -> None:
     problems = []
     if settings.engine != "spark":
         problems.append(
-            f'sync.method: "jdbc" is Spark\'s own way, and engine is "{settings.engine}", which has no JDBC:'
+            f'sync.method: "jdbc" needs Spark, and engine is "{settings.engine}":'
             ' set sync.method = "copy", the faster one, or engine = "spark"'
         )
     if not settings.warehouse.embedded and settings.warehouse.host.startswith("/"):
         problems.append(
-            'warehouse.host: JDBC knows no sockets in a folder; name a host, or set sync.method = "copy"'
+            'warehouse.host: JDBC cannot use a socket in a folder; name a host, or set sync.method = "copy"'
         )
     if problems:
         raise ConfigurationError(problems)
@@ -85,7 +85,7 @@ class Sending:
             self.connection,
             "COMMENT ON TABLE {staged} IS {comment}",
             comment=sql.Literal(
-                f"Rows of run {self.run_id} on their way to star.{table.name}; goes with the publish"
+                f"Rows of run {self.run_id} on their way to star.{table.name}; dropped by the publish"
             ),
         )
         partitions.give_to_owner(self.connection, staged.place)
@@ -118,7 +118,7 @@ class Sending:
             raise WarehouseError(
                 f"Spark could not write the rows of star/{staged.table.name} to {self.warehouse.dsn()}:"
                 f" {_said(error, self.warehouse)}",
-                hint="nothing was published; see that the lake is there and that PostgreSQL can be reached from every"
+                hint="nothing was published; check that the lake and PostgreSQL can be reached from every"
                 " machine that Spark works on, then run the same command again",
             ) from None  # a Java trace may quote rows
 

@@ -68,7 +68,8 @@ def forget_wrong_days(connection: Connection) -> None:
         cursor.execute(sql_text("publish", "forget_days"))
         if cursor.rowcount:
             _log.warning(
-                "the star was changed by no publish; its days are summed up anew", days=cursor.rowcount
+                "the star was changed outside a publish; totals of its days are recomputed",
+                days=cursor.rowcount,
             )
 
 

@@ -41,4 +41,4 @@ def renew(connection: Connection, written: Mapping[str, int]) -> None:
             try:
                 cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier("star", table)))
             except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
-                _log.warning("statistics are left as they are", table=table, why=str(error).strip())
+                _log.warning("statistics were not updated", table=table, why=str(error).strip())

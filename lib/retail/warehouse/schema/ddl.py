@@ -64,7 +64,7 @@ def prepare(warehouse: Warehouse) -> None:
         if state_of(connection).is_newest:
             return
         with taking_turns(connection), connection:
-            _bring(connection, state_of(connection))
+            _migrate(connection, state_of(connection))
         for notice in connection.notices:
             _log.warning("PostgreSQL warns", notice=notice.strip(), warehouse=warehouse.dsn())
 
@@ -98,15 +98,15 @@ def state_of(connection: Connection) -> State:
     return State(applied[-1].number if applied else 0, bool(has_roles), tuple(pending), changed)
 
 
-def _bring(connection: Connection, state: State) -> None:
+def _migrate(connection: Connection, state: State) -> None:
     if state.is_newest:  # another process did it while we waited
         return
     there = [file for file in view_files() if _exists(connection, file.stem)]
-    force = there if any(each.makes_views_anew for each in state.migrations) else []
+    force = there if any(each.recreates_views for each in state.migrations) else []
     if force and not view_rebuild.are_in_step(connection):
         raise WarehouseError(
-            f"{', '.join(each.name for each in state.migrations)}: the views have to be made anew,"
-            " and the star holds what no check has let into them yet",
+            f"{', '.join(each.name for each in state.migrations)}: the views must be recreated,"
+            " and the star has rows that no check has passed yet",
             hint="run `retail check` and `retail refresh` with the version that published it, then this one again",
         )
     kept = view_rebuild.set_aside(connection, force)

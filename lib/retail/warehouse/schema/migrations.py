@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 _NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
-_VIEWS_ANEW: Final = "-- views are made anew"
+_RECREATES_VIEWS: Final = "-- views are made anew"
 
 _log = structlog.get_logger(__name__)
 
@@ -31,14 +31,14 @@ _log = structlog.get_logger(__name__)
 class Migration:
     """One change. Its number is the schema version after it.
 
-    `makes_views_anew`: it changes what views read, which PostgreSQL refuses while the views exist; the file says so in
+    `recreates_views`: it changes what views read, which PostgreSQL refuses while the views exist; the file says so in
     a line `-- views are made anew`.
     """
 
     number: int
     name: str
     checksum: str
-    makes_views_anew: bool = False
+    recreates_views: bool = False
 
 
 def applied_by() -> str:
@@ -59,13 +59,13 @@ def known(folder: Path) -> list[Migration]:
         if match is None or int(match[1]) != number:
             raise WarehouseError(
                 f"{file.name} is not migration {number:04} of {folder}",
-                hint=f"name it {number:04}_title.sql, in small letters: numbers go from 0001 on without a gap",
+                hint=f"name it {number:04}_title.sql, in lower case: numbers start at 0001 and have no gaps",
             )
-        makes_views_anew = _VIEWS_ANEW in file.read_text(encoding="utf-8").splitlines()
-        found.append(Migration(number, file.name, checksum(file), makes_views_anew))
+        recreates_views = _RECREATES_VIEWS in file.read_text(encoding="utf-8").splitlines()
+        found.append(Migration(number, file.name, checksum(file), recreates_views))
     if not found:
         raise WarehouseError(
-            f"{folder} holds no migration", hint="set RETAIL_HOME to the folder that holds conf/ and sql/"
+            f"{folder} has no migrations", hint="set RETAIL_HOME to the folder that holds conf/ and sql/"
         )
     return found
 
@@ -78,18 +78,18 @@ def pending(ours: Sequence[Migration], applied: Sequence[Migration]) -> list[Mig
     newest = len(ours)
     if applied and applied[-1].number > newest:
         raise WarehouseError(
-            f"the database's schema has version {applied[-1].number} ({applied[-1].name}), and this retail-lakehouse"
-            f" {applied_by()} knows {newest}",
-            hint="install the version that brought it there, or a newer one; nothing was changed",
+            f"the database's schema has version {applied[-1].number} ({applied[-1].name}); this retail-lakehouse"
+            f" {applied_by()} supports versions up to {newest}",
+            hint="install the version that migrated it, or a newer one; nothing was changed",
         )
     for migration in applied:
         mine = ours[migration.number - 1]
         if mine.checksum != migration.checksum:
             raise WarehouseError(
-                f"sql/migrations/{mine.name} is not what this database had as migration {migration.number}"
-                f" ({migration.name}): its checksum is {mine.checksum[:12]}, and that was {migration.checksum[:12]}",
-                hint="put the file back as it was, and write what was changed in it as a further migration,"
-                f" {newest + 1:04}_title.sql",
+                f"sql/migrations/{mine.name} differs from this database's migration {migration.number}"
+                f" ({migration.name}): its checksum is {mine.checksum[:12]},"
+                f" the applied one's {migration.checksum[:12]}",
+                hint=f"restore the file, and put the change into a new migration, {newest + 1:04}_title.sql",
             )
     numbers = {migration.number for migration in applied}
     return [migration for migration in ours if migration.number not in numbers]

@@ -88,10 +88,10 @@ def set_aside(connection: Connection, files: Sequence[Path]) -> list[Kept]:
             _run(connection, f"DROP {each.kind} {each.name}")
         except psycopg2.errors.InsufficientPrivilege as error:
             raise WarehouseError(
-                f"{each.name} has to be made anew with what it reads, and is another login's:"
+                f"{each.name} must be recreated with the views it reads from, but belongs to another login:"
                 f" {error.diag.message_primary}",
                 hint="nothing was changed; run the same command once as an administrator (RETAIL_WAREHOUSE__USER),"
-                f" or let its owner drop {each.name} and make it again after",
+                f" or let its owner drop {each.name} and recreate it afterwards",
             ) from error
     return kept
 
@@ -108,7 +108,7 @@ def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]
         if each.name in names:
             _give(connection, each)
         else:
-            _make_again(connection, each, because_of=names)
+            _recreate(connection, each, because_of=names)
     _require_tie_out(connection, names)
     for name in names:
         _run(
@@ -118,8 +118,8 @@ def put_back(connection: Connection, kept: Sequence[Kept], files: Sequence[Path]
         )
     for each in kept:
         for what in each.lost:
-            _log.warning("lost of a view made anew", view=each.name, lost=what)
-    _log.info("views made anew", views=names, dependants=[e.name for e in kept if e.name not in names])
+            _log.warning("lost when a view was recreated", view=each.name, lost=what)
+    _log.info("views recreated", views=names, dependants=[e.name for e in kept if e.name not in names])
 
 
 def _differs(connection: Connection, file: Path) -> bool:
@@ -160,19 +160,19 @@ def _give(connection: Connection, kept: Kept) -> None:
         if what == _COMMENT:  # the file has them
             continue
         try:
-            _give_or_tell(connection, kept.name, statement)
+            _grant_or_warn(connection, kept.name, statement)
         except psycopg2.errors.InsufficientPrivilege as error:
             raise WarehouseError(
-                f"{kept.name} is made anew, and cannot get again what it had ({statement}):"
+                f"{kept.name} is recreated, but cannot get back what it had ({statement}):"
                 f" {error.diag.message_primary}",
                 hint="nothing was changed; run the same command once as an administrator"
-                " (RETAIL_WAREHOUSE__USER), or take that from the view",
+                " (RETAIL_WAREHOUSE__USER), or remove that from the view",
             ) from error
     for statement in of_file:
         _run(connection, statement)
 
 
-def _give_or_tell(connection: Connection, name: str, statement: str) -> None:
+def _grant_or_warn(connection: Connection, name: str, statement: str) -> None:
     """Run the statement; if its object is gone, such as a dropped column, log the statement instead."""
     try:
         with _savepoint(connection):
@@ -181,11 +181,11 @@ def _give_or_tell(connection: Connection, name: str, statement: str) -> None:
         raise
     except (psycopg2.ProgrammingError, psycopg2.NotSupportedError, psycopg2.DataError) as error:
         _log.warning(
-            "lost of a view made anew", view=name, lost=statement, because=error.diag.message_primary
+            "lost when a view was recreated", view=name, lost=statement, because=error.diag.message_primary
         )
 
 
-def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
+def _recreate(connection: Connection, kept: Kept, *, because_of: Sequence[str]) -> None:
     """Recreate somebody's view as it was. Its query runs in a refresh: with its owner's rights, not ours."""
     query = kept.query.rstrip().removesuffix(";")
     has_rows = kept.kind == "MATERIALIZED VIEW"
@@ -196,14 +196,14 @@ def _make_again(connection: Connection, kept: Kept, *, because_of: Sequence[str]
         _forget_default_grants(connection, kept.name)
         for what, statement in rest:
             if what == _LABEL:
-                _give_or_tell(connection, kept.name, statement)
+                _grant_or_warn(connection, kept.name, statement)
             else:
                 _run(connection, statement)
         if has_rows and kept.populated:
             _run(connection, f"REFRESH MATERIALIZED VIEW {kept.name}")
     except psycopg2.Error as error:
         raise WarehouseError(
-            f"{', '.join(because_of)} change, and {kept.name}, which reads from them, cannot be made again:"
+            f"{', '.join(because_of)} change, and {kept.name}, which reads from them, cannot be recreated:"
             f" {error.diag.message_primary}",
             hint=f"nothing was changed; drop {kept.name} or change what it reads, then run the same command again",
         ) from error
@@ -231,8 +231,8 @@ def _require_tie_out(connection: Connection, names: Sequence[str]) -> None:
     if wrong:
         views = ", ".join(sorted({str(row[at]) for row in wrong}))
         raise TieOutError(
-            f"with its new query, {len(wrong)} figure(s) of {views} are not those of the star",
-            hint="the views are as they were; mend sql/views, see docs/POSTGRESQL.md",
+            f"with its new query, {len(wrong)} figure(s) of {views} do not match the star",
+            hint="the views are unchanged; fix sql/views, see docs/POSTGRESQL.md",
         )
 
 
