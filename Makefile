@@ -96,7 +96,7 @@ test: setup airflow s3-server node-tools postgresql-14
 	    pytest tests -n 2 --dist loadgroup -m "not cluster and not nightly" --durations=25; tests=$$?; \
 	    wait $$checking; checks=$$?; cat var/check.log; [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 	@echo "On PostgreSQL $(OLDEST_POSTGRESQL):"; RETAIL_TEST_POSTGRESQL=$(OLDEST_POSTGRESQL) \
-	    pytest tests/warehouse -n 2 --dist loadgroup -m "not spark and not nightly"
+	    pytest tests/warehouse -n 2 --dist loadgroup -m "postgres and not spark and not slow and not nightly"
 
 # All that `make test` leaves out: longer chains of kills, more random histories, every PostgreSQL, the cluster, Superset.
 nightly: setup airflow s3-server node-tools postgresql-14 superset

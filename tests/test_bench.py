@@ -38,6 +38,7 @@ def test_the_benchmark_measures_every_load_and_prints_them_as_a_table() -> None:
     assert all(float(row[5]) > 0 for row in rows if row[0] == "sail")
 
 
+@pytest.mark.nightly
 def test_the_warehouse_benchmark_measures_every_step_and_the_server_alone() -> None:
     text = printed("bench.warehouse", "--rows", "2000")
     first, *later = (
@@ -48,6 +49,7 @@ def test_the_warehouse_benchmark_measures_every_step_and_the_server_alone() -> N
     assert "times the server alone" in text
 
 
+@pytest.mark.nightly
 def test_the_large_benchmark_measures_every_step_at_both_sizes() -> None:
     rows = rows_of_the_tables(printed("bench.large", "--rows", "2000", "--times", "1"))
     assert ["", "2,000 facts", "20,000 facts", "ratio"] in rows

@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.s3]
 DAY = date(2017, 1, 1)
 
 
-@pytest.mark.parametrize("stopped_behind", ["gate", "merge-plan-fact_sales"])
+@pytest.mark.parametrize(
+    "stopped_behind", [pytest.param("gate", marks=pytest.mark.nightly), "merge-plan-fact_sales"]
+)
 def test_a_run_that_wakes_after_another_took_over_writes_nothing_more(
     stopped_behind: str, install: Callable[[str], Installation], s3_server: S3Server, truth: Truth
 ) -> None:
