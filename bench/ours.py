@@ -14,7 +14,10 @@ from tests.steps import step_context
 from retail.config.secrets import Secrets
 from retail.config.settings import LakeSettings, RetailerSettings, Settings, SparkSettings, home
 from retail.lake import delta
-from retail.pipeline import check_step, transform_steps
+from retail.pipeline import check_step
+from retail.pipeline.gate_step import gate_step
+from retail.pipeline.merge_step import merge_step
+from retail.pipeline.stage_step import stage_step
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.workspace import Workspace
 from retail.quality.suites import validation
@@ -52,9 +55,9 @@ def measure(
         run = workspace.ledger.begin(run_id, units, tasks=["transform"], engine=engine)
         context = step_context(workspace, run)
         for name, step in (
-            ("stage", transform_steps.stage_step),
-            ("gate", transform_steps.gate_step),
-            ("merge", transform_steps.merge_step),
+            ("stage", stage_step),
+            ("gate", gate_step),
+            ("merge", merge_step),
         ):
             began = time.perf_counter()
             result = step(context)

@@ -22,17 +22,21 @@ from bench.__main__ import head
 from bench.ours import raw_days, settings_of
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, WarehouseSettings
-from retail.pipeline import check_step, refresh_step, transform_steps
+from retail.pipeline import check_step, refresh_step
+from retail.pipeline.gate_step import gate_step
+from retail.pipeline.merge_step import merge_step
+from retail.pipeline.publish_step import publish_step
+from retail.pipeline.stage_step import stage_step
 from retail.pipeline.workspace import Workspace
 from retail.quality.suites import validation
 from retail.warehouse.connection import Warehouse
 
 ROWS: Final = 1_000_000
 STEPS: Final = {
-    "stage": transform_steps.stage_step,
-    "gate": transform_steps.gate_step,
-    "merge": transform_steps.merge_step,
-    "publish": transform_steps.publish_step,
+    "stage": stage_step,
+    "gate": gate_step,
+    "merge": merge_step,
+    "publish": publish_step,
     "check": check_step.check_step,
     "refresh": refresh_step.refresh_step,
 }

@@ -22,7 +22,7 @@ CONFIGURATION = Configuration.read(home())
 
 with DAG(
     dag_id="retail_data_pipeline",
-    description="Three retailers' sales to a Delta star and six PostgreSQL views, every row and cent tied out",
+    description="Three retailers' sales to a Delta star and PostgreSQL views, every row and cent tied out",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 2 * * *", timezone=CONFIGURATION.time_zone),
     start_date=datetime(2026, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(CONFIGURATION.time_zone)),

@@ -33,6 +33,13 @@ def with_pieces(text: str, pieces: dict[str, str]) -> str:
     return _PIECE.sub(lambda found: _piece(found[1] or "", pieces), text)
 
 
+def with_new_marks(text: str, pieces: dict[str, str]) -> str:
+    """The document with a section at its end for each piece that has no marks yet, such as a new view's."""
+    for name in sorted(set(pieces) - set(_PIECE.findall(text))):
+        text = f"{text.rstrip()}\n\n## {name}\n\n**Purpose**: to be written.\n\n{BEGIN.format(f', {name}')}\n{END}\n"
+    return text
+
+
 def _piece(name: str, pieces: dict[str, str]) -> str:
     begin = BEGIN.format(f", {name}" if name else "")
     return f"{begin}\n\n{pieces[name]}\n\n{END}"
@@ -42,11 +49,10 @@ def main() -> None:
     for name, pieces in DOCUMENTS.items():
         document = Path(__file__).with_name(name)
         text = document.read_text(encoding="utf-8")
-        made = with_pieces(text, pieces())
         if "--check" not in sys.argv:
-            document.write_text(made, encoding="utf-8")
-        elif made != text:
-            sys.exit(f"docs/{name} is not what the code says; `make data-model` writes it anew")
+            document.write_text(with_pieces(with_new_marks(text, pieces()), pieces()), encoding="utf-8")
+        elif with_pieces(text, pieces()) != text:
+            sys.exit(f"docs/{name} is not what the code says; `make data-model` rewrites it")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def _questions(view: str) -> str:
     for each in questions.questions():
         if each.view == view:
             asked = questions.statement(each.of_view).partition("\n")[2].strip()
-            star = f"The same asked of the star: [{each.of_star.name}]({_link(each.of_star)})."
+            star = f"The same question of the star: [{each.of_star.name}]({_link(each.of_star)})."
             parts.append(f"**{each.words}**\n\n```sql\n{asked}\n```\n\n{star}")
     return "\n\n".join(parts)
 

@@ -2,33 +2,7 @@
 -- Partitions are computed from these properties, not looked up: no crawler, no MSCK REPAIR, a new day is available at once.
 -- A date is a logical date: the day on which the retailer changed the record.
 CREATE EXTERNAL TABLE IF NOT EXISTS raw_sales (
-    retailer_id string,
-    transaction_id string,
-    line_id string,
-    record_type string,
-    status string,
-    sold_at string,
-    updated_at string,
-    business_date string,
-    product_id string,
-    product_name string,
-    brand string,
-    category string,
-    gtin string,
-    customer_id string,
-    store_id string,
-    store_name string,
-    store_city string,
-    store_region string,
-    store_country string,
-    quantity string,
-    unit_price string,
-    discount_amount string,
-    tax_amount string,
-    total_amount string,
-    currency string,
-    mapping_version string,
-    source_ref string
+    :fields
 )
 PARTITIONED BY (retailer string, year string, month string, day string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'

@@ -9,15 +9,7 @@ SELECT
     lpad(CAST(day AS string), 2, '0') AS day
 FROM (
     SELECT
-        from_json(value, '
-        retailer_id string, transaction_id string, line_id string, record_type string, status string,
-        sold_at string, updated_at string, business_date string, product_id string,
-        product_name string, brand string, category string, gtin string, customer_id string,
-        store_id string, store_name string, store_city string, store_region string,
-        store_country string, quantity string, unit_price string, discount_amount string,
-        tax_amount string, total_amount string, currency string, mapping_version string,
-        source_ref string
-        ') AS sale,
+        from_json(value, ':fields') AS sale,
         year,
         month,
         day

@@ -205,7 +205,7 @@ OF_RUNS = ("marts.freshness", "marts.tie_out", "marts.restatement", "marts.resta
 
 
 def warehouse_of(installation: Installation) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of the PostgreSQL star and of the six views."""
+    """Every row of the PostgreSQL star and of the views."""
     found = {}
     with installation.postgresql() as cursor:
         cursor.execute(

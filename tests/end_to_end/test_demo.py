@@ -16,14 +16,12 @@ from deltalake import DeltaTable
 
 from retail.config.settings import home, load_settings
 from retail.warehouse.embedded import server as embedded
+from retail.warehouse.schema.ddl import view_files
 from tests.end_to_end.conftest import START, Truth
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
-VIEWS = (
-    "mv_daily_sales", "mv_monthly_sales", "mv_product_performance", "mv_retailer_comparison",
-    "mv_store_performance", "mv_customer_value",
-)  # fmt: skip
+VIEWS = tuple(file.stem for file in view_files())
 STEPS = ("extract", "land", "stage", "gate", "merge", "publish", "check", "refresh")
 
 

@@ -53,7 +53,7 @@ INSIDE = [
     Place("retail.warehouse.publish.copy:_Csv.read", "4"),
     Place("retail.warehouse.publish.transaction:_note", "1"),
     Place("retail.warehouse.publish.transaction:_note", "1+"),
-    Place("retail.pipeline.transform_steps:publish", "1+"),
+    Place("retail.pipeline.publish_step:publish", "1+"),
     Place("retail.quality.profile:write", "1"),
     Place("retail.quality.profile:write", "1+"),
     Place("retail.warehouse.views:_refresh", "3+"),

@@ -70,12 +70,6 @@ def test_the_raw_table_s_columns_are_sales_record_s_in_order_with_their_types(ra
     assert ", ".join(columns) == RAW_SCHEMA
 
 
-def test_spark_s_raw_columns_are_sales_record_s_in_order_with_their_types() -> None:
-    text = (home() / "sql" / "spark" / "raw_retailer.sql").read_text(encoding="utf-8")
-    [schema] = re.findall(r"from_json\(value, '([^']*)'\)", text)
-    assert " ".join(schema.split()) == RAW_SCHEMA
-
-
 def test_the_raw_partitions_lead_to_the_very_files_that_are_landed(raw: exp.Expression) -> None:
     told = properties(raw)
     assert told["projection.enabled"] == "true"

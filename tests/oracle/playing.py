@@ -16,7 +16,9 @@ from retail.config.settings import QualitySettings, Settings
 from retail.errors import GateError
 from retail.lake import delta
 from retail.lake.layout import master_folder, raw_file
-from retail.pipeline import transform_steps
+from retail.pipeline.gate_step import gate_step
+from retail.pipeline.merge_step import merge_step
+from retail.pipeline.stage_step import stage_step
 from retail.pipeline.step_results import MergeResult, StageResult
 from retail.pipeline.workspace import Workspace
 from retail.quality import tie_out
@@ -30,9 +32,9 @@ from tests.oracle.rows import KEYS
 from tests.steps import step_context
 
 _STEPS = {
-    "stage": transform_steps.stage_step,
-    "gate": transform_steps.gate_step,
-    "merge": transform_steps.merge_step,
+    "stage": stage_step,
+    "gate": gate_step,
+    "merge": merge_step,
 }
 _IDENTITIES = (tie_out.STAGED, tie_out.MERGED, tie_out.DELTA)
 

@@ -20,7 +20,8 @@ from retail.errors import StorageError
 from retail.lake import delta, layout
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
-from retail.pipeline import transform_steps as steps
+from retail.pipeline.gate_step import gate_step
+from retail.pipeline.merge_step import merge_step
 from retail.pipeline.step_context import StepContext
 from retail.runs import table_rewrites
 from retail.star import merge, migration, staging
@@ -187,10 +188,10 @@ def test_a_run_that_older_code_staged_before_it_was_killed_is_staged_again_and_m
     run = ledger.begin("run-3", [unit], tasks=("transform",), engine="sail")
     older = {"lines_version": 17, "sales_version": 17, "counts": [], "critical": []}
     ledger.end_step(run.run_id, "stage", older, seconds=1)
-    job = step_context(lake.workspace, run)
+    context = step_context(lake.workspace, run)
 
-    for name, step in (("gate", steps.gate_step), ("merge", steps.merge_step)):
-        ledger.end_step(run.run_id, name, step(job).to_json(), seconds=0)
+    for name, step in (("gate", gate_step), ("merge", merge_step)):
+        ledger.end_step(run.run_id, name, step(context).to_json(), seconds=0)
 
     recorded = ledger.step(run.run_id, "stage")
     assert recorded is not None

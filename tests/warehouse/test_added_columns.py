@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from retail import star
 from retail.config.settings import home
 from retail.errors import WarehouseError
-from retail.pipeline import transform_steps
+from retail.pipeline.publish_step import publish_step
 from retail.pipeline.step_context import StepContext
 from retail.star.tables import fact_sales
 from retail.warehouse.connection import Warehouse
@@ -117,5 +117,5 @@ def test_a_star_that_was_merged_before_it_gained_a_column_is_published_after(
     monkeypatch.setattr(star, "TABLES", (*star.DIMENSIONS, newer))
     gain("20_fact_sales.sql", "    sales_channel text,", "    changed_run_id text NOT NULL,")
 
-    assert transform_steps.publish_step(merged).sent["fact_sales"] == 1
+    assert publish_step(merged).sent["fact_sales"] == 1
     assert query("SELECT transaction_id, sales_channel FROM star.fact_sales") == [("t1", None)]

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from retail.config.settings import home, load_settings
 from retail.lake import delta
 from retail.lake.layout import raw_file
-from retail.pipeline import transform_steps
+from retail.pipeline.runner import STEP_FUNCTIONS
 from retail.quality import tie_out
 from retail.star import merge
 from retail.star.tables import fact_sales
@@ -54,7 +54,7 @@ def test_a_day_that_comes_again_is_published_to_a_postgresql_of_before(
     )
 
     for step in ("stage", "gate", "merge", "publish"):
-        result = getattr(transform_steps, f"{step}_step")(context)
+        result = STEP_FUNCTIONS[step](context)
         workspace.ledger.end_step("run-3", step, result.to_json(), seconds=0)
 
     at = delta.require_version(workspace.storage, fact_sales.TABLE.path)

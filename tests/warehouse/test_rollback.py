@@ -15,6 +15,7 @@ from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import publish
 from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
+from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
 from tests.warehouse import literals
 from tests.warehouse.conftest import Query
@@ -30,12 +31,7 @@ TABLES = (
     *(f"star.{name}" for name in sorted(DIMENSIONS)),
     "star.fact_sales",
     "ops.published_day",
-    "marts.mv_customer_value",
-    "marts.mv_daily_sales",
-    "marts.mv_monthly_sales",
-    "marts.mv_product_performance",
-    "marts.mv_retailer_comparison",
-    "marts.mv_store_performance",
+    *(f"marts.{file.stem}" for file in view_files()),
 )
 State = dict[str, list[tuple[Any, ...]]]
 

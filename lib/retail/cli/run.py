@@ -109,7 +109,7 @@ def ingest(
 @dates
 @_RUN_ID
 @_REDO
-@click.option("--again", is_flag=True, help="Refresh all six views, even if nothing has changed.")
+@click.option("--again", is_flag=True, help="Refresh all views, even if nothing has changed.")
 @with_settings
 def refresh(settings: Settings, /, *, run_id: str | None, redo: bool, again: bool, **dates: Any) -> None:
     """Step 8: refresh the materialized views whose data has changed."""

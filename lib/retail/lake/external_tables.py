@@ -11,6 +11,7 @@ from retail.config.settings import Settings, home
 from retail.errors import ConfigurationError, EngineError, StorageError
 from retail.lake import delta, layout, sql_text
 from retail.lake.storage import Storage
+from retail.records import RAW_SCHEMA
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +29,7 @@ def athena(settings: Settings) -> list[str]:
         )
     values = {
         "lake": f"s3://{place}".replace("'", r"\'"),  # escaped as in Hive, whose syntax Athena's DDL follows
+        "fields": RAW_SCHEMA,
         "retailers": ",".join(settings.retailers),
         "first_year": f"{settings.start_date:%Y}",
     }
@@ -65,7 +67,9 @@ def register(session: SparkSession, settings: Settings, storage: Storage) -> Non
 def _raw(settings: Settings, storage: Storage, lake: Mapping[str, str]) -> Iterator[str]:
     landed = [name for name in settings.retailers if next(storage.list(layout.raw_folder(name)), None)]
     for retailer in landed:
-        yield from _filled(_file("spark", "raw_retailer"), {**lake, "retailer": retailer})
+        yield from _filled(
+            _file("spark", "raw_retailer"), {**lake, "retailer": retailer, "fields": RAW_SCHEMA}
+        )
     if landed:
         together = "\nUNION ALL\n".join(f"SELECT * FROM raw_{retailer}" for retailer in landed)
         yield from _filled(_file("spark", "raw_sales"), {"raw_of_every_retailer": together})

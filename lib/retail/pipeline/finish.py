@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import structlog
 
+from retail.config.settings import Settings
 from retail.lake.storage import Storage
 from retail.pipeline import resume, schedule
 from retail.pipeline.step_results import PublishResult, extract_result, out_of_reach, units_to_process
@@ -17,20 +16,20 @@ from retail.runs.run import Run
 log = structlog.get_logger(__name__)
 
 
-def finalize_interrupted(ledger: Ledger, storage: Storage, *, start_date: date) -> bool:
+def finalize_interrupted(ledger: Ledger, storage: Storage, *, settings: Settings) -> bool:
     """End the run that was killed after its last step, if there is one."""
     run = resume.interrupted_at_the_end(ledger)
     if run is not None:
         log.warning("finished a run that was interrupted after its last step", of_run=run.run_id)
-        end(ledger, storage, run, start_date=start_date)
+        end(ledger, storage, run, settings=settings)
     return run is not None
 
 
-def end(ledger: Ledger, storage: Storage, run: Run, *, start_date: date) -> Outcome:
+def end(ledger: Ledger, storage: Storage, run: Run, *, settings: Settings) -> Outcome:
     """Mark the completed days as done and end the run."""
     extract = extract_result(ledger, run)
     failed = {} if extract is None else extract.failed
-    _mark_done(ledger, run, start_date=start_date)
+    _mark_done(ledger, run, settings=settings)
     if PublishResult.of(ledger, run.run_id) is not None:
         pending_replays.end(storage, run.run_id)
     outcome: Outcome = "partial" if failed else "success"
@@ -38,7 +37,7 @@ def end(ledger: Ledger, storage: Storage, run: Run, *, start_date: date) -> Outc
     return outcome
 
 
-def _mark_done(ledger: Ledger, run: Run, *, start_date: date) -> None:
+def _mark_done(ledger: Ledger, run: Run, *, settings: Settings) -> None:
     """If all steps have ended, mark the units as done and, unless this is a backfill, advance the checkpoints."""
     merged = ledger.run(run.after_run) if run.after_run is not None else run
     if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):
@@ -54,7 +53,7 @@ def _mark_done(ledger: Ledger, run: Run, *, start_date: date) -> None:
         after = schedule.advanced(
             before,
             {day for each, day in done if each == retailer},
-            start_date=start_date,
+            start_date=settings.start_date,
             up_to=max(day for each, day in units if each == retailer),
         )
         if after is not None and after != before:

@@ -1,4 +1,4 @@
-"""Step 8: the six views show what was published and checked."""
+"""Step 8: the views show what was published and checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retail.warehouse.views import refresh
 
 
 def refresh_step(context: StepContext) -> RefreshResult:
-    """Step 8. Switch all six views together, reconciled with the star, and publish the run's tie-out with them.
+    """Step 8. Switch all views together, reconciled with the star, and publish the run's tie-out with them.
 
     Raises UncheckedError if PostgreSQL holds data that a run merged and no check has passed.
     """

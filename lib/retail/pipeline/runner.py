@@ -22,13 +22,16 @@ from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.describe_step import describe_step, is_due
 from retail.pipeline.extract_step import extract_step
+from retail.pipeline.gate_step import gate_step
 from retail.pipeline.land_step import land_step
+from retail.pipeline.merge_step import merge_step
+from retail.pipeline.publish_step import publish_step
 from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resume import Resumed
+from retail.pipeline.stage_step import stage_step
 from retail.pipeline.step_context import Report, RunOptions, StepContext
-from retail.pipeline.step_results import DescribeResult, StepResult, extract_result, out_of_reach
-from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
-from retail.pipeline.transform_steps import gate_step, merge_step, publish_step, stage_step
+from retail.pipeline.step_results import StepResult, extract_result, out_of_reach
+from retail.pipeline.tasks import ALL_TASKS, DESCRIBE, STEPS, TASKS, steps_of
 from retail.pipeline.workspace import LeasedWorkspace, Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
@@ -45,7 +48,7 @@ log = structlog.get_logger()
 STEP_FUNCTIONS: Final[dict[str, Callable[[StepContext], StepResult]]] = {
     "extract": extract_step,
     "land": land_step,
-    "describe": describe_step,
+    DESCRIBE: describe_step,
     "stage": stage_step,
     "gate": gate_step,
     "merge": merge_step,
@@ -104,24 +107,25 @@ def run(
         _note_nothing_due(workspace.ledger, run_id, asked, engine=workspace.settings.engine)
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(workspace.storage)
-    start_date = workspace.settings.start_date
+    settings = workspace.settings
     with workspace.lease(run_id) as leased:
         ledger, storage = leased.ledger, leased.storage
         # Only inside the lease can nobody else end the remaining units or merge before this run.
         left = _left(ledger, asked)
         resumed = _resumed(ledger, left, asked) if left else Resumed()
-        if resumed.run is None and finish.finalize_interrupted(ledger, storage, start_date=start_date):
+        if resumed.run is None and finish.finalize_interrupted(ledger, storage, settings=settings):
             left = _left(ledger, asked)
         if not left:
-            _note_nothing_due(ledger, run_id, asked, engine=workspace.settings.engine)
+            _note_nothing_due(ledger, run_id, asked, engine=settings.engine)
             return Result(None, "success", skipped_units=len(wanted))
-        engine = workspace.settings.engine
-        current = _begin(ledger, run_id, left, asked, resumed, engine=engine, span=span, backfill=backfill)
+        current = _begin(
+            ledger, run_id, left, asked, resumed, engine=settings.engine, span=span, backfill=backfill
+        )
         leased.lease.works_on(current.run_id)
         logs.bind_run(current.run_id)
         options = replace(options, force=options.force or current.force)
         if _do(leased, leased.step_context(current, report, options), tasks):
-            outcome = finish.end(ledger, storage, current, start_date=start_date)
+            outcome = finish.end(ledger, storage, current, settings=settings)
         else:
             outcome = "paused"
             ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as requested")
@@ -257,11 +261,8 @@ def _do(leased: LeasedWorkspace, context: StepContext, tasks: Sequence[str]) -> 
     Returns False if the run pauses before the last of them.
     """
     ledger, run_id, lake = context.ledger, context.run_id, context.settings.lake
-    steps = [step for task in tasks for step in TASKS[task]]
-    if "land" in steps:
-        steps.insert(steps.index("land") + 1, DescribeResult.step)
     try:
-        for step in steps:
+        for step in steps_of(tasks):
             outage.sit_out(
                 partial(_do_once, context, step),
                 ready=leased.lease.check,
@@ -297,7 +298,7 @@ def _last_time(context: StepContext, step: str) -> float | None:
 
 def _do_once(context: StepContext, step: str) -> None:
     """Do a step and record it, or reuse its record if it has already ended."""
-    if step == DescribeResult.step and not is_due(context):
+    if step == DESCRIBE and not is_due(context):
         return
     recorded = context.ledger.step(context.run_id, step)
     if recorded is not None:

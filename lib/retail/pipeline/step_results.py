@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 from pydantic import TypeAdapter
 
 from retail.landing.master_data import Kind, LookedUp
+from retail.pipeline.tasks import DESCRIBE
 from retail.quality.gaps import Gap
 from retail.runs.counts import HopCount
 from retail.runs.days import RetailerDay
@@ -74,7 +75,7 @@ class LandResult(StepResult):
 class DescribeResult(StepResult):
     """What each retailer's catalogue was asked. This is no step of its own: no day waits for it."""
 
-    step: ClassVar[str] = "describe"
+    step: ClassVar[str] = DESCRIBE
     looked_up: list[LookedUp] = field(default_factory=list)
 
 

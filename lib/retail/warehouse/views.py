@@ -1,4 +1,4 @@
-"""The six materialized views: refreshed together, compared with the star, and switched together or not at all."""
+"""The materialized views: refreshed together, compared with the star, and switched together or not at all."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from retail.config.secrets import Secrets
 from retail.lake.layout import raw_file
-from retail.pipeline import transform_steps
+from retail.pipeline.runner import STEP_FUNCTIONS
 from retail.pipeline.workspace import Workspace
 from retail.records import ProductRecord
 from tests.conftest import settings_for
@@ -80,7 +80,7 @@ def main(archive: Path) -> None:
                 run = workspace.ledger.begin(f"run-{number}", units, tasks=("transform",), engine="sail")
                 context = step_context(workspace, run)
                 for name in ("stage", "gate", "merge"):
-                    result = getattr(transform_steps, f"{name}_step")(context)
+                    result = STEP_FUNCTIONS[name](context)
                     workspace.ledger.end_step(run.run_id, name, result.to_json(), seconds=0)
                 workspace.ledger.end(run.run_id, "success")
         with tarfile.open(archive, "w:gz") as tar:

@@ -43,7 +43,7 @@ def sql(
     as_csv: bool,
     dialect: str | None,
 ) -> None:
-    """Query the lake in SQL, without PostgreSQL: the star, the raw files and the six views.
+    """Query the lake in SQL, without PostgreSQL: the star, the raw files and the views.
 
     Runs STATEMENT, or standard input, or opens a prompt on a terminal. Read-only.
     """
