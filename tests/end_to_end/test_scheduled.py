@@ -20,7 +20,8 @@ from retail.lake.layout import raw_file
 from retail.pipeline import runner
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import StepResult
-from retail.pipeline.workspace import Workspace
+from retail.pipeline.workspace import LeasedWorkspace, Workspace
+from retail.runs.lease import hold
 from retail.runs.ledger import Ledger
 from tests.end_to_end.conftest import CLOCK, Truth
 from tests.end_to_end.installation import Installation, star_of, told, warehouse_of
@@ -147,9 +148,10 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
     units = [("retailer_1", day(1))]
 
     @contextmanager
-    def ended_meanwhile(workspace: Workspace, run_id: str) -> Iterator[None]:
+    def ended_meanwhile(workspace: Workspace, run_id: str) -> Iterator[LeasedWorkspace]:
         workspace.ledger.mark_done(units, "another")
-        yield
+        with hold(workspace.storage, run_id) as lease:
+            yield LeasedWorkspace(workspace, lease, workspace.storage, workspace.ledger)
 
     monkeypatch.setattr(Workspace, "lease", ended_meanwhile)
     said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
@@ -367,7 +369,7 @@ def test_raw_files_that_changed_behind_a_fetch_are_named_with_what_lands_them_an
 
     said = told(made, "transform", "--run-id", "night", code=4)
     assert "landed = read does not hold for retailer_1" in said
-    command = re.search(r"meanwhile, `retail (land --run-id \S+ --redo)`, then the same command", said)
+    command = re.search(r"run `retail (land --run-id \S+ --redo)`, then the same command", said)
     assert command is not None, said
     told(made, *command[1].split())
     for task in ("transform", "check", "refresh"):
