@@ -37,4 +37,4 @@ def test_a_fact_whose_store_is_gone_stops_the_check_and_is_told_by_its_key(insta
 
     asked = made.retail("data-docs")
     assert asked.returncode == 0, asked.stderr
-    assert "begin with" in asked.stdout and asked.stdout.startswith("17 pages")
+    assert "start with" in asked.stdout and asked.stdout.startswith("17 pages")

@@ -219,6 +219,7 @@ def test_a_lake_in_a_folder_needs_no_options_of_s3(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.spark
+@pytest.mark.nightly
 def test_two_processes_that_resolve_the_jars_at_once_both_get_them(tmp_path: Path) -> None:
     needs_java()
     program = (

@@ -203,6 +203,7 @@ def test_what_a_newer_mapping_makes_alike_is_not_published_again(make_context: M
     assert set(table(context, "fact_sales", "changed_run_id", "mapping_version")) == {("run-1", 2)}
 
 
+@pytest.mark.spark_nightly
 def test_only_a_row_whose_content_changed_gets_the_new_run_id(make_context: MakeContext) -> None:
     merged(make_context("run-1"), V1, record(transaction_id="t2", product_id="p2", product_name="Plate"))
     later = "2017-01-05T22:00:00.000000Z"

@@ -188,7 +188,7 @@ def test_a_new_comment_needs_no_right_over_what_hangs_on_the_view(
 ) -> None:
     name = f"pipeline_{warehouse.database}"
     query(f"CREATE ROLE {name} LOGIN PASSWORD 'x' IN ROLE retail_owner")
-    edit(f"views/{VIEW}.sql", "; NULL without one'", "; none without one'")
+    edit(f"views/{VIEW}.sql", "; NULL without transactions'", "; none without transactions'")
     ddl.prepare(replace(warehouse, user=name, password=Secret("x")))
     assert ddl.state(warehouse).is_newest
 
