@@ -96,6 +96,12 @@ def test_a_shopify_customer_is_the_number_in_the_gid_and_nothing_else_of_them_st
     assert strip({"customer": None}, SHOPIFY, name=named) == {"customer": None}
 
 
+def test_a_person_s_name_outside_shopify_s_customer_goes_too():
+    origin = {"firstName": "Jo", "lastName": "Doe", "displayName": "Jo Doe", "city": "Reno"}
+
+    assert strip({"origin": origin}, SHOPIFY, name=named) == {"origin": {"city": "Reno"}}
+
+
 def test_an_e_mail_address_in_a_field_that_nobody_knows_gives_way_too():
     drifted = {"newField": [{"remark": "call jo.doe+x@mail.example.co.uk, please"}], "title": "Mug @ home"}
 

@@ -182,6 +182,14 @@ def test_a_line_with_all_units_cancelled_sells_nothing_and_keeps_its_key(statuse
     assert (sale.unit_price, sale.currency, sale.line_id) == (None, "USD", "1")
 
 
+def test_a_line_that_is_partly_cancelled_in_unknown_units_is_not_cancelled():
+    statuses = {"orderLineStatus": [{"status": "Cancelled"}, {"status": "Shipped"}]}
+
+    [sale] = normalised(line_with(orderLineStatuses=statuses))
+
+    assert (sale.status, sale.quantity, sale.total_amount) == ("completed", None, None)
+
+
 def test_the_charge_can_be_set_to_be_that_of_one_unit():
     [sale] = normalised(ORDER, charges_are_per_unit=True)
 
