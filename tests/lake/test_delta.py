@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError
 from tests.s3 import S3Server
 
 from retail.config.settings import LakeSettings
-from retail.errors import StorageError
+from retail.errors import LeaseHeldError, StorageError
 from retail.lake import delta
 from retail.lake.storage import Storage, open_storage
 from retail.lake.storage.local import LocalStorage
@@ -165,3 +165,19 @@ def test_rows_are_read_by_no_thread_that_holds_python_objects(
     monkeypatch.setattr("deltalake.table.DeltaTable.to_pyarrow_dataset", None)
     monkeypatch.setattr("deltalake.fs.DeltaStorageHandler.from_table", None)
     assert list(delta.rows(storage, "star/t", where="n = 1")) == [{"n": 1}]
+
+
+@pytest.mark.parametrize("lost_at", [1, 2])
+def test_an_engine_s_commit_needs_the_lease_before_and_after(tmp_path: Path, lost_at: int) -> None:
+    asked: list[int] = []
+
+    class Losing(LocalStorage):
+        def require_writer(self) -> None:
+            asked.append(len(asked) + 1)
+            if asked[-1] == lost_at:
+                raise LeaseHeldError("the lease is another's", hint="wait")
+
+    commits = 0
+    with pytest.raises(LeaseHeldError), delta.as_writer(Losing(tmp_path)):
+        commits += 1
+    assert (commits, len(asked)) == (lost_at - 1, lost_at)
