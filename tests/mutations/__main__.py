@@ -17,7 +17,7 @@ from tests.mutations.catalogue import ROOT, Mutation, read
 
 # The project's own folders; tools and environments below var and .venv are the original's.
 _COPIED = ("lib", "sql", "conf", "tests", "jobs", "dags", "docs", "bi", "bench", "notebooks")
-_SECONDS = 600
+_SECONDS = 180
 
 
 def main() -> None:

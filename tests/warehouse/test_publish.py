@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import SparkSession
 
-from retail.errors import EngineError, WarehouseError
+from retail.errors import EngineError, LeaseHeldError, WarehouseError
 from retail.lake import delta
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import Published, TableCounts, publish, published_runs
@@ -67,6 +67,19 @@ def test_the_first_publish_brings_everything_and_a_second_changes_nothing(
     second = publishing("run_1")
     assert second.tables == tuple(TableCounts(table, n, 0, 0) for table, n in sent.items())
     assert [query(table) for table in everything] == before
+
+
+def test_who_lost_the_lease_publishes_nothing(
+    publishing: Publisher, lake: Lake, warehouse: Warehouse, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> None:
+        raise LeaseHeldError("lost its lease", hint="run again")
+
+    lake.write("fact_sales", line(1, "2017-01-05", "9.99"))
+    monkeypatch.setattr(lake.storage, "require_writer", lost)
+    with pytest.raises(LeaseHeldError):
+        publishing("run_1")
+    assert (query(STAR), published_runs(warehouse)) == ([], set())
 
 
 def test_only_rows_of_the_pending_runs_are_sent(publishing: Publisher, lake: Lake, query: Query) -> None:

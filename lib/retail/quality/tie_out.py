@@ -103,7 +103,6 @@ def require(identities: Iterable[str], counts: Iterable[HopCount], *, likely: st
 
 
 def _signs(identity: str) -> dict[str, int]:
-    """+1 for the hops left of `=`, −1 for those right of it, and reversed after a minus."""
+    """+1 for the hop left of `=`, −1 for those right of it, and reversed after a minus."""
     left, right = identity.split("=")
-    signs = {name: -1 if sign == "-" else 1 for sign, name in _TERM.findall(left)}
-    return signs | {name: 1 if sign == "-" else -1 for sign, name in _TERM.findall(right)}
+    return {left.strip(): 1} | {name: 1 if sign == "-" else -1 for sign, name in _TERM.findall(right)}
