@@ -70,6 +70,15 @@ def test_the_raw_table_s_columns_are_sales_record_s_in_order_with_their_types(ra
     assert ", ".join(columns) == RAW_SCHEMA
 
 
+def test_spark_s_raw_columns_are_sales_record_s_in_order_with_their_types(
+    settings: Settings, tmp_path: Path
+) -> None:
+    storage = LocalStorage(tmp_path / "lake")
+    storage.write(raw_file("retailer_1", date(2017, 1, 5)), b"")
+    [of_retailer, _] = external_tables.spark(settings, storage)
+    assert f"from_json(value, '{RAW_SCHEMA}') AS sale" in of_retailer
+
+
 def test_the_raw_partitions_lead_to_the_very_files_that_are_landed(raw: exp.Expression) -> None:
     told = properties(raw)
     assert told["projection.enabled"] == "true"

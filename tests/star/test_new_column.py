@@ -100,8 +100,14 @@ def test_a_day_staged_again_after_a_column_was_added_brings_its_values_and_chang
         f"p{n}": "blue" if f"t{n}" in WITH_VALUE else None for n in range(LINES)
     }
 
-    if engine == "spark":
-        return  # another minute for what a merge of the same rows shows by night
+
+@pytest.mark.spark_nightly
+@pytest.mark.slow
+def test_a_day_staged_twice_after_a_column_was_added_changes_nothing_the_second_time(
+    engine: str, tmp_path: Path, before: dict[str, int]
+) -> None:
+    code = copy_package(tmp_path / "added", ADDED)
+    found = stage_again(code, engine, tmp_path / "lake", "run-2", DAY)
     again = stage_again(code, engine, tmp_path / "lake", "run-3", DAY)
     assert again["actions"]["fact_sales"] == again["actions"]["dim_product"] == ALL | {"unchanged": LINES}
     assert again["versions"] == found["versions"]

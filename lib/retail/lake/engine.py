@@ -121,7 +121,7 @@ def _session_at(port: int) -> Any:
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
     class Policy(DefaultPolicy):
-        """Also asks again about a plan if the response cannot be read, which happened about once in a hundred runs."""
+        """Also asks again about a plan if the response cannot be read, for a reason not yet known."""
 
         def can_retry(self, exception: BaseException) -> bool:
             return super().can_retry(exception) or "Exception deserializing response" in str(exception)

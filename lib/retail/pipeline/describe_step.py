@@ -13,6 +13,7 @@ from retail.errors import StorageError
 from retail.landing.master_data import Deadline, LookedUp, Named, look_up
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import DescribeResult, ExtractResult, LandResult, NamedIds
+from retail.pipeline.tasks import DESCRIBE
 from retail.sources.catalog import catalog_of
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service
@@ -50,7 +51,8 @@ def _look_up_retailer(context: StepContext, retailer_id: str, ids: NamedIds) -> 
     named: Named = {kind: Counter(lines) for kind, lines in ids.items()}
     try:
         # What the extract left of the quota; the deadline limits the waiting, with `--no-wait` too.
-        policy = replace(context.quotas.get(retailer_id, QuotaPolicy()), waits=True)
+        left = context.quotas.get(retailer_id, QuotaPolicy())
+        policy = replace(left, waits=True, tell=lambda wait: context.report.waits(DESCRIBE, str(wait)))
         service = open_service(
             retailer_id, settings, context.secrets, clock=deadline.clock, quota_policy=policy
         )

@@ -221,7 +221,7 @@ def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None
     context, storage = extraction.context, extraction.context.storage
     retailer_id, day = unit
     pages = payloads.keys(storage, retailer_id, day)
-    # Find a damaged page before extraction the retailer: anything fetched alongside it would be useless.
+    # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
     for key in pages:
         payloads.read(storage, key)
     extract(
@@ -260,11 +260,10 @@ def _page_kept(context: StepContext, interrupted: threading.Event, page: PageWri
 
 
 def _report_wait(context: StepContext, wait: QuotaWait) -> None:
-    text = f"{wait.retailer_id} for its quota, {wait.seconds:.0f} s, until {wait.until:%H:%M:%S} UTC"
     log.info(
         "waiting for quota", retailer=wait.retailer_id, seconds=round(wait.seconds), until=str(wait.until)
     )
-    context.report.waits("extract", text)
+    context.report.waits("extract", str(wait))
 
 
 def _sleep(seconds: float, retailer_id: str, interrupted: threading.Event) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from retail.lake import delta, layout
 from retail.pipeline.stage_step import staged_of
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import (
-    GateResult,
-    LandResult,
-)
+from retail.pipeline.step_results import GateResult, LandResult
 from retail.pipeline.tasks import ALL_TASKS
 from retail.quality import quarantine_gate, tie_out
 from retail.quality.suites import data_docs

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from retail.pipeline.stage_step import staged_of
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import (
-    MergeResult,
-)
+from retail.pipeline.step_results import MergeResult
 from retail.quality import tie_out
 from retail.star import merge
 from retail.star.build import build, merged_by, months_of_run

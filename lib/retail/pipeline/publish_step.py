@@ -5,9 +5,7 @@ from __future__ import annotations
 from retail import star
 from retail.lake import delta
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import (
-    PublishResult,
-)
+from retail.pipeline.step_results import PublishResult
 from retail.star import migration
 from retail.star.build import months_of_run
 from retail.warehouse.publish.transaction import publish, published_runs

@@ -9,10 +9,7 @@ import structlog
 from retail import star
 from retail.errors import RetailError
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import (
-    StageResult,
-    units_to_process,
-)
+from retail.pipeline.step_results import StageResult, units_to_process
 from retail.quality.rules import load_row_rules
 from retail.runs import pending_replays
 from retail.runs.counts import by_reason, rows_at

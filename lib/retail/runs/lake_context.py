@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LakeContext(Protocol):
-    """The part of the pipeline's StepContext that knows nothing of retailers or PostgreSQL.
+    """The part of the pipeline's StepContext that the star needs: neither the retailers' APIs nor PostgreSQL.
 
     `storage` and `ledger` write as the holder of the lease; `run_id` is the run that does the work.
     """

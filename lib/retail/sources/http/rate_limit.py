@@ -24,6 +24,9 @@ class QuotaWait:
     seconds: float
     until: datetime
 
+    def __str__(self) -> str:
+        return f"{self.retailer_id} for its quota, {self.seconds:.0f} s, until {self.until:%H:%M:%S} UTC"
+
 
 def _ignore(wait: QuotaWait) -> None:
     del wait
