@@ -25,7 +25,7 @@ from bench.__main__ import head
 from retail.config.secrets import Secrets
 from retail.pipeline.workspace import Workspace
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.questions import Question, questions, statement
+from retail.warehouse.questions import Question, questions
 from retail.warehouse.views import refresh
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def ask(warehouse: Warehouse, times: int) -> list[Asked]:
             cursor.execute("VACUUM (ANALYZE)")
         for each in asked:
             of_view, of_star = (
-                _answer(connection, file)[1] for file in (each.question.of_view, each.question.of_star)
+                _answer(connection, query)[1] for query in (each.question.of_view, each.question.of_star)
             )
             if of_view != of_star:
                 sys.exit(f"{each.question.name}: the view and the star do not answer the same")
@@ -116,9 +116,8 @@ def refreshed(warehouse: Warehouse, times: int) -> tuple[dict[str, int], dict[st
     return rows, seconds
 
 
-def _answer(connection: Connection, file: Path) -> tuple[float, list[tuple[object, ...]]]:
+def _answer(connection: Connection, query: str) -> tuple[float, list[tuple[object, ...]]]:
     """Milliseconds until the last row was here, and the rows."""
-    query = statement(file)
     with connection.cursor() as cursor:
         began = time.perf_counter()
         cursor.execute(query)
@@ -133,7 +132,7 @@ def _answers(asked: Sequence[Asked]) -> str:
     ]
     for each in asked:
         out.append(
-            f"| {each.question.view} | {each.question.of_view.stem} | {median(each.of_view):.2f} | {each.p95:.2f} | "
+            f"| {each.question.view} | {each.question.title} | {median(each.of_view):.2f} | {each.p95:.2f} | "
             f"{median(each.of_star):,.1f} | {each.ratio:,.0f} |"
         )
     fast = sum(each.ratio >= AT_LEAST for each in asked)

@@ -99,12 +99,9 @@ def _parts(text: str) -> list[str]:
 
 
 def _questions(view: str) -> str:
-    parts = []
-    for each in questions.questions():
-        if each.view == view:
-            asked = questions.statement(each.of_view).partition("\n")[2].strip()
-            star = f"The same question of the star: [{each.of_star.name}]({_link(each.of_star)})."
-            parts.append(f"**{each.words}**\n\n```sql\n{asked}\n```\n\n{star}")
+    file = questions.question_file(view)
+    parts = [f"Each question again as a query of the star: [{file.name}]({_link(file)})."]
+    parts += [f"**{each.words}**\n\n```sql\n{each.of_view}\n```" for each in questions.questions_of(view)]
     return "\n\n".join(parts)
 
 

@@ -64,7 +64,7 @@ def test_the_views_benchmark_asks_every_question_both_ways_and_refreshes_every_v
     views = [file.stem for file in view_files()]
     rows = [row for row in rows_of_the_tables(text) if row[0] in views]
     asked, refreshed = ([row for row in rows if len(row) == columns] for columns in (6, 3))
-    assert [tuple(row[:2]) for row in asked] == [(each.view, each.of_view.stem) for each in questions()]
+    assert [tuple(row[:2]) for row in asked] == [(each.view, each.title) for each in questions()]
     assert all(float(cell.replace(",", "")) > 0 for row in asked for cell in row[2:5])
     assert [row[0] for row in refreshed] == views
     assert all(int(row[1].replace(",", "")) > 0 for row in refreshed)

@@ -12,6 +12,7 @@ from datetime import date
 from hypothesis import strategies as st
 
 from tests.oracle.faults import CRITICAL, FAULTS, Fault
+from tests.oracle.fields import FIELDS
 
 RetailerDay = tuple[str, date]
 
@@ -144,26 +145,19 @@ def lines(draw: st.DrawFn, retailer: str) -> Line:
     day = draw(st.sampled_from(_BUSINESS_DAYS))
     values: dict[str, str | None] = {
         "retailer_id": retailer,
-        "transaction_id": draw(st.sampled_from(["t1", "t2"])),
-        "line_id": draw(st.sampled_from(["1", "2"])),
         "record_type": kind,
         "status": status,
         "sold_at": f"{day}T{draw(st.sampled_from(['20:00:00.000000', '09:30:00.5']))}Z",
         "updated_at": draw(st.sampled_from(_UPDATED)),
         "business_date": day,
         **_values("product_id product_name brand category gtin", draw(st.sampled_from(_PRODUCTS))),
-        "customer_id": draw(st.sampled_from([None, "c1", "c2"])),
         **_values(
             "store_id store_name store_city store_region store_country", draw(st.sampled_from(_STORES))
         ),
         "quantity": quantity if quantity == "0" else _signed(sign, quantity),
-        "unit_price": draw(st.sampled_from([None, "5.00"])),
-        "discount_amount": draw(st.sampled_from([None, "0", "1.5"])),
-        "tax_amount": draw(st.sampled_from([None, "0", "0.8250"])),
         "total_amount": amount if amount == "0" else _signed(sign, amount),
-        "currency": draw(st.sampled_from(["USD", "USD", "EUR", "JPY"])),
-        "mapping_version": draw(st.sampled_from([None, "1", "1", "2"])),
     }
+    values |= {field.name: draw(st.sampled_from(field.drawn)) for field in FIELDS if field.drawn}
     spoiled, cut = draw(st.sampled_from(_SPOILED))
     return Line(tuple((values | spoiled).items()), cut)
 

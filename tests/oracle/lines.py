@@ -7,27 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from functools import partial
 from typing import Any
+
+from tests.oracle.fields import FIELDS
 
 Values = dict[str, Any]
 
-_DECIMAL_3 = ("quantity",)
-_DECIMAL_4 = ("unit_price", "discount_amount", "tax_amount", "total_amount")
-_TIMES = ("sold_at", "updated_at")
-_KNOWN = set(
-    "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id product_name "
-    "brand category gtin customer_id store_id store_name store_city store_region store_country quantity unit_price "
-    "discount_amount tax_amount total_amount currency source_ref mapping_version".split()
-)
-REQUIRED = (
-    "retailer_id transaction_id line_id record_type status sold_at updated_at business_date product_id quantity "
-    "total_amount currency source_ref"
-).split()
-TYPED = (*_TIMES, "business_date", *_DECIMAL_3, *_DECIMAL_4, "mapping_version")
+_KNOWN = {field.name for field in FIELDS}
+REQUIRED = tuple(field.name for field in FIELDS if field.required)
+TYPED = tuple(field.name for field in FIELDS if field.is_typed)
 
 
 def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
@@ -36,7 +26,7 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
         raw = json.loads(text)
     except ValueError:
         return {}, ["unreadable JSON"]
-    values = {name: _typed(name, raw.get(name)) for name in _KNOWN}
+    values = {each.name: None if raw.get(each.name) is None else each.read(raw[each.name]) for each in FIELDS}
     reasons = [f"missing {name}" for name in REQUIRED if raw.get(name) in (None, "")]
     reasons += [f"bad {name}" for name in TYPED if raw.get(name) is not None and values[name] is None]
     if values["retailer_id"] not in (None, retailer):
@@ -63,45 +53,6 @@ def unknown_fields(text: str) -> set[str]:
     return {
         name if re.fullmatch("[A-Za-z0-9_.-]{1,60}", name) else "*" for name in names if name not in _KNOWN
     }
-
-
-def _typed(name: str, text: str | None) -> object:
-    return None if text is None else _READ.get(name, str)(text)
-
-
-def _time(text: str) -> datetime | None:
-    if not re.fullmatch(r"[-0-9]{10}T[:0-9]{8}([.]\d+)?Z", text):
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if len(text) == 10 else None
-    except ValueError:
-        return None
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,4}", text) else None
-
-
-def _decimal(text: str, *, places: int) -> Decimal | None:
-    if not re.fullmatch(rf"-?\d{{1,{15 - places}}}([.]\d{{1,{places}}})?", text):
-        return None
-    return Decimal(text).quantize(Decimal(1).scaleb(-places))
-
-
-_READ: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(_TIMES, _time),
-    **dict.fromkeys(_DECIMAL_3, partial(_decimal, places=3)),
-    **dict.fromkeys(_DECIMAL_4, partial(_decimal, places=4)),
-    "business_date": _date,
-    "mapping_version": _whole,
-}
 
 
 def _below(value: Decimal | None, limit: int = 0) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from tests.oracle.fields import FIELDS
 from tests.oracle.lines import Values
 from tests.oracle.xxhash64 import Bigint, spark_hash
 from tests.star.nrf_calendar import MONTH_STARTS
@@ -27,10 +28,7 @@ KEYS = {
     "dim_date": "date_key", "dim_product": "product_key", "dim_customer": "customer_key",
     "dim_store": "store_key", "dim_retailer": "retailer_key", "fact_sales": "sales_key",
 }  # fmt: skip
-FACT_COLUMNS = (
-    "retailer_id", "transaction_id", "line_id", "record_type", "status", "business_date", "sold_at",
-    "updated_at", "quantity", "unit_price", "discount_amount", "tax_amount", "total_amount", "currency",
-)  # fmt: skip
+FACT_COLUMNS = tuple(field.name for field in FIELDS if field.in_fact)
 _FIRST_RUN_ATTRIBUTES = {
     "dim_product": {"retailer_id": "unknown", "product_id": "unknown", "product_name": "Unknown product"},
     "dim_customer": {"retailer_id": "unknown", "customer_id": "unknown"},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from retail.config.settings import home
+from retail.errors import WarehouseError
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.questions import Question, questions, statement
+from retail.warehouse.questions import Question, question_file, questions, questions_of
 from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import Query, Sold
@@ -92,8 +94,8 @@ def test_every_question_has_the_same_answer_from_its_view_and_from_the_star(
         query("UPDATE star.dim_store SET store_region = CASE WHEN store_key < 3 THEN 'OH' ELSE 'KY' END")
         refresh(warehouse)
         for each in QUESTIONS:
-            answer = query(statement(each.of_view))
-            assert answer == query(statement(each.of_star)), each.name
+            answer = query(each.of_view)
+            assert answer == query(each.of_star), each.name
             if answer and all(
                 any(value is not None for value in column) for column in zip(*answer, strict=True)
             ):
@@ -141,10 +143,10 @@ def test_a_month_is_over_with_its_last_day(
         ("USD", name, *map(Decimal, figures)) for name, figures in zip(names, SHARES[month_over], strict=True)
     ]
     for each in QUESTIONS:
-        if each.name in ("mv_monthly_sales/1_growth", "mv_retailer_comparison/1_shares"):
+        if each.name in ("mv_monthly_sales/growth", "mv_retailer_comparison/shares"):
             expected = growth if each.view == "mv_monthly_sales" else shares
-            assert query(statement(each.of_view)) == expected
-            assert query(statement(each.of_star)) == expected
+            assert query(each.of_view) == expected
+            assert query(each.of_star) == expected
 
 
 def test_every_view_answers_three_questions_or_more() -> None:
@@ -152,15 +154,27 @@ def test_every_view_answers_three_questions_or_more() -> None:
     assert [file.stem for file in view_files() if asked[file.stem] < 3] == []
 
 
-def test_no_file_of_a_question_lies_where_nobody_looks() -> None:
-    known = {file for each in QUESTIONS for file in (each.of_view, each.of_star)}
-    assert set((home() / "sql" / "questions").rglob("*.*")) == known
+def test_no_file_of_questions_lies_where_nobody_looks() -> None:
+    known = {question_file(file.stem) for file in view_files()}
+    assert set((home() / "sql" / "questions").iterdir()) == known
+
+
+def test_a_file_of_another_form_is_refused_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = question_file("mv_daily_sales").read_text(encoding="utf-8")
+    folder = tmp_path / "sql" / "questions"
+    folder.mkdir(parents=True)
+    (folder / "mv_daily_sales.sql").write_text(
+        f"{good}\n-- Question half\n-- How many?\nSELECT 1;\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    with pytest.raises(WarehouseError, match=f"line {good.count(chr(10)) + 2}:"):
+        list(questions_of("mv_daily_sales"))
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.name)
 def test_one_form_reads_its_view_and_the_other_the_star_alone(question: Question) -> None:
-    of_view, of_star = statement(question.of_view), statement(question.of_star)
-    assert f"marts.{question.view}" in of_view
-    assert "star." not in of_view
-    assert "marts." not in of_star
-    assert question.words.endswith("?")
+    assert f"marts.{question.view}" in question.of_view
+    assert "star." not in question.of_view
+    assert "marts." not in question.of_star
