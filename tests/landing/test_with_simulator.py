@@ -19,7 +19,7 @@ from retail.lake.storage.local import LocalStorage
 from retail.landing import payloads
 from retail.landing.fetch import Extracted, extract
 from retail.landing.land import Landed, land
-from retail.landing.master_data import Deadline, look_up
+from retail.landing.master_data import Deadline, look_up, named_in_sales
 from retail.sources.registry import open_service, sales_of
 from retail.sources.values.gtin import gtin14
 from retail.sources.values.json_path import parse
@@ -210,11 +210,12 @@ def look_up_at(simulator, settings_of, secrets, lake, bring_in):
     def ask(retailer_id, *, calls, seconds=60.0):
         settings = settings_of(simulator, options=SELLER, master_calls=calls)
         landed = bring_in(retailer_id, DAY).landed
+        named = named_in_sales(lake, retailer_id, [DAY])
         deadline = Deadline(seconds)
         service = open_service(retailer_id, settings, secrets, clock=deadline.clock)
-        return landed, look_up(
+        return landed, named, look_up(
             service.catalog(), lake, settings.extract, retailer_id=retailer_id, run_id="r1", deadline=deadline,  # type: ignore[attr-defined]
-            named={"products": landed.products, "stores": landed.stores},
+            named=named,
         )  # fmt: skip
 
     return ask
@@ -230,16 +231,16 @@ def master(lake, kind, retailer_id):
 
 @pytest.mark.parametrize("retailer_id", RETAILERS)
 def test_what_a_day_sold_is_described_by_its_retailer_s_catalogue(look_up_at, lake, retailer_id):
-    landed, looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
+    landed, named, looked_up = look_up_at(retailer_id, calls=20 if retailer_id != "retailer_1" else 5)
     told = master(lake, "products", retailer_id)
 
     lines = [json.loads(line) for line in lake.read(landed.key).splitlines()]
-    assert landed.products == Counter(line["product_id"] for line in lines)
-    assert landed.stores == Counter(line["store_id"] for line in lines)
+    assert named["products"] == Counter(line["product_id"] for line in lines)
+    assert named["stores"] == Counter(line["store_id"] for line in lines if line["store_id"])
     assert looked_up.failure is None
     assert looked_up.found > 10
     described = [each for each in told if each["product_name"]]
-    assert {each["product_id"] for each in told} <= set(landed.products)
+    assert {each["product_id"] for each in told} <= set(named["products"])
     assert all(each["category"] and gtin14(each["gtin"]) == each["gtin"] for each in described)
     # Walmart's answer names no brand.
     assert any(each["brand"] for each in described) == (retailer_id != "retailer_2")
@@ -260,10 +261,10 @@ def test_the_same_article_has_one_gtin_at_three_retailers(look_up_at, lake):
 
 
 def test_stores_of_shopify_get_their_places(look_up_at, lake):
-    landed, _ = look_up_at("retailer_3", calls=10)
+    _, named, _ = look_up_at("retailer_3", calls=10)
 
     told = master(lake, "stores", "retailer_3")
-    assert {each["store_id"] for each in told} == set(landed.stores)
+    assert {each["store_id"] for each in told} == set(named["stores"])
     assert all(each["store_city"] and each["store_region"] and each["store_country"] == "US" for each in told)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -39,18 +38,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded and landed.
-
-    `products` and `stores` are the ids that its lines name, with the number of lines.
-    """
+    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded and landed."""
 
     retailer_id: str
     logical_date: date
     key: str
     rows: int
     counts: list[HopCount]
-    products: Counter[str]
-    stores: Counter[str]
 
 
 class _Group(NamedTuple):
@@ -118,24 +112,18 @@ def land(
                     tally.add("superseded", other)
         for superseded in newest.keep_keyless_of(_newest_whole(walks, retailer_id, logical_date)):
             tally.add("superseded", superseded)
-        rows, products, stores = 0, Counter[str](), Counter[str]()
+        rows = 0
         for line in newest.lines():
             rows += 1
             file.write(line.encode() + b"\n")
             # Read the line back, so that the counts prove what is written.
-            record = SalesRecord(**json.loads(line))
-            tally.add("landed", record)
-            products.update(filter(None, [record.product_id]))
-            stores.update(filter(None, [record.store_id]))
+            tally.add("landed", SalesRecord(**json.loads(line)))
         counts = tally.counts(retailer_id)
         _require_tie_out(counts, logical_date)
         file.seek(0)
         storage.write_from(key, file)
     log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
-    return Landed(
-        retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts,
-        products=products, stores=stores,
-    )  # fmt: skip
+    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts)
 
 
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:

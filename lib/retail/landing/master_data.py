@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Final, Literal, TypeAlias
 
@@ -21,7 +21,7 @@ import structlog
 
 from retail.config.settings import ExtractSettings
 from retail.errors import ExtractError, RefusedError
-from retail.lake.layout import master_folder
+from retail.lake.layout import master_folder, raw_file
 from retail.lake.storage import Storage
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 from retail.sources.catalog import Catalog
@@ -62,6 +62,17 @@ class LookedUp:
     @property
     def asked(self) -> int:
         return self.found + self.missing
+
+
+def named_in_sales(storage: Storage, retailer_id: str, days: Iterable[date]) -> Named:
+    """The products and stores that the raw files of those days name. Raises ObjectNotFoundError if one is missing."""
+    named: Named = {"products": Counter(), "stores": Counter()}
+    for day in days:
+        for line in storage.read(raw_file(retailer_id, day)).splitlines():
+            values = json.loads(line)
+            named["products"].update(filter(None, [values["product_id"]]))
+            named["stores"].update(filter(None, [values["store_id"]]))
+    return named
 
 
 def look_up(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 
 import structlog
 
 from retail.errors import StorageError
-from retail.landing.master_data import Deadline, LookedUp, Named, look_up
+from retail.landing.master_data import Deadline, LookedUp, look_up, named_in_sales
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import DescribeResult, ExtractResult, LandResult, NamedIds
+from retail.pipeline.step_results import DescribeResult, ExtractResult, LandResult, units_to_process
 from retail.pipeline.tasks import DESCRIBE
+from retail.runs.counts import rows_at
 from retail.sources.catalog import catalog_of
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service
@@ -22,11 +24,11 @@ log = structlog.get_logger()
 
 
 def is_due(context: StepContext) -> bool:
-    """Whether the run fetched its days and landed sales that name something, and may call the catalogues."""
+    """Whether the run fetched its days and landed sales, and may call the catalogues."""
     if not context.settings.extract.master_calls or ExtractResult.of(context.ledger, context.run_id) is None:
         return False
     landed = LandResult.of(context.ledger, context.run_id)
-    return landed is not None and any(any(kinds.values()) for kinds in landed.named.values())
+    return landed is not None and rows_at(landed.counts, "landed") > 0
 
 
 def describe_step(context: StepContext) -> DescribeResult:
@@ -35,20 +37,20 @@ def describe_step(context: StepContext) -> DescribeResult:
     The retailers are asked in parallel, each within the quota that is left of the run's extract. A failure is reported,
     not raised; a retailer without a catalogue is skipped. Raises StorageError if the lake cannot store what was found.
     """
-    landed = LandResult.of(context.ledger, context.run_id)
-    named = {} if landed is None else landed.named
-    with ThreadPoolExecutor(max_workers=max(1, len(named))) as pool:
+    days: dict[str, list[date]] = defaultdict(list)
+    for retailer_id, day in units_to_process(context.ledger, context.run):
+        days[retailer_id].append(day)
+    with ThreadPoolExecutor(max_workers=max(1, len(days))) as pool:
         results = pool.map(
-            lambda retailer: _look_up_retailer(context, retailer, named[retailer]), sorted(named)
+            lambda retailer: _look_up_retailer(context, retailer, days[retailer]), sorted(days)
         )
         looked_up = [each for each in results if each is not None]
     return DescribeResult(looked_up=looked_up, summary=_summary(looked_up))
 
 
-def _look_up_retailer(context: StepContext, retailer_id: str, ids: NamedIds) -> LookedUp | None:
+def _look_up_retailer(context: StepContext, retailer_id: str, days: Sequence[date]) -> LookedUp | None:
     settings = context.settings
     deadline = Deadline(settings.extract.master_seconds)
-    named: Named = {kind: Counter(lines) for kind, lines in ids.items()}
     try:
         # What the extract left of the quota; the deadline limits the waiting, with `--no-wait` too.
         left = context.quotas.get(retailer_id, QuotaPolicy())
@@ -65,7 +67,7 @@ def _look_up_retailer(context: StepContext, retailer_id: str, ids: NamedIds) -> 
             context.storage,
             settings.extract,
             retailer_id=retailer_id,
-            named=named,
+            named=named_in_sales(context.storage, retailer_id, days),
             run_id=context.run_id,
             deadline=deadline,
         )

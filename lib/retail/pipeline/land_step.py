@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Decimal
 
 import structlog
 
 from retail.landing.land import land
 from retail.pipeline.step_context import StepContext
-from retail.pipeline.step_results import DescribeResult, LandResult, NamedIds, units_to_process
+from retail.pipeline.step_results import DescribeResult, LandResult, units_to_process
 from retail.quality import tie_out
 from retail.runs.counts import HopCount, rows_at
 from retail.sources.registry import sales_of
@@ -21,14 +20,11 @@ def land_step(context: StepContext) -> LandResult:
     """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
     context.ledger.forget_step(context.run_id, DescribeResult.step)
     counts: list[HopCount] = []
-    products: dict[str, Counter[str]] = {}
-    stores: dict[str, Counter[str]] = {}
     units = units_to_process(context.ledger, context.run)
     context.report.expects("land", len(units), "retailer-days")
     for retailer_id in sorted({retailer for retailer, _ in units}):
         sales = sales_of(retailer_id, context.settings)
         revision = context.settings.retailers[retailer_id].mapping_revision
-        products[retailer_id], stores[retailer_id] = Counter(), Counter()
         for retailer, day in units:
             if retailer == retailer_id:
                 landed = land(
@@ -39,8 +35,6 @@ def land_step(context: StepContext) -> LandResult:
                     mapping_revision=revision,
                 )
                 counts += landed.counts
-                products[retailer_id] += landed.products
-                stores[retailer_id] += landed.stores
                 context.report.progress("land", 1, f"{retailer_id} {day}")
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
@@ -48,10 +42,7 @@ def land_step(context: StepContext) -> LandResult:
     if silent:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
-    named: dict[str, NamedIds] = {}
-    if context.settings.extract.master_calls:
-        named = {each: {"products": dict(products[each]), "stores": dict(stores[each])} for each in products}
-    return LandResult(counts=counts, named=named, summary=summary)
+    return LandResult(counts=counts, summary=summary)
 
 
 def _skipped(counts: list[HopCount]) -> str:

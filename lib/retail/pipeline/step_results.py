@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self
 
 from pydantic import TypeAdapter
 
-from retail.landing.master_data import Kind, LookedUp
+from retail.landing.master_data import LookedUp
 from retail.pipeline.tasks import DESCRIBE
 from retail.quality.gaps import Gap
 from retail.runs.counts import HopCount
 from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
-
-# Ids of products and stores, with the number of lines that name each.
-NamedIds: TypeAlias = dict[Kind, dict[str, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +61,8 @@ class ExtractResult(StepResult):
 
 @dataclass(frozen=True, kw_only=True)
 class LandResult(StepResult):
-    """`named` maps a retailer to the products and stores that its lines name; empty if no catalogue may be called."""
-
     step: ClassVar[str] = "land"
     counts: list[HopCount] = field(default_factory=list)
-    named: dict[str, NamedIds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
