@@ -1,5 +1,7 @@
 """make mutations: applies each breakage to a copy of the project and runs its tests there, which must fail.
 
+Before that, all of these tests must pass in the copy as it is: a test that always fails catches nothing.
+
 `python -m tests.mutations NAME …` does those alone.
 """
 
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.mutations.catalogue import ROOT, Mutation, read
@@ -18,6 +21,7 @@ from tests.mutations.catalogue import ROOT, Mutation, read
 # The project's own folders; tools and environments below var and .venv are the original's.
 _COPIED = ("lib", "sql", "conf", "tests", "jobs", "dags", "docs", "bi", "bench", "notebooks")
 _SECONDS = 180
+_SECONDS_UNBROKEN = 3600
 
 
 def main() -> None:
@@ -26,6 +30,7 @@ def main() -> None:
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         copy = _copied(Path(folder) / "project")
+        _require_passing(mutations, copy)
         for number, mutation in enumerate(mutations, start=1):
             started = time.monotonic()
             outcome = "caught" if _is_caught(mutation, copy) else "MISSED"
@@ -55,23 +60,7 @@ def _is_caught(mutation: Mutation, copy: Path) -> bool:
     right = file.read_text(encoding="utf-8")
     file.write_text(mutation.applied_to(right), encoding="utf-8")
     try:
-        environment = os.environ | {"PYTHONPATH": f"{copy / 'lib'}:{copy}", "RETAIL_HOME": str(copy)}
-        marks = "not cluster" if mutation.nightly else "not spark and not nightly"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-m",
-            marks,
-            "-p",
-            "no:cacheprovider",
-            *mutation.tests,
-        ]
-        ended = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_SECONDS
-        )
+        ended = _tested(mutation.tests, copy, nightly=bool(mutation.nightly), seconds=_SECONDS)
     except subprocess.TimeoutExpired:
         return True
     finally:
@@ -80,6 +69,31 @@ def _is_caught(mutation: Mutation, copy: Path) -> bool:
     if ended.returncode not in (0, 1):
         print(ended.stdout[-2000:] + ended.stderr[-2000:], file=sys.stderr)
     return ended.returncode == 1
+
+
+def _require_passing(mutations: Sequence[Mutation], copy: Path) -> None:
+    for nightly in (False, True):
+        tests = sorted({test for each in mutations if bool(each.nightly) == nightly for test in each.tests})
+        if tests:
+            started = time.monotonic()
+            ended = _tested(tests, copy, nightly=nightly, seconds=_SECONDS_UNBROKEN)
+            if ended.returncode:
+                sys.exit(
+                    f"the tests do not pass on the unbroken code:\n{ended.stdout[-5000:]}{ended.stderr[-2000:]}"
+                )
+            print(
+                f"unbroken: {len(tests)} files of tests pass, {time.monotonic() - started:.1f} s", flush=True
+            )
+
+
+def _tested(
+    tests: Sequence[str], copy: Path, *, nightly: bool, seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """pytest's result in the copy. Raises subprocess.TimeoutExpired."""
+    environment = os.environ | {"PYTHONPATH": f"{copy / 'lib'}:{copy}", "RETAIL_HOME": str(copy)}
+    marks = "not cluster" if nightly else "not spark and not nightly"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", marks, *tests]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=seconds)
 
 
 if __name__ == "__main__":
