@@ -63,14 +63,14 @@ def main() -> int:
     parser.add_argument(
         "--uri", help="your PostgreSQL, without a password; else that of databases/retail.yaml"
     )
-    told = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        write(told.target, uri=told.uri)
+        write(arguments.target, uri=arguments.uri)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     sys.stdout.write(
-        f"{told.target}: import it in Superset under Dashboards, with the button `Import dashboard`\n"
+        f"{arguments.target}: import it in Superset under Dashboards, with the button `Import dashboard`\n"
     )
     return 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 INGEST: Final = "ingest_retailers_to_s3"
-# The command that does by hand what the task does.
+# The `retail` command that does the same work by hand.
 COMMANDS: Final = {
     INGEST: "ingest",
     "transform_s3_to_postgres": "transform",
@@ -34,7 +34,7 @@ class Configuration:
 
     @classmethod
     def read(cls, home: Path) -> Configuration:
-        """Raises ValueError with what is wrong, which Airflow shows as the DAG's import error."""
+        """The configuration. Raises ValueError naming the fault, which Airflow shows as the DAG's import error."""
         path = Path(os.environ.get("RETAIL_AIRFLOW_CONF") or home / "conf" / "airflow.toml")
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         if values.get("launcher") not in ("python", "spark-submit"):
@@ -54,10 +54,10 @@ class Configuration:
         except KeyError as error:
             raise ValueError(f"{path}: {error.args[0]} is missing") from None
         except TypeError as error:
-            raise ValueError(f"{path}: a key that nobody reads: {', '.join(values)}") from error
+            raise ValueError(f"{path}: unknown key: {', '.join(values)}") from error
 
     def command(self, script: str, arguments: list[str]) -> list[str]:
-        """The job as the launcher is given it."""
+        """The command that launches the job."""
         job = [str(self.home / "jobs" / f"{script}.py"), *arguments]
         if self.launcher == "spark-submit":
             return [str(self.home / "spark-submit.sh"), *self.spark_arguments, *job]
@@ -65,5 +65,5 @@ class Configuration:
 
 
 def home() -> Path:
-    """The checkout that this DAG lies in, or RETAIL_HOME."""
+    """RETAIL_HOME, or the checkout that contains this DAG."""
     return Path(os.environ.get("RETAIL_HOME") or Path(__file__).resolve().parents[1])

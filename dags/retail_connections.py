@@ -1,6 +1,6 @@
-"""From Airflow's connections into the environment of a job, and nowhere else.
+"""Passes Airflow's connections into the environment of a job, and nowhere else.
 
-No secret comes into an argument, a template field or an XCom, and what the job prints is masked.
+No secret gets into an argument, a template field or an XCom, and the job's output is masked.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _WAREHOUSE: Final = {
     "login": "RETAIL_WAREHOUSE__USER",
     "password": "RETAIL_WAREHOUSE_PASSWORD",
 }
-# Masked, a user or database called `retail` would black out half of the log.
+# Masking a user or database called `retail` would black out half of the log.
 _NO_SECRETS: Final = frozenset(
     variable for named in (_S3, _WAREHOUSE) for variable in named.values() if variable.startswith("RETAIL_")
 ) - {_WAREHOUSE["password"]}
 
 
 def environment_of(configuration: Configuration, given: Mapping[str, str]) -> dict[str, str]:
-    """The worker's environment without Airflow's own, and over it what is given."""
+    """The worker's environment without Airflow's own variables, overridden by `given`."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -51,7 +51,7 @@ def environment_of(configuration: Configuration, given: Mapping[str, str]) -> di
 
 
 def secrets_in(given: Mapping[str, str]) -> list[str]:
-    """What must not be seen. Airflow is told too, but masks only its log, not the copy on the scheduler's output."""
+    """The values to mask. Airflow also gets them, but masks only its log, not the copy in the scheduler's output."""
     found = [value for name, value in given.items() if name not in _NO_SECRETS]
     for secret in found:
         mask_secret(secret)
@@ -59,8 +59,8 @@ def secrets_in(given: Mapping[str, str]) -> list[str]:
 
 
 def of_connections(configuration: Configuration, task_id: str | None = None) -> Iterator[tuple[str, str]]:
-    """What the task needs of the connections, by variable, and no more: only the ingest asks retailers, and it needs
-    no PostgreSQL. Without a task, the way to the lake alone.
+    """The variables that the task needs, from the connections: only the ingest calls retailers, and it does not need
+    PostgreSQL. Without a task, only those of the lake.
     """
     yield from _fields("retail_s3", _S3)
     if task_id == INGEST:
@@ -76,9 +76,9 @@ def of_connections(configuration: Configuration, task_id: str | None = None) -> 
 def _fields(
     connection_id: str, named: Mapping[str, str], *, extra_prefix: str | None = None
 ) -> Iterator[tuple[str, str]]:
-    """The connection's fields by the variable that each is for; nothing where there is no such connection.
+    """The connection's fields with the variable for each; nothing if the connection does not exist.
 
-    With `extra_prefix` each further field of its extra is a variable too: refresh_token, access_token.
+    With `extra_prefix`, each other field of its extra also becomes a variable: refresh_token, access_token.
     """
     try:
         connection = Connection.get(connection_id)

@@ -1,7 +1,7 @@
 """The daily run as an Airflow DAG: the four tasks of the pipeline, each one of jobs/*.py. docs/AIRFLOW.md explains it.
 
-Airflow's own catch-up is off: the pipeline itself goes from each retailer's checkpoint to its last day that is over,
-so a night without a run needs no run of its own.
+Airflow's own catch-up is off: the pipeline itself runs from each retailer's checkpoint to its last complete day,
+so a missed night needs no run of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
-# Airflow's processes have this folder on their path as the bundle's; whoever imports this file alone has not.
+# Airflow adds this folder to the path as the bundle's; an import of this file alone does not.
 sys.path.append(str(Path(__file__).parent))
 from retail_configuration import COMMANDS, Configuration, home
 from retail_jobs import AllRetailersAnswered, RetailJob, note_failure, note_retry
@@ -34,7 +34,7 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="The last day to fetch, for a run by hand; else the last that is over in each retailer's zone.",
+            description="The last day to fetch, for a manual run; by default each retailer's last complete day.",
         )
     },
     default_args={
@@ -49,5 +49,5 @@ with DAG(
         RetailJob(task_id=task_id, configuration=CONFIGURATION) for task_id in COMMANDS
     )
     ingest >> transform >> check >> refresh
-    # A leaf of its own: it tells at once that a retailer is missing, and the others go on meanwhile.
+    # A separate leaf: it reports a missing retailer at once, while the other tasks continue.
     ingest >> AllRetailersAnswered(task_id="all_retailers_answered", retries=0)

@@ -1,6 +1,6 @@
-"""What the DAG's tasks do: run one of jobs/*.py as a process of its own, and tell the lake's ledger where it fails.
+"""The DAG's tasks: each runs one of jobs/*.py as a separate process, and records a failure in the lake's ledger.
 
-Airflow has an environment of its own, without the pipeline's packages; nothing of `retail` is imported here.
+Airflow has its own environment, without the pipeline's packages, so nothing of `retail` is imported here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from retail_configuration import COMMANDS, INGEST, Configuration, home
 from retail_connections import environment_of, of_connections, secrets_in
 
 PARTIAL: Final = 3
-# A configuration or a quality gate that says no will say it again in five minutes.
+# A wrong configuration or a failed quality gate would fail again in five minutes.
 _IN_VAIN: Final = (2, 4)
 _LINES_KEPT: Final = 200
 _SECONDS_TO_END: Final = 30
@@ -30,25 +30,25 @@ _SECONDS_TO_NOTE: Final = 300
 
 
 def run_name(run_id: str) -> str:
-    """The DAG run's id as the pipeline takes a run's name: what is readable of it, and a hash that keeps two apart."""
+    """The DAG run's id as a run name for the pipeline: its readable part, and a hash that keeps two runs apart."""
     readable = re.sub(r"(\d{4})-(\d\d)-(\d\d)T.*", r"\1\2\3", run_id)
     safe = re.sub(r"[^A-Za-z0-9.]+", "-", readable).strip(".-")[:24]
     return f"{safe or 'run'}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
 
 
 def _is_cleared(ti: Any, retries: int) -> bool:
-    """Whether somebody cleared the task, so that it is to be done though it ended well; not so for a mere retry.
+    """Whether somebody cleared the task, so that it must be redone even though it succeeded; false for a retry.
 
-    A clear grants the task its retries anew, behind the tries that it had: from then on it may have more of them than
-    a task that nobody cleared. Each try behind the clear is to redo: the one before it may have failed ere it began.
+    A clear grants the task new retries, on top of its earlier tries: from then on its maximum is higher than that of a
+    task that nobody cleared. Every try after the clear redoes the work: the try before may have failed at its start.
     """
     return bool((ti.max_tries or 0) > retries)
 
 
 class RetailJob(BaseOperator):
-    """One of jobs/*.py for this DAG run. Its result is its exit code and, where it is partial, who is missing.
+    """One of jobs/*.py for this DAG run. Its result is its exit code and, for a partial run, the missing retailers.
 
-    Fails without another try where the same again would come of it: a wrong configuration, a quality gate.
+    Fails without another try if it would fail the same way: a wrong configuration, a quality gate.
     """
 
     template_fields = ()
@@ -75,13 +75,13 @@ class RetailJob(BaseOperator):
             return {"exit_code": 0}
         if code == PARTIAL and self.task_id == INGEST:
             missing = _missing(said)
-            self.log.warning("Partial: the tasks behind go on for the other retailers.\n%s", missing)
+            self.log.warning("Partial: the next tasks continue for the other retailers.\n%s", missing)
             return {"exit_code": code, "missing": missing}
         failure = AirflowFailException if code in _IN_VAIN else AirflowException
         raise failure(f"exit code {code}: {_reason(said)}")
 
     def _lines(self, command: list[str]) -> Iterator[str]:
-        """What the job prints, as it comes, no secret in it. However this ends, the job ends with it."""
+        """The job's output, line by line, with secrets masked. However this ends, the job ends too."""
         given = dict(of_connections(self.configuration, self.task_id))
         hidden = sorted(secrets_in(given), key=len, reverse=True)
         self.log.info("%s", " ".join(command))
@@ -107,7 +107,7 @@ class RetailJob(BaseOperator):
             self.on_kill()
 
     def on_kill(self) -> None:
-        """A task that is cleared, marked or timed out ends its job: first asked to, then made to."""
+        """Ends the job of a task that was cleared, marked or timed out: first by SIGINT, then by SIGKILL."""
         process = self._process
         if process is None or process.poll() is not None:
             return
@@ -120,25 +120,25 @@ class RetailJob(BaseOperator):
 
 
 class AllRetailersAnswered(BaseOperator):
-    """Red where a retailer is missing from this run, so that a partial run does not look as if all were well."""
+    """Fails if a retailer is missing from this run, so that a partial run is visible."""
 
     def execute(self, context: Any) -> None:
         ended = context["ti"].xcom_pull(task_ids=INGEST) or {}
         if ended.get("exit_code") == PARTIAL:
             raise AirflowFailException(
                 f"the run is partial: {ended['missing']}\n"
-                "  next: nothing is lost, the next run fetches what is missing and can be had; "
-                "for it to be sooner, trigger the DAG once the retailer answers"
+                "  next: nothing is lost: the next run fetches what is missing and available; "
+                "to fetch it sooner, trigger the DAG once the retailer answers"
             )
 
 
 def note_failure(context: Any) -> None:
-    """The failure callback: failure, reason and next command go into the ledger, where `retail status` shows them."""
+    """The failure callback: records failure, reason and next command in the ledger; `retail status` shows them."""
     _note(context, again=False)
 
 
 def note_retry(context: Any) -> None:
-    """The same for an attempt that is followed by another."""
+    """The same for a failed attempt that Airflow retries."""
     _note(context, again=True)
 
 
@@ -179,14 +179,14 @@ def _note(context: Any, *, again: bool) -> None:
 
 def _next_command(dag_id: str, task_id: str, name: str, *, again: bool) -> str:
     if again:
-        return "none: Airflow tries the task again"
+        return "none: Airflow retries the task"
     if task_id not in COMMANDS:
         return f"airflow dags trigger {dag_id}"
     return f"retail {COMMANDS[task_id]} --run-id {name}; or, in Airflow, clear the task {task_id}"
 
 
 def _missing(said: list[str]) -> str:
-    """Which retailers a partial run says are missing, and why; its last lines where it says nothing of the kind."""
+    """The missing retailers in a partial run's output, with the reasons; its last lines if it names none."""
     found = [number for number, line in enumerate(said) if " FAILED, the others continued" in line]
     lines = itertools.takewhile(
         lambda line: not line.startswith("Give the same command"), said[found[0] :] if found else ()
@@ -195,7 +195,7 @@ def _missing(said: list[str]) -> str:
 
 
 def _reason(said: list[str]) -> str:
-    """What the job said last: its error with the next step, or else its last lines."""
+    """The job's error with the next step, or else its last lines."""
     begins = [number for number, line in enumerate(said) if line.startswith("retail: ")]
     found = said[begins[-1] :] if begins else said[-5:]
-    return "\n".join(found).removeprefix("retail: ") or "it said nothing"
+    return "\n".join(found).removeprefix("retail: ") or "the job printed nothing"

@@ -15,35 +15,35 @@ from retail.star.tables import fact_sales
 
 # Columns that Delta alone has.
 OF_DELTA = {
-    "updated_at": "Time of the newest line or description that told of the row: an older one never changes it",
-    "mapping_version": "Version of the mapping that made it: of one `updated_at` the newer one counts",
-    "fetch_order": "Run, logical date and page of its answer, the later one counts; empty for a description",
-    "content_hash": "xxhash64 over name and value of each column that is not null: shows whether two rows differ",
+    "updated_at": "Time of the newest line or description of the row; an older one never changes it",
+    "mapping_version": "Version of the mapping that made it; at equal `updated_at` the higher one wins",
+    "fetch_order": "Run, logical date and page of its response; the later one wins. Empty for a description",
+    "content_hash": "xxhash64 over the name and value of each non-null column: shows whether two rows differ",
     "business_month": "YYYY-MM of business_date; the partition",
 }
 
 OF_QUARANTINE = {
-    "logical_date": "The day whose raw file holds the line",
-    "from_retailer": "The folder that it lies in",
-    "reasons": "Every rule that it breaks, joined by `; `",
-    "severity": "The gravest of them: `error`, or `critical`, which stops the run",
-    "warnings": "What else was noticed, without refusing it",
-    "value": "The raw line, as it stands in the file",
-    "run_id": "The run that staged it last",
+    "logical_date": "The day whose raw file contains the line",
+    "from_retailer": "The retailer in whose folder the file is",
+    "reasons": "Every rule that the line breaks, joined by `; `",
+    "severity": "The most severe: `error`, or `critical`, which stops the run",
+    "warnings": "Other findings, which do not reject the line",
+    "value": "The raw line, exactly as in the file",
+    "run_id": "The last run that staged it",
 }
 
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+\.\w+) \((.*?)\n\)", re.DOTALL)
 OF_PROFILE = {
-    "run_id": "The run at whose check it was taken",
-    "table_name": "`staged_sales`, a dimension, or `fact_sales`: of the fact, the rows that the run changed",
-    "column_name": "The column that the row tells of",
-    "row_count": "Rows of the table",
-    "null_count": "Of them without a value",
-    "distinct_count": "Different values, within some per cent",
-    "minimum": "As text; null for what names customers, transactions or lines",
-    "maximum": "As text; null for the same",
-    "mean": "Of numbers",
-    "top_values": "The five commonest values with their rows, as JSON; of columns of few values that name nobody",
+    "run_id": "The run whose check took the profile",
+    "table_name": "`staged_sales`, a dimension, or `fact_sales` (only the rows that the run changed)",
+    "column_name": "The profiled column",
+    "row_count": "Rows in the table",
+    "null_count": "Rows without a value",
+    "distinct_count": "Distinct values, accurate to a few percent",
+    "minimum": "As text; null for columns that identify customers, transactions or lines",
+    "maximum": "As text; null for the same columns",
+    "mean": "Mean, for numbers",
+    "top_values": "The five most common values, with rows, as JSON; for columns of few values that identify nobody",
     "run_month": "YYYY-MM of the run; the partition",
 }
 
@@ -106,14 +106,14 @@ def _columns(table: Table, in_postgresql: dict[str, str], comments: dict[str, st
 def _quarantine() -> str:
     rows = [
         f"| `{column}` | {TYPES.get(column, 'date' if column == 'logical_date' else 'string')} | "
-        f"{_cell(OF_QUARANTINE.get(column, 'As read, where it could be'))} |"
+        f"{_cell(OF_QUARANTINE.get(column, 'The parsed value, if it could be parsed'))} |"
         for column in quarantine.COLUMNS
     ]
     return "\n".join(
         [
             "### quarantine",
             "",
-            "One row a refused line. In Delta only.",
+            "One row per rejected line. In Delta only.",
             "",
             "| column | Delta | |",
             "|---|---|---|",
@@ -126,7 +126,7 @@ def _profile() -> str:
     kinds = dict(part.split() for part in profile.SCHEMA.split(", "))
     rows = [f"| `{column}` | {kind} | {_cell(OF_PROFILE[column])} |" for column, kind in kinds.items()]
     head = "| column | Delta | |\n|---|---|---|"
-    grain = "One row a run, table and column. In Delta only."
+    grain = "One row per run, table and column. In Delta only."
     return "\n".join([f"### {layout.PROFILE}", "", grain, "", head, *rows])
 
 

@@ -1,7 +1,7 @@
 """The parts of docs/MATERIALIZED_VIEWS.md that sql/views and sql/questions tell: see generate.py.
 
 The views' files are laid out alike (steps of a WITH, then the SELECT), so a few patterns read them and no SQL parser is
-needed; one whose columns are not those that its comments tell of stops it.
+needed; a view whose columns and comments do not match is an error.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _columns(ddl: str, file: Path) -> str:
     meanings = {name: text.replace("''", "'") for name, text in _COMMENT.findall(ddl)}
     columns = list(_items(last))
     if set(columns) != meanings.keys():
-        raise SystemExit(f"{file}: its columns are not those that its comments tell of")
+        raise SystemExit(f"{file}: its columns and its comments do not match")
     rows = [f"| `{name}` | `{_formula(name, last, steps)}` | {meanings[name]} |" for name in columns]
     named = [
         f"`{name}` is `{_one_line(expression)}`"

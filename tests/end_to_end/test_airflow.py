@@ -227,7 +227,7 @@ def test_a_task_that_failed_is_tried_again_and_the_ledger_tells_of_it(
     assert "OPEN" in open_then
     assert "reason   exit code 1: " in open_then
     assert "Not a directory" in open_then
-    assert "command  none: Airflow tries the task again" in open_then
+    assert "command  none: Airflow retries the task" in open_then
     assert ": fixed by run " in scheduled.status()
     assert "OPEN" not in scheduled.status()
 

@@ -43,7 +43,7 @@ MONTH: Final = "(extract(epoch FROM month_start) * 1000)::bigint"
 ASKED: Final = {
     "Net sales": """
         SELECT sum(net_amount) FROM marts.mv_daily_sales WHERE currency = %s""",
-    "How much came back": """
+    "Return rate": """
         SELECT -sum(returns_amount) / sum(sales_amount) FROM marts.mv_daily_sales WHERE currency = %s""",
     "Net sales by month and retailer": f"""
         SELECT {MONTH}, retailer_name, net_amount FROM marts.mv_monthly_sales WHERE currency = %s""",
@@ -52,19 +52,19 @@ ASKED: Final = {
     "Average basket by retailer": f"""
         SELECT {MONTH}, retailer_name, sales_amount / nullif(transactions, 0)
         FROM marts.mv_retailer_comparison WHERE currency = %s""",
-    "Products that bring most": """
+    "Top products": """
         SELECT net_rank, product_id, product_name, category, retailer_name, units, net_amount, returns_amount, currency
         FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 50 AND currency = %s""",
-    "Stores that bring most": """
+    "Top stores": """
         SELECT store_name || ' (' || store_id || '), ' || retailer_name, net_amount
         FROM marts.mv_store_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE net_rank <= 5 AND currency = %s""",
-    "Categories that bring most": """
+    "Top categories": """
         SELECT category || ', ' || retailer_name, sum(net_amount) AS net_amount
         FROM marts.mv_product_performance JOIN star.dim_retailer USING (retailer_id)
         WHERE category IS NOT NULL AND currency = %s GROUP BY 1 ORDER BY 2 DESC LIMIT 15""",
-    "How lately and how often customers buy": """
+    "Recency and frequency": """
         SELECT recency_score, frequency_score, count(*)
         FROM marts.mv_customer_value WHERE currency = %s GROUP BY 1, 2""",
 }
