@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from retail.pipeline.step_results import ExtractResult
-from retail.pipeline.tasks import ALL_TASKS, STEPS
+from retail.pipeline.tasks import ALL_TASKS, STEPS, TASKS
 from retail.runs.days import RetailerDay
 from retail.runs.ledger import Ledger
 from retail.runs.run import Run
 
 # Tasks made of these steps change nothing that a merge plan depends on, so they may resume in an overtaken
 # run.
-_BEFORE_THE_MERGE: Final = frozenset({"extract", "land"})
-_AFTER_THE_MERGE: Final = frozenset({"check", "refresh"})
+_BEFORE_THE_MERGE: Final = frozenset(TASKS["ingest"])
+_AFTER_THE_MERGE: Final = frozenset(TASKS["check"] + TASKS["refresh"])
 
 
 @dataclass(frozen=True)
