@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from retail.lake.engine import DELTA
+from retail.records import FIELDS
 from retail.sources import pii
 from retail.sources.amazon.service import AmazonOptions
 from retail.sources.service import Options
@@ -45,6 +46,30 @@ def test_every_link_to_a_file_leads_to_one(document: Path) -> None:
 def test_every_decision_s_title_has_the_number_of_its_file() -> None:
     for path in (ROOT / "docs" / "decisions").glob("*.md"):
         assert path.read_text(encoding="utf-8").startswith(f"# {path.name[:4]} · "), path.name
+
+
+@pytest.mark.parametrize(
+    ("document", "heading", "elsewhere"),
+    [
+        ("DATA_MODEL.md", "SalesRecord", set()),
+        # The same for every retailer.
+        (
+            "RETAILERS.md",
+            "How it becomes a SalesRecord",
+            {"retailer_id", "status", "mapping_version", "source_ref"},
+        ),
+    ],
+)
+def test_every_field_of_a_sale_is_in_the_table(document: str, heading: str, elsewhere: set[str]) -> None:
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    _, section = text.split(f"\n## {heading}\n")
+    rows = re.findall(r"^\| ([a-z_, ]+) \|", section.split("\n## ")[0], re.MULTILINE)
+    named = [name for row in rows for name in row.split(", ") if name != "field"]
+    assert sorted(named) == sorted(set(FIELDS) - elsewhere)
+
+
+def test_every_view_s_purpose_is_written() -> None:
+    assert "**Purpose**: TODO" not in (ROOT / "docs" / "MATERIALIZED_VIEWS.md").read_text(encoding="utf-8")
 
 
 def test_every_image_is_told_with_its_licence() -> None:

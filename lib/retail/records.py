@@ -7,8 +7,10 @@ line is staged, so that a bad value goes to quarantine with its line and never s
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
-from typing import Final, Literal, TypeAlias
+import re
+from dataclasses import dataclass, fields, replace
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, Final, Literal, TypeAlias
 
 # Type of each field in the star; "string" if nothing needs parsing.
 TYPES: Final[dict[str, str]] = {
@@ -22,6 +24,15 @@ TYPES: Final[dict[str, str]] = {
     "total_amount": "decimal(18,4)",
     "mapping_version": "int",
 }
+
+# Places of each number, and the digits before them that the star holds (docs/decisions/0004-fifteen-digits.md).
+_PLACES: Final = {
+    name: int(kind.rpartition(",")[2].rstrip(")"))
+    for name, kind in TYPES.items()
+    if kind.startswith("decimal")
+}
+_DIGITS: Final = 15
+_LONG_NUMBER: Final = re.compile(r"-?[0-9]{1,12}[.][0-9]+", re.ASCII)
 
 REQUIRED: Final = (
     "retailer_id",
@@ -82,6 +93,18 @@ class SalesRecord:
     @property
     def natural_key(self) -> tuple[str | None, str | None, str | None]:
         return (self.retailer_id, self.transaction_id, self.line_id)
+
+    def rounded(self) -> SalesRecord:
+        """The record with every number rounded half even to the places that the star holds.
+
+        A number that is not one, or is beyond the star's range even then, stays as it is, for staging to refuse.
+        """
+        values: dict[str, Any] = {
+            name: _rounded(getattr(self, name), places) for name, places in _PLACES.items()
+        }
+        return (
+            replace(self, **values) if any(getattr(self, name) != values[name] for name in values) else self
+        )
 
     def to_line(self, mapping_version: str | None = None) -> str:
         """One JSON object without a line break, fields in schema order; with a mapping version if given."""
@@ -150,6 +173,13 @@ _COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 # All text: the engines differ in how `from_json` treats a bad number, so it never sees one.
 RAW_SCHEMA: Final = ", ".join(f"{name} string" for name in FIELDS)
+
+
+def _rounded(text: str | None, places: int) -> str | None:
+    if text is None or len(text.partition(".")[2]) <= places or _LONG_NUMBER.fullmatch(text) is None:
+        return text
+    value = Decimal(text).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN, Context(prec=200)) + 0
+    return format(value, "f") if len(str(abs(int(value)))) <= _DIGITS - places else text
 
 
 def _line(values: dict[str, str | None]) -> str:

@@ -138,6 +138,7 @@ def render_line(line: Line, state: OrderState) -> Json:
         "discountedTotalSet": money_bag(dollars(line.net + in_price)),
         "discountAllocations": allocations,
         "isGiftCard": line.gift_card,
+        "taxable": not line.gift_card,
         "taxLines": [tax_line] if tax else [],
     }
 

@@ -51,17 +51,20 @@ service = "amazon"
 name = "Amazon US"
 base_url = "{address}"
 time_zone = "America/Los_Angeles"
+look_back_hours = 0
 options = {{ token_url = "{address}/auth/o2/token", marketplace_ids = ["ATVPDKIKX0DER"], seller_id = "A1EXAMPLE" }}
 [retailers.retailer_2]
 service = "walmart"
 name = "Walmart US"
 base_url = "{address}"
 time_zone = "America/Chicago"
+look_back_hours = 0
 [retailers.retailer_3]
 service = "shopify"
 name = "Shopify store"
 base_url = "{address}"
 time_zone = "America/New_York"
+look_back_hours = 0
 """
 
 

@@ -11,6 +11,7 @@ from retail.landing import payloads
 from retail.landing.fetch import extract
 from retail.landing.land import land, money_of
 from retail.landing.payloads import Payload
+from retail.quality.tie_out import FETCHED, differences
 from retail.records import FIELDS, SalesRecord
 from retail.runs.counts import HopCount
 from retail.sources.registry import sales_of
@@ -381,6 +382,48 @@ def test_money_is_counted_where_staging_reads_an_amount_and_nowhere_else(amount)
     staged = amount is not None and re.match(_PATTERNS["decimal(18,4)"], amount) is not None
 
     assert money_of(record) == (Decimal(amount) if staged else 0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "lands", "taken_off"),
+    [
+        ("26.666667", "26.6667", "-0.000033"),
+        ("38.96999999999999", "38.9700", "-0.00000000000001"),
+        ("0.00005", "0.0000", "0.00005"),  # half even
+        ("0.00015", "0.0002", "-0.00005"),
+        ("-0.00005", "0.0000", "-0.00005"),
+        ("99999999999.99994", "99999999999.9999", "0.00004"),
+        ("1.2345", "1.2345", None),
+        (
+            "99999999999.99995",
+            "99999999999.99995",
+            None,
+        ),  # more digits than the star holds: refused in staging
+        ("1e-9", "1e-9", None),
+    ],
+)
+def test_more_places_than_the_star_holds_are_rounded_and_the_difference_is_counted(
+    lake, amount, lands, taken_off
+):
+    keep(lake, [["T1", "1", "2017-01-05T10:00:00.000000Z", "2017-01-05", amount]])
+
+    result, lines = landed(lake)
+
+    assert [line["total_amount"] for line in lines] == [lands]
+    assert [str(count.money) for count in result.counts if count.hop == "rounding"] == (
+        [] if taken_off is None else [str(Decimal(taken_off))]
+    )
+    assert differences(FETCHED, result.counts) == []
+
+
+def test_a_quantity_is_rounded_to_its_own_places():
+    record = replace(
+        unreadable("retailer_1", "p#/0"), quantity="0.4535924", unit_price="1.00005", tax_amount="x.12345"
+    )
+
+    rounded = record.rounded()
+
+    assert (rounded.quantity, rounded.unit_price, rounded.tax_amount) == ("0.454", "1.0000", "x.12345")
 
 
 def test_counts_come_out_of_the_ledger_as_they_went_in(lake):

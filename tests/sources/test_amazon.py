@@ -212,10 +212,11 @@ def test_a_request_to_cancel_that_was_not_carried_out_changes_nothing():
         assert normalised(changed(order, orderItems__0__cancellation=asked)) == normalised(order)
 
 
-def test_a_replacement_has_units_and_costs_nothing():
+@pytest.mark.parametrize("association", ["REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID"])
+def test_what_is_sent_in_the_place_of_other_goods_has_units_and_costs_nothing(association):
     order = changed(
         ORDER,
-        associatedOrders=[{"orderId": "1", "associationType": "REPLACEMENT_ORIGINAL_ID"}],
+        associatedOrders=[{"orderId": "1", "associationType": association}],
         orderItems__0__proceeds=...,
         orderItems__0__product__price=...,
     )
@@ -418,6 +419,61 @@ def test_empty_pages_without_end_are_stopped(scripted, reply, open_at):
 
     with pytest.raises(ExtractError, match="the retailer's cursor does not advance"):
         list(open_at("retailer_1", scripted(endless=endless).url).pages(WINDOW, None))
+
+
+def sold_for(total, tax, *, item="100.00", discount=(), saved=None, marketplace="ATVPDKIKX0DER", taxed=()):
+    """The one sale of a line with these proceeds; `discount` holds pairs of subtype and amount."""
+    off = sum((Decimal(amount) for _, amount in discount), Decimal(0))
+    parts = [{"subtype": "ITEM", "value": usd(tax[0])}]
+    parts += [] if saved is None else [{"subtype": "DISCOUNT", "value": usd(saved)}]
+    breakdowns = [
+        {"type": "ITEM", "subtotal": usd(item)},
+        {"type": "TAX", "subtotal": usd(tax[1]), "detailedBreakdowns": parts},
+        {
+            "type": "DISCOUNT",
+            "subtotal": usd(str(off)),
+            "detailedBreakdowns": [{"subtype": kind, "value": usd(amount)} for kind, amount in discount],
+        },
+    ]
+    order = changed(
+        ORDER,
+        salesChannel__marketplaceId=marketplace,
+        orderItems__0__proceeds={"proceedsTotal": total and usd(total), "breakdowns": breakdowns},
+    )
+    zone = ZoneInfo("America/Los_Angeles")
+    sales = AmazonSales(retailer_id="retailer_1", zone=zone, taxed_marketplaces=frozenset(taxed))
+    [sale] = sales.records({"orders": [order]}, "payloads/p.json.gz")
+    return Decimal(sale.total_amount), Decimal(sale.tax_amount)
+
+
+@pytest.mark.parametrize(
+    ("saved", "subtotal", "tax"),
+    [("-0.80", "7.20", "7.20"), ("0.80", "7.20", "7.20"), ("-0.80", "8.00", "8.00"), (None, "8.00", "8.00")],
+    ids=["negative", "positive", "the rest is net already", "no such part"],
+)
+def test_the_tax_that_a_discount_saves_comes_off_once_whatever_its_sign(saved, subtotal, tax):
+    found = sold_for(None, ("8.00", subtotal), discount=[("ITEM", "-10.00")], saved=saved)
+
+    assert found == (Decimal("90.00"), Decimal(tax))
+
+
+def test_a_discount_on_goods_and_shipping_saves_the_goods_their_share_of_tax():
+    discount = [("ITEM", "-10.00"), ("SHIPPING", "-5.00")]
+
+    assert sold_for(None, ("8.00", "6.80"), discount=discount, saved="-1.20") == (
+        Decimal(90),
+        Decimal("7.20"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("total", "taxed", "net"),
+    [("108.00", False, "100"), ("108.00", True, "100"), ("100.00", False, "92"), ("100.00", True, "92")],
+)
+def test_the_line_s_own_total_tells_whether_its_price_includes_tax(total, taxed, net):
+    found = sold_for(total, ("8.00", "8.00"), taxed=["ATVPDKIKX0DER"] if taxed else [])
+
+    assert found == (Decimal(net), Decimal("8.00"))
 
 
 def test_amounts_keep_every_digit_and_trailing_zeros_beyond_the_third_place_go():

@@ -481,7 +481,8 @@ def test_what_happened_after_the_order_was_read_waits_until_the_order_comes_agai
             [connection(paged(PLACED, cursor="s1")), connection(paged(RETURNED))],
             "its ledger changed while it was read",
         ),
-        ([{"data": {"order": None}}], "Shopify refuses the query"),
+        ([{"data": {"order": None}, "errors": [{"message": "Internal error"}]}], "Shopify refuses the query"),
+        ([{"data": None}], "Shopify refuses the query"),
         (
             [
                 {
@@ -501,3 +502,17 @@ def test_a_ledger_that_cannot_be_read_whole_is_an_error(scripted, reply, open_at
 
     with pytest.raises(ExtractError, match=message):
         list(open_at("retailer_3", server.url).pages(WINDOW, None))
+
+
+def test_an_order_that_was_deleted_while_it_was_read_sells_nothing(scripted, reply, open_at):
+    server = scripted(reply(body=page_of(asked_order())), reply(body={"data": {"order": None}}))
+
+    [page] = open_at("retailer_3", server.url).pages(WINDOW, None)
+
+    records = list(
+        ShopifySales(retailer_id="retailer_3", zone=ZoneInfo("America/New_York")).records(
+            page.answer, "payloads/p.json.gz"
+        )
+    )
+    assert records
+    assert {(each.status, each.quantity, each.total_amount) for each in records} == {("cancelled", "0", "0")}

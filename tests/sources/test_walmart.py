@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from retail.errors import CursorExpiredError, ExtractError, OutOfReachError
+from retail.sources.service import Skipped
 from retail.sources.values.json_path import at
 from retail.sources.walmart.mapping import WalmartSales
 from retail.sources.window import Window
@@ -131,14 +132,63 @@ def test_the_same_sku_on_two_lines_is_two_sales():
     assert len({sale.product_id for sale in sales}) == 1
 
 
-def test_money_that_went_back_on_a_line_is_left_to_the_returns():
-    refunded = charge("Refund", Decimal("-19.99"))
-    statuses = {"orderLineStatus": [status("Refund", "1"), status("Shipped", "2")]}
-    order = line_with(
-        refund={"refundCharges": {"refundCharge": [{"charge": refunded}]}}, orderLineStatuses=statuses
+def refunded(*charges, statuses=(("Shipped", "3"),), **line):
+    return line_with(
+        refund={"refundCharges": {"refundCharge": [{"charge": each} for each in charges]}},
+        orderLineStatuses={"orderLineStatus": [status(*each) for each in statuses]},
+        **line,
     )
 
-    assert normalised(order) == normalised(ORDER)
+
+def test_money_that_went_back_without_a_return_is_a_refund_on_the_day_of_the_line_s_last_change():
+    money_back = charge("ItemPrice", Decimal("-19.99"), tax=Decimal("-1.65"))
+
+    [sale, refund] = normalised(refunded(money_back, statuses=[("Refund", "1"), ("Shipped", "2")]))
+
+    assert [sale] == normalised(ORDER)
+    assert (refund.line_id, refund.record_type, refund.status) == ("1-refund", "refund", "completed")
+    assert (refund.quantity, refund.total_amount, refund.tax_amount) == ("0", "-19.99", "-1.65")
+    assert (refund.sold_at, refund.updated_at) == (sale.updated_at, sale.updated_at)
+
+
+def test_the_discount_of_what_is_refunded_was_never_paid():
+    price, discount = charge("ItemPrice", Decimal(-10)), charge("SubscriptionDiscount", Decimal(2))
+
+    [_, refund] = normalised(refunded(price, discount))
+
+    assert (refund.total_amount, refund.discount_amount) == ("-8", "2")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [{"returnOrderId": "103738048909818825"}, {"statuses": [("Cancelled", "3")]}],
+    ids=["of a return", "of a cancelled line"],
+)
+def test_a_refund_that_something_else_explains_is_worth_nothing(line):
+    [_, refund] = normalised(refunded(charge("ItemPrice", Decimal("-19.99")), **line))
+
+    assert (refund.status, refund.total_amount, refund.tax_amount) == ("cancelled", "0", "0")
+
+
+@pytest.mark.parametrize(
+    ("charges", "statuses", "reason"),
+    [
+        ([("ItemPrice", Decimal(-3))], [("Acknowledged", "3")], "walmart_discount"),
+        ([], [("Shipped", "3")], None),
+    ],
+)
+def test_a_refund_before_the_goods_are_shipped_is_walmart_s_own_money(charges, statuses, reason):
+    [_, *refunds] = normalised(refunded(*(charge(*each) for each in charges), statuses=statuses))
+
+    assert [each.reason for each in refunds if isinstance(each, Skipped)] == [reason] * bool(reason)
+
+
+def test_a_refund_of_shipping_alone_is_in_no_line_s_net():
+    shipping = {**charge("Shipping", Decimal(-5)), "chargeType": "SHIPPING"}
+
+    [_, refund] = normalised(refunded(shipping))
+
+    assert refund.reason == "shipping_refund"
 
 
 def test_a_replacement_has_units_and_costs_nothing():

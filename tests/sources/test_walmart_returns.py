@@ -119,3 +119,57 @@ def test_a_return_has_changed_when_the_tracking_of_its_units_has():
     [back] = normalised(currentTrackingStatuses=tracked)
 
     assert back.updated_at == "2017-01-13T01:00:00.000000Z"
+
+
+def event(number, tag):
+    return {"sequenceNo": number, "eventTag": tag, "eventTime": "2017-01-11T00:00:00Z"}
+
+
+CALLED_OFF = [event(1, "RETURN_CANCELLED"), event(0, "RETURN_INITIATED")]
+
+
+@pytest.mark.parametrize(
+    ("events", "refunded", "status"),
+    [
+        (CALLED_OFF, None, "cancelled"),
+        (CALLED_OFF, 0, "cancelled"),
+        (CALLED_OFF, 2, "completed"),
+        ([*CALLED_OFF, event(2, "RETURN_COMPLETED")], None, "completed"),
+    ],
+)
+def test_the_last_event_tells_whether_a_completed_return_was_called_off(events, refunded, status):
+    [record] = normalised(returnTrackingDetail=events, refundedQty=refunded)
+
+    assert record.status == status
+    assert (record.quantity == "0") == (status == "cancelled")
+
+
+def units(status, number):
+    return {"status": status, "quantity": {"unitOfMeasure": "EACH", "measurementValue": number}}
+
+
+@pytest.mark.parametrize(
+    ("of_line", "of_units", "quantity"),
+    [
+        (None, [units("COMPLETED", 3)], "-3"),
+        (None, [units("COMPLETED", 1), units("INITIATED", 2)], "-1"),
+        ("INITIATED", [units("COMPLETED", 2), units("INITIATED", 1)], "-2"),
+        ("COMPLETED", [units("COMPLETED", 1)], "-3"),
+        ("COMPLETED", [], "-3"),
+    ],
+)
+def test_the_state_of_a_return_stands_in_two_places_and_both_are_read(of_line, of_units, quantity):
+    [record] = normalised(status=of_line, currentTrackingStatuses=of_units, refundedQty=None)
+
+    assert record.quantity == quantity
+
+
+def test_the_last_penny_of_price_and_tax_comes_back_once_and_only_with_the_last_unit():
+    charge = {**LINE["charges"][0], "excessCharge": money("0.01")}
+    charge["tax"] = [{"taxPerUnit": money("0.33"), "excessTax": money("0.01")}]
+
+    [whole] = normalised(charges=[charge], refundedQty=3)
+    [part] = normalised(charges=[charge], refundedQty=2)
+
+    assert (whole.total_amount, whole.tax_amount) == ("-37.51", "-1.00")
+    assert (part.total_amount, part.tax_amount) == ("-25.00", "-0.66")

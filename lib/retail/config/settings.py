@@ -208,6 +208,9 @@ class RetailerSettings(Section):
     mapping_revision: int = Field(default=0, ge=0, le=1_000)
     """Raise it with every change here to what a response means (the zone, an option such as `charge_basis`): days that
     are landed again then replace their earlier rows."""
+    look_back_hours: float | None = Field(default=None, ge=0)
+    """Hours before a day that are fetched again with it, for what the retailer lists late; by default the service's:
+    24, and 48 for Walmart. Not for a day that follows another one of the same run."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The options of the service: [RETAILERS.md](RETAILERS.md#options)."""
 

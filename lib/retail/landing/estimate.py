@@ -13,9 +13,8 @@ from retail.config.settings import Settings
 from retail.errors import ConfigurationError, RetailError
 from retail.runs.days import RetailerDay
 from retail.sources.http.rate_limit import QuotaPolicy
-from retail.sources.registry import open_service, problems
+from retail.sources.registry import open_service, problems, windows_of
 from retail.sources.service import Estimate
-from retail.sources.window import window_of_unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,11 @@ def plan(settings: Settings, secrets: Secrets, units: Sequence[RetailerDay]) -> 
 def _of_retailer(
     settings: Settings, secrets: Secrets, retailer_id: str, units: Sequence[RetailerDay]
 ) -> Planned:
-    asked = [window_of_unit(settings, unit) for unit in units if unit[0] == retailer_id]
+    asked = [
+        window
+        for (retailer, _), window in sorted(windows_of(settings, units).items())
+        if retailer == retailer_id
+    ]
     windows = [window for window in asked if window.end <= datetime.now(UTC)]
     if not windows:
         failure = f"{retailer_id}: {asked[0].logical_date} has not ended there"

@@ -54,17 +54,20 @@ def extract(
 ) -> Extracted:
     """Fetch all pages of the window and write each as a payload; at least one, as proof of the request.
 
-    Resumes after the last page of this run or, unless `force`, of the newest run that did not reach the window's end.
-    If the retailer no longer accepts that page's cursor, or a changed configuration means the page is of another
-    window, the window is walked from its start. `look` is shown each response once it is stored, and first the stored
-    ones, because the run that stored them may have been killed. Raises ExtractError if the retailer cannot be read (the
-    pages so far are kept), and for a day that is not over, since part of it would be taken for the whole.
+    Resumes after the last page of this run or, unless `force`, of the newest run that did not reach the window's end. A
+    day whose walk was begun without its look-back is continued without it. If the retailer no longer accepts that
+    page's cursor, or a changed configuration means the page is of another window, the window is walked from its start.
+    `look` is shown each response once it is stored, and first the stored ones, because the run that stored them may
+    have been killed. Raises ExtractError if the retailer cannot be read (the pages so far are kept), and for a day that
+    is not over, since part of it would be taken for the whole.
     """
     _require_over(window, retailer_id, now())
     left = payloads.last(storage, retailer_id, window.logical_date, run_id)
     number = resumed_after = left.page if left else 0
     if left is None and not force:
         left = _left_by_another(storage, retailer_id, window)
+    if left is not None and window.shorter is not None and left.is_of(window.shorter):
+        window = window.shorter  # a cursor is good for its own window only
     if left is not None and look is not None:
         for payload in payloads.since_walk_began(storage, left):
             look(payload.answer, window.logical_date)
@@ -180,7 +183,10 @@ def _content(answer: JSON) -> JSON:
 def _left_by_another(storage: Storage, retailer_id: str, window: Window) -> Payload | None:
     """The last page of the newest run, if that run was for this window and did not complete it."""
     left = payloads.last(storage, retailer_id, window.logical_date)
-    return left if left is not None and left.next_cursor is not None and left.is_of(window) else None
+    if left is None or left.next_cursor is None:
+        return None
+    windows = [window] if window.shorter is None else [window, window.shorter]
+    return left if any(map(left.is_of, windows)) else None
 
 
 def _require_window(last: Payload, window: Window) -> None:

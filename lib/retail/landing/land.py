@@ -32,13 +32,14 @@ from retail.sources.service import Sales, Skipped
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
 # either.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
+_LANDED_HOPS: Final = ("skipped", "superseded", "landed", "rounding")
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops fetched, skipped, superseded and landed."""
+    """The raw file that was written, and rows and money of the hops of `tie_out.FETCHED`."""
 
     retailer_id: str
     logical_date: date
@@ -61,12 +62,23 @@ class _Tally:
         self._figures: dict[_Group, tuple[int, Decimal]] = {}
 
     def add(self, hop: str, record: SalesRecord, *, reason: str | None = None) -> None:
-        group = _Group(hop, reason, record.business_date, record.currency)
+        self._add(_Group(hop, reason, record.business_date, record.currency), 1, money_of(record))
+
+    def add_fetched(self, record: SalesRecord, rounded: SalesRecord) -> None:
+        """Count the record with its exact amount, and what rounding it takes off as `rounding`."""
+        self.add("fetched", rounded)
+        if record.total_amount != rounded.total_amount:
+            taken_off = Decimal(record.total_amount or 0) - money_of(rounded)
+            group = _Group("fetched", None, record.business_date, record.currency)
+            self._add(group, 0, taken_off)
+            self._add(group._replace(hop="rounding"), 0, taken_off)
+
+    def _add(self, group: _Group, more: int, amount: Decimal) -> None:
         rows, money = self._figures.get(group, (0, Decimal(0)))
-        self._figures[group] = (rows + 1, money + money_of(record))
+        self._figures[group] = (rows + more, money + amount)
 
     def counts(self, retailer_id: str) -> list[HopCount]:
-        """The counts in a fixed order. Money has at most four places, as in the star."""
+        """The counts in a fixed order. Money that was landed has at most four places, as in the star."""
         return [
             HopCount(
                 hop=group.hop,
@@ -144,8 +156,9 @@ def _fetched(
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         records = []
         for each in sales.records(payload.answer, key):
-            record = each.record if isinstance(each, Skipped) else each
-            tally.add("fetched", record)
+            exact = each.record if isinstance(each, Skipped) else each
+            record = exact.rounded()
+            tally.add_fetched(exact, record)
             if isinstance(each, Skipped):
                 tally.add("skipped", record, reason=each.reason)
             else:
@@ -174,7 +187,7 @@ def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_dat
 
 
 def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
-    """Check that fetched = skipped + superseded + landed, in rows and money, per business date and currency."""
+    """Check that what was fetched is all accounted for, in rows and money, per business date and currency."""
     left: dict[tuple[str, str | None, str | None], tuple[int, Decimal]] = {}
     for count in counts:
         group = (count.retailer_id, count.business_date, count.currency)
@@ -188,7 +201,7 @@ def _require_tie_out(counts: Iterable[HopCount], logical_date: date) -> None:
     ]
     if wrong:
         raise TieOutError(
-            f"landing {logical_date}: fetched = skipped + superseded + landed does not hold:\n  - "
+            f"landing {logical_date}: fetched = {' + '.join(_LANDED_HOPS)} does not hold:\n  - "
             + "\n  - ".join(wrong),
             hint="nothing was landed; this is a bug in retail-lakehouse: please report it with the payloads",
         )

@@ -32,9 +32,9 @@ from retail.quality.suites import validation
 from retail.runs.days import RetailerDay
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
-from retail.sources.registry import open_service
+from retail.sources.registry import open_service, windows_of
 from retail.sources.service import Service
-from retail.sources.window import window_of_unit
+from retail.sources.window import Window
 
 log = structlog.get_logger()
 
@@ -147,6 +147,7 @@ class _Extraction:
     quota_policy: QuotaPolicy
     interrupted: threading.Event
     left: deque[RetailerDay]
+    windows: dict[RetailerDay, Window]
     failed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -164,7 +165,8 @@ def _extract_units(
     """
     policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
-    extraction = _Extraction(context, fields, quota_policy, interrupted, deque(units))
+    windows = windows_of(context.settings, context.run.units)
+    extraction = _Extraction(context, fields, quota_policy, interrupted, deque(units), windows)
 
     def work() -> None:
         try:
@@ -228,7 +230,7 @@ def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None
         service,
         storage,
         retailer_id=retailer_id,
-        window=window_of_unit(context.settings, unit),
+        window=extraction.windows[unit],
         run_id=context.run_id,
         force=context.options.force,
         look=extraction.fields.look,

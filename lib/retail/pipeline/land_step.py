@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def land_step(context: StepContext) -> LandResult:
-    """Step 2. Each day's payload pages become its raw file; fetched = skipped + superseded + landed."""
+    """Step 2. Each day's payload pages become its raw file; `tie_out.FETCHED` holds."""
     context.ledger.forget_step(context.run_id, DescribeResult.step)
     counts: list[HopCount] = []
     units = units_to_process(context.ledger, context.run)

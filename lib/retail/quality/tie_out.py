@@ -15,7 +15,7 @@ from typing import Final
 from retail.errors import TieOutError
 from retail.runs.counts import HopCount
 
-FETCHED: Final = "fetched = skipped + superseded + landed"
+FETCHED: Final = "fetched = skipped + superseded + landed + rounding"
 READ: Final = "landed = read"
 STAGED: Final = "read = duplicate + quarantined + staged"
 QUARANTINED: Final = "quarantined = in_quarantine"

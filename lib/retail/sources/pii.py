@@ -51,7 +51,7 @@ AMAZON: Final = Rules(
 WALMART: Final = Rules(
     removed=frozenset(
         "buyerId postalAddress phone pickupPersons pickUpBy returnCenterAddress refundComments trackingNumber"
-        " trackingURL customerName labels returnTrackingDetail".split()
+        " trackingURL customerName labels eventDescription".split()
     ),
     customer=("customerEmailId",),
     # Walmart's placeholder for a missing address.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from importlib import import_module
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
 from retail.config.secrets import Secrets
-from retail.config.settings import Settings
+from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Sales, Service
+from retail.sources.window import Window, window_of_unit
 
 # Short names for built-in services; any other service is named by its class, as `package.module:Class`.
 SERVICES: Final[dict[str, str]] = {
@@ -22,6 +24,7 @@ SERVICES: Final[dict[str, str]] = {
     "shopify": "retail.sources.shopify.service:Shopify",
 }
 PEPPER: Final = "customer_pepper"
+RetailerDay: TypeAlias = tuple[str, date]
 # Together with the configuration's revisions, as many as the star can order
 # (docs/decisions/0002-order-of-versions.md).
 MOST_MAPPING_VERSIONS: Final = 1_000
@@ -64,6 +67,32 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
         problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}; it must be 1 to 1,000"
         raise ConfigurationError([problem], hint="number the versions of the mapping from 1")
     return sales
+
+
+def windows_of(settings: Settings, units: Iterable[RetailerDay]) -> dict[RetailerDay, Window]:
+    """The window of each unit of a run.
+
+    A day looks back unless the day before is fetched in the same run. Raises ConfigurationError.
+    """
+    units = set(units)
+    return {
+        (retailer_id, day): window_of_unit(
+            settings,
+            (retailer_id, day),
+            look_back=timedelta(0)
+            if (retailer_id, day - timedelta(days=1)) in units
+            else _look_back(settings.retailers[retailer_id]),
+        )
+        for retailer_id, day in units
+    }
+
+
+def _look_back(retailer: RetailerSettings) -> timedelta:
+    """The configured look-back, else the service's; a service without `LOOK_BACK` lists everything at once."""
+    if retailer.look_back_hours is not None:
+        return timedelta(hours=retailer.look_back_hours)
+    found: timedelta = getattr(_class_of(retailer.service), "LOOK_BACK", timedelta(0))
+    return found
 
 
 def _class_of(service: str) -> type[Service]:

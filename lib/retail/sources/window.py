@@ -14,20 +14,30 @@ from retail.errors import ConfigurationError
 class Window:
     """Changes from `start` up to, but not including, `end` belong to `logical_date`. Both are UTC.
 
-    The first `overlap` of the window belongs to the previous day as well.
+    The first `overlap` of the window belongs to earlier days as well. `shorter` is the same window without its
+    look-back, where it has one.
     """
 
     logical_date: date
     start: datetime
     end: datetime
     overlap: timedelta = field(default=timedelta(0), compare=False)
+    shorter: Window | None = field(default=None, compare=False)
 
 
-def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_date: date) -> Window:
-    """The 24 hours of `logical_date` in `time_zone` (23 or 25 when the clocks change), and `overlap` before.
+def window_of(
+    logical_date: date,
+    *,
+    time_zone: str,
+    overlap: timedelta,
+    start_date: date,
+    look_back: timedelta = timedelta(0),
+) -> Window:
+    """The 24 hours of `logical_date` in `time_zone` (23 or 25 when the clocks change), and time before them.
 
-    The overlap catches what a retailer indexed late; it never reaches back beyond the midnight at which `start_date`
-    begins. Raises ConfigurationError for a date before `start_date`.
+    The overlap is for changes at midnight; the look-back, if it is longer, for what a retailer lists hours later.
+    Neither reaches back beyond the midnight at which `start_date` begins. Raises ConfigurationError for a date before
+    `start_date`.
     """
     if logical_date < start_date:
         raise ConfigurationError(
@@ -35,8 +45,10 @@ def window_of(logical_date: date, *, time_zone: str, overlap: timedelta, start_d
             hint="choose a later date, or set start_date earlier",
         )
     begins, ends = (_midnight(day, time_zone) for day in (logical_date, logical_date + timedelta(days=1)))
-    start = max(begins - overlap, _midnight(start_date, time_zone))
-    return Window(logical_date, start, ends, begins - start)
+    first = _midnight(start_date, time_zone)
+    start, back = (max(begins - before, first) for before in (overlap, max(overlap, look_back)))
+    shorter = Window(logical_date, start, ends, begins - start)
+    return shorter if back == start else Window(logical_date, back, ends, begins - back, shorter)
 
 
 def _midnight(day: date, time_zone: str) -> datetime:
@@ -44,7 +56,9 @@ def _midnight(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time.min, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
 
 
-def window_of_unit(settings: Settings, unit: tuple[str, date]) -> Window:
+def window_of_unit(
+    settings: Settings, unit: tuple[str, date], *, look_back: timedelta = timedelta(0)
+) -> Window:
     """The window for a retailer's logical date, in the retailer's zone and with the configured overlap."""
     retailer_id, logical_date = unit
     return window_of(
@@ -52,4 +66,5 @@ def window_of_unit(settings: Settings, unit: tuple[str, date]) -> Window:
         time_zone=settings.retailers[retailer_id].time_zone,
         overlap=timedelta(minutes=settings.extract.overlap_minutes),
         start_date=settings.start_date,
+        look_back=look_back,
     )

@@ -39,6 +39,8 @@ _MARKETPLACES: Final = {
     "AUD": ("A39IBJ37TRP1C6",),
     "JPY": ("A1VC38T7YXB528",),
 }
+# Goods sent instead of others, which stay paid with the original order.
+_IN_PLACE_OF: Final = ("REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID")
 _CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.items() for place in places}
 
 
@@ -51,7 +53,7 @@ class AmazonSales:
     here.
     """
 
-    MAPPING_VERSION: ClassVar[int] = 1
+    MAPPING_VERSION: ClassVar[int] = 2
 
     retailer_id: str
     zone: ZoneInfo
@@ -97,8 +99,10 @@ class AmazonSales:
         discount = money.size(money.total(_of_goods(proceeds, "DISCOUNT")))
         if gross is None and _is_replacement(order):
             gross, discount = money.ZERO, money.ZERO
-        tax = money.total(_of_goods(proceeds, "TAX"))
-        is_taxed = text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
+        tax = money.less(money.total(_of_goods(proceeds, "TAX")), _tax_saved(proceeds))
+        is_taxed = _prices_include_tax(item, proceeds)
+        if is_taxed is None:
+            is_taxed = text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
         in_price = money.size(tax) if is_taxed else money.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
         address = at(package, "shipFromAddress")
@@ -158,9 +162,9 @@ def _is_cancelled(order: JSON, item: JSON) -> bool:
 
 
 def _is_replacement(order: JSON) -> bool:
-    """Whether the order replaces an earlier order's item free of charge: it has units and no price."""
+    """Whether the order sends goods in the place of an earlier order's: without a price, it has units and no money."""
     associated = entries(order, "associatedOrders") or []
-    return any(at(each, "associationType") == "REPLACEMENT_ORIGINAL_ID" for each in associated)
+    return any(at(each, "associationType") in _IN_PLACE_OF for each in associated)
 
 
 def _packages_by_item(order: JSON) -> dict[str | None, JSON]:
@@ -202,6 +206,48 @@ def _of_goods(proceeds: list[JSON] | None, kind: str) -> list[Decimal | None] | 
         found += [money.number(at(each, "value", "amount")) for each in goods]
         found += [] if details else [_subtotal(part)]
     return found
+
+
+def _tax_saved(proceeds: list[JSON] | None) -> Decimal | None:
+    """The part of TAX that discounts on the goods save: subtype DISCOUNT, of which no document gives the sign.
+
+    A subtotal that has not been reduced by it says that the other parts are already without it. Of a discount on goods
+    and on shipping, the goods have their share.
+    """
+    saved = money.ZERO
+    for part in _of_type(proceeds, "TAX"):
+        details = entries(part, "detailedBreakdowns") or []
+        sizes = {
+            is_discount: money.total(
+                money.number(at(each, "value", "amount"))
+                for each in details
+                if (at(each, "subtype") == "DISCOUNT") == is_discount
+            )
+            for is_discount in (True, False)
+        }
+        reduction = money.size(sizes[True])
+        if reduction is None or not reduction or sizes[False] == _subtotal(part):
+            continue
+        discounts = _of_type(proceeds, "DISCOUNT")
+        whole = money.size(money.total(_subtotal(each) for each in discounts))
+        goods = money.size(money.total(_of_goods(proceeds, "DISCOUNT")))
+        of_goods = money.share(reduction, goods, whole)
+        saved += reduction if of_goods is None else of_goods
+    return saved
+
+
+def _prices_include_tax(item: JSON, proceeds: list[JSON] | None) -> bool | None:
+    """Whether the line's own total counts its tax as part of the price; None if the figures do not tell."""
+    stated = money.number(at(item, "proceeds", "proceedsTotal", "amount"))
+    parts = {
+        kind: money.total(_subtotal(part) for part in _of_type(proceeds, kind)) or money.ZERO
+        for kind in {str(at(part, "type")) for part in proceeds or []}
+    }
+    taxes, discounts = parts.pop("TAX", money.ZERO), parts.pop("DISCOUNT", money.ZERO)
+    without = money.less(money.total(parts.values()), money.size(discounts))
+    if stated is None or without is None or not taxes.is_finite() or not taxes:
+        return None
+    return {without: True, without + taxes: False}.get(stated)
 
 
 def _of_type(proceeds: list[JSON] | None, kind: str) -> list[JSON]:

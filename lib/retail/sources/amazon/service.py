@@ -34,6 +34,12 @@ BURST: Final = 20
 PER_SECOND: Final = 0.0056
 # A younger `lastUpdatedBefore` is refused with 400 and no reason given (issue 326 of the models).
 YOUNGEST: Final = timedelta(minutes=2)
+# How much earlier than asked for `lastUpdatedBefore` may be answered: it may be rounded to the second.
+_ROUNDED: Final = timedelta(seconds=1)
+
+
+# Orders came into the list up to more than twelve hours after their change (issue 763 of jlevers/selling-partner-api).
+LOOK_BACK: Final = timedelta(hours=24)
 
 
 class AmazonOptions(Options):
@@ -92,6 +98,7 @@ class Amazon:
     """One selling partner's orders; `mapping` interprets them."""
 
     Options: ClassVar[type[Options]] = AmazonOptions
+    LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
 
     def __init__(
         self,
@@ -218,6 +225,13 @@ class Amazon:
             raise
         self._require_over(end, answered_at(answer.headers))
         body = answer.body
+        whole = timestamps.from_iso(at(body, "lastUpdatedBefore"))
+        if timestamps.is_normal(whole) and datetime.fromisoformat(str(whole)) < last - _ROUNDED:
+            raise ExtractError(
+                f"{self._retailer_id}: Amazon's answer is whole only up to {whole}, and the day ends at "
+                f"{end:%Y-%m-%d %H:%M} UTC",
+                hint="run this date again later; nothing of it was loaded",
+            )
         if entries(body, "orders") is None:
             raise ExtractError(
                 f"{self._retailer_id}: the response to GET {PATH} has no list `orders`",

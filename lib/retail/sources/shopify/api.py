@@ -32,8 +32,10 @@ class ShopifyApi:
     lines: int
     _costs: dict[str, float] = field(default_factory=dict)
 
-    def ask(self, query: str, variables: Mapping[str, JSON], *path: str) -> Response:
-        """The response to a query, complete and with a value at `path`.
+    def ask(
+        self, query: str, variables: Mapping[str, JSON], *path: str, may_be_gone: bool = False
+    ) -> Response:
+        """The response to a query, complete and with a value at `path`, or null there if that `may_be_gone`.
 
         Raises RefusedError, of status 400, if the query is refused, including for a cursor that is no longer valid.
         """
@@ -45,7 +47,9 @@ class ShopifyApi:
         if priced is not None and priced > 0:
             self._costs[query] = priced
         errors = at(answer.body, "errors")
-        if errors or at(answer.body, *path) is None:
+        parent = at(answer.body, *path[:-1])
+        is_gone = may_be_gone and isinstance(parent, dict) and path[-1] in parent
+        if errors or (at(answer.body, *path) is None and not is_gone):
             said = pii.without_e_mail(dump(errors))[:300]
             raise RefusedError(
                 f"{self.retailer_id}: Shopify refuses the query: {said}",
@@ -56,12 +60,20 @@ class ShopifyApi:
         return answer
 
     def complete(self, order: JSON) -> None:
-        """Add to the order the line items after its first page of them, and its ledger if it has changed."""
+        """Add to the order the line items after its first page of them, and its ledger if it has changed.
+
+        An order that was deleted after it was listed is marked: `isDeleted` is true.
+        """
+        if not isinstance(order, dict):
+            return
         lines = at(order, "lineItems")
-        if isinstance(lines, dict) and "pageInfo" in lines:
-            self._complete_lines(order, lines)
-        if isinstance(order, dict) and needs_ledger(order):
-            order["agreements"] = {"nodes": self._agreements(order)}
+        try:
+            if isinstance(lines, dict) and "pageInfo" in lines:
+                self._complete_lines(order, lines)
+            if needs_ledger(order):
+                order["agreements"] = {"nodes": self._agreements(order)}
+        except _OrderGoneError:
+            order["isDeleted"] = True
 
     def next_cursor(self, connection: JSON) -> str | None:
         """The cursor of the next page; None on the last one. Raises ExtractError if it is missing."""
@@ -143,8 +155,10 @@ class ShopifyApi:
         return self._part(LEDGER, variables, "agreements", "edges")
 
     def _part(self, query: str, variables: Mapping[str, JSON], name: str, listed: str) -> JSON:
-        """The requested order, with the list of its connection."""
-        order = at(self.ask(query, variables, "data", "order").body, "data", "order")
+        """The requested order, with the list of its connection. Raises _OrderGoneError if it no longer exists."""
+        order = at(self.ask(query, variables, "data", "order", may_be_gone=True).body, "data", "order")
+        if order is None:
+            raise _OrderGoneError
         if text(order, "id") != variables["order"] or entries(order, name, listed) is None:
             raise ExtractError(
                 f"{self.retailer_id}: requested {name} of order {variables['order']}, Shopify returned those of "
@@ -156,6 +170,10 @@ class ShopifyApi:
 
 def _is_later(instant: str | None, other: str | None) -> bool:
     return timestamps.is_normal(instant) and timestamps.is_normal(other) and str(instant) > str(other)
+
+
+class _OrderGoneError(Exception):
+    """Shopify has no order of that id any more: `order` is null (schema 2026-10, QueryRoot.order)."""
 
 
 class _Cursors:

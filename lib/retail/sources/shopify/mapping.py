@@ -13,6 +13,7 @@ from retail.sources.service import Skipped, cancelled, unreadable
 from retail.sources.shopify.ledger import Ledger, needs_ledger
 from retail.sources.shopify.nodes import number_of, shop_money
 from retail.sources.shopify.pagination import orders_of
+from retail.sources.shopify.taxes import discount_of, taxes_of
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
@@ -28,7 +29,7 @@ class ShopifySales:
     as the shop shows them. Ids are the numbers after the last `/` of a gid.
     """
 
-    MAPPING_VERSION: ClassVar[int] = 1
+    MAPPING_VERSION: ClassVar[int] = 2
 
     retailer_id: str
     zone: ZoneInfo
@@ -44,10 +45,14 @@ class ShopifySales:
             yield unreadable(self.retailer_id, source_ref, transaction_id=number_of(order))
             return
         head = self._head(order, source_ref)
+        taxes = taxes_of(lines, prices_include_tax=at(order, "taxesIncluded") is True)
         records = [
-            self._line(head, order, line, f"{source_ref}/lineItems/nodes/{place}")
-            for place, line in enumerate(lines)
+            self._line(head, order, line, tax, f"{source_ref}/lineItems/nodes/{place}")
+            for place, (line, tax) in enumerate(zip(lines, taxes, strict=True))
         ]
+        if at(order, "isDeleted") is True:
+            yield from map(cancelled, records)
+            return
         # Pages fetched by an earlier version do not show changes, and are read as that version read them.
         if needs_ledger(order):
             known = {record.line_id: record for record in records if record.line_id is not None}
@@ -74,11 +79,12 @@ class ShopifySales:
             currency=text(order, "currencyCode"),
         )
 
-    def _line(self, head: SalesRecord, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
+    def _line(
+        self, head: SalesRecord, order: JSON, line: JSON, tax: Decimal | None, source_ref: str
+    ) -> SalesRecord:
         quantity = money.number(at(line, "quantity"))
         gross = shop_money(line, "originalTotalSet")
-        discount = money.total(_each(line, "discountAllocations", "allocatedAmountSet"))
-        tax = money.total(_each(line, "taxLines", "priceSet"))
+        discount = discount_of(line)
         price = at(line, "originalUnitPriceSet", "shopMoney", "amount")
         in_price = tax if at(order, "taxesIncluded") is True else money.ZERO
         return replace(
@@ -114,8 +120,3 @@ def _product_id(line: JSON) -> str | None:
         if number is not None:
             return text(line, "sku") or f"{prefix}-{number}"
     return text(line, "sku")
-
-
-def _each(line: JSON, listed: str, name: str) -> list[Decimal | None] | None:
-    parts = entries(line, listed)
-    return None if parts is None else [shop_money(part, name) for part in parts]

@@ -16,7 +16,7 @@ _ORDER: Final = f"""
   customer {{ id }}
   retailLocation {{ id name }}"""
 _LINE: Final = f"""
-  id sku title vendor quantity currentQuantity isGiftCard
+  id sku title vendor quantity currentQuantity isGiftCard taxable
   product {{ id productType }}
   variant {{ id }}
   originalTotalSet {{ shopMoney {{ amount currencyCode }} presentmentMoney {{ amount currencyCode }} }}

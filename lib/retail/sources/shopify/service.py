@@ -44,6 +44,9 @@ MOST_OBJECTS: Final = 25_000
 CHANGING: Final = 0.15
 PAGE_POINTS, LEDGER_POINTS = 150, 40
 
+# The search index follows the orders by minutes, and after incidents by hours.
+LOOK_BACK: Final = timedelta(hours=24)
+
 log = structlog.get_logger(__name__)
 
 
@@ -78,6 +81,7 @@ class Shopify:
     """
 
     Options: ClassVar[type[Options]] = ShopifyOptions
+    LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
 
     def __init__(
         self,

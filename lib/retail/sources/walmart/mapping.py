@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -12,10 +12,16 @@ from retail.records import SalesRecord
 from retail.sources.service import Skipped, cancelled, unreadable
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
+from retail.sources.walmart.refunds import ORDERS_OF_RETURN, RETURNS_OF_ORDER
 from retail.sources.walmart.returns import WalmartReturns
 
 _ORDERS: Final = ("list", "elements", "order")
 _RETURNS: Final = "returnOrders"
+_CENT: Final = Decimal("0.01")
+# Money back for shipping alone, which is in no line's net.
+SHIPPING_REFUND: Final = "shipping_refund"
+# A seller can refund only what was shipped: before that, the money is Walmart's own discount to the buyer.
+WALMART_DISCOUNT: Final = "walmart_discount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,11 @@ class WalmartSales:
     """Makes records of responses. A line's net total is the sum of its PRODUCT charges.
 
     Walmart leaves the charges unchanged if some of the units are cancelled: the line then keeps the share of the
-    remaining units. `updated_at` is the line's `statusDate`, because an order has no time of change.
+    remaining units. `updated_at` is the line's `statusDate`, because an order has no time of change. Money that went
+    back without a return is a row of its own, `<line>-refund`.
     """
 
-    MAPPING_VERSION: ClassVar[int] = 1
+    MAPPING_VERSION: ClassVar[int] = 2
 
     retailer_id: str
     zone: ZoneInfo
@@ -45,18 +52,26 @@ class WalmartSales:
         """See Sales. A page holds orders or return orders."""
         for place, order in enumerate(entries(answer, *_ORDERS) or []):
             yield from self._order(order, f"{source}#/answer/{'/'.join(_ORDERS)}/{place}")
-        returns = WalmartReturns(retailer_id=self.retailer_id, zone=self.zone)
         for place, order in enumerate(entries(answer, _RETURNS) or []):
-            yield from returns.records(order, f"{source}#/answer/{_RETURNS}/{place}")
+            of_order = f"{source}#/answer/{_RETURNS}/{place}"
+            yield from self._returns.records(order, of_order)
+            for number, sold in enumerate(entries(order, ORDERS_OF_RETURN) or []):
+                for record in self._order(sold, f"{of_order}/{ORDERS_OF_RETURN}/{number}"):
+                    if _is_refund(record):
+                        yield record
 
-    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord]:
+    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         lines = entries(order, "orderLines", "orderLine")
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "purchaseOrderId"))
             return
         common = self._common(order)
         for place, line in enumerate(lines):
-            yield self._line(line, f"{source_ref}/orderLines/orderLine/{place}", common)
+            of_line = f"{source_ref}/orderLines/orderLine/{place}"
+            record = self._line(line, of_line, common)
+            yield record
+            if at(line, "refund") is not None:
+                yield self._refund(order, line, record, of_line)
 
     def _common(self, order: JSON) -> dict[str, str | None]:
         """The fields that all lines of an order share."""
@@ -76,7 +91,8 @@ class WalmartSales:
     def _line(self, line: JSON, source_ref: str, common: dict[str, str | None]) -> SalesRecord:
         ordered = money.number(at(line, "orderLineQuantity", "amount"))
         kept = money.less(ordered, _cancelled_units(line))
-        charges = _charges(line, times=ordered if self.charges_are_per_unit else Decimal(1))
+        goods = _of_goods(entries(line, "charges", "charge"))
+        charges = _charges(goods, times=ordered if self.charges_are_per_unit else Decimal(1))
         net = money.less(charges.gross, charges.discount)
         record = SalesRecord(
             **common,
@@ -89,10 +105,55 @@ class WalmartSales:
             discount_amount=money.plain(money.share(charges.discount, kept, ordered)),
             tax_amount=money.plain(money.share(charges.tax, kept, ordered)),
             total_amount=money.plain(money.share(net, kept, ordered)),
-            currency=_currency(line),
+            currency=_currency(goods),
             source_ref=source_ref,
         )
         return cancelled(record) if _is_cancelled(line, kept) else record
+
+    @property
+    def _returns(self) -> WalmartReturns:
+        return WalmartReturns(retailer_id=self.retailer_id, zone=self.zone)
+
+    def _refund(self, order: JSON, line: JSON, sale: SalesRecord, source_ref: str) -> SalesRecord | Skipped:
+        """The money that went back without goods, on the day of the line's last change.
+
+        The money of a return is the return's own row, and comes off here. A refund that returns explain whole is worth
+        nothing, which ends an earlier row of it. So is that of a cancelled line, which had no money to give back.
+        """
+        returned = [
+            record
+            for each in entries(order, RETURNS_OF_ORDER) or []
+            for record in self._returns.returned_by(
+                each, purchase_order=sale.transaction_id, number=sale.line_id
+            )
+        ]
+        refunds = entries(line, "refund", "refundCharges", "refundCharge")
+        charges = _of_goods([at(each, "charge") for each in refunds or []])
+        # Amounts are negative in the request, and in the answer's only example; a discount is known by its name.
+        discount = money.total(money.size(_amount(each)) for each in charges if _is_called_discount(each))
+        gross = money.total(money.size(_amount(each)) for each in charges if not _is_called_discount(each))
+        net = _left(money.less(gross, discount), returned, "total_amount")
+        record = replace(
+            sale,
+            line_id=None if sale.line_id is None else f"{sale.line_id}-refund",
+            record_type="refund",
+            status="completed",
+            sold_at=sale.updated_at,
+            business_date=timestamps.business_date(sale.updated_at, self.zone),
+            quantity="0",
+            unit_price=None,
+            discount_amount=money.plain(discount),
+            tax_amount=money.plain(_left(money.size(_tax(charges)), returned, "tax_amount")),
+            total_amount=money.plain(net),
+            currency=_currency(charges) or sale.currency,
+            source_ref=f"{source_ref}/refund",
+        )
+        if refunds and not charges:
+            return Skipped(SHIPPING_REFUND, record)
+        if not _is_shipped(line) and sale.status != "cancelled":
+            return Skipped(WALMART_DISCOUNT, record)
+        is_explained = text(line, "returnOrderId") is not None or (bool(returned) and net == 0)
+        return cancelled(record) if is_explained or sale.status == "cancelled" else record
 
 
 def entries_of(answer: JSON) -> list[JSON] | None:
@@ -103,6 +164,10 @@ def entries_of(answer: JSON) -> list[JSON] | None:
 
 def _statuses(line: JSON) -> list[JSON]:
     return entries(line, "orderLineStatuses", "orderLineStatus") or []
+
+
+def _is_shipped(line: JSON) -> bool:
+    return any(text(each, "status") in ("Shipped", "Delivered") for each in _statuses(line))
 
 
 def _cancelled_units(line: JSON) -> Decimal | None:
@@ -118,20 +183,34 @@ def _is_cancelled(line: JSON, kept: Decimal | None) -> bool:
     return names == {"Cancelled"}
 
 
-def _product_charges(line: JSON) -> list[JSON] | None:
-    charges = entries(line, "charges", "charge")
-    return None if charges is None else [each for each in charges if at(each, "chargeType") == "PRODUCT"]
+def _is_refund(record: SalesRecord | Skipped) -> bool:
+    return (record.record if isinstance(record, Skipped) else record).record_type == "refund"
 
 
-def _charges(line: JSON, *, times: Decimal | None) -> Charges:
-    found = _product_charges(line)
+def _left(refunded: Decimal | None, returned: list[SalesRecord], name: str) -> Decimal | None:
+    """What is left of money that went back, less what came back with returns: negative, and 0 for less than a cent."""
+    amounts = [money.number(getattr(record, name)) for record in returned]
+    left = money.less(refunded, *(money.size(amount or money.ZERO) for amount in amounts))
+    if left is None or left.is_nan():
+        return left
+    return -left if left >= _CENT else money.ZERO
+
+
+def _of_goods(charges: list[JSON] | None) -> list[JSON]:
+    return [each for each in charges or [] if at(each, "chargeType") == "PRODUCT"]
+
+
+def _charges(found: list[JSON], *, times: Decimal | None) -> Charges:
     if not found or times is None:
         return Charges(None, None, None)
     discounts = [_amount(each) for each in found if _is_discount(each)]
     prices = [_amount(each) for each in found if not _is_discount(each)]
-    taxes = [money.number(at(each, "tax", "taxAmount", "amount")) or money.ZERO for each in found]
-    totals = (money.total(prices), money.total(map(money.size, discounts)), money.total(taxes))
+    totals = (money.total(prices), money.total(map(money.size, discounts)), _tax(found))
     return Charges(*(None if each is None else each * times for each in totals))
+
+
+def _tax(charges: list[JSON]) -> Decimal | None:
+    return money.total(money.number(at(each, "tax", "taxAmount", "amount")) or money.ZERO for each in charges)
 
 
 def _amount(charge: JSON) -> Decimal | None:
@@ -142,8 +221,12 @@ def _is_discount(charge: JSON) -> bool:
     """Whether the charge is a discount; by name too, since the spec shows no sign for SubscriptionDiscount."""
     amount = _amount(charge)
     is_negative = amount is not None and amount.is_finite() and amount < 0
-    return is_negative or "discount" in (text(charge, "chargeName") or "").lower()
+    return is_negative or _is_called_discount(charge)
 
 
-def _currency(line: JSON) -> str | None:
-    return money.only(text(each, "chargeAmount", "currency") for each in _product_charges(line) or [])
+def _is_called_discount(charge: JSON) -> bool:
+    return "discount" in (text(charge, "chargeName") or "").lower()
+
+
+def _currency(charges: list[JSON]) -> str | None:
+    return money.only(text(each, "chargeAmount", "currency") for each in charges)

@@ -35,21 +35,34 @@ class WalmartReturns:
             return
         for place, line in enumerate(lines):
             record = self._line(order, line, f"{source_ref}/returnOrderLines/{place}")
-            if at(line, "returnCancellationReason") is not None:
+            if _is_called_off(line):
                 yield cancelled(record)
             elif _units(order, line)[0] == 0:
                 yield Skipped(OPEN, record)
             else:
                 yield record
 
+    def returned_by(
+        self, order: JSON, *, purchase_order: str | None, number: str | None
+    ) -> Iterator[SalesRecord]:
+        """The records of what one return order brings, or will bring, back of a line that was sold."""
+        for line in entries(order, "returnOrderLines") or []:
+            of_line = (text(line, "purchaseOrderId"), text(line, "purchaseOrderLineNumber"))
+            if not isinstance(line, dict) or of_line != (purchase_order, number) or _is_called_off(line):
+                continue
+            is_open = _units(order, line)[0] == 0
+            yield self._line(order, line | {"refundedQty": _wanted(line)} if is_open else line, "")
+
     def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
         returned_at = timestamps.from_iso(at(order, "returnOrderDate"))
         units, refunded = _units(order, line)
         charges = [each for each in entries(line, "charges") or [] if _is_of_goods(each)]
-        prices = [_per_unit(each) for each in charges if at(each, "isDiscount") is not True]
-        discounts = [_per_unit(each) for each in charges if at(each, "isDiscount") is True]
-        price = money.total(prices) if prices else None
-        discount = money.total(discounts)
+        prices = [each for each in charges if at(each, "isDiscount") is not True]
+        discounts = [each for each in charges if at(each, "isDiscount") is True]
+        price = money.total(map(_per_unit, prices)) if prices else None
+        discount = money.total(map(_per_unit, discounts))
+        is_whole = refunded is not None and refunded == _wanted(line)
+        taken_off = _given_back(refunded, discount, _excess(discounts) if is_whole else money.ZERO)
         return SalesRecord(
             retailer_id=self.retailer_id,
             transaction_id=text(line, "purchaseOrderId"),
@@ -62,14 +75,38 @@ class WalmartReturns:
             product_id=text(line, "item", "sku"),
             product_name=text(line, "item", "productName"),
             customer_id=text(order, "customerEmailId"),
-            quantity=money.plain(_given_back(units, Decimal(1))),
+            quantity=money.plain(_given_back(units, Decimal(1), money.ZERO)),
             unit_price=money.plain(price),
-            discount_amount=money.plain(money.size(_given_back(refunded, discount))),
-            tax_amount=money.plain(_given_back(refunded, _tax(charges))),
-            total_amount=money.plain(_given_back(refunded, money.less(price, discount))),
+            discount_amount=money.plain(money.size(taken_off)),
+            tax_amount=money.plain(
+                _given_back(refunded, _tax(charges), _excess_tax(charges) if is_whole else money.ZERO)
+            ),
+            total_amount=money.plain(
+                money.less(
+                    _given_back(refunded, price, _excess(prices) if is_whole else money.ZERO), taken_off
+                )
+            ),
             currency=money.only(text(each, "chargePerUnit", "currencyUnit") for each in charges),
             source_ref=source_ref,
         )
+
+
+def is_refunded(order: JSON) -> bool:
+    """Whether money went back for a line of the return order."""
+    lines = entries(order, "returnOrderLines") or []
+    return any(money.is_positive(_units(order, line)[1]) for line in lines if not _is_called_off(line))
+
+
+def _is_called_off(line: JSON) -> bool:
+    """Whether the return ended without goods or money: COMPLETED stands for that as well, the last event tells."""
+    if at(line, "returnCancellationReason") is not None:
+        return True
+    if money.is_positive(money.number(at(line, "refundedQty"))):
+        return False
+    events = entries(line, "returnTrackingDetail") or []
+    numbered = [(money.number(at(each, "sequenceNo")) or money.ZERO, each) for each in events]
+    last = max((each for each in numbered if not each[0].is_nan()), key=lambda each: each[0], default=None)
+    return last is not None and at(last[1], "eventTag") == "RETURN_CANCELLED"
 
 
 def _updated_at(line: JSON) -> str | None:
@@ -81,15 +118,28 @@ def _updated_at(line: JSON) -> str | None:
 
 def _units(order: JSON, line: JSON) -> tuple[Decimal | None, Decimal | None]:
     """Units that came back for good, and those of them that were refunded."""
-    wanted = money.number(at(line, "quantity", "measurementValue"))
     refunded = money.number(at(line, "refundedQty"))
-    completed = text(line, "status") == "COMPLETED"
+    completed = _completed_units(line)
     if text(order, "returnType") == "REPLACEMENT" and not money.is_positive(refunded):
         # Another piece was sent instead, in an order of its own with the price 0.
-        return (wanted if completed else money.ZERO), money.ZERO
-    if refunded is not None:
-        return refunded, refunded
-    return (wanted, wanted) if completed else (money.ZERO, money.ZERO)
+        return completed, money.ZERO
+    return (completed, completed) if refunded is None else (refunded, refunded)
+
+
+def _completed_units(line: JSON) -> Decimal | None:
+    """The units whose return is completed: by their own statuses if these cover all units, else by the line's."""
+    wanted = _wanted(line)
+    tracked = [
+        (text(each, "status"), money.number(at(each, "quantity", "measurementValue")))
+        for each in entries(line, "currentTrackingStatuses") or []
+    ]
+    if tracked and (money.total(units for _, units in tracked) == wanted or text(line, "status") is None):
+        return money.total(units for status, units in tracked if status == "COMPLETED")
+    return wanted if text(line, "status") == "COMPLETED" else money.ZERO
+
+
+def _wanted(line: JSON) -> Decimal | None:
+    return money.number(at(line, "quantity", "measurementValue"))
 
 
 def _line_id(order: JSON, line: JSON) -> str | None:
@@ -114,5 +164,22 @@ def _tax(charges: list[JSON]) -> Decimal | None:
     )
 
 
-def _given_back(units: Decimal | None, amount: Decimal | None) -> Decimal | None:
-    return None if units is None or amount is None else -(units * amount)
+def _excess(charges: list[JSON]) -> Decimal | None:
+    """What is left over when the charges of all units are divided among them: the last penny, once a line."""
+    return money.total(
+        money.size(money.number(at(each, "excessCharge", "currencyAmount")) or money.ZERO) for each in charges
+    )
+
+
+def _excess_tax(charges: list[JSON]) -> Decimal | None:
+    taxes = [tax for charge in charges for tax in entries(charge, "tax") or []]
+    return money.total(
+        money.size(money.number(at(tax, "excessTax", "currencyAmount")) or money.ZERO) for tax in taxes
+    )
+
+
+def _given_back(units: Decimal | None, amount: Decimal | None, once: Decimal | None) -> Decimal | None:
+    """The amount of all units and what comes once a line, negative."""
+    if units is None or amount is None or once is None:
+        return None
+    return -(units * amount + (once if units else money.ZERO))

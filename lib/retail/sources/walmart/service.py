@@ -32,6 +32,7 @@ from retail.sources.walmart import catalog, mapping
 from retail.sources.walmart.catalog import WalmartItems
 from retail.sources.walmart.errors import error_code
 from retail.sources.walmart.pagination import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
+from retail.sources.walmart.refunds import RefundLookup
 from retail.sources.window import Window
 
 ORDERS_PATH: Final = "/v3/orders"
@@ -41,6 +42,9 @@ KEPT: Final = timedelta(days=180)
 OLDEST: Final = timedelta(days=177)
 # "All orders", as cited by two third parties; the official table needs a login.
 CALLS_A_MINUTE: Final = 5_000
+
+# Not documented; a call is cheap here, and a weekend's orders are in again on Monday.
+LOOK_BACK: Final = timedelta(hours=48)
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +119,7 @@ class Walmart:
     """One seller's orders; `mapping` interprets them."""
 
     Options: ClassVar[type[Options]] = WalmartOptions
+    LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
 
     def __init__(
         self,
@@ -215,10 +220,43 @@ class Walmart:
                 )
             following = counted.after(text(meta, "nextCursor"), window)
             if found or following is None:
+                self._explain_refunds(found, place.of)
                 name = partial(pii.pseudonym, self._pepper, self._retailer_id)
                 stripped = pii.strip(answer, pii.WALMART, name=name)
                 return Page(stripped, following.cursor if following else None, begins=place.query is None)
             place = following
+
+    def _explain_refunds(self, found: list[JSON], of: str) -> None:
+        lookup = RefundLookup(self._returns_of, self._orders_of)
+        if of == RETURNS:
+            lookup.explain_returns(found)
+        else:
+            lookup.explain_orders(found)
+
+    def _returns_of(self, customer_order: str) -> list[JSON]:
+        """All returns of a customer's order."""
+        return self._look_up(RETURNS_PATH, {"customerOrderId": customer_order, "replacementInfo": "true"})
+
+    def _orders_of(self, customer_order: str) -> Iterator[JSON]:
+        """All purchase orders of a customer's order: each list shows one kind of ship node."""
+        start = instant_text(self._clock.now() - KEPT)
+        for node in ORDER_LISTS:
+            params = {"customerOrderId": customer_order, "createdStartDate": start, "shipNodeType": node}
+            yield from self._look_up(ORDERS_PATH, params)
+
+    def _look_up(self, path: str, params: dict[str, str]) -> list[JSON]:
+        request = Request(method="GET", url=self._base_url + path, params={**params, "limit": "200"})
+        answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
+        if answer.status == 404:
+            self._check_nothing_found(request, answer)
+            return []
+        found = mapping.entries_of(answer.body)
+        if found is None:
+            raise ExtractError(
+                f"{self._retailer_id}: the response to {request.asked} has no list",
+                hint="check that base_url is Walmart Marketplace's; if so, its format has changed",
+            )
+        return found
 
     def _ask(self, place: Place, window: Window, *, limit: int, only_count: bool = False) -> tuple[JSON, int]:
         """The page at a place, and the number of entries in its list; 404 is an empty page with 0."""
