@@ -46,6 +46,19 @@ def test_every_identity_holds_only_where_a_run_that_merged_came_to_the_views(
 
 
 @pytest.mark.parametrize(
+    ("skipped", "said"),
+    [
+        (3, "Nothing to do: all 3 retailer-days are already complete; no row was changed."),
+        (0, "Nothing is due: every day that has ended, and that its retailer still shows, is complete; "),
+    ],
+)
+def test_a_command_that_began_no_run_says_why(skipped: int, said: str) -> None:
+    out = StringIO()
+    console.show_result(Console(file=out, width=200), Result(None, "success", skipped_units=skipped), [])
+    assert said in out.getvalue()
+
+
+@pytest.mark.parametrize(
     ("force", "said"),
     [
         (False, "Give the same command later to fetch what is missing; complete days are skipped."),

@@ -35,9 +35,9 @@ def folder(tmp_path: Path) -> Path:
     [
         (["--version"], 0, ""),
         (["status"], 0, ""),
-        (["transform", "--date", "2017-01-01"], 1, "no raw file for retailer_1 2017-01-01"),
+        (["transform", "--date", "2017-01-01"], 1, "retailer_1 2017-01-01"),
         (["status", "--gaps"], 2, "there is no run to show yet"),
-        (["--conf", "none.toml", "status"], 2, "none.toml cannot be read"),
+        (["--conf", "none.toml", "status"], 2, "none.toml"),
         (["ruin"], 2, "No such command"),
     ],
 )

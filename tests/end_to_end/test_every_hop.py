@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -18,7 +19,7 @@ from retail.cli.output.progress import PlainReport
 from retail.cli.status.reconciliation import show_tie_out
 from retail.config.secrets import Secrets
 from retail.config.settings import home
-from retail.errors import ConfigurationError, QualityError, RetailError, TieOutError
+from retail.errors import ConfigurationError, GateError, QualityError, TieOutError, WarehouseError
 from retail.lake.layout import raw_file
 from retail.landing.latest_versions import LatestVersions
 from retail.pipeline import runner
@@ -133,9 +134,7 @@ def test_between_what_was_refused_and_quarantine(
         into_quarantine(context, harmed(way, "bad")(lines), units)
 
     monkeypatch.setattr(quarantine, "replace", harming)
-    with pytest.raises(
-        TieOutError, match="quarantined = in_quarantine does not hold for retailer_1, 2017-01-05"
-    ):
+    with pytest.raises(TieOutError, match=r"quarantined = in_quarantine .*retailer_1, 2017-01-05"):
         run(work)
     assert shown(work) == []
 
@@ -174,9 +173,10 @@ def test_between_delta_and_postgresql(work: Workspace, way: str, monkeypatch: py
         return copy(connection, rows, staged)  # type: ignore[arg-type]
 
     monkeypatch.setattr(transaction, "copy", harming)
-    with pytest.raises(
-        RetailError, match="more than once" if way == "doubled" else "postgresql = delta_after"
-    ):
+    error, said = (
+        (WarehouseError, "sales_key") if way == "doubled" else (TieOutError, "postgresql = delta_after")
+    )
+    with pytest.raises(error, match=said):
         run(work)
     assert shown(work) == []
 
@@ -224,7 +224,7 @@ def test_between_raw_and_what_is_read(install: Callable[[str], Installation], wa
     path.write_text("\n".join([*more, *others]) + "\n", encoding="utf-8")
     stopped = made.retail("transform", *names)
     assert stopped.returncode == 4, stopped.stdout + stopped.stderr
-    assert "landed = read does not hold for retailer_3, 2017-01-01, USD" in stopped.stderr
+    assert re.search(r"landed = read .*retailer_3, 2017-01-01, USD", stopped.stderr)
     told = made.retail("status", "--tie-out")
     assert told.returncode == 0
     assert "unchecked   delta_after" in told.stdout
@@ -255,7 +255,7 @@ def test_between_what_was_fetched_and_what_is_landed(
     monkeypatch.setattr(LatestVersions, "lines", harming)
     with (
         Workspace(made.settings, Secrets({})) as workspace,
-        pytest.raises(TieOutError, match="landed does not hold"),
+        pytest.raises(TieOutError, match=r"(?s)= .*landed .*retailer_3, 2017-01-01, USD"),
     ):
         runner.run(workspace, [("retailer_3", date(2017, 1, 1))], PlainReport(console()), tasks=("land",))
     assert raw.read_bytes() == before
@@ -266,7 +266,7 @@ def test_a_named_run_that_the_gate_stopped_judges_anew_once_its_cause_is_mended(
     raw = work.storage.read(raw_file(*UNITS[0]))
     bad = "".join(record(transaction_id=f"x{n}", currency="usd").to_line() + "\n" for n in range(20))
     work.storage.write(raw_file(*UNITS[0]), raw + bad.encode())
-    with pytest.raises(QualityError, match="quarantine"):
+    with pytest.raises(GateError):
         runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
     work.storage.write(raw_file(*UNITS[0]), raw)
     result = runner.run(work, UNITS, PlainReport(console()), tasks=TASKS, name="daily")
@@ -282,6 +282,6 @@ def test_a_fetch_that_did_not_end_is_no_ground_for_a_transform_though_another_ru
     work.ledger.begin("20170106T020000Z-daily", UNITS, tasks=["ingest"], engine="sail")
     work.ledger.begin("20170106T030000Z-later", UNITS, tasks=["ingest"], engine="sail")
     work.ledger.end_step("20170106T030000Z-later", "gate", {}, seconds=0)
-    with pytest.raises(ConfigurationError, match=r"`transform` of run .*-daily has to wait: its `ingest`"):
+    with pytest.raises(ConfigurationError, match=r"`transform` .*-daily .*`ingest`"):
         runner.run(work, UNITS, PlainReport(console()), tasks=("transform",), name="daily")
     assert len(work.ledger.run_ids()) == 2

@@ -45,7 +45,10 @@ def test_a_run_that_is_ended_while_the_engine_works_ends_in_seconds_and_is_gone_
     assert "Traceback" not in log.read_text()
     assert ("retail: interrupted" in log.read_text()) == (number is signal.SIGINT)
 
+    (extracted,) = made.folder.glob("lake/ops/runs/*/steps/extract.json")
+    before = extracted.read_bytes()
     ended = made.retail("run", "--date", str(DAY))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "already done" in ended.stdout
+    assert extracted.read_bytes() == before
+    assert [*made.folder.glob("lake/ops/runs/*/run.json")] == [extracted.parents[1] / "run.json"]
     assert made.postgresql_figures() == truth([DAY])

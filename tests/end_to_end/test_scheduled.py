@@ -61,8 +61,11 @@ def test_from_the_checkpoint_to_a_day_with_a_backfill_before(
     assert "retailer_1 Amazon US none, from 2017-01-01 2 2017-01-01" in status
     assert "3 retailer-days fetched" in told(made, "run", "--to", "2017-01-01")
     assert checkpoints(made) == [day(1)] * 3
-    assert "Nothing is due" in told(made, "run", "--to", "2017-01-03")
-    assert "3 retailer-days fetched" in told(made, "run", "--to", "2017-01-04")
+    before = _runs(made)
+    told(made, "run", "--to", "2017-01-03")
+    assert _runs(made) == before
+    told(made, "run", "--to", "2017-01-04")
+    assert _fetched(made) == [[retailer, "2017-01-04"] for retailer in RETAILERS]
     assert checkpoints(made) == [day(4)] * 3
     assert star_of(made) == star_of(straight)
     assert warehouse_of(made) == warehouse_of(straight)
@@ -73,7 +76,7 @@ def test_many_days_come_by_several_runs(install: Install, straight: Installation
     said = told(made, "run", "--to", "2017-01-04", RETAIL_RUNS__DAYS_A_RUN="2")
     assert "part 1 of 2: 2017-01-01 to 2017-01-02" in said
     assert "part 2 of 2: 2017-01-03 to 2017-01-04" in said
-    assert said.count("every identity holds") == 2
+    assert said.count(": success") == 2
     assert star_of(made) == star_of(straight)
 
 
@@ -87,11 +90,11 @@ def test_status_tells_what_is_left_of_a_backfill_in_parts(
         said = told(made, *backfill, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
     assert "no room left" in said
     _, second = _runs(made)
-    assert f"next: retail {' '.join(backfill)} (resumes run {second})" in told(made, "status")
+    assert re.search(rf"next: retail {' '.join(backfill)} \([^)]*{second}\)", told(made, "status"))
     told(made, "run", "--date", "2017-01-03", "--only", "retailer_1")
     status = told(made, "status")
-    assert "next: retail run (loads what is due" in status
-    assert f"also: retail {' '.join(backfill)} (1 of its 2 retailer-days are left)" in status
+    assert "next: retail run (" in status
+    assert f"also: retail {' '.join(backfill)} (1 of its 2 " in status
     told(made, *backfill, RETAIL_RUNS__DAYS_A_RUN="1")
     assert "also:" not in told(made, "status")
 
@@ -110,14 +113,14 @@ def test_a_backfill_anew_goes_on_anew_with_what_it_has_not_come_to(
     failed = _runs(made)[-1]
     rest = ("backfill", "--from", days[2], "--to", days[3], *only, "--again")
     said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
-    assert f"next: retail {' '.join(rest)} (resumes run {failed})" in said
+    assert re.search(rf"next: retail {' '.join(rest)} \([^)]*{failed}\)", said)
     with monkeypatch.context() as patch:
         _fail_in(patch, "extract", behind=0)
         told(made, *rest, code=1, RETAIL_RUNS__DAYS_A_RUN="1")  # day 2 was fetched, day 3 is asked for
     assert len(_runs(made)) == 4
     last = ("backfill", "--date", days[3], *only, "--again")
     said = told(made, "status", RETAIL_RUNS__DAYS_A_RUN="1")
-    assert f"next: retail {' '.join(last)} (resumes" in said
+    assert f"next: retail {' '.join(last)} (" in said
     assert "also:" not in said
     told(made, *last, RETAIL_RUNS__DAYS_A_RUN="1")
     assert len(_runs(made)) == 4
@@ -135,10 +138,10 @@ def test_days_done_anew_that_failed_are_gone_on_with_by_the_command_that_status_
         told(made, "run", *one_day, "--again", code=1)
     run_id = _runs(made)[-1]
     said = told(made, "status")
-    assert f"next: retail run {' '.join(one_day)} --again (resumes run {run_id})" in said
-    assert "every identity holds" in told(made, "run", *one_day, "--again")
+    assert re.search(rf"next: retail run {' '.join(one_day)} --again \([^)]*{run_id}\)", said)
+    assert f"run {run_id}: success" in told(made, "run", *one_day, "--again")
+    told(made, "run", *one_day)
     assert _runs(made)[-1] == run_id
-    assert "Nothing to do" in told(made, "run", *one_day)
 
 
 def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begins_none(
@@ -154,8 +157,7 @@ def test_a_command_whose_days_another_run_ends_while_it_waits_for_the_lease_begi
             yield LeasedWorkspace(workspace, lease, workspace.storage, workspace.ledger)
 
     monkeypatch.setattr(Workspace, "lease", ended_meanwhile)
-    said = told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
-    assert "Nothing to do: all 1 retailer-days" in said
+    told(made, "run", "--date", "2017-01-01", "--only", "retailer_1")
     assert _runs(made) == []
 
 
@@ -174,8 +176,8 @@ def test_a_run_that_was_cut_off_before_its_checkpoint_is_ended_by_the_next(
     assert checkpoints(made) == [None] * 3
     assert "finished a run that was interrupted after its last step" in told(made, *due)
     assert checkpoints(made) == [day(1), None, None]
+    told(made, *due)
     assert len(_runs(made)) == 1
-    assert "Nothing is due" in told(made, *due)
 
 
 def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install: Install) -> None:
@@ -188,7 +190,7 @@ def test_a_part_of_retailers_that_failed_before_is_left_out_and_says_so(install:
         said = told(made, *backfill, *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
         assert "part 2 of 2: 2017-01-02 to 2017-01-02, skipped: retailer_2 FAILED" in said
         assert "Nothing" not in said
-        also = f"also: retail {' '.join((*backfill, *two))} (2 of its 4 retailer-days are left)"
+        also = f"also: retail {' '.join((*backfill, *two))} (2 of its 4 "
         assert also in told(made, "status")
 
 
@@ -199,13 +201,13 @@ def test_a_retailer_that_alone_has_days_of_a_part_and_fails_stops_no_other(insta
         two = ("--only", "retailer_1", "--only", "retailer_2")
         _fail_once(address, "retailer_2")
         said = told(made, "run", "--to", "2017-01-02", *two, code=3, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "retailer_2 FAILED, the others continued: 2017-01-01 is missing" in said
+        assert re.search(r"retailer_2 FAILED\b.*: 2017-01-01 ", said)
         assert checkpoints(made) == [day(2), None, None]
         for _ in range(2):
             _fail_once(address, "retailer_2")
         alone = ("run", "--to", "2017-01-02", "--only", "retailer_2")
         said = told(made, *alone, code=1, RETAIL_RUNS__DAYS_A_RUN="1")
-        assert "no day was fetched completely; none of retailer_2 could be read" in said
+        assert re.search(r"\[nobody-answered\] .*- retailer_2: ", said)
 
 
 def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_done(install: Install) -> None:
@@ -217,7 +219,9 @@ def test_check_and_refresh_behind_another_s_merge_make_the_days_of_their_run_don
     for task in ("check", "refresh"):
         told(made, task, "--run-id", "night")
     assert checkpoints(made) == [day(1), None, None]
-    assert "Nothing to do" in told(made, "run", "--date", "2017-01-01", *only)
+    before = _runs(made)
+    told(made, "run", "--date", "2017-01-01", *only)
+    assert _runs(made) == before
 
 
 def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> None:
@@ -225,10 +229,11 @@ def test_the_next_run_catches_a_retailer_up_that_failed(install: Install) -> Non
         made = install("caught_up", address)
         _fail_once(address, "retailer_2")
         said = told(made, "run", "--to", "2017-01-02", code=3)
-        assert "retailer_2 FAILED, the others continued: 2017-01-01 to 2017-01-02 are missing" in said
+        assert re.search(r"retailer_2 FAILED\b.*: 2017-01-01 to 2017-01-02 ", said)
         assert checkpoints(made) == [day(2), None, day(2)]
-        assert "retailer_2 Walmart US none, from 2017-01-01 0 2017-01-01" in told(made, "status")
-        assert "2 retailer-days fetched" in told(made, "run", "--to", "2017-01-02")
+        assert re.search(r"retailer_2 Walmart US .* 2017-01-01 0 2017-01-01", told(made, "status"))
+        told(made, "run", "--to", "2017-01-02")
+        assert _fetched(made) == [["retailer_2", "2017-01-01"], ["retailer_2", "2017-01-02"]]
         assert checkpoints(made) == [day(2)] * 3
 
 
@@ -236,8 +241,8 @@ def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
     install: Install, straight: Installation
 ) -> None:
     made = install("by_name")
-    said = told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-04", "--only", "retailer_1")
-    assert "4 retailer-days fetched" in said
+    told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-04", "--only", "retailer_1")
+    assert _fetched(made) == [["retailer_1", str(day(number))] for number in (1, 2, 3, 4)]
     for task in ("transform", "check", "refresh"):
         told(made, task, "--run-id", "night-1", "--redo")
     assert checkpoints(made) == [day(4), None, None]
@@ -247,13 +252,14 @@ def test_a_scheduler_s_tasks_by_name_and_one_of_them_cleared(
     assert "already done" in told(made, "transform", "--run-id", "night-1")
     for task in ("check", "refresh"):
         told(made, task, "--run-id", "night-1", "--redo")
-    assert "every identity holds" in told(made, "refresh", "--run-id", "night-1")
+    assert told(made, "refresh", "--run-id", "night-1").endswith(": success")
     assert warehouse_of(made) == before
     said = told(made, "ingest", "--run-id", "night-1", "--to", "2017-01-03", code=2)
     assert "night-1 ends on 2017-01-04; use a new --run-id for fewer days" in said
     told(made, "ingest", "--run-id", "night-2", "--to", "2017-01-04", "--only", "retailer_1")
     for task in ("transform", "check", "refresh"):
-        assert "Nothing is due" in told(made, task, "--run-id", "night-2", "--redo")
+        told(made, task, "--run-id", "night-2", "--redo")
+    assert [*made.folder.glob("lake/ops/runs/*-night-2/steps/*")] == []
     star = {table: _of(rows, "retailer_1") for table, rows in star_of(straight).items()}
     assert _of(star_of(made)["star/fact_sales"], "retailer_1") == star["star/fact_sales"]
 
@@ -275,7 +281,7 @@ def test_a_task_waits_for_the_one_before_it_and_a_later_fetch_makes_those_behind
     (run_id,) = _runs(made)
     (made.folder / f"lake/ops/runs/{run_id}/steps/publish.json").unlink()
     told(made, "transform", "--run-id", "night")  # publishes, so that what was checked is another star
-    assert "`refresh` of run" in told(made, "refresh", "--run-id", "night", code=2)
+    assert "`refresh`" in told(made, "refresh", "--run-id", "night", code=2)
     for task in ("check", "refresh"):
         told(made, task, "--run-id", "night")
     assert checkpoints(made) == [day(1), None, None]
@@ -299,13 +305,10 @@ def test_a_fetch_that_nobody_answered_is_done_again_by_the_same_command(install:
         command = ("ingest", "--run-id", "night", "--to", "2017-01-01", "--only", "retailer_2")
         _fail_once(address, "retailer_2")
         said = told(made, *command, code=1)
-        assert (
-            "no day was fetched completely; none of retailer_2 could be read: - retailer_2: 2017-01-01 is"
-            in said
-        )
+        assert re.search(r"\[nobody-answered\] .*- retailer_2: 2017-01-01 ", said)
         in_operations("no day was fetched completely; none of … could be read:", said)
         said = told(made, "transform", "--run-id", "night", code=2)
-        assert "has to wait: its `ingest` has not completed" in said
+        assert re.search(r"\[configuration\] .*`transform` .*`ingest`", said)
         told(made, *command)
         for task in ("transform", "check", "refresh"):
             told(made, task, "--run-id", "night")
@@ -355,6 +358,12 @@ def _runs(installation: Installation) -> list[object]:
     return [json.loads(each.read_text(encoding="utf-8"))["run_id"] for each in runs]
 
 
+def _fetched(installation: Installation) -> list[list[str]]:
+    """The retailer-days that the newest run fetched."""
+    extracted = installation.folder / f"lake/ops/runs/{_runs(installation)[-1]}/steps/extract.json"
+    return sorted(json.loads(extracted.read_text(encoding="utf-8"))["extracted"])
+
+
 def _of(rows: list[tuple[object, ...]], retailer: str) -> list[tuple[object, ...]]:
     return [row for row in rows if retailer in row]
 
@@ -368,7 +377,7 @@ def test_raw_files_that_changed_behind_a_fetch_are_named_with_what_lands_them_an
     raw.write_text("".join(raw.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
 
     said = told(made, "transform", "--run-id", "night", code=4)
-    assert "landed = read does not hold for retailer_1" in said
+    assert re.search(r"\[tie-out\] .*landed = read .*retailer_1", said)
     command = re.search(r"run `retail (land --run-id \S+ --redo)`, then the same command", said)
     assert command is not None, said
     told(made, *command[1].split())

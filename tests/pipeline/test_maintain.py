@@ -296,7 +296,7 @@ def test_a_damaged_table_is_named_and_the_others_are_maintained(
     with pytest.raises(NotMaintainedError, match="1 of 3 tables were not maintained") as caught:
         maintained(storage)
 
-    assert "star/dim_product could not be " in caught.value.message
+    assert "star/dim_product" in caught.value.message
     assert "backup" in caught.value.hint
     assert [(each.table, each.files_after) for each in caught.value.done] == [(tables[0], 1), (tables[2], 1)]
 

@@ -95,7 +95,7 @@ def test_the_limits_of_the_file_are_read_and_a_spelling_mistake_is_named(tmp_pat
         load_limits(wrong)
     assert {problem.split(": ")[1] for problem in caught.value.problems} == {"nul_share", "least_rows"}
     wrong.write_text("a =")
-    with pytest.raises(ConfigurationError, match="is not TOML"):
+    with pytest.raises(ConfigurationError, match=r"profile\.toml"):
         load_limits(wrong)
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"nothing\.toml"):
         load_limits(tmp_path / "nothing.toml")

@@ -50,9 +50,9 @@ def test_up_to_the_share_is_let_pass() -> None:
 
 def test_a_replay_may_refuse_again_what_was_refused_before_and_no_line_more() -> None:
     stop_on_share(counts(small=(20, 25)), QualitySettings(), {"small": 20})
-    with pytest.raises(GateError, match="21 of 25 lines of small"):
+    with pytest.raises(GateError, match=r"\b21\b.*\b25\b.*\bsmall\b"):
         stop_on_share(counts(small=(21, 25)), QualitySettings(), {"small": 20})
-    with pytest.raises(GateError, match="of other"):
+    with pytest.raises(GateError, match=r"\b20\b.*\b25\b.*\bother\b"):
         stop_on_share(counts(small=(20, 25), other=(20, 25)), QualitySettings(), {"small": 20})
 
 
@@ -64,7 +64,7 @@ def test_nothing_read_is_nothing_to_judge() -> None:
 def test_one_line_that_breaks_a_critical_rule_is_too_many() -> None:
     stop_on_critical([])
     (bad, _) = counts(small=(1, 5_000))
-    with pytest.raises(GateError, match="1 lines of small, None: an e-mail"):
+    with pytest.raises(GateError, match=r"lines break a critical rule:\n.*1 lines of small, None: an e-mail"):
         stop_on_critical([replace(bad, hop="critical", reason="an e-mail")])
 
 
@@ -72,7 +72,7 @@ def test_what_was_accepted_is_held_against_nobody() -> None:
     found = counts(small=(20, 25))
     accepted = replace(found[0], hop="accepted", rows=15)
     stop_on_share([*found, accepted], QualitySettings())
-    with pytest.raises(GateError, match="6 of 25 lines of small"):
+    with pytest.raises(GateError, match=r"\b6\b.*\b25\b.*\bsmall\b"):
         stop_on_share([*found, replace(accepted, rows=14)], QualitySettings())
 
 
@@ -85,5 +85,5 @@ def test_a_line_that_breaks_a_critical_rule_stops_no_run_once_it_was_accepted() 
         replace(accepted, reason="else"),
         replace(accepted, currency="USD"),
     ):
-        with pytest.raises(GateError, match="lines of small, None: an e-mail"):
+        with pytest.raises(GateError, match=r"\bsmall\b.*an e-mail"):
             stop_on_critical([critical], [other])

@@ -38,7 +38,9 @@ def test_what_adds_up_is_left_alone() -> None:
 
 def test_one_missing_row_is_named_with_its_group() -> None:
     short = [*WHOLE[:-1], count("staged", 6, "90.01")]
-    with pytest.raises(TieOutError, match=r"retailer_1, 2017-01-05, USD: \+1 rows, \+0.00 in money"):
+    with pytest.raises(
+        TieOutError, match=r"staged does not hold for retailer_1, 2017-01-05, USD: \+1 rows, \+0.00 in money"
+    ):
         tie_out.require([tie_out.STAGED], short)
 
 

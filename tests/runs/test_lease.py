@@ -97,7 +97,10 @@ def test_a_killed_run_on_another_machine_blocks_until_its_lease_expires(tmp_path
         (key,) = storage.list("ops/lease/")
         record = json.loads(storage.read(key))
     storage.write(key, json.dumps({**record, "host": "another", "released": False}).encode())
-    with pytest.raises(LeaseHeldError, match="on another"), lease.hold(storage, "here", now=at(NOON)):
+    with (
+        pytest.raises(LeaseHeldError, match=r"\bthere\b.*\banother\)"),
+        lease.hold(storage, "here", now=at(NOON)),
+    ):
         pass
     with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME), wait=at_once) as held:
         held.check()
@@ -198,7 +201,7 @@ def test_who_was_silent_too_long_writes_nothing_more(tmp_path: Path) -> None:
             lambda: guarded.delete("before"),
             guarded.require_writer,
         ):
-            with pytest.raises(LeaseHeldError, match="silent lost its lease"):
+            with pytest.raises(LeaseHeldError):
                 write()
     assert [key for key in storage.list("") if not key.startswith("ops/")] == ["before"]
 

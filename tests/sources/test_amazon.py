@@ -408,7 +408,7 @@ def test_a_cursor_that_was_there_before_is_stopped(scripted, reply, open_at):
     )
     server = scripted(endless=endless)
 
-    with pytest.raises(ExtractError, match="the retailer's cursor does not advance"):
+    with pytest.raises(ExtractError, match=r"page 4\b"):
         list(open_at("retailer_1", server.url).pages(WINDOW, None))
 
     assert len(server.seen) == 4
@@ -417,7 +417,7 @@ def test_a_cursor_that_was_there_before_is_stopped(scripted, reply, open_at):
 def test_empty_pages_without_end_are_stopped(scripted, reply, open_at):
     endless = (reply(body={"orders": [], "pagination": {"nextToken": f"t{n}"}}) for n in range(99))
 
-    with pytest.raises(ExtractError, match="the retailer's cursor does not advance"):
+    with pytest.raises(ExtractError, match=r"page \d\d\b"):
         list(open_at("retailer_1", scripted(endless=endless).url).pages(WINDOW, None))
 
 

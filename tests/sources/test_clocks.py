@@ -61,14 +61,14 @@ def test_it_is_over_to_the_second(scripted, reply, open_at, retailer_id):
     )
 
     assert list(over.pages(WINDOW, None))
-    with pytest.raises(ExtractError, match="is not over"):
+    with pytest.raises(ExtractError, match="2017-01-10 05:59:59"):
         list(not_over.pages(WINDOW, None))
 
 
 def test_a_list_of_walmarts_that_has_orders_is_not_taken_either(scripted, reply, open_at):
     server = scripted(reply(body=NO_ORDER, headers={"Date": SEVEN_HOURS_AGO}))
 
-    with pytest.raises(ExtractError, match="is not over"):
+    with pytest.raises(ExtractError, match=r"2017-01-10 06:00 .*2017-01-10 05:00:00"):
         list(open_at("retailer_2", server.url).pages(WINDOW, None))
 
 
@@ -76,7 +76,7 @@ def test_a_list_of_walmarts_that_has_orders_is_not_taken_either(scripted, reply,
 def test_amazon_that_refuses_such_a_time_without_a_reason_is_told_with_it(scripted, reply, open_at, cursor):
     server = scripted(reply(400, {"errors": [{"code": "InvalidInput"}]}, headers={"Date": SEVEN_HOURS_AGO}))
 
-    with pytest.raises(ExtractError, match="is not over") as caught:
+    with pytest.raises(ExtractError) as caught:
         list(open_at("retailer_1", server.url).pages(WINDOW, cursor))
 
     assert caught.value.message == f"retailer_1: {TOLD}"
@@ -86,6 +86,7 @@ def test_what_amazon_refuses_for_another_reason_is_told_as_before(scripted, repl
     wrong = reply(403, {"errors": [{"code": "AccessDenied"}]}, headers={"Date": SEVEN_HOURS_AGO})
     late = reply(400, {"errors": [{"code": "InvalidInput"}]}, headers={"Date": AT_THE_END})
 
-    for refusal, said in ((wrong, "HTTP 403"), (late, "HTTP 400")):
-        with pytest.raises(RefusedError, match=said):
+    for refusal, status in ((wrong, 403), (late, 400)):
+        with pytest.raises(RefusedError) as caught:
             list(open_at("retailer_1", scripted(refusal).url).pages(WINDOW, None))
+        assert caught.value.status == status

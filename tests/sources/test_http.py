@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 from structlog.testing import capture_logs
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, RefusedError
 from retail.sources.http.messages import retry_after
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.window import Window
@@ -114,9 +114,10 @@ def test_a_wait_beyond_the_budget_is_not_begun(scripted, reply, open_at, time):
 def test_the_budget_of_seconds_ends_the_tries(scripted, reply, open_at, time):
     server = scripted(*[reply(503, headers={"Retry-After": "40"})] * 9)
 
-    with pytest.raises(ExtractError, match="gave up after 3 tries"):
+    with pytest.raises(ExtractError):
         first_page(open_at("retailer_1", server.url, retry_budget_seconds=100, tries=9))
 
+    assert len(server.seen) == 3
     assert time.passed <= 100
 
 
@@ -133,9 +134,10 @@ def test_an_expired_token_is_refreshed_once_and_the_same_page_asked_again(script
 def test_a_token_refused_again_is_an_error_that_names_the_secrets(scripted, reply, open_at):
     server = scripted(reply(403, EXPIRED), reply(403, EXPIRED))
 
-    with pytest.raises(ExtractError, match="HTTP 403") as caught:
+    with pytest.raises(RefusedError) as caught:
         first_page(open_at("retailer_1", server.url))
 
+    assert caught.value.status == 403
     assert server.tokens == 2
     assert "RETAIL_RETAILER_1_" in caught.value.hint
 
@@ -253,7 +255,7 @@ def test_a_wait_that_is_not_begun_is_not_told(scripted, reply, open_at):
     told = []
     server = scripted(reply(429, headers={"Retry-After": "3600"}))
 
-    with pytest.raises(ExtractError, match="asks for a wait"):
+    with pytest.raises(ExtractError, match="3600 s"):
         first_page(open_at("retailer_1", server.url, quota_policy=QuotaPolicy(tell=told.append)))
 
     assert told == []

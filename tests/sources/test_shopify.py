@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from retail.config.secrets import Secrets
-from retail.errors import ConfigurationError, CursorExpiredError, ExtractError, OutOfReachError
+from retail.errors import (
+    ConfigurationError,
+    CursorExpiredError,
+    ExtractError,
+    OutOfReachError,
+    RefusedError,
+)
 from retail.sources.registry import open_service
 from retail.sources.service import Skipped
 from retail.sources.shopify.mapping import ShopifySales
@@ -357,7 +363,7 @@ def test_a_static_token_without_the_scope_for_all_orders_reaches_sixty_days(scri
     server = scripted(reply(body=page_of(), headers=late), reply(body=scopes, headers=late))
     service = open_with({"RETAIL_RETAILER_3_ACCESS_TOKEN": "shpat-lasting"}, server.url, access="token")
 
-    with pytest.raises(ExtractError, match="out of reach"):
+    with pytest.raises(OutOfReachError, match="2017-01-05"):
         list(service.pages(WINDOW, None))
 
 
@@ -366,9 +372,10 @@ def test_a_static_token_that_is_refused_is_told_without_showing_it(scripted, rep
     server = scripted(reply(401, refusal), reply(401, refusal))
     service = open_with({"RETAIL_RETAILER_3_ACCESS_TOKEN": "shpat-lasting"}, server.url, access="token")
 
-    with pytest.raises(ExtractError, match="HTTP 401") as caught:
+    with pytest.raises(RefusedError) as caught:
         list(service.pages(WINDOW, None))
 
+    assert caught.value.status == 401
     assert "shpat-lasting" not in str(caught.value)
     assert "RETAIL_RETAILER_3_" in caught.value.hint
 
@@ -439,7 +446,7 @@ def test_a_cursor_that_comes_again_is_stopped_whatever_the_pages_hold(scripted, 
     pages = ({"id": f"o{number}"} for number in range(99))
     server = scripted(endless=(reply(body=page_of(each, cursor=f"c{n % 2}")) for n, each in enumerate(pages)))
 
-    with pytest.raises(ExtractError, match="cursor does not advance"):
+    with pytest.raises(ExtractError, match=r"page 3\b"):
         list(open_at("retailer_3", server.url).pages(WINDOW, None))
 
     assert len(server.seen) == 3

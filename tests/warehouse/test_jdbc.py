@@ -189,7 +189,7 @@ def test_a_key_that_delta_holds_twice_is_refused_though_the_rows_are_equal(
     publishing: Publisher, lake: Lake, query: Query
 ) -> None:
     lake.write("fact_sales", line(8, "2017-01-05", "1"), line(8, "2017-01-05", "1"))
-    with pytest.raises(WarehouseError, match="star/fact_sales holds sales_key 8 more than once"):
+    with pytest.raises(WarehouseError, match=r"star/fact_sales .*sales_key 8\b"):
         publishing("run_1")
     assert query(STAGING) == []
 

@@ -134,7 +134,7 @@ def test_doctor_tells_the_version_and_what_is_pending(
     write(f"migrations/{newest + 1:04}_area.sql", "SELECT 1;")
     assert examine.schema_of(warehouse).endswith(f"by the next publish: {newest + 1:04}_area.sql")
     query("INSERT INTO ops.migration VALUES (900, '0900_later.sql', 'x', now(), '9.9')")
-    with pytest.raises(WarehouseError, match="version 900"):
+    with pytest.raises(WarehouseError, match=r"\b900\b.*0900_later\.sql"):
         examine.schema_of(warehouse)
 
 
@@ -184,7 +184,7 @@ def test_a_migration_that_fails_leaves_nothing_of_those_before_it(
     write(f"migrations/{first}", "CREATE TABLE star.dim_more (more_key bigint PRIMARY KEY);")
     write(f"migrations/{second}", "ALTER TABLE star.dim_store ADD COLUMN area integer; SELECT nonsense;")
     before = catalogue_of(warehouse)
-    with pytest.raises(WarehouseError, match='cannot prepare the schema: column "nonsense"'):
+    with pytest.raises(WarehouseError, match='"nonsense"'):
         ddl.prepare(warehouse)
     assert differences(catalogue_of(warehouse), before) == {}
     assert len(query(RECORD)) == len(MIGRATIONS)
