@@ -107,7 +107,9 @@ def test_lists_that_move_while_they_are_read_lose_nothing(
         land(sales_of(retailer_id, settings), lake, retailer_id=retailer_id, logical_date=day) for day in DAYS
     ]
     kept = newest(json.loads(line) for each in landed for line in lake.read(each.key).splitlines())
-    sold = [line for line in kept.values() if line["sold_at"] >= f"{FIRST}T00:00:00"]
+    of_days = [line for line in kept.values() if line["sold_at"] >= f"{FIRST}T00:00:00"]
+    # Walmart shows the money of a return at the order's line too: that refund is worth nothing.
+    sold = [line for line in of_days if (line["record_type"], line["status"]) != ("refund", "cancelled")]
 
     span = {"from": f"{FIRST}T00:00:00Z", "to": "2017-01-09T00:00:00Z"}
     true = requests.get(f"{address}/simulator/totals", params=span, timeout=30).json()["retailers"][

@@ -136,6 +136,7 @@ def lines(draw: st.DrawFn, retailer: str) -> Line:
         st.sampled_from(
             [("sale", "completed", "")] * 4
             + [("sale", "cancelled", ""), ("return", "completed", "-"), ("refund", "completed", "-")]
+            + [("refund", "cancelled", "-")]
         )
     )
     amount = "0" if status == "cancelled" else draw(st.sampled_from(_AMOUNTS))
