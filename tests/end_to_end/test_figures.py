@@ -28,7 +28,7 @@ def after_run(install: Callable[[str], Installation]) -> Run:
     """An installation in which the engine has run the three days, or fewer; on Spark by spark-submit.sh."""
 
     @cache
-    def run(engine: str, days: int = len(DAYS)) -> Installation:
+    def run(engine: str, days: int) -> Installation:
         made = install(f"{engine}_{days}")
         dates = ("--from", str(DAYS[0]), "--to", str(DAYS[days - 1]))
         if engine == "spark":
@@ -40,7 +40,7 @@ def after_run(install: Callable[[str], Installation]) -> Run:
         assert ": success" in ended.stdout
         return made
 
-    return run
+    return lambda engine, days=len(DAYS): run(engine, days)
 
 
 @pytest.mark.parametrize("engine", ["sail", pytest.param("spark", marks=[*SPARK, pytest.mark.nightly])])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -194,6 +196,30 @@ def test_an_answer_that_falls_silent_within_is_asked_for_again(monkeypatch: pyte
         for client in asked:
             open_.enter_context(client)
     assert len(asked) == 3
+
+
+def test_an_answer_whose_body_is_not_what_its_checksum_says_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    checksum = base64.b64encode(zlib.crc32(b"whole").to_bytes(4, "big"))
+
+    def answer(server: socket.socket) -> None:
+        for body in (b"other", b"whole"):
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nx-amz-checksum-crc32: " + checksum
+                client.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(10)
+        answered = pool.submit(answer, server)
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        lake = LakeSettings(url="s3://bucket/lake", s3_endpoint=endpoint, s3_path_style=True)
+        assert S3Storage(lake).read("page") == b"whole"
+        answered.result()
 
 
 def test_a_server_that_takes_connections_and_says_nothing_is_tried_until_the_budget_ends(

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -59,8 +60,9 @@ _WRITES: Final = (
     "CompleteMultipartUpload",
     "DeleteObject",
 )
-# Errors of a body that breaks off. boto3 considers a call done when a response's headers arrive.
-_BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError)
+# Errors of a body that breaks off, or is not the one that its checksum is of: an object may be overwritten while it is
+# read. boto3 considers a call done when a response's headers arrive.
+_BROKEN_OFF: Final = (ResponseStreamingError, ReadTimeoutError, IncompleteReadError, FlexibleChecksumError)
 _REFUSED: Final = ("PreconditionFailed", "ConditionalRequestConflict")
 
 
