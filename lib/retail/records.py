@@ -51,6 +51,11 @@ REQUIRED: Final = (
 )
 
 
+# Texts that are keys, and the bytes of UTF-8 that each may have: an index row of PostgreSQL holds 2,704 in all.
+KEY_TEXTS: Final = ("transaction_id", "line_id", "product_id", "customer_id", "store_id")
+LONGEST_KEY: Final = 1_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SalesRecord:
     """One product of one transaction, one line of `sales_data.json`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import Any, ClassVar, Final
@@ -115,6 +115,7 @@ class CornerShop:
     """One shop's receipts, asked for by the time of their last change; see service.Service."""
 
     Options: ClassVar[type[Options]] = CornerShopOptions
+    LOOK_BACK: ClassVar[timedelta] = timedelta(0)  # the shop lists every receipt at once
 
     def __init__(
         self,

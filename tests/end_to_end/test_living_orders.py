@@ -63,7 +63,9 @@ def test_the_star_and_the_views_hold_every_row_and_cent_of_each_day_that_the_ret
     rows: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     money: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for row in brought_in.delta("star/fact_sales").to_pylist():
-        rows[row["retailer_id"], str(row["business_date"])][row["record_type"]] += 1
+        # Walmart shows the money of a return at the order's line too: that refund is worth nothing.
+        if (row["record_type"], row["status"]) != ("refund", "cancelled"):
+            rows[row["retailer_id"], str(row["business_date"])][row["record_type"]] += 1
         money[row["retailer_id"], str(row["business_date"])] += row["total_amount"]
     assert {group: (dict(rows[group]), money[group]) for group in true} == true
     with brought_in.postgresql() as cursor:

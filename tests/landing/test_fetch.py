@@ -185,6 +185,28 @@ def test_a_walk_that_is_begun_anew_after_some_pages_more_counts_its_pages_from_1
     ]  # fmt: skip
 
 
+def test_a_walk_that_was_begun_without_its_look_back_goes_on_without_it(lake):
+    starts = []
+
+    class Seen(Paged):
+        def pages(self, window, cursor):
+            starts.append(window.start)
+            return super().pages(window, cursor)
+
+    service = Seen()
+    with pytest.raises(KilledError):
+        extract(
+            service, lake, retailer_id="retailer_1", window=WINDOW, run_id="r1", on_page=killed_behind_page(1)
+        )
+    longer = Window(DAY, WINDOW.start - timedelta(days=1), WINDOW.end, timedelta(days=1), WINDOW)
+
+    extracted = extract(service, lake, retailer_id="retailer_1", window=longer, run_id="r2")
+
+    assert service.asked_from == [None, "1"]
+    assert starts == [WINDOW.start, WINDOW.start]
+    assert (extracted.window, extracted.fetched) == (WINDOW, 2)
+
+
 def test_a_walk_that_was_left_in_a_circle_is_begun_anew(lake):
     class Circling(Paged):
         def pages(self, window, cursor):

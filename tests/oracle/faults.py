@@ -25,8 +25,16 @@ _MISSING: list[dict[str, str | None]] = [
 ]
 
 _ILL_TYPED: list[dict[str, str | None]] = [{field.name: text} for field in FIELDS for text in field.bad]
+# The longest key that is taken, and one that is a byte longer; a letter may have several bytes.
+_LONG: list[dict[str, str | None]] = [
+    {field.name: text}
+    for field in FIELDS
+    if field.is_key
+    for text in ("k" * 1000, "\u00e9" * 500, "k" * 1001)
+]
 _BAD: list[dict[str, str | None]] = [
     *_ILL_TYPED,
+    *_LONG,
     {"total_amount": "1e3", "sold_at": "yesterday"},
     {"retailer_id": "retailer_3"},
 ]

@@ -48,14 +48,16 @@ _money = partial(_decimal, places=4)
 class Field:
     """One field of a sale.
 
-    `read` returns its typed value, and None if the text is bad, as each text of `bad` is. `in_fact`: it is a column of
-    fact_sales. `drawn` are the values that histories draw from; empty if the value depends on others (histories.py).
+    `read` returns its typed value, and None if the text is bad, as each text of `bad` is. `is_key`: more than 1,000
+    bytes are refused. `in_fact`: it is a column of fact_sales. `drawn` are the values that histories draw from; empty
+    if the value depends on others (histories.py).
     """
 
     name: str
     read: Callable[[str], object] = str
     required: bool = False
     in_fact: bool = False
+    is_key: bool = False
     drawn: tuple[str | None, ...] = ()
     bad: tuple[str, ...] = ()
 
@@ -66,20 +68,20 @@ class Field:
 
 FIELDS: Final = (
     Field("retailer_id", required=True, in_fact=True),
-    Field("transaction_id", required=True, in_fact=True, drawn=("t1", "t2")),
-    Field("line_id", required=True, in_fact=True, drawn=("1", "2")),
+    Field("transaction_id", required=True, in_fact=True, is_key=True, drawn=("t1", "t2")),
+    Field("line_id", required=True, in_fact=True, is_key=True, drawn=("1", "2")),
     Field("record_type", required=True, in_fact=True),
     Field("status", required=True, in_fact=True),
     Field("sold_at", _time, required=True, in_fact=True, bad=("2017-02-30T20:00:00.000000Z",)),
     Field("updated_at", _time, required=True, in_fact=True, bad=("2017-01-06",)),
     Field("business_date", _date, required=True, in_fact=True, bad=("2017-13-01",)),
-    Field("product_id", required=True),
+    Field("product_id", required=True, is_key=True),
     Field("product_name"),
     Field("brand"),
     Field("category"),
     Field("gtin"),
-    Field("customer_id", drawn=(None, "c1", "c2")),
-    Field("store_id"),
+    Field("customer_id", is_key=True, drawn=(None, "c1", "c2")),
+    Field("store_id", is_key=True),
     Field("store_name"),
     Field("store_city"),
     Field("store_region"),

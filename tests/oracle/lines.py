@@ -29,6 +29,10 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
     values = {each.name: None if raw.get(each.name) is None else each.read(raw[each.name]) for each in FIELDS}
     reasons = [f"missing {name}" for name in REQUIRED if raw.get(name) in (None, "")]
     reasons += [f"bad {name}" for name in TYPED if raw.get(name) is not None and values[name] is None]
+    keys = [
+        field.name for field in FIELDS if field.is_key and len((raw.get(field.name) or "").encode()) > 1000
+    ]
+    reasons += [f"{name} is longer than 1,000 bytes" for name in keys]
     if values["retailer_id"] not in (None, retailer):
         reasons.append("retailer_id is not the folder's")
     return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]

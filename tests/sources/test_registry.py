@@ -1,8 +1,10 @@
+from datetime import date, timedelta
+
 import pytest
 
 from retail.config.secrets import Secrets
 from retail.errors import ConfigurationError
-from retail.sources.registry import open_service, problems
+from retail.sources.registry import open_service, problems, windows_of
 
 
 def test_a_right_configuration_has_no_problems(settings_of, secrets):
@@ -63,3 +65,28 @@ def test_an_unknown_retailer_is_named(settings_of, secrets):
 def test_secrets_are_sent_in_clear_to_this_machine_only(settings_of, address):
     with pytest.raises(ValueError, match="must be"):
         settings_of(address)
+
+
+def test_a_day_looks_back_unless_the_day_before_is_of_the_same_run(settings_of):
+    settings = settings_of("https://api.example.com")
+    units = [("retailer_1", date(2017, 1, day)) for day in (5, 6, 9)] + [("retailer_2", date(2017, 1, 6))]
+
+    found = windows_of(settings, units)
+
+    overlap = {(retailer, day.day): window.overlap for (retailer, day), window in found.items()}
+    assert overlap == {
+        ("retailer_1", 5): timedelta(hours=24),
+        ("retailer_1", 6): timedelta(minutes=settings.extract.overlap_minutes),
+        ("retailer_1", 9): timedelta(hours=24),
+        ("retailer_2", 6): timedelta(hours=48),
+    }
+
+
+def test_a_configured_look_back_wins_and_ends_at_the_start_date(settings_of):
+    settings = settings_of("https://api.example.com")
+    retailer = settings.retailers["retailer_1"].model_copy(update={"look_back_hours": 72.0})
+    settings = settings.model_copy(update={"retailers": {"retailer_1": retailer}})
+
+    found = windows_of(settings, [("retailer_1", date(2017, 1, 3)), ("retailer_1", date(2017, 1, 9))])
+
+    assert [window.overlap for _, window in sorted(found.items())] == [timedelta(days=2), timedelta(days=3)]

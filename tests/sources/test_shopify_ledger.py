@@ -514,5 +514,4 @@ def test_an_order_that_was_deleted_while_it_was_read_sells_nothing(scripted, rep
             page.answer, "payloads/p.json.gz"
         )
     )
-    assert records
-    assert {(each.status, each.quantity, each.total_amount) for each in records} == {("cancelled", "0", "0")}
+    assert [each.reason for each in records] == ["deleted"] * len(records) != []

@@ -37,8 +37,10 @@ def test_what_rounding_leaves_goes_to_the_last_line():
     found = taxes(line("10.00", ("0.1", "1.00")), line("10.00"), line("10.00"), included=False)
 
     assert found == ["1.00", "0", "0"]  # it is the line's own
-    found = taxes(line("10.00", ("0.1", "2.00")), line("10.00"), line("10.00"), included=False)
-    assert found == ["0.6667", "0.6667", "0.6666"]
+    found = taxes(line("3.34", ("0.1", "1.00")), line("3.33"), line("3.33"), included=False)
+    assert found == ["0.3340", "0.3330", "0.3330"]
+    found = taxes(line("10.00", ("0.05", "1.52")), line("10.00"), line("10.30"), included=False)
+    assert found == ["0.5017", "0.5017", "0.5166"]
 
 
 def test_lines_that_are_not_taxable_get_none_of_it():
@@ -56,6 +58,12 @@ def test_lines_that_are_not_taxable_get_none_of_it():
         [line("10.00", ("0.1", "9.00"))],
         [line("10.00", ("0.1", "9.00")), line("10.00", taxable=False)],
         [line("10.00", ("0", "9.00")), line("10.00")],  # no rate to judge by
+        [line("10.00", ("-1", "9.00")), line("10.00")],
+        [
+            line("100.00", ("0.05", "5.00"), ("0.1", "10.47")),
+            line("40.00"),
+        ],  # tax on tax, beside what has none
+        [line("10.00", ("0.1", "2.00")), line("10.00", taxable=None)],  # a page of an earlier version
     ],
 )
 def test_a_line_keeps_its_own_tax(lines):

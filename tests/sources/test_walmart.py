@@ -132,12 +132,35 @@ def test_the_same_sku_on_two_lines_is_two_sales():
     assert len({sale.product_id for sale in sales}) == 1
 
 
-def refunded(*charges, statuses=(("Shipped", "3"),), **line):
-    return line_with(
+def refunded(*charges, statuses=(("Shipped", "3"),), returns=(), **line):
+    """An order of whose line money went back, with the returns that were looked up."""
+    order = line_with(
         refund={"refundCharges": {"refundCharge": [{"charge": each} for each in charges]}},
         orderLineStatuses={"orderLineStatus": [status(*each) for each in statuses]},
         **line,
     )
+    return order | {"returnOrders": list(returns)}
+
+
+def returned(units, *, of="1796277083023", line=1, price="12.50", **changes):
+    """A return of the order's line: so many units at 12.50."""
+    charged = {"currencyAmount": Decimal(price), "currencyUnit": "USD"}
+    return {
+        "returnOrderId": "R1",
+        "returnType": changes.pop("returnType", "REFUND"),
+        "returnOrderDate": "2017-01-10T03:01:08.000Z",
+        "returnOrderLines": [
+            {
+                "purchaseOrderId": of,
+                "purchaseOrderLineNumber": line,
+                "charges": [{"chargeCategory": "PRODUCT", "chargePerUnit": charged}],
+                "quantity": {"measurementValue": units},
+                "refundedQty": units,
+                "status": "COMPLETED",
+                **changes,
+            }
+        ],
+    }
 
 
 def test_money_that_went_back_without_a_return_is_a_refund_on_the_day_of_the_line_s_last_change():
@@ -171,16 +194,48 @@ def test_a_refund_that_something_else_explains_is_worth_nothing(line):
 
 
 @pytest.mark.parametrize(
-    ("charges", "statuses", "reason"),
+    ("statuses", "is_walmart_s"),
     [
-        ([("ItemPrice", Decimal(-3))], [("Acknowledged", "3")], "walmart_discount"),
-        ([], [("Shipped", "3")], None),
+        ([("Acknowledged", "3")], True),
+        ([("Created", "2"), ("Refund", "1")], True),
+        ([("Shipped", "2"), ("Created", "1")], False),
+        ([("Delivered", "3")], False),
+        ([("Refund", "3")], False),
     ],
 )
-def test_a_refund_before_the_goods_are_shipped_is_walmart_s_own_money(charges, statuses, reason):
-    [_, *refunds] = normalised(refunded(*(charge(*each) for each in charges), statuses=statuses))
+def test_a_refund_before_the_goods_are_shipped_is_walmart_s_own_money(statuses, is_walmart_s):
+    [_, refund] = normalised(refunded(charge("ItemPrice", Decimal(-3)), statuses=statuses))
 
-    assert [each.reason for each in refunds if isinstance(each, Skipped)] == [reason] * bool(reason)
+    assert (isinstance(refund, Skipped) and refund.reason == "walmart_discount") == is_walmart_s
+
+
+@pytest.mark.parametrize(
+    ("returns", "left"),
+    [
+        ([returned(1)], "-7.49"),
+        ([returned(2)], "0"),
+        ([returned(1), returned(1)], "0"),
+        ([returned(1, refundedQty=None, status="INITIATED")], "-7.49"),
+        ([returned(1, returnCancellationReason="CUSTOMER_KEPT_IT")], "-19.99"),
+        ([returned(1, refundedQty=None, status="INITIATED", returnType="REPLACEMENT")], "-19.99"),
+        ([returned(2, of="another")], "-19.99"),
+        ([returned(2, line=2)], "-19.99"),
+    ],
+    ids="part whole two open called-off replacement other-order other-line".split(),
+)
+def test_what_returns_of_the_same_order_explain_comes_off_a_refund(returns, left):
+    [_, refund] = normalised(refunded(charge("ItemPrice", Decimal("-19.99")), returns=returns))
+
+    assert (refund.total_amount, refund.status) == (left, "cancelled" if left == "0" else "completed")
+
+
+def test_a_refund_of_a_page_without_the_look_up_may_be_a_return_s_and_is_skipped():
+    order = refunded(charge("ItemPrice", Decimal("-19.99")))
+    del order["returnOrders"]
+
+    [_, refund] = normalised(order)
+
+    assert refund.reason == "refund_without_lookup"
 
 
 def test_a_refund_of_shipping_alone_is_in_no_line_s_net():
@@ -188,7 +243,7 @@ def test_a_refund_of_shipping_alone_is_in_no_line_s_net():
 
     [_, refund] = normalised(refunded(shipping))
 
-    assert refund.reason == "shipping_refund"
+    assert refund.reason == "refund_of_no_goods"
 
 
 def test_a_replacement_has_units_and_costs_nothing():

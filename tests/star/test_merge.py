@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 
@@ -16,7 +15,6 @@ from retail.pipeline.step_context import StepContext
 from retail.quality import tie_out
 from retail.quality.rules import load_row_rules
 from retail.records import SalesRecord
-from retail.runs.counts import rows_at
 from retail.star import merge, staging
 from retail.star.build import Built, build, merged_by
 from retail.star.tables import fact_sales
@@ -361,23 +359,3 @@ def test_a_line_of_a_raw_file_from_before_there_were_mapping_versions_is_the_old
     merged(make_context("run-2"), record(total_amount="9.00", mapping_version=None))
 
     assert table(make_context("after"), "fact_sales", "total_amount") == [(Decimal("10.0000"),)]
-
-
-@ON_SAIL
-def test_a_refund_that_is_worth_nothing_ends_an_earlier_row_of_it_and_is_no_row_by_itself(
-    make_context: MakeContext,
-) -> None:
-    refund = record(
-        record_type="refund", line_id="1-refund", quantity="0", total_amount="-3", updated_at=V1.updated_at,
-        unit_price=None,
-    )  # fmt: skip
-    ended = replace(refund, status="cancelled", total_amount="0", updated_at=V2.updated_at)
-
-    built = merged(make_context("run-0"), ended)
-    assert table(make_context("after"), "fact_sales", "line_id") == []
-    assert rows_at(built.counts, "unchanged") == 1
-
-    merged(make_context("run-1"), refund)
-    merged(make_context("run-2"), ended)
-    found = table(make_context("after"), "fact_sales", "line_id", "status", "total_amount")
-    assert found == [("1-refund", "cancelled", Decimal("0.0000"))]

@@ -111,7 +111,7 @@ class ExtractSettings(Section):
     """How each retailer is asked."""
 
     overlap_minutes: int = Field(default=60, ge=0)
-    """Minutes before the window that are fetched again, for records that were indexed late."""
+    """Minutes before each day that are fetched again with it, for changes at midnight. See `look_back_hours` too."""
     timeout_seconds: float = Field(default=30, gt=0)
     """How long to wait for a response."""
     retry_budget_seconds: float = Field(default=300, ge=0)
@@ -208,7 +208,7 @@ class RetailerSettings(Section):
     mapping_revision: int = Field(default=0, ge=0, le=1_000)
     """Raise it with every change here to what a response means (the zone, an option such as `charge_basis`): days that
     are landed again then replace their earlier rows."""
-    look_back_hours: float | None = Field(default=None, ge=0)
+    look_back_hours: float | None = Field(default=None, ge=0, le=720)
     """Hours before a day that are fetched again with it, for what the retailer lists late; by default the service's:
     24, and 48 for Walmart. Not for a day that follows another one of the same run."""
     options: dict[str, Any] = Field(default_factory=dict)

@@ -44,11 +44,8 @@ def plan(settings: Settings, secrets: Secrets, units: Sequence[RetailerDay]) -> 
 def _of_retailer(
     settings: Settings, secrets: Secrets, retailer_id: str, units: Sequence[RetailerDay]
 ) -> Planned:
-    asked = [
-        window
-        for (retailer, _), window in sorted(windows_of(settings, units).items())
-        if retailer == retailer_id
-    ]
+    of_retailer = [unit for unit in units if unit[0] == retailer_id]
+    asked = [window for _, window in sorted(windows_of(settings, of_retailer).items())]
     windows = [window for window in asked if window.end <= datetime.now(UTC)]
     if not windows:
         failure = f"{retailer_id}: {asked[0].logical_date} has not ended there"

@@ -165,7 +165,8 @@ def _extract_units(
     """
     policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
-    windows = windows_of(context.settings, context.run.units)
+    own = [unit for unit in context.run.units if unit[0] == fields.retailer_id]
+    windows = windows_of(context.settings, own)
     extraction = _Extraction(context, fields, quota_policy, interrupted, deque(units), windows)
 
     def work() -> None:

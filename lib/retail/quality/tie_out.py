@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Final
 
 from retail.errors import TieOutError
+from retail.runs import counts as hops
 from retail.runs.counts import HopCount
 
-FETCHED: Final = "fetched = skipped + superseded + landed + rounding"
+FETCHED: Final = hops.FETCHED
 READ: Final = "landed = read"
 STAGED: Final = "read = duplicate + quarantined + staged"
 QUARANTINED: Final = "quarantined = in_quarantine"

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer
+
+# What becomes of a fetched line. The other identities of the tie-out are in retail.quality.tie_out.
+FETCHED: Final = "fetched = skipped + superseded + landed + rounding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

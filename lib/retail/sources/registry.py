@@ -88,7 +88,7 @@ def windows_of(settings: Settings, units: Iterable[RetailerDay]) -> dict[Retaile
 
 
 def _look_back(retailer: RetailerSettings) -> timedelta:
-    """The configured look-back, else the service's; a service without `LOOK_BACK` lists everything at once."""
+    """The configured look-back, else the service's. A class written before there was `LOOK_BACK` has none."""
     if retailer.look_back_hours is not None:
         return timedelta(hours=retailer.look_back_hours)
     found: timedelta = getattr(_class_of(retailer.service), "LOOK_BACK", timedelta(0))

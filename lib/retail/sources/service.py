@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -83,6 +83,8 @@ class Service(Protocol):
     """One retailer's API, and the interpretation of its responses."""
 
     Options: ClassVar[type[Options]]
+    # How late the retailer may list a change: so much before a run's first day is fetched again with it.
+    LOOK_BACK: ClassVar[timedelta]
 
     def __init__(
         self,

@@ -185,16 +185,11 @@ def _beside_target(
     target = target.select(table.key, *[F.col(name).alias(f"old_{name}") for name in old])
     joined = rows.join(target, table.key, "left")
     counts = counts_over(table.order, new="", old="old_")
-    new = (
-        f"CASE WHEN {_only_ends(table, '')} THEN 'unchanged' ELSE 'inserted' END"
-        if table.only_ends
-        else "'inserted'"
-    )
     other = " OR ".join(f"{name} <> old_{name}" for name in table.natural_key)
     return joined.withColumn(
         "action",
         F.expr(
-            f"""CASE WHEN old_content_hash IS NULL THEN {new}
+            f"""CASE WHEN old_content_hash IS NULL THEN 'inserted'
                      WHEN {other} THEN 'collision'
                      WHEN {counts} THEN
                          CASE WHEN content_hash = old_content_hash THEN 'touched' ELSE 'updated' END
@@ -213,14 +208,9 @@ def _statement(context: LakeContext, table: Table, planned: Plan, source: str) -
         MERGE INTO delta.`{target}` AS t USING {source} AS s ON {_on(table, planned.partitions)}
         WHEN MATCHED AND {counts} AND s.content_hash <> t.content_hash THEN UPDATE SET {_assigned(table.columns)}
         {touched if table.order else ""}
-        WHEN NOT MATCHED{f" AND NOT ({_only_ends(table, 's.')})" if table.only_ends else ""} THEN
+        WHEN NOT MATCHED THEN
             INSERT ({", ".join(table.columns)}) VALUES ({", ".join(f"s.{name}" for name in table.columns)})
     """
-
-
-def _only_ends(table: Table, prefix: str) -> str:
-    """The condition on rows that are not inserted."""
-    return " AND ".join(f"{prefix}{name} = '{value}'" for name, value in table.only_ends.items())
 
 
 def _assigned(columns: Sequence[str]) -> str:

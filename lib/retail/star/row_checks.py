@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail.errors import ConfigurationError
-from retail.records import FIELDS, REQUIRED, TYPES, RowRule
+from retail.records import FIELDS, KEY_TEXTS, LONGEST_KEY, REQUIRED, TYPES, RowRule
 from retail.star.table import Transform
 
 UNREADABLE: Final = "unreadable JSON"
@@ -70,8 +70,12 @@ def _of_the_schema() -> list[Column]:
         F.when(F.col(f"raw_{name}").isNotNull() & F.col(name).isNull(), F.lit(f"bad {name}"))
         for name in TYPES
     ]
+    long = [
+        F.when(F.octet_length(name) > LONGEST_KEY, F.lit(f"{name} is longer than {LONGEST_KEY:,} bytes"))
+        for name in KEY_TEXTS
+    ]
     foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
-    return [*missing, *bad, foreign]
+    return [*missing, *bad, *long, foreign]
 
 
 def _missing(name: str) -> Column:

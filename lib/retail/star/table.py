@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -27,8 +27,7 @@ class Table:
 
     `schema` is DDL for its own columns, the surrogate key first. A `versioned` table orders the versions of a row
     (`retail.star.versions`); the others (calendar, configuration) take what comes last.
-    `unknown` is the member that facts without this dimension point at. `partition` is a column of `schema`. A row with
-    all values of `only_ends` ends an earlier row of its key; if there is none, it is not inserted.
+    `unknown` is the member that facts without this dimension point at. `partition` is a column of `schema`.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Table:
     versioned: bool = True
     unknown: dict[str, object] | None = None
     partition: str | None = None
-    only_ends: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

@@ -19,6 +19,7 @@ HOPS: Final = (
     "fetched",
     "skipped",
     "superseded",
+    "rounding",
     "landed",
     "quarantined",
     "duplicate",

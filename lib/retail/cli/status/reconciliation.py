@@ -21,7 +21,7 @@ from retail.warehouse.publish.restatement import Restatement, restatements
 # Columns of the tie-out, and the hops that are summed in each.
 _COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "fetched": ("fetched",),
-    "left out": ("skipped", "superseded", "duplicate"),
+    "left out": ("skipped", "superseded", "rounding", "duplicate"),
     "landed": ("landed",),
     "quarantined": ("in_quarantine",),
     "staged": ("staged",),
@@ -40,8 +40,8 @@ def show_tie_out(workspace: Workspace, out: Console, run_id: str | None) -> bool
     counts = counts_of(workspace.ledger, run_id)
     out.print(_tie_out_table(tie_out.of_run(counts)))
     out.print(
-        "left out: skipped on purpose, superseded by a newer version, or a duplicate; Delta, PostgreSQL and views "
-        "include what earlier runs loaded"
+        "left out: skipped on purpose, superseded by a newer version, rounded off, or a duplicate; "
+        "Delta, PostgreSQL and views include what earlier runs loaded"
     )
     accepted = [count for count in counts if count.hop == "accepted"]
     if accepted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
@@ -16,6 +16,9 @@ from retail.sources.shopify.pagination import orders_of
 from retail.sources.shopify.taxes import discount_of, taxes_of
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
+
+# Deleted while its day was read. What the star has of it stays consistent, as its last complete reading left it.
+DELETED: Final = "deleted"
 
 __all__ = ["ShopifySales", "number_of"]
 
@@ -51,7 +54,7 @@ class ShopifySales:
             for place, (line, tax) in enumerate(zip(lines, taxes, strict=True))
         ]
         if at(order, "isDeleted") is True:
-            yield from map(cancelled, records)
+            yield from (Skipped(DELETED, record) for record in records)
             return
         # Pages fetched by an earlier version do not show changes, and are read as that version read them.
         if needs_ledger(order):

@@ -19,7 +19,9 @@ _ORDERS: Final = ("list", "elements", "order")
 _RETURNS: Final = "returnOrders"
 _CENT: Final = Decimal("0.01")
 # Money back for shipping alone, which is in no line's net.
-SHIPPING_REFUND: Final = "shipping_refund"
+NO_GOODS_REFUNDED: Final = "refund_of_no_goods"
+# A page of an earlier version, or an order without a customer's order: a return may explain it.
+REFUND_WITHOUT_LOOKUP: Final = "refund_without_lookup"
 # A seller can refund only what was shipped: before that, the money is Walmart's own discount to the buyer.
 WALMART_DISCOUNT: Final = "walmart_discount"
 
@@ -120,18 +122,12 @@ class WalmartSales:
         The money of a return is the return's own row, and comes off here. A refund that returns explain whole is worth
         nothing, which ends an earlier row of it. So is that of a cancelled line, which had no money to give back.
         """
-        returned = [
-            record
-            for each in entries(order, RETURNS_OF_ORDER) or []
-            for record in self._returns.returned_by(
-                each, purchase_order=sale.transaction_id, number=sale.line_id
-            )
-        ]
         refunds = entries(line, "refund", "refundCharges", "refundCharge")
         charges = _of_goods([at(each, "charge") for each in refunds or []])
         # Amounts are negative in the request, and in the answer's only example; a discount is known by its name.
         discount = money.total(money.size(_amount(each)) for each in charges if _is_called_discount(each))
         gross = money.total(money.size(_amount(each)) for each in charges if not _is_called_discount(each))
+        returned = self._returned(order, sale)
         net = _left(money.less(gross, discount), returned, "total_amount")
         record = replace(
             sale,
@@ -142,18 +138,31 @@ class WalmartSales:
             business_date=timestamps.business_date(sale.updated_at, self.zone),
             quantity="0",
             unit_price=None,
-            discount_amount=money.plain(discount),
+            discount_amount=money.plain(money.size(_left(discount, returned, "discount_amount"))),
             tax_amount=money.plain(_left(money.size(_tax(charges)), returned, "tax_amount")),
             total_amount=money.plain(net),
             currency=_currency(charges) or sale.currency,
             source_ref=f"{source_ref}/refund",
         )
-        if refunds and not charges:
-            return Skipped(SHIPPING_REFUND, record)
-        if not _is_shipped(line) and sale.status != "cancelled":
+        is_named = text(line, "returnOrderId") is not None
+        if not charges:
+            return Skipped(NO_GOODS_REFUNDED, record)
+        if not (is_named or isinstance(at(order, RETURNS_OF_ORDER), list)):
+            return Skipped(REFUND_WITHOUT_LOOKUP, record)
+        if _waits_for_shipping(line):
             return Skipped(WALMART_DISCOUNT, record)
-        is_explained = text(line, "returnOrderId") is not None or (bool(returned) and net == 0)
+        is_explained = is_named or (bool(returned) and net == 0)
         return cancelled(record) if is_explained or sale.status == "cancelled" else record
+
+    def _returned(self, order: JSON, sale: SalesRecord) -> list[SalesRecord]:
+        """What came back of a sold line with the returns of the customer's order."""
+        return [
+            record
+            for each in entries(order, RETURNS_OF_ORDER) or []
+            for record in self._returns.returned_by(
+                each, purchase_order=sale.transaction_id, number=sale.line_id
+            )
+        ]
 
 
 def entries_of(answer: JSON) -> list[JSON] | None:
@@ -166,8 +175,9 @@ def _statuses(line: JSON) -> list[JSON]:
     return entries(line, "orderLineStatuses", "orderLineStatus") or []
 
 
-def _is_shipped(line: JSON) -> bool:
-    return any(text(each, "status") in ("Shipped", "Delivered") for each in _statuses(line))
+def _waits_for_shipping(line: JSON) -> bool:
+    names = {text(each, "status") for each in _statuses(line)}
+    return not names.isdisjoint({"Created", "Acknowledged"}) and names.isdisjoint({"Shipped", "Delivered"})
 
 
 def _cancelled_units(line: JSON) -> Decimal | None:

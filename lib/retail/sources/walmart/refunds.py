@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from retail.sources.values.json_path import JSON, at, entries, text
-from retail.sources.walmart.returns import is_refunded
+from retail.sources.walmart.returns import is_over
 
 # Where the other side of a refund is kept in a page.
 RETURNS_OF_ORDER = "returnOrders"
@@ -33,16 +33,19 @@ class RefundLookup:
                 order[RETURNS_OF_ORDER] = self.returns_of(number)
 
     def explain_returns(self, returns: list[JSON]) -> None:
-        """Add the order of each refunded return whose line shows a refund too, with all returns of that order."""
+        """Add its order to each return that is over, if a line of it shows a refund too, with all returns of it."""
         for returned in returns:
             number = text(returned, "customerOrderId")
-            if not isinstance(returned, dict) or number is None or not is_refunded(returned):
+            if not isinstance(returned, dict) or number is None or not is_over(returned):
                 continue
             wanted = {text(line, "purchaseOrderId") for line in entries(returned, "returnOrderLines") or []}
             found = []
             for order in self.orders_of(number):
-                if text(order, "purchaseOrderId") in wanted and any(map(is_unexplained, _lines(order))):
+                if any(map(is_unexplained, _lines(order))) and text(order, "purchaseOrderId") in wanted:
                     found.append(order)
+                wanted.discard(text(order, "purchaseOrderId"))
+                if not wanted:
+                    break
             if found:
                 self.explain_orders(found)
                 returned[ORDERS_OF_RETURN] = found

@@ -50,8 +50,8 @@ class WalmartReturns:
             of_line = (text(line, "purchaseOrderId"), text(line, "purchaseOrderLineNumber"))
             if not isinstance(line, dict) or of_line != (purchase_order, number) or _is_called_off(line):
                 continue
-            is_open = _units(order, line)[0] == 0
-            yield self._line(order, line | {"refundedQty": _wanted(line)} if is_open else line, "")
+            will_refund = _units(order, line)[0] == 0 and text(order, "returnType") != "REPLACEMENT"
+            yield self._line(order, line | {"refundedQty": _wanted(line)} if will_refund else line, "")
 
     def _line(self, order: JSON, line: JSON, source_ref: str) -> SalesRecord:
         returned_at = timestamps.from_iso(at(order, "returnOrderDate"))
@@ -91,10 +91,10 @@ class WalmartReturns:
         )
 
 
-def is_refunded(order: JSON) -> bool:
-    """Whether money went back for a line of the return order."""
+def is_over(order: JSON) -> bool:
+    """Whether a line of the return order came to its end: completed, or called off."""
     lines = entries(order, "returnOrderLines") or []
-    return any(money.is_positive(_units(order, line)[1]) for line in lines if not _is_called_off(line))
+    return any(_is_called_off(line) or _units(order, line)[0] != 0 for line in lines)
 
 
 def _is_called_off(line: JSON) -> bool:

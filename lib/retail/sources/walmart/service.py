@@ -239,7 +239,7 @@ class Walmart:
 
     def _orders_of(self, customer_order: str) -> Iterator[JSON]:
         """All purchase orders of a customer's order: each list shows one kind of ship node."""
-        start = instant_text(self._clock.now() - KEPT)
+        start = instant_text(self._clock.now() - OLDEST)
         for node in ORDER_LISTS:
             params = {"customerOrderId": customer_order, "createdStartDate": start, "shipNodeType": node}
             yield from self._look_up(ORDERS_PATH, params)
@@ -297,7 +297,7 @@ class Walmart:
             params = {
                 # Defaults to seven days back; the spec does not say that the other dates disable this
                 # default.
-                "createdStartDate": instant_text(window.start - OLDEST),
+                "createdStartDate": instant_text(window.start + window.overlap - OLDEST),
                 "createdEndDate": place.end,
                 "lastModifiedStartDate": place.start,
                 "lastModifiedEndDate": place.end,

@@ -19,8 +19,6 @@ TABLE = Table(
         "business_month string"
     ),
     partition="business_month",
-    # Walmart shows a returned line's refund a second time, as money (retail.sources.walmart.refunds).
-    only_ends={"record_type": "refund", "status": "cancelled"},
 )
 
 
