@@ -1,17 +1,19 @@
 -- In these types a quotient has at least 14 decimal places, so that it is rounded only once: under the old rules of Trino it has
 -- as many as its finer operand, under the new ones as many as fit into 38 digits.
--- Scores are fifths, as in sql/views/mv_customer_value.sql: tied customers always get the same score.
+-- Scores are fifths, as in sql/views/mv_customer_value.sql: tied customers all get the best score of their places.
 CREATE OR REPLACE VIEW mv_customer_value AS
 WITH line AS (
     SELECT
         *,
         record_type = 'sale' AND status = 'completed' AS is_sale
     FROM fact_sales
-    WHERE customer_key <> -1
+    WHERE customer_key <> -1 AND status = 'completed'
 ),
 
 newest AS (
-    SELECT max(business_date) AS as_of FROM fact_sales
+    SELECT max(business_date) AS as_of
+    FROM fact_sales
+    WHERE status = 'completed'
 ),
 
 customer AS (
@@ -32,18 +34,18 @@ ranked AS (
     SELECT
         *,
         count(*) OVER (PARTITION BY retailer_id, currency) AS customers,
-        rank() OVER (PARTITION BY retailer_id, currency ORDER BY last_purchase ASC NULLS FIRST) AS recency_rank,
-        rank() OVER (PARTITION BY retailer_id, currency ORDER BY frequency ASC) AS frequency_rank,
-        rank() OVER (PARTITION BY retailer_id, currency ORDER BY monetary ASC) AS monetary_rank
+        rank() OVER (PARTITION BY retailer_id, currency ORDER BY last_purchase DESC NULLS LAST) AS recency_rank,
+        rank() OVER (PARTITION BY retailer_id, currency ORDER BY frequency DESC) AS frequency_rank,
+        rank() OVER (PARTITION BY retailer_id, currency ORDER BY monetary DESC) AS monetary_rank
     FROM customer
 ),
 
 scored AS (
     SELECT
         *,
-        1 + 5 * (recency_rank - 1) / customers AS recency_score,
-        1 + 5 * (frequency_rank - 1) / customers AS frequency_score,
-        1 + 5 * (monetary_rank - 1) / customers AS monetary_score
+        5 - 5 * (recency_rank - 1) / customers AS recency_score,
+        5 - 5 * (frequency_rank - 1) / customers AS frequency_score,
+        5 - 5 * (monetary_rank - 1) / customers AS monetary_score
     FROM ranked
 )
 

@@ -6,7 +6,7 @@ WITH line AS (
         *,
         CAST(date_trunc('month', business_date) AS date) AS month_start,
         record_type = 'sale' AND status = 'completed' AS is_sale,
-        record_type IN ('return', 'refund') AS is_return
+        record_type IN ('return', 'refund') AND status = 'completed' AS is_return
     FROM fact_sales
 ),
 

@@ -18,7 +18,7 @@ WITH line AS (
         *,
         record_type = 'sale' AND status = 'completed' AS is_sale
     FROM star.fact_sales
-    WHERE customer_key <> -1
+    WHERE customer_key <> -1 AND status = 'completed'
 ),
 
 customer AS (
@@ -36,8 +36,8 @@ customer AS (
 scored AS (
     SELECT
         *,
-        1 + 5 * (rank() OVER (fifths ORDER BY last_purchase NULLS FIRST) - 1) / count(*) OVER fifths AS recency_score,
-        1 + 5 * (rank() OVER (fifths ORDER BY frequency) - 1) / count(*) OVER fifths AS frequency_score
+        5 - 5 * (rank() OVER (fifths ORDER BY last_purchase DESC NULLS LAST) - 1) / count(*) OVER fifths AS recency_score,
+        5 - 5 * (rank() OVER (fifths ORDER BY frequency DESC) - 1) / count(*) OVER fifths AS frequency_score
     FROM customer
     WINDOW fifths AS (PARTITION BY retailer_id, currency)
 )
@@ -49,7 +49,7 @@ SELECT
     frequency_score,
     count(*) AS customers,
     sum(monetary) AS net_amount,
-    round(avg((SELECT max(business_date) FROM star.fact_sales) - last_purchase), 1) AS days_since_purchase
+    round(avg((SELECT max(business_date) FROM star.fact_sales WHERE status = 'completed') - last_purchase), 1) AS days_since_purchase
 FROM scored
 GROUP BY retailer_id, currency, recency_score, frequency_score
 ORDER BY retailer_id, currency, recency_score DESC, frequency_score DESC;
@@ -75,7 +75,7 @@ WITH line AS (
         *,
         record_type = 'sale' AND status = 'completed' AS is_sale
     FROM star.fact_sales
-    WHERE customer_key <> -1
+    WHERE customer_key <> -1 AND status = 'completed'
 ),
 
 customer AS (
@@ -93,8 +93,8 @@ customer AS (
 scored AS (
     SELECT
         *,
-        1 + 5 * (rank() OVER (fifths ORDER BY last_purchase NULLS FIRST) - 1) / count(*) OVER fifths AS recency_score,
-        1 + 5 * (rank() OVER (fifths ORDER BY monetary) - 1) / count(*) OVER fifths AS monetary_score
+        5 - 5 * (rank() OVER (fifths ORDER BY last_purchase DESC NULLS LAST) - 1) / count(*) OVER fifths AS recency_score,
+        5 - 5 * (rank() OVER (fifths ORDER BY monetary DESC) - 1) / count(*) OVER fifths AS monetary_score
     FROM customer
     WINDOW fifths AS (PARTITION BY retailer_id, currency)
 )
@@ -104,7 +104,7 @@ SELECT
     scored.currency,
     dim_customer.customer_id,
     scored.last_purchase,
-    (SELECT max(business_date) FROM star.fact_sales) - scored.last_purchase AS recency_days,
+    (SELECT max(business_date) FROM star.fact_sales WHERE status = 'completed') - scored.last_purchase AS recency_days,
     scored.frequency,
     scored.monetary
 FROM scored
@@ -134,14 +134,14 @@ WITH customer AS (
         customer_key,
         sum(total_amount) AS monetary
     FROM star.fact_sales
-    WHERE customer_key <> -1
+    WHERE customer_key <> -1 AND status = 'completed'
     GROUP BY retailer_id, currency, customer_key
 ),
 
 scored AS (
     SELECT
         *,
-        1 + 5 * (rank() OVER (fifths ORDER BY monetary) - 1) / count(*) OVER fifths AS monetary_score
+        5 - 5 * (rank() OVER (fifths ORDER BY monetary DESC) - 1) / count(*) OVER fifths AS monetary_score
     FROM customer
     WINDOW fifths AS (PARTITION BY retailer_id, currency)
 )

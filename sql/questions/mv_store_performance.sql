@@ -61,22 +61,22 @@ ORDER BY ranked.retailer_id, ranked.currency, ranked.net_rank, dim_store.store_i
 -- Question silent_stores
 -- Which stores had no sale in the 28 days before their retailer's newest sale, and what were their net sales until then?
 SELECT
-    store.retailer_id,
-    store.currency,
-    store.store_id,
-    store.store_name,
-    store.last_sale,
-    store.net_amount
-FROM marts.mv_store_performance AS store
-INNER JOIN (
+    retailer_id,
+    currency,
+    store_id,
+    store_name,
+    last_sale,
+    net_amount
+FROM (
     SELECT
-        retailer_id,
-        max(last_sale) AS newest_date
+        *,
+        -- in whatever currency
+        max(last_sale) OVER (PARTITION BY retailer_id, store_key) AS last_sale_of_store,
+        max(last_sale) OVER (PARTITION BY retailer_id) AS newest_date
     FROM marts.mv_store_performance
-    GROUP BY retailer_id
-) AS newest ON newest.retailer_id = store.retailer_id
-WHERE store.store_key <> -1 AND store.last_sale <= newest.newest_date - 28
-ORDER BY store.net_amount DESC, store.retailer_id, store.currency, store.store_id;
+) AS store
+WHERE store_key <> -1 AND last_sale_of_store <= newest_date - 28
+ORDER BY net_amount DESC, retailer_id, currency, store_id;
 
 -- From the star
 WITH newest AS (
@@ -88,30 +88,29 @@ WITH newest AS (
     GROUP BY retailer_id
 ),
 
-store AS (
+silent AS (
     SELECT
-        retailer_id,
-        store_key,
-        currency,
-        max(business_date) FILTER (WHERE record_type = 'sale' AND status = 'completed') AS last_sale,
-        sum(total_amount) AS net_amount
-    FROM star.fact_sales
-    WHERE store_key <> -1
-    GROUP BY retailer_id, store_key, currency
+        fact.retailer_id,
+        fact.store_key
+    FROM star.fact_sales AS fact
+    INNER JOIN newest USING (retailer_id)
+    WHERE fact.store_key <> -1 AND fact.record_type = 'sale' AND fact.status = 'completed'
+    GROUP BY fact.retailer_id, fact.store_key, newest.newest_date
+    HAVING max(fact.business_date) <= newest.newest_date - 28
 )
 
 SELECT
-    store.retailer_id,
-    store.currency,
+    fact.retailer_id,
+    fact.currency,
     dim_store.store_id,
     dim_store.store_name,
-    store.last_sale,
-    store.net_amount
-FROM store
-INNER JOIN newest USING (retailer_id)
+    max(fact.business_date) FILTER (WHERE fact.record_type = 'sale' AND fact.status = 'completed') AS last_sale,
+    sum(fact.total_amount) AS net_amount
+FROM star.fact_sales AS fact
+INNER JOIN silent USING (retailer_id, store_key)
 INNER JOIN star.dim_store USING (store_key)
-WHERE store.last_sale <= newest.newest_date - 28
-ORDER BY store.net_amount DESC, store.retailer_id, store.currency, dim_store.store_id;
+GROUP BY fact.retailer_id, fact.currency, fact.store_key, dim_store.store_id, dim_store.store_name
+ORDER BY net_amount DESC, fact.retailer_id, fact.currency, dim_store.store_id;
 
 -- Question regions
 -- What are the net sales of the stores in each country and region, in total and per store?

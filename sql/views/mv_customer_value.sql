@@ -1,16 +1,19 @@
--- Scores are 1 + floor(5 * (rank - 1) / customers): fifths of a retailer's customers in one currency, in which tied
--- customers always get the same score. ntile would split ties at random, and so change from refresh to refresh.
+-- Scores are 5 - floor(5 * (rank - 1) / customers), best first: fifths of a retailer's customers in one currency. Tied
+-- customers all get the best score of their places, so somebody always has 5. ntile would split ties at random, and so
+-- change from refresh to refresh. Cancelled lines are no customer's, and move no score.
 CREATE MATERIALIZED VIEW IF NOT EXISTS marts.mv_customer_value AS
 WITH line AS (
     SELECT
         *,
         record_type = 'sale' AND status = 'completed' AS is_sale
     FROM star.fact_sales
-    WHERE customer_key <> -1
+    WHERE customer_key <> -1 AND status = 'completed'
 ),
 
 newest AS (
-    SELECT max(business_date) AS as_of FROM star.fact_sales
+    SELECT max(business_date) AS as_of
+    FROM star.fact_sales
+    WHERE status = 'completed'
 ),
 
 customer AS (
@@ -30,9 +33,9 @@ customer AS (
 scored AS (
     SELECT
         *,
-        1 + 5 * (rank() OVER (fifths ORDER BY last_purchase ASC NULLS FIRST) - 1) / count(*) OVER fifths AS recency_score,
-        1 + 5 * (rank() OVER (fifths ORDER BY frequency ASC) - 1) / count(*) OVER fifths AS frequency_score,
-        1 + 5 * (rank() OVER (fifths ORDER BY monetary ASC) - 1) / count(*) OVER fifths AS monetary_score
+        5 - 5 * (rank() OVER (fifths ORDER BY last_purchase DESC NULLS LAST) - 1) / count(*) OVER fifths AS recency_score,
+        5 - 5 * (rank() OVER (fifths ORDER BY frequency DESC) - 1) / count(*) OVER fifths AS frequency_score,
+        5 - 5 * (rank() OVER (fifths ORDER BY monetary DESC) - 1) / count(*) OVER fifths AS monetary_score
     FROM customer
     WINDOW fifths AS (PARTITION BY retailer_id, currency)
 )
@@ -65,14 +68,14 @@ COMMENT ON COLUMN marts.mv_customer_value.retailer_id IS 'As in the configuratio
 COMMENT ON COLUMN marts.mv_customer_value.customer_key IS 'Key in star.dim_customer';
 COMMENT ON COLUMN marts.mv_customer_value.currency IS 'ISO 4217; amounts in different currencies are never added';
 COMMENT ON COLUMN marts.mv_customer_value.customer_id IS 'Pseudonym: HMAC-SHA256 of the retailer''s customer id';
-COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day in the star; recency is counted back from it';
+COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day of a line that is not cancelled, of any retailer; recency is counted back from it';
 COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of; NULL without a purchase';
 COMMENT ON COLUMN marts.mv_customer_value.frequency IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_customer_value.monetary IS 'Completed sales less returns and refunds';
 COMMENT ON COLUMN marts.mv_customer_value.average_basket IS 'Completed sales per transaction; NULL without transactions';
 COMMENT ON COLUMN marts.mv_customer_value.first_purchase IS 'First business day of a completed sale; NULL without one';
 COMMENT ON COLUMN marts.mv_customer_value.last_purchase IS 'Last business day of a completed sale; NULL without one';
-COMMENT ON COLUMN marts.mv_customer_value.recency_score IS '5 for the fifth of the retailer''s customers who bought most recently; ties score equally';
-COMMENT ON COLUMN marts.mv_customer_value.frequency_score IS '5 for the fifth who buy most often; ties score equally';
-COMMENT ON COLUMN marts.mv_customer_value.monetary_score IS '5 for the fifth with the highest monetary value; ties score equally';
+COMMENT ON COLUMN marts.mv_customer_value.recency_score IS '5 for the fifth of the retailer''s customers who bought most recently; ties all get the best score of their places';
+COMMENT ON COLUMN marts.mv_customer_value.frequency_score IS '5 for the fifth who buy most often; ties as above';
+COMMENT ON COLUMN marts.mv_customer_value.monetary_score IS '5 for the fifth with the highest monetary value; ties as above';
 COMMENT ON COLUMN marts.mv_customer_value.rfm IS 'The three scores side by side: 555 is best';

@@ -3,7 +3,7 @@ WITH line AS (
     SELECT
         *,
         record_type = 'sale' AND status = 'completed' AS is_sale,
-        record_type IN ('return', 'refund') AS is_return
+        record_type IN ('return', 'refund') AND status = 'completed' AS is_return
     FROM star.fact_sales
 ),
 

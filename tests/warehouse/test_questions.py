@@ -149,6 +149,21 @@ def test_a_month_is_over_with_its_last_day(
             assert query(each.of_star) == expected
 
 
+@pytest.mark.postgres
+def test_a_store_that_sells_in_another_currency_is_not_silent(
+    query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    sold(
+        line(1, "2017-01-05", "10", store_key=1),
+        line(2, "2017-03-01", "10", store_key=1, currency="EUR"),
+        line(3, "2017-01-05", "10", store_key=2),
+    )
+    refresh(warehouse)
+    [silent] = [each for each in QUESTIONS if each.title == "silent_stores"]
+    expected = [("retailer_1", "USD", "s2", None, date(2017, 1, 5), Decimal(10))]
+    assert query(silent.of_view) == query(silent.of_star) == expected
+
+
 def test_every_view_answers_three_questions_or_more() -> None:
     asked = Counter(each.view for each in QUESTIONS)
     assert [file.stem for file in view_files() if asked[file.stem] < 3] == []

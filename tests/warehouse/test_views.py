@@ -155,13 +155,13 @@ def test_a_customers_recency_is_counted_from_the_newest_business_day_of_the_star
         "SELECT currency, customer_id, as_of::text, recency_days, frequency, monetary, average_basket,"
         " first_purchase::text, last_purchase::text, rfm FROM marts.mv_customer_value ORDER BY 1, 2"
     ) == [
-        ("EUR", "c1", "2017-04-01", 86, 1, 100, 100, "2017-01-05", "2017-01-05", "111"),
-        ("USD", "c1", "2017-04-01", 86, 1, D("14.5"), 24, "2017-01-05", "2017-01-05", "111"),
-        ("USD", "c2", "2017-04-01", 0, 2, 125, D("62.5"), "2017-03-01", "2017-04-01", "333"),
+        ("EUR", "c1", "2017-04-01", 86, 1, 100, 100, "2017-01-05", "2017-01-05", "555"),
+        ("USD", "c1", "2017-04-01", 86, 1, D("14.5"), 24, "2017-01-05", "2017-01-05", "333"),
+        ("USD", "c2", "2017-04-01", 0, 2, 125, D("62.5"), "2017-03-01", "2017-04-01", "555"),
     ]
 
 
-def test_scores_are_fifths_and_equal_customers_score_equal(
+def test_scores_are_fifths_and_equal_customers_all_get_the_best_of_their_places(
     query: Query, sold: Sold, warehouse: Warehouse
 ) -> None:
     sold(*(line(n, f"2017-01-{n:02}", "5" if n <= 4 else str(n), customer_key=n) for n in range(1, 11)))
@@ -170,8 +170,35 @@ def test_scores_are_fifths_and_equal_customers_score_equal(
         "SELECT recency_score, frequency_score, monetary_score FROM marts.mv_customer_value ORDER BY customer_key"
     )
     assert [recency for recency, _, _ in scores] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    assert [frequency for _, frequency, _ in scores] == [1] * 10
-    assert [monetary for _, _, monetary in scores] == [1, 1, 1, 1, 1, 3, 4, 4, 5, 5]
+    assert [frequency for _, frequency, _ in scores] == [5] * 10
+    assert [monetary for _, _, monetary in scores] == [3, 3, 3, 3, 3, 3, 4, 4, 5, 5]
+
+
+def test_a_cancelled_line_moves_no_customer_s_score_and_no_day(
+    query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    sold(*(line(n, f"2017-01-{n:02}", str(n), customer_key=n) for n in range(1, 6)))
+    refresh(warehouse)
+    shown = "SELECT customer_id, as_of, rfm FROM marts.mv_customer_value ORDER BY customer_key"
+    before = query(shown)
+    cancelled = {"status": "cancelled", "quantity": 0}
+    sold(*(line(20 + n, "2017-02-01", "0", customer_key=n, **cancelled) for n in range(1, 11)))
+    refresh(warehouse)
+    assert query(shown) == before
+    assert [rfm for *_, rfm in before] == ["151", "252", "353", "454", "555"]
+
+
+def test_a_return_that_was_called_off_is_not_counted(query: Query, sold: Sold, warehouse: Warehouse) -> None:
+    nothing = {"status": "cancelled", "quantity": 0, "product_key": 1}
+    sold(
+        line(1, "2017-01-05", "10", product_key=1),
+        line(2, "2017-01-06", "-5", record_type="return", quantity=-1, product_key=1),
+        line(3, "2017-01-06", "0", record_type="return", **nothing),
+        line(4, "2017-01-06", "0", record_type="refund", **nothing),
+    )
+    refresh(warehouse)
+    found = query("SELECT returns, returned_units, returns_amount FROM marts.mv_product_performance")
+    assert found == [(1, -1, -5)]
 
 
 def test_a_customer_who_only_brought_back_is_worth_less_than_nothing_and_has_no_recency(
@@ -185,7 +212,7 @@ def test_a_customer_who_only_brought_back_is_worth_less_than_nothing_and_has_no_
     assert query(
         "SELECT customer_id, recency_days, frequency, monetary, average_basket, first_purchase, rfm"
         " FROM marts.mv_customer_value ORDER BY 1"
-    ) == [("c1", None, 0, -4, None, None, "111"), ("c2", 0, 1, 4, 4, date(2017, 1, 5), "333")]
+    ) == [("c1", None, 0, -4, None, None, "333"), ("c2", 0, 1, 4, 4, date(2017, 1, 5), "555")]
 
 
 def test_a_transaction_over_two_days_is_one_in_its_month(
