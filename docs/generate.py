@@ -36,7 +36,8 @@ def with_pieces(text: str, pieces: dict[str, str]) -> str:
 def with_new_marks(text: str, pieces: dict[str, str]) -> str:
     """The document with a section at its end for each piece that has no marks yet, such as a new view's."""
     for name in sorted(set(pieces) - set(_PIECE.findall(text))):
-        text = f"{text.rstrip()}\n\n## {name}\n\n**Purpose**: TODO, what the view is for.\n\n{BEGIN.format(f', {name}')}\n{END}\n"
+        purpose = "**Purpose**: TODO, what the view is for."
+        text = f"{text.rstrip()}\n\n## {name}\n\n{purpose}\n\n{BEGIN.format(f', {name}')}\n{END}\n"
     return text
 
 
