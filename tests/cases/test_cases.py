@@ -165,16 +165,13 @@ def rows_by_case(workspace: Workspace) -> Rows:
     return rows
 
 
+# S6, an order that is deleted, asked for again.
+NOT_YET: Final = pytest.mark.xfail(reason="needs `retail reconcile`, which does not exist yet", strict=True)
+
+
 @pytest.mark.parametrize(
     "day",
-    [
-        pytest.param(
-            day,
-            marks=[pytest.mark.xfail(reason="no command asks again yet", strict=True)] * day.asked.is_again,
-        )
-        for day in DAYS
-        if day.expected is not None
-    ],
+    [pytest.param(day, marks=[NOT_YET] * day.asked.is_again) for day in DAYS if day.expected is not None],
     ids=str,
 )
 def test_the_star_holds_what_is_right(day: Day, stars: dict[Asked, Star]) -> None:

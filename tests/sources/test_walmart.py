@@ -13,6 +13,7 @@ from retail.errors import CursorExpiredError, ExtractError, OutOfReachError
 from retail.sources.service import Skipped
 from retail.sources.values.json_path import at
 from retail.sources.walmart.mapping import WalmartSales
+from retail.sources.walmart.refunds import RefundLookup
 from retail.sources.window import Window
 
 WINDOW = Window(date(2017, 1, 5), datetime(2017, 1, 5, 5, tzinfo=UTC), datetime(2017, 1, 6, 6, tzinfo=UTC))
@@ -143,7 +144,7 @@ def refunded(*charges, statuses=(("Shipped", "3"),), returns=(), **line):
 
 
 def returned(units, *, of="1796277083023", line=1, price="12.50", **changes):
-    """A return of the order's line: so many units at 12.50."""
+    """A return of the order's line: that many units at 12.50."""
     charged = {"currencyAmount": Decimal(price), "currencyUnit": "USD"}
     return {
         "returnOrderId": "R1",
@@ -594,3 +595,15 @@ def test_it_is_the_retailers_clock_that_says_how_old_a_day_is(scripted, reply, o
     server = scripted(reply(body=page("1"), headers={"Date": "Mon, 03 Jul 2017 00:00:00 -0000"}))
 
     assert next(open_at("retailer_2", server.url).pages(WINDOW, None)).answer == page("1")
+
+
+def test_a_return_that_is_over_brings_its_order_if_money_went_back_there_too():
+    named = refunded(charge("ItemPrice", Decimal(-3)), returnOrderId="R1")
+    lookup = RefundLookup(returns_of=lambda _: [], orders_of=lambda _: iter([named]))
+    over, still_open = returned(1), returned(1, refundedQty=None, status="INITIATED")
+    for each in (over, still_open):
+        each["customerOrderId"] = "5281956426649"
+
+    lookup.explain_returns([over, still_open])
+
+    assert (over["orders"], "orders" in still_open) == ([named], False)

@@ -121,8 +121,8 @@ def test_a_return_has_changed_when_the_tracking_of_its_units_has():
     assert back.updated_at == "2017-01-13T01:00:00.000000Z"
 
 
-def event(number, tag):
-    return {"sequenceNo": number, "eventTag": tag, "eventTime": "2017-01-11T00:00:00Z"}
+def event(number, tag, day=11):
+    return {"sequenceNo": number, "eventTag": tag, "eventTime": f"2017-01-{day}T00:00:00Z"}
 
 
 CALLED_OFF = [event(1, "RETURN_CANCELLED"), event(0, "RETURN_INITIATED")]
@@ -135,6 +135,8 @@ CALLED_OFF = [event(1, "RETURN_CANCELLED"), event(0, "RETURN_INITIATED")]
         (CALLED_OFF, 0, "cancelled"),
         (CALLED_OFF, 2, "completed"),
         ([*CALLED_OFF, event(2, "RETURN_COMPLETED")], None, "completed"),
+        ([event(None, "RETURN_INITIATED", 10), event(None, "RETURN_CANCELLED", 11)], None, "cancelled"),
+        ([event(None, "RETURN_CANCELLED", 10), event(None, "RETURN_INITIATED", 11)], None, "completed"),
     ],
 )
 def test_the_last_event_tells_whether_a_completed_return_was_called_off(events, refunded, status):

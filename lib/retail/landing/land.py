@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops of `tie_out.FETCHED`."""
+    """The raw file that was written, and rows and money of the hops of `counts.FETCHED`."""
 
     retailer_id: str
     logical_date: date

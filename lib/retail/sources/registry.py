@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from importlib import import_module
-from typing import Final, TypeAlias
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -24,7 +24,6 @@ SERVICES: Final[dict[str, str]] = {
     "shopify": "retail.sources.shopify.service:Shopify",
 }
 PEPPER: Final = "customer_pepper"
-RetailerDay: TypeAlias = tuple[str, date]
 # Together with the configuration's revisions, as many as the star can order
 # (docs/decisions/0002-order-of-versions.md).
 MOST_MAPPING_VERSIONS: Final = 1_000
@@ -69,7 +68,7 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
     return sales
 
 
-def windows_of(settings: Settings, units: Iterable[RetailerDay]) -> dict[RetailerDay, Window]:
+def windows_of(settings: Settings, units: Iterable[tuple[str, date]]) -> dict[tuple[str, date], Window]:
     """The window of each unit of a run.
 
     A day looks back unless the day before is fetched in the same run. Raises ConfigurationError.

@@ -209,7 +209,7 @@ def _of_goods(proceeds: list[JSON] | None, kind: str) -> list[Decimal | None] | 
 
 
 def _tax_saved(proceeds: list[JSON] | None) -> Decimal | None:
-    """The part of TAX that discounts on the goods save: subtype DISCOUNT, of which no document gives the sign.
+    """The part of TAX that discounts on the goods save: subtype DISCOUNT, whose sign no document gives.
 
     A subtotal that has not been reduced by it says that the other parts are already without it. Of a discount on goods
     and on shipping, the goods have their share.

@@ -26,7 +26,7 @@ class RefundLookup:
     orders_of: Callable[[str], Iterator[JSON]]
 
     def explain_orders(self, orders: list[JSON]) -> None:
-        """Add its returns to each order that has a refund of which no return is named."""
+        """Add its returns to each order that has a refund without a named return."""
         for order in orders:
             number = text(order, "customerOrderId")
             if isinstance(order, dict) and number is not None and any(map(is_unexplained, _lines(order))):
@@ -41,7 +41,7 @@ class RefundLookup:
             wanted = {text(line, "purchaseOrderId") for line in entries(returned, "returnOrderLines") or []}
             found = []
             for order in self.orders_of(number):
-                if any(map(is_unexplained, _lines(order))) and text(order, "purchaseOrderId") in wanted:
+                if any(map(_has_refund, _lines(order))) and text(order, "purchaseOrderId") in wanted:
                     found.append(order)
                 wanted.discard(text(order, "purchaseOrderId"))
                 if not wanted:
@@ -53,7 +53,11 @@ class RefundLookup:
 
 def is_unexplained(line: JSON) -> bool:
     """Whether money went back on the line and no return is named for it."""
-    return at(line, "refund") is not None and text(line, "returnOrderId") is None
+    return _has_refund(line) and text(line, "returnOrderId") is None
+
+
+def _has_refund(line: JSON) -> bool:
+    return at(line, "refund") is not None
 
 
 def _lines(order: JSON) -> list[JSON]:

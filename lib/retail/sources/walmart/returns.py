@@ -98,15 +98,22 @@ def is_over(order: JSON) -> bool:
 
 
 def _is_called_off(line: JSON) -> bool:
-    """Whether the return ended without goods or money: COMPLETED stands for that as well, the last event tells."""
+    """Whether the return ended without goods or money: COMPLETED stands for that as well; the last event shows it."""
     if at(line, "returnCancellationReason") is not None:
         return True
     if money.is_positive(money.number(at(line, "refundedQty"))):
         return False
     events = entries(line, "returnTrackingDetail") or []
-    numbered = [(money.number(at(each, "sequenceNo")) or money.ZERO, each) for each in events]
-    last = max((each for each in numbered if not each[0].is_nan()), key=lambda each: each[0], default=None)
-    return last is not None and at(last[1], "eventTag") == "RETURN_CANCELLED"
+    last = max(events, key=_place_of_event, default=None)
+    return at(last, "eventTag") == "RETURN_CANCELLED"
+
+
+def _place_of_event(event: JSON) -> tuple[Decimal, str]:
+    """By its number, and by its time where numbers are missing or equal."""
+    number = money.number(at(event, "sequenceNo"))
+    return (number if number is not None and number.is_finite() else money.ZERO), text(
+        event, "eventTime"
+    ) or ""
 
 
 def _updated_at(line: JSON) -> str | None:
