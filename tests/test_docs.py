@@ -113,7 +113,9 @@ def test_every_option_is_told_with_its_default(service: str, options: type[Optio
     assert {name for of, name in told if of == service} == set(options.model_fields)
     for name, field in options.model_fields.items():
         default = field.get_default()
-        if isinstance(default, str | int | float):
+        if isinstance(default, bool):
+            assert f"`{str(default).lower()}`" in told[service, name], name
+        elif isinstance(default, str | int | float):
             words = default if isinstance(default, str) else f"{default:g}"
             assert words in told[service, name], name
 

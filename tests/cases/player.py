@@ -100,7 +100,8 @@ def _amazon(held: Held, request: str, query: dict[str, str], body: bytes) -> Rep
     if request == "POST /auth/o2/token":
         return 200, {"access_token": "Atza|case", "token_type": "bearer", "expires_in": 3600}
     if request == AMAZON_TRANSACTIONS:
-        found = (held.answers.get(request) or {}).get("transactions") or []
+        answer = held.answers.get(request) or {}
+        found = (answer.get("payload") or answer).get("transactions") or []
         first, end = _instant(query.get("postedAfter"), _FIRST), _instant(query.get("postedBefore"), _LAST)
         return 200, {"transactions": [t for t in found if first <= _instant(t["postedDate"], _LAST) < end]}
     assert request == AMAZON_ORDERS, request

@@ -170,13 +170,20 @@ class Seen:
 
 
 class Scripted:
-    """A server that gives out tokens `token-1`, `token-2`, …, and otherwise the replies of a script in turn."""
+    """A server that gives out tokens `token-1`, `token-2`, …, and otherwise the replies of a script in turn.
 
-    def __init__(self, replies: Iterable[Reply], token_replies: Iterable[Reply]) -> None:
+    Amazon's transactions have a script of their own: without one there are none.
+    """
+
+    def __init__(
+        self, replies: Iterable[Reply], token_replies: Iterable[Reply], transactions: Iterable[Reply]
+    ) -> None:
         self.seen: list[Seen] = []
+        self.seen_transactions: list[Seen] = []
         self.tokens = 0
         self._replies = iter(replies)
         self._token_replies = iter(token_replies)
+        self._transactions = iter(transactions)
         script = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -204,8 +211,13 @@ class Scripted:
             reply = next(self._token_replies, good)
         else:
             headers = {name.lower(): value for name, value in request.headers.items()}
-            self.seen.append(Seen(parts.path, dict(parse_qsl(parts.query)), headers, body))
-            reply = next(self._replies, Reply(418, {"error": "the script has ended"}))
+            seen = Seen(parts.path, dict(parse_qsl(parts.query)), headers, body)
+            if parts.path.endswith("/transactions"):
+                self.seen_transactions.append(seen)
+                reply = next(self._transactions, Reply(body={"payload": {"transactions": []}}))
+            else:
+                self.seen.append(seen)
+                reply = next(self._replies, Reply(418, {"error": "the script has ended"}))
         content = reply.content()
         request.send_response_only(reply.status)  # no Date: then it is the time of FakeTime there too
         for name, value in reply.headers.items():
@@ -229,8 +241,13 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
     """Starts scripted servers, and stops them behind the test."""
     running: list[Scripted] = []
 
-    def start(*replies: Reply, endless: Iterable[Reply] = (), tokens: Iterable[Reply] = ()) -> Scripted:
-        running.append(Scripted([*replies] or endless, tokens))
+    def start(
+        *replies: Reply,
+        endless: Iterable[Reply] = (),
+        tokens: Iterable[Reply] = (),
+        transactions: Iterable[Reply] = (),
+    ) -> Scripted:
+        running.append(Scripted([*replies] or endless, tokens, transactions))
         return running[-1]
 
     yield start

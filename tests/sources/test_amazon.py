@@ -336,7 +336,7 @@ def test_the_question_is_for_the_window_without_its_end_and_each_page_repeats_it
         "includedData": "PROCEEDS,FULFILLMENT,PROMOTION,CANCELLATION,BUYER,PACKAGES",
     }
     assert second == first | {"paginationToken": "next=/+1"}
-    assert [page.next_cursor for page in pages] == ["next=/+1", None]
+    assert [page.next_cursor for page in pages] == ["next=/+1", "transactions:", None]
 
 
 def test_marketplaces_are_one_parameter_joined_by_commas(scripted, reply, open_at):
@@ -555,6 +555,7 @@ def test_the_estimate_takes_what_a_page_covers_of_a_quarter_for_all_of_it(script
 
     estimate = open_at("retailer_1", server.url).estimate([day] * 10)
 
-    assert (estimate.orders, estimate.calls, estimate.asked) == (2400, 30, 4)
+    # Three pages of orders a day, and one of transactions.
+    assert (estimate.orders, estimate.calls, estimate.asked) == (2400, 40, 5)
     assert estimate.quota == "20 calls at once, then one in 179 s"
-    assert round(estimate.quota_seconds) == round((30 - 16) / 0.0056)
+    assert round(estimate.quota_seconds) == round((30 - 16) / 0.0056 + (10 - 9) / 0.5)

@@ -69,16 +69,16 @@ def test_secrets_are_sent_in_clear_to_this_machine_only(settings_of, address):
 
 def test_a_day_looks_back_unless_the_day_before_is_of_the_same_run(settings_of):
     settings = settings_of("https://api.example.com")
-    units = [("retailer_1", date(2017, 1, day)) for day in (5, 6, 9)] + [("retailer_2", date(2017, 1, 6))]
+    units = [("retailer_1", date(2017, 1, day)) for day in (5, 6, 9)] + [("retailer_3", date(2017, 1, 6))]
 
     found = windows_of(settings, units)
 
     overlap = {(retailer, day.day): window.overlap for (retailer, day), window in found.items()}
     assert overlap == {
-        ("retailer_1", 5): timedelta(hours=24),
+        ("retailer_1", 5): timedelta(hours=48),
         ("retailer_1", 6): timedelta(minutes=settings.extract.overlap_minutes),
-        ("retailer_1", 9): timedelta(hours=24),
-        ("retailer_2", 6): timedelta(hours=48),
+        ("retailer_1", 9): timedelta(hours=48),
+        ("retailer_3", 6): timedelta(hours=24),
     }
 
 

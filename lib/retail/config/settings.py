@@ -210,7 +210,7 @@ class RetailerSettings(Section):
     are landed again then replace their earlier rows."""
     look_back_hours: float | None = Field(default=None, ge=0, le=720)
     """Hours before a day that are fetched again with it, for what the retailer lists late; by default the service's:
-    24, and 48 for Walmart. Not for a day that follows another one of the same run."""
+    48, and 24 for Shopify and the orders of Amazon. Not for a day that follows another one of the same run."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The options of the service: [RETAILERS.md](RETAILERS.md#options)."""
 

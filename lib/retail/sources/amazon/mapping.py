@@ -1,4 +1,4 @@
-"""Maps an order of Amazon's Orders v2026-01-01 to sales. Pure: no network, no clock."""
+"""Maps a page of Amazon's, orders or transactions, to sales. Pure: no network, no clock."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
+from retail.sources.amazon import finances
 from retail.sources.service import Skipped, cancelled, unreadable
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
@@ -50,7 +51,7 @@ class AmazonSales:
 
     In `taxed_marketplaces` prices include tax: it is subtracted from the total; unit price and discount are as shown
     there. `currency` applies to lines without any amount, as cancelled ones can be, in a marketplace that is not listed
-    here.
+    here. What was given back is on the pages of Finances (`retail.sources.amazon.finances`), for `marketplaces` alone.
     """
 
     MAPPING_VERSION: ClassVar[int] = 2
@@ -59,11 +60,17 @@ class AmazonSales:
     zone: ZoneInfo
     currency: str | None = None
     taxed_marketplaces: frozenset[str] = frozenset()
+    marketplaces: frozenset[str] = frozenset()
 
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
-        """See Service."""
+        """See Sales. A page holds orders or transactions."""
         for place, order in enumerate(orders(answer)):
             yield from self._order(order, f"{source}#/answer/orders/{place}")
+        refunds = finances.AmazonRefunds(
+            retailer_id=self.retailer_id, zone=self.zone, marketplaces=self.marketplaces
+        )
+        for pointer, transaction in finances.located(answer):
+            yield from refunds.records(transaction, f"{source}#/answer{pointer}")
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         items = entries(order, "orderItems")
@@ -131,6 +138,11 @@ class AmazonSales:
 def orders(answer: JSON) -> list[JSON]:
     """The orders of one page."""
     return entries(answer, "orders") or []
+
+
+def entries_of(answer: JSON) -> list[JSON]:
+    """The orders or the transactions of one page."""
+    return orders(answer) or finances.transactions(answer)
 
 
 def _skip_reason(order: JSON) -> str | None:

@@ -1,4 +1,8 @@
-"""Amazon: Selling Partner API, Orders v2026-01-01 (amzn/selling-partner-api-models, orders_2026-01-01.json)."""
+"""Amazon: Selling Partner API, Orders v2026-01-01 for sales and Finances v2024-06-19 for refunds.
+
+Rules are from the models orders_2026-01-01.json and finances_2024-06-19.json (amzn/selling-partner-api-models) unless a
+comment names another source.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from retail.config.secrets import Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, RefusedError
 from retail.sources import pii
-from retail.sources.amazon import catalog, mapping
+from retail.sources.amazon import catalog, finances, mapping
 from retail.sources.amazon.catalog import AmazonCatalog
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response, answered_at
@@ -26,27 +30,35 @@ from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
 
 PATH: Final = "/orders/2026-01-01/orders"
+TRANSACTIONS_PATH: Final = "/finances/2024-06-19/transactions"
 # Without PROCEEDS there are no totals, without FULFILLMENT no status, without PACKAGES no store.
 DATASETS: Final = "PROCEEDS,FULFILLMENT,PROMOTION,CANCELLATION,BUYER,PACKAGES"
-# The usage plan of searchOrders in the model: pages that may be requested at once, and pages refilled a
-# second.
+# The usage plans of searchOrders and listTransactions: pages that may be requested at once, and pages refilled
+# a second.
 BURST: Final = 20
 PER_SECOND: Final = 0.0056
-# A younger `lastUpdatedBefore` is refused with 400 and no reason given (issue 326 of the models).
+TRANSACTIONS_BURST: Final = 10
+TRANSACTIONS_PER_SECOND: Final = 0.5
+# A younger end is refused, by Orders with 400 and no reason given (issue 326 of the models).
 YOUNGEST: Final = timedelta(minutes=2)
 # How much earlier than asked for `lastUpdatedBefore` may be answered: it may be rounded to the second.
 _ROUNDED: Final = timedelta(seconds=1)
 
-
-# Orders came into the list up to more than twelve hours after their change (issue 763 of jlevers/selling-partner-api).
-LOOK_BACK: Final = timedelta(hours=24)
+# Transactions can come into their list 48 hours after they were posted.
+LOOK_BACK: Final = timedelta(hours=48)
+# Orders came into theirs up to more than twelve hours after their change (issue 763 of jlevers/selling-partner-api);
+# their pages are dear.
+ORDERS_LOOK_BACK: Final = timedelta(hours=24)
+# Begins the cursor of a page of transactions, before Amazon's own token.
+_OF_TRANSACTIONS: Final = "transactions:"
+_MOST_EMPTY_PAGES: Final = 100
 
 
 class AmazonOptions(Options):
     """`currency` applies to lines without any amount, as cancelled ones can be. `seller_id` enables the catalogue.
 
     `taxed_marketplace_ids` are those whose prices include tax, as Europe's do: the tax is then subtracted from the
-    total, as far as Amazon reports it.
+    total, as far as Amazon reports it. Without `refunds` nothing is asked of Finances, which needs a role of its own.
     """
 
     marketplace_ids: list[str] = Field(min_length=1, max_length=50)
@@ -55,6 +67,7 @@ class AmazonOptions(Options):
     currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     seller_id: str | None = Field(default=None, min_length=1)
     taxed_marketplace_ids: list[str] = Field(default_factory=list)
+    refunds: bool = True
 
 
 class AmazonProfile:
@@ -95,7 +108,7 @@ class AmazonProfile:
 
 
 class Amazon:
-    """One selling partner's orders; `mapping` interprets them."""
+    """One selling partner's orders and refunds; `mapping` interprets them."""
 
     Options: ClassVar[type[Options]] = AmazonOptions
     LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
@@ -127,6 +140,13 @@ class Amazon:
         self._quota = quota_policy.bucket(
             "orders", burst=BURST, per_second=PER_SECOND, monotonic=clock.monotonic
         )
+        self._transactions_quota = quota_policy.bucket(
+            "transactions",
+            burst=TRANSACTIONS_BURST,
+            per_second=TRANSACTIONS_PER_SECOND,
+            monotonic=clock.monotonic,
+        )
+        self._orders_look_back = ORDERS_LOOK_BACK if retailer.look_back_hours is None else None
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -143,10 +163,14 @@ class Amazon:
             zone=ZoneInfo(retailer.time_zone),
             currency=options.currency,
             taxed_marketplaces=frozenset(options.taxed_marketplace_ids),
+            marketplaces=frozenset(options.marketplace_ids),
         )
 
     def pages(self, window: Window, cursor: str | None) -> Iterator[Page]:
-        """See Service. The cursor is Amazon's `nextToken`, good for 24 hours."""
+        """See Service. All orders come first, then all transactions.
+
+        The cursor is Amazon's `nextToken`, good for 24 hours; that of a transaction says so.
+        """
         if window.end > self._clock.now() - YOUNGEST:
             raise ExtractError(
                 f"{self._retailer_id}: {window.logical_date} ends at {window.end:%Y-%m-%d %H:%M} UTC; "
@@ -154,22 +178,35 @@ class Amazon:
                 hint="run this date again after it has ended",
             )
         fetch = partial(self._page, window)
-        return follow(fetch, orders=mapping.orders, cursor=cursor, retailer_id=self._retailer_id)
+        return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
-        """See Service. Amazon counts no orders, so the day in the middle is sampled in each of its quarters."""
+        """See Service. Amazon counts no orders, so the day in the middle is sampled in each of its quarters.
+
+        The number of transactions is assumed to be that of the orders, on pages as long as that day's first.
+        """
         day = windows[len(windows) // 2]
         quarter = (day.end - day.start) / 4
         starts = [day.start + quarter * number for number in range(4)]
         a_day = sum(self._changed_between(start, start + quarter) for start in starts)
         calls = len(windows) * max(1, ceil(a_day / self._options.page_size))
+        of_transactions = len(windows) * self._transaction_pages(day, a_day) if self._options.refunds else 0
+        waits = (
+            self._quota.seconds_for(calls),
+            self._transactions_quota.seconds_for(of_transactions),
+        )
         return Estimate(
             orders=round(a_day * len(windows)),
-            calls=calls,
-            quota_seconds=self._quota.seconds_for(calls),
+            calls=calls + of_transactions,
+            quota_seconds=sum(waits),
             quota=f"{self._quota.burst:.0f} calls at once, then one in {1 / self._quota.per_second:.0f} s",
-            asked=len(starts),
+            asked=len(starts) + (1 if self._options.refunds else 0),
         )
+
+    def _transaction_pages(self, day: Window, a_day: float) -> int:
+        body = self._ask_transactions(day, None)
+        found = finances.transactions(body)
+        return 1 if finances.next_token(body) is None else ceil(a_day / max(1, len(found)))
 
     def _changed_between(self, start: datetime, end: datetime) -> float:
         """The number of orders that changed, extrapolated from the time that one page covers."""
@@ -200,9 +237,59 @@ class Amazon:
         )
 
     def _page(self, window: Window, cursor: str | None) -> Page:
-        body = self._ask(window.start, window.end, cursor)
-        name = partial(pii.pseudonym, self._pepper, self._retailer_id)
-        return Page(pii.strip(body, pii.AMAZON, name=name), text(body, "pagination", "nextToken"))
+        if cursor is not None and cursor.startswith(_OF_TRANSACTIONS):
+            return self._page_of_transactions(window, cursor.removeprefix(_OF_TRANSACTIONS) or None)
+        day_starts = window.start + window.overlap
+        start = max(window.start, day_starts - (self._orders_look_back or window.overlap))
+        body = self._ask(start, window.end, cursor)
+        following = text(body, "pagination", "nextToken")
+        if following is None and self._options.refunds:
+            following = _OF_TRANSACTIONS
+        return Page(self._stripped(body), following)
+
+    def _page_of_transactions(self, window: Window, token: str | None) -> Page:
+        """The first page with a transaction from the token on, as pages can be empty; else the last page."""
+        is_first = token is None
+        seen = {token}
+        while True:
+            body = self._ask_transactions(window, token)
+            token = finances.next_token(body)
+            if finances.transactions(body) or token is None:
+                following = None if token is None else _OF_TRANSACTIONS + token
+                return Page(self._stripped(body), following, begins=is_first)
+            if token in seen or len(seen) > _MOST_EMPTY_PAGES:
+                raise ExtractError(
+                    f"{self._retailer_id}: the pages of GET {TRANSACTIONS_PATH} are empty without end",
+                    hint="run the same command again; if it happens again, report it with the log",
+                )
+            seen.add(token)
+
+    def _stripped(self, body: JSON) -> JSON:
+        return pii.strip(body, pii.AMAZON, name=partial(pii.pseudonym, self._pepper, self._retailer_id))
+
+    def _ask_transactions(self, window: Window, token: str | None) -> JSON:
+        # Without `marketplaceId`: with it, orders that a merchant ships in the United States are left out.
+        params = {
+            "postedAfter": f"{window.start:%Y-%m-%dT%H:%M:%SZ}",
+            "postedBefore": f"{window.end:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        if token is not None:
+            params["nextToken"] = token
+        request = Request(method="GET", url=self._base_url + TRANSACTIONS_PATH, params=params)
+        try:
+            answer = self._http.ask(request, quota=self._transactions_quota)
+        except RefusedError as error:
+            if error.status == 400:
+                self._require_over(window.end, error.answered_at)
+            if error.status == 403:
+                raise ExtractError(
+                    error.message,
+                    hint="give the application the role Finance and Accounting; or set "
+                    f"retailers.{self._retailer_id}.options.refunds = false, and sales stay before refunds",
+                ) from None
+            raise
+        self._require_over(window.end, answered_at(answer.headers))
+        return answer.body
 
     def _ask(self, start: datetime, end: datetime, cursor: str | None) -> JSON:
         # Both bounds are inclusive ("at or after", "at or before"), but the window's end is exclusive.
