@@ -37,7 +37,7 @@ COMMENT ON COLUMN star.fact_sales.retailer_id IS 'The retailer that sold it';
 COMMENT ON COLUMN star.fact_sales.transaction_id IS 'The retailer''s order or basket';
 COMMENT ON COLUMN star.fact_sales.line_id IS 'The line within it; a return has its own. With retailer and transaction, the natural key';
 COMMENT ON COLUMN star.fact_sales.record_type IS 'sale; return: goods came back, negative; refund: money only, quantity 0';
-COMMENT ON COLUMN star.fact_sales.status IS 'completed, or cancelled with quantity and amounts 0';
+COMMENT ON COLUMN star.fact_sales.status IS 'completed; cancelled, or deleted at the retailer, with quantity and amounts 0';
 COMMENT ON COLUMN star.fact_sales.date_key IS 'Day of the sale: business_date as yyyymmdd';
 COMMENT ON COLUMN star.fact_sales.product_key IS 'The product sold';
 COMMENT ON COLUMN star.fact_sales.customer_key IS 'The customer; -1 for a guest';

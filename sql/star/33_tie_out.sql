@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS marts.tie_out (
 
 COMMENT ON TABLE marts.tie_out IS 'Rows and money at each hop from the retailer''s response to the views, as counted by each run';
 COMMENT ON COLUMN marts.tie_out.run_id IS 'The run that counted';
-COMMENT ON COLUMN marts.tie_out.hop IS 'fetched, skipped, superseded, landed, rounding, read, duplicate, quarantined, in_quarantine, accepted (of the quarantined), staged, inserted, updated_in, updated_out, unchanged, stale, delta_before, delta_after, postgresql, views: docs/DATA_QUALITY.md';
+COMMENT ON COLUMN marts.tie_out.hop IS 'fetched, skipped, superseded, landed, rounding, read, duplicate, quarantined, in_quarantine, accepted (of the quarantined), staged, inserted, updated_in, deleted, updated_out, unchanged, stale, delta_before, delta_after, postgresql, views: docs/DATA_QUALITY.md';
 COMMENT ON COLUMN marts.tie_out.reason IS 'Why lines were skipped';
 COMMENT ON COLUMN marts.tie_out.retailer_id IS 'The retailer';
 COMMENT ON COLUMN marts.tie_out.business_date IS 'NULL if a line has no readable date';

@@ -136,12 +136,12 @@ def lines(draw: st.DrawFn, retailer: str) -> Line:
         st.sampled_from(
             [("sale", "completed", "")] * 4
             + [("sale", "cancelled", ""), ("return", "completed", "-"), ("refund", "completed", "-")]
-            + [("refund", "cancelled", "-")]
+            + [("refund", "cancelled", "-"), ("sale", "deleted", "")]
         )
     )
-    amount = "0" if status == "cancelled" else draw(st.sampled_from(_AMOUNTS))
+    amount = "0" if status != "completed" else draw(st.sampled_from(_AMOUNTS))
     quantity = (
-        "0" if status == "cancelled" or kind == "refund" else draw(st.sampled_from(["1", "2", "0.125"]))
+        "0" if status != "completed" or kind == "refund" else draw(st.sampled_from(["1", "2", "0.125"]))
     )
     day = draw(st.sampled_from(_BUSINESS_DAYS))
     values: dict[str, str | None] = {

@@ -74,7 +74,7 @@ def _strays(values: Values) -> bool:
 
 _RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
     ("unknown record_type", lambda v: v["record_type"] not in (None, "sale", "return", "refund")),
-    ("unknown status", lambda v: v["status"] not in (None, "completed", "cancelled")),
+    ("unknown status", lambda v: v["status"] not in (None, "completed", "cancelled", "deleted")),
     ("negative quantity on a sale", lambda v: v["record_type"] == "sale" and _below(v["quantity"])),
     ("negative amount on a sale", lambda v: v["record_type"] == "sale" and _below(v["total_amount"])),
     ("positive quantity on a return", lambda v: v["record_type"] == "return" and _above(v["quantity"])),
@@ -84,8 +84,8 @@ _RULES: Sequence[tuple[str, Callable[[Values], bool]]] = (
     ),
     ("quantity on a refund", lambda v: v["record_type"] == "refund" and bool(v["quantity"])),
     (
-        "amount or quantity on a cancelled line",
-        lambda v: v["status"] == "cancelled" and bool(v["quantity"] or v["total_amount"]),
+        "amount or quantity on a cancelled or deleted line",
+        lambda v: v["status"] in ("cancelled", "deleted") and bool(v["quantity"] or v["total_amount"]),
     ),
     (
         "negative discount or tax",

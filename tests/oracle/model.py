@@ -165,6 +165,8 @@ class Model:
             counted[action] += 1
             if figures is not None:
                 hop = {"updated": "updated_in", "touched": "unchanged"}.get(action, action)
+                if action == "updated" and new.columns["status"] == "deleted":
+                    hop = "deleted"
                 add(figures, hop, new.columns["retailer_id"], new.columns)
                 if action == "updated" and old is not None:
                     add(figures, "updated_out", old.columns["retailer_id"], old.columns)

@@ -88,6 +88,32 @@ def backfill(
 
 @click.command()
 @dates
+@_NO_WAIT
+@with_settings
+def reconcile(settings: Settings, /, *, no_wait: bool, **dates: Any) -> None:
+    """Compare complete days with the retailers again: bring what is missing, mark what was deleted there.
+
+    Each order created on these days is fetched as it stands now. An order that the star has and the retailer has no
+    more gets the status deleted and is worth nothing, until the retailer has it again. Moves no checkpoint.
+    """
+    wanted = selected(settings, **dates).require_units()
+    with Workspace(settings, Secrets()) as workspace:
+        complete = workspace.ledger.done()
+        units = [unit for unit in wanted if unit in complete]
+        if len(units) < len(wanted):
+            console.console().print(
+                f"{len(wanted) - len(units)} of {len(wanted)} retailer-days are not complete and are not compared; "
+                "`retail run` loads them."
+            )
+        options = RunOptions(force=True, patient=not no_wait)
+        span = Span.of(wanted)
+        sys.exit(
+            _whole_way(workspace, units, options, span=span, backfill=True, reconcile=True) if units else 3
+        )
+
+
+@click.command()
+@dates
 @_RUN_ID
 @_REDO
 @_NO_WAIT
@@ -135,6 +161,7 @@ def _whole_way(
     *,
     span: Span | None = None,
     backfill: bool = False,
+    reconcile: bool = False,
 ) -> int:
     """Process all units completely, in several runs if there are many days; returns the exit code.
 
@@ -157,7 +184,15 @@ def _whole_way(
             continue
         try:
             with reporting(out) as report:
-                result = runner.run(workspace, asked, report, options=options, span=span, backfill=backfill)
+                result = runner.run(
+                    workspace,
+                    asked,
+                    report,
+                    options=options,
+                    span=span,
+                    backfill=backfill,
+                    reconcile=reconcile,
+                )
         except NobodyAnsweredError as error:
             if len(parts) == 1:
                 raise
@@ -230,6 +265,7 @@ def _plan(settings: Settings, wanted: list[RetailerDay]) -> None:
 COMMANDS: Final[tuple[click.Command, ...]] = (
     run,
     backfill,
+    reconcile,
     ingest,
     _command(
         "land",

@@ -22,9 +22,9 @@ import structlog
 from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
-from retail.landing import payloads
+from retail.landing import payloads, withdrawn
 from retail.landing.latest_versions import LatestVersions
-from retail.landing.payloads import Payload
+from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
 from retail.sources.service import Sales, Skipped
@@ -126,7 +126,7 @@ def land(
                 other = newest.add(record, walk=payload.walk)
                 if other is not None:
                     tally.add("superseded", other)
-        for superseded in newest.keep_keyless_of(_newest_whole(walks, retailer_id, logical_date)):
+        for superseded in newest.keep_keyless_of(_counting_walks(walks, retailer_id, logical_date)):
             tally.add("superseded", superseded)
         rows = 0
         for line in newest.lines():
@@ -159,7 +159,8 @@ def _fetched(
     """Every page with its lines that are not skipped, in the order in which they were fetched."""
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         records = []
-        for each in sales.records(payload.answer, key):
+        made = withdrawn.records if payload.kind == WITHDRAWN else sales.records
+        for each in made(payload.answer, key):
             exact = each.record if isinstance(each, Skipped) else each
             record = exact.rounded()
             tally.add_fetched(exact, record)
@@ -170,12 +171,23 @@ def _fetched(
         yield payload, records
 
 
+def _counting_walks(walks: dict[str, list[Payload]], retailer_id: str, logical_date: date) -> set[str]:
+    """The walks whose lines without a complete key count: such lines cannot supersede each other.
+
+    They are the newest complete walk through the day's changes, and the newest comparison of the day.
+    """
+    compared = [walk for walk, pages in walks.items() if pages[0].kind == ORDERS]
+    return {_newest_whole(walks, retailer_id, logical_date), *compared[-1:]}
+
+
 def _newest_whole(walks: dict[str, list[Payload]], retailer_id: str, logical_date: date) -> str:
     """The newest complete walk with no page missing; without this check, part of a day would pass for the whole."""
     fetch = f"fetch it: retail run --date {logical_date} --only {retailer_id}"
     if not walks:
         raise NotFetchedError(f"{retailer_id}: nothing was ever fetched for {logical_date}", hint=fetch)
     for walk, pages in reversed(walks.items()):
+        if pages[0].kind != CHANGES:
+            continue
         ends = [page.walk_page for page in pages if page.next_cursor is None]
         if not ends:
             continue

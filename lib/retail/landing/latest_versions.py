@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Final, Self
 
@@ -54,10 +54,11 @@ class LatestVersions:
         self._put(name, record, walk=None)
         return other
 
-    def keep_keyless_of(self, walk: str) -> Iterator[SalesRecord]:
-        """Keep lines without a complete key only from `walk`, the newest complete walk; yields the others."""
-        yield from (_record(line) for (line,) in self._select("walk <> ?", walk))
-        self._database.execute("DELETE FROM line WHERE walk <> ?", [walk])
+    def keep_keyless_of(self, walks: Collection[str]) -> Iterator[SalesRecord]:
+        """Keep lines without a complete key only from these walks; yields the others."""
+        of_others = f"walk NOT IN ({', '.join('?' for _ in walks)})"
+        yield from (_record(line) for (line,) in self._select(of_others, *walks))
+        self._database.execute(f"DELETE FROM line WHERE {of_others}", [*walks])
 
     def lines(self) -> Iterator[str]:
         """Each line kept, in order of business date, transaction, line and place in the payloads."""

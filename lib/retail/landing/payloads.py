@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from retail.errors import DamagedError
 from retail.lake import layout
@@ -22,6 +23,10 @@ from retail.sources.window import Window
 _KEY = re.compile(r"/run=(?P<run>[^/]+)/page-(?P<page>\d{5,})\.json\.gz$", re.ASCII)
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
+CHANGES: Final = "changes"
+ORDERS: Final = "orders"
+WITHDRAWN: Final = "withdrawn"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
@@ -30,6 +35,9 @@ class Payload:
     `walk` names the pass through the window that the page belongs to: the run and page where it began. A run that
     resumes after another run's pages keeps that run's walk; `walk_page` counts the walk's pages from 1. A walk is
     complete with a page that names no next cursor.
+
+    `kind` says what the page holds: CHANGES of the day, which alone make a day complete; ORDERS that were compared with
+    the retailer again; or WITHDRAWN lines, which the star has and the retailer no longer.
     """
 
     retailer_id: str
@@ -43,10 +51,14 @@ class Payload:
     fetched_at: str
     next_cursor: str | None
     answer: JSON
+    kind: str = CHANGES
 
     def is_of(self, window: Window) -> bool:
-        """Whether the page was requested for this window."""
-        return (self.window_start, self.window_end) == (utc_text(window.start), utc_text(window.end))
+        """Whether the page was requested for the changes in this window."""
+        return self.kind == CHANGES and (self.window_start, self.window_end) == (
+            utc_text(window.start),
+            utc_text(window.end),
+        )
 
 
 def folder_of(retailer_id: str, logical_date: date, run_id: str | None = None) -> str:
@@ -92,7 +104,7 @@ def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | N
 def write(storage: Storage, payload: Payload) -> str | None:
     """Write the page under its key and return the key; if the key exists, write nothing and return None."""
     window: JSON = {"start": payload.window_start, "end": payload.window_end}
-    envelope: JSON = {
+    envelope: dict[str, JSON] = {
         "retailer_id": payload.retailer_id,
         "run_id": payload.run_id,
         "walk": payload.walk,
@@ -104,6 +116,8 @@ def write(storage: Storage, payload: Payload) -> str | None:
         "next_cursor": payload.next_cursor,
         "answer": payload.answer,
     }
+    if payload.kind != CHANGES:
+        envelope |= {"kind": payload.kind}
     key = key_of(payload.retailer_id, date.fromisoformat(payload.logical_date), payload.run_id, payload.page)
     # No time in the gzip header: the same page gives the same bytes. Level 4 takes a third of the time of 9.
     written = storage.create(key, gzip.compress(dump(envelope).encode(), compresslevel=4, mtime=0))
@@ -132,6 +146,7 @@ def read(storage: Storage, key: str) -> Payload:
         fetched_at=text(envelope, "fetched_at") or "",
         next_cursor=text(envelope, "next_cursor"),
         answer=at(envelope, "answer"),
+        kind=text(envelope, "kind") or CHANGES,
     )
 
 

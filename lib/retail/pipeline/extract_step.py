@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,8 @@ from retail.landing import payloads
 from retail.landing.fetch import PageWritten, extract
 from retail.landing.field_drift import NewField, PayloadFields
 from retail.landing.land import require_whole
+from retail.landing.reconcile import Compared
+from retail.pipeline import reconcile
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import ExtractResult
 from retail.quality.suites import validation
@@ -37,6 +39,9 @@ from retail.sources.service import Service
 from retail.sources.window import Window
 
 log = structlog.get_logger()
+
+# The orders that the star has of each day, if they are to be compared.
+KnownOrders = Mapping[RetailerDay, Collection[str]]
 
 # Errors that make one day unavailable while the retailer still answers for others.
 _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
@@ -52,14 +57,14 @@ def extract_step(context: StepContext) -> ExtractResult:
     Raises NobodyAnsweredError if all of them failed and nothing was fetched. Does not raise if one answered but cannot
     give these days, because the next attempt would end the same way.
     """
-    interrupted = threading.Event()
+    step = _Step(context, reconcile.known_orders(context) if context.run.reconcile else {})
     context.report.expects("extract", len(context.run.units), "retailer-days")
     with _warm_up(), ThreadPoolExecutor(max_workers=max(1, len(context.run.retailers))) as pool:
-        futures = [pool.submit(_ask_retailer, context, each, interrupted) for each in context.run.retailers]
+        futures = [pool.submit(_ask_retailer, step, each) for each in context.run.retailers]
         try:
             results = [each.result() for each in futures]
         except BaseException:
-            interrupted.set()  # else the pool waits for retailers that wait for their quota
+            step.interrupted.set()  # else the pool waits for retailers that wait for their quota
             raise
     extracted = [unit for each in results for unit in sorted(each.units)]
     failed = {
@@ -74,6 +79,9 @@ def extract_step(context: StepContext) -> ExtractResult:
         raise NobodyAnsweredError(failed)
     warnings = [str(new) for each in results for new in each.new_fields]
     summary = f"{len(extracted)} retailer-days fetched"
+    if context.run.reconcile:
+        compared = {unit: found for each in results for unit, found in each.compared.items()}
+        summary = f"{len(extracted)} retailer-days compared: {reconcile.withdraw(context, compared)}"
     if failed:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
     if warnings:
@@ -100,15 +108,25 @@ class Fetched:
     failure: str | None = None
     answers: bool = False
     new_fields: list[NewField] = field(default_factory=list)
+    compared: dict[RetailerDay, Compared] = field(default_factory=dict)
 
     @property
     def out_of_reach(self) -> list[RetailerDay]:
         return [unit for unit, error in self.without.items() if isinstance(error, OutOfReachError)]
 
 
-def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading.Event) -> Fetched:
+@dataclass(frozen=True)
+class _Step:
+    """State shared by the threads of all retailers. `known` are the orders to compare."""
+
+    context: StepContext
+    known: KnownOrders
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+
+def _ask_retailer(step: _Step, retailer_id: str) -> Fetched:
     """Raises, and interrupts the others, if the lake cannot be written; any other failure is the retailer's alone."""
-    fetched = Fetched()
+    context, fetched = step.context, Fetched()
     units = [unit for unit in context.run.units if unit[0] == retailer_id]
     try:
         fields = PayloadFields(
@@ -118,7 +136,7 @@ def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading
             has_ended=lambda run_id: context.ledger.step(run_id, "extract") is not None,
         )
         try:
-            _extract_units(context, units, fetched, fields, interrupted)
+            _extract_units(step, units, fetched, fields)
         finally:
             fetched.new_fields = fields.keep()
         if fetched.without:
@@ -127,7 +145,7 @@ def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading
             fetched.failure, fetched.answers = f"{_missing(units, fetched.units)}{reasons}", True
     except RetailError as error:
         if _is_of_the_lake(error):
-            interrupted.set()
+            step.interrupted.set()
             raise
         log.error("retailer failed", retailer=retailer_id, error=str(error))
         fetched.failure = f"{_missing(units, fetched.units)}{error}"
@@ -142,32 +160,27 @@ def _ask_retailer(context: StepContext, retailer_id: str, interrupted: threading
 class _Extraction:
     """State shared by the threads that fetch one retailer's days."""
 
-    context: StepContext
+    step: _Step
     fields: PayloadFields
     quota_policy: QuotaPolicy
-    interrupted: threading.Event
     left: deque[RetailerDay]
     windows: dict[RetailerDay, Window]
+    compared: dict[RetailerDay, Compared]
     failed: threading.Event = field(default_factory=threading.Event)
 
 
-def _extract_units(
-    context: StepContext,
-    units: list[RetailerDay],
-    fetched: Fetched,
-    fields: PayloadFields,
-    interrupted: threading.Event,
-) -> None:
+def _extract_units(step: _Step, units: list[RetailerDay], fetched: Fetched, fields: PayloadFields) -> None:
     """Appends to `fetched` as it goes, because whatever was fetched before a failure counts.
 
     Days fetched in parallel share the retailer's quota. Once one has failed, no other is started, unless the failure
     affects that day alone.
     """
+    context = step.context
     policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
     own = [unit for unit in context.run.units if unit[0] == fields.retailer_id]
     windows = windows_of(context.settings, own)
-    extraction = _Extraction(context, fields, quota_policy, interrupted, deque(units), windows)
+    extraction = _Extraction(step, fields, quota_policy, deque(units), windows, fetched.compared)
 
     def work() -> None:
         try:
@@ -177,7 +190,7 @@ def _extract_units(
         except BaseException as error:
             extraction.failed.set()
             if _is_of_the_lake(error):
-                interrupted.set()
+                step.interrupted.set()
             raise
 
     workers = min(context.options.parallel, len(units))
@@ -198,12 +211,12 @@ def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError])
 
     Each thread has its own service.
     """
-    context, retailer_id = extraction.context, extraction.fields.retailer_id
+    step, retailer_id = extraction.step, extraction.fields.retailer_id
     service = open_service(
         retailer_id,
-        context.settings,
-        context.secrets,
-        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, extraction.interrupted)),
+        step.context.settings,
+        step.context.secrets,
+        clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, step.interrupted)),
         quota_policy=extraction.quota_policy,
     )
     while not extraction.failed.is_set():
@@ -212,7 +225,12 @@ def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError])
         except IndexError:
             return
         try:
-            _fetch(extraction, service, unit)
+            if step.context.run.reconcile:
+                extraction.compared[unit] = reconcile.compare(
+                    step.context, service, unit, extraction.windows[unit], step.known[unit]
+                )
+            else:
+                _fetch(extraction, service, unit)
         except _OF_ONE_DAY as error:
             log.error("day failed", retailer=retailer_id, logical_date=str(unit[1]), error=str(error))
             without[unit] = error
@@ -221,7 +239,8 @@ def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError])
 
 
 def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None:
-    context, storage = extraction.context, extraction.context.storage
+    context, interrupted = extraction.step.context, extraction.step.interrupted
+    storage = context.storage
     retailer_id, day = unit
     pages = payloads.keys(storage, retailer_id, day)
     # Find a damaged page before asking the retailer: anything fetched alongside it would be useless.
@@ -235,7 +254,7 @@ def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None
         run_id=context.run_id,
         force=context.options.force,
         look=extraction.fields.look,
-        on_page=partial(_page_kept, context, extraction.interrupted),
+        on_page=partial(_page_kept, context, interrupted),
     )
     if pages:
         # A missing page found here fails the day; found during landing, it would fail the run.

@@ -90,11 +90,13 @@ def run(
     redo: bool = False,
     span: Span | None = None,
     backfill: bool = False,
+    reconcile: bool = False,
 ) -> Result:
     """Bring `units` through the tasks, as the run called `name` if one is given.
 
     With all tasks, units that are already complete are skipped unless forced. A `backfill` moves no checkpoint. `span`
-    is everything that the command names; these units may be only a part of it. With a name, `redo` repeats tasks that
+    is everything that the command names; these units may be only a part of it. With `reconcile` the units, which are
+    complete, are compared with their retailers again instead of fetched. With a name, `redo` repeats tasks that
     have already ended in that run. Raises ConfigurationError before any work, LeaseHeldError if another run is working,
     QualityError if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run
     ended.
@@ -102,7 +104,7 @@ def run(
     run_id = new_run_id(datetime.now(UTC), name, newest=workspace.ledger.newest())
     wanted = sorted(set(units))
     _require_configuration(workspace, wanted, tasks)
-    asked = _Asked(wanted, tuple(tasks), options.force, name, redo)
+    asked = _Asked(wanted, tuple(tasks), options.force or reconcile, name, redo, reconcile)
     if not _left(workspace.ledger, asked) and resume.interrupted_at_the_end(workspace.ledger) is None:
         _note_nothing_due(workspace.ledger, run_id, asked, engine=workspace.settings.engine)
         return Result(None, "success", skipped_units=len(wanted))
@@ -150,6 +152,7 @@ class _Asked:
     force: bool
     name: str | None
     redo: bool
+    reconcile: bool
 
 
 def not_done(ledger: Ledger, units: Iterable[RetailerDay]) -> list[RetailerDay]:
@@ -197,7 +200,7 @@ def _resumed(ledger: Ledger, units: Sequence[RetailerDay], asked: _Asked) -> Res
         return resume.by_name(ledger, asked.name, units, steps=steps, redo=asked.redo)
     if asked.tasks != ALL_TASKS:
         return Resumed()
-    return Resumed(ledger.unfinished(units, tasks=asked.tasks, force=asked.force))
+    return Resumed(ledger.unfinished(units, tasks=asked.tasks, force=asked.force, reconcile=asked.reconcile))
 
 
 def _begin(
@@ -231,6 +234,7 @@ def _begin(
         backfill=backfill,
         force=asked.force and asked.tasks == ALL_TASKS,
         after_run=resumed.after_run,
+        reconcile=asked.reconcile,
     )
 
 

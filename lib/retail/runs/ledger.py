@@ -45,11 +45,20 @@ class Ledger:
         backfill: bool = False,
         force: bool = False,
         after_run: str | None = None,
+        reconcile: bool = False,
     ) -> Run:
         """Record a new run."""
-        started_at = self._now().isoformat()
         run = Run(
-            run_id, tuple(sorted(units)), tuple(tasks), engine, started_at, span, backfill, force, after_run
+            run_id,
+            tuple(sorted(units)),
+            tuple(tasks),
+            engine,
+            self._now().isoformat(),
+            span,
+            backfill,
+            force,
+            after_run,
+            reconcile,
         )
         self._write(layout.run_record(run_id), run.to_json())
         return run
@@ -68,18 +77,23 @@ class Ledger:
         return max(self.run_ids(), default=None)
 
     def unfinished(
-        self, units: Iterable[RetailerDay], *, tasks: Iterable[str], force: bool = False
+        self,
+        units: Iterable[RetailerDay],
+        *,
+        tasks: Iterable[str],
+        force: bool = False,
+        reconcile: bool = False,
     ) -> Run | None:
         """The newest run for exactly these units and tasks, if it was killed, paused or failed for a passing reason.
 
-        With `force`, only a run that was forced too. None if another run has merged since: it has changed the tables
-        that the run's plans were made for.
+        With `force`, only a run that was forced too, and with `reconcile` only one that compares. None if another run
+        has merged since: it has changed the tables that the run's plans were made for.
         """
-        wanted = (tuple(sorted(units)), tuple(tasks))
+        wanted = (tuple(sorted(units)), tuple(tasks), reconcile)
         for run_id in reversed(self.run_ids()):
             if self.outcome(run_id) in (None, "failed", "paused"):
                 run = self.run(run_id)
-                if (run.units, run.tasks) == wanted and (run.force or not force):
+                if (run.units, run.tasks, run.reconcile) == wanted and (run.force or not force):
                     return run
             if self.reached_merge(run_id):
                 return None

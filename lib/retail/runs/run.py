@@ -40,7 +40,7 @@ class Run:
 
     `span` is everything the command named, of which this run is the whole or a part; None if it named no days. A
     `backfill` moves no checkpoint. `force`: the run processes days again even if they are complete. `after_run`: the
-    run whose merge this one only checks and refreshes.
+    run whose merge this one only checks and refreshes. `reconcile`: the run compares days with the retailers again.
     """
 
     run_id: str
@@ -52,6 +52,7 @@ class Run:
     backfill: bool = False
     force: bool = False
     after_run: str | None = None
+    reconcile: bool = False
 
     @property
     def retailers(self) -> list[str]:
@@ -75,6 +76,7 @@ class Run:
             backfill=values.get("backfill", False),
             force=values.get("anew", False),
             after_run=values.get("behind"),
+            reconcile=values.get("reconcile", False),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -89,4 +91,5 @@ class Run:
             "backfill": self.backfill,
             "anew": self.force,
             "behind": self.after_run,
+            "reconcile": self.reconcile,
         }

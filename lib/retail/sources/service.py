@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -115,6 +115,17 @@ class Service(Protocol):
         """The cost of fetching these windows, found with few calls. Raises ExtractError."""
 
 
+@runtime_checkable
+class Reconcilable(Protocol):
+    """What a service offers so that days can be compared with the retailer again; a service can do without."""
+
+    def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """Like `Service.pages`, of everything that was created in the window, as it stands now."""
+
+    def find(self, transaction_id: str) -> JSON:
+        """A page with this one order as it stands now; None if the retailer says that it has no such order."""
+
+
 def follow(
     fetch: Callable[[str | None], Page],
     *,
@@ -187,11 +198,11 @@ def unreadable(
     )
 
 
-def cancelled(record: SalesRecord) -> SalesRecord:
+def cancelled(record: SalesRecord, *, status: str = "cancelled") -> SalesRecord:
     """The same line with nothing sold, so that it overwrites the sale."""
     return replace(
         record,
-        status="cancelled",
+        status=status,
         quantity="0",
         unit_price=None,
         discount_amount="0",

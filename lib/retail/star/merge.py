@@ -29,6 +29,8 @@ ACTIONS: Final = ("inserted", "updated", "touched", "unchanged", "stale")
 
 # Actions counted at a hop of another name: to a reader, touched rows are unchanged.
 _HOPS: Final = {"updated": "updated_in", "touched": "unchanged"}
+# A row that its retailer has no more is counted apart from other updates.
+_HOP: Final = "WHEN action = 'updated' AND status = 'deleted' THEN 'deleted'"
 # The unknown members never change: they have no time, and no sale's time compares as later than null.
 _OF_UNKNOWN: Final = {"updated_at": None, "mapping_version": 0, "fetch_order": ""}
 _MONEY_GROUP: Final = ("retailer_id", "business_date", "currency")
@@ -78,12 +80,12 @@ def plan(context: LakeContext, table: Table, rows: DataFrame) -> Plan:
 def count_money(context: LakeContext, table: Table, rows: DataFrame, planned: Plan) -> list[HopCount]:
     """Rows and money of each action by retailer, business date and currency, for the tie-out.
 
-    An update leaves its old row's group (`updated_out`) and enters its new row's (`updated_in`).
+    An update leaves its old row's group (`updated_out`) and enters its new row's (`updated_in`, or `deleted`).
     """
     joined = _beside_target(context, table, rows, planned.version, planned.partitions)
-    renamed = " ".join(f"WHEN '{action}' THEN '{hop}'" for action, hop in _HOPS.items())
+    renamed = " ".join(f"WHEN action = '{action}' THEN '{hop}'" for action, hop in _HOPS.items())
     entering = joined.select(
-        F.expr(f"CASE action {renamed} ELSE action END").alias("hop"),
+        F.expr(f"CASE {_HOP} {renamed} ELSE action END").alias("hop"),
         *_MONEY_GROUP,
         "total_amount",
     )

@@ -26,12 +26,13 @@ HOPS: Final = (
     "staged",
     "inserted",
     "updated_in",
+    "deleted",
     "unchanged",
     "stale",
 )
 
 # Every merge counts one of these; the first merge does not count `delta_before`.
-_OF_A_MERGE: Final = frozenset({"delta_before", "inserted", "updated_in", "unchanged", "stale"})
+_OF_A_MERGE: Final = frozenset({"delta_before", "inserted", "updated_in", "deleted", "unchanged", "stale"})
 
 
 def console() -> Console:

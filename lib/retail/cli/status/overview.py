@@ -82,11 +82,11 @@ def _row(workspace: Workspace, run_id: str, working: dict[str, Any] | None) -> l
     run = ledger.run(run_id)
     done = [step for step in STEPS if ledger.step(run_id, step) is not None]
     counts = counts_of(ledger, run_id)
-    changed = sum(rows_at(counts, hop) for hop in ("inserted", "updated_in"))
+    changed = sum(rows_at(counts, hop) for hop in ("inserted", "updated_in", "deleted"))
     return [
         run_id,
         run.engine,
-        _days(run.dates) + (" backfill" if run.backfill else ""),
+        _days(run.dates) + (" reconciled" if run.reconcile else " backfill" if run.backfill else ""),
         str(len(run.retailers)),
         f"{len(done)}/{len(STEPS)}" + (f" {done[-1]}" if done else ""),
         f"{rows_at(counts, 'landed'):,}" if "land" in done else "–",

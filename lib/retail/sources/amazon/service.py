@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -39,6 +40,9 @@ BURST: Final = 20
 PER_SECOND: Final = 0.0056
 TRANSACTIONS_BURST: Final = 10
 TRANSACTIONS_PER_SECOND: Final = 0.5
+# Those of getOrder.
+ORDER_BURST: Final = 30
+ORDER_PER_SECOND: Final = 0.5
 # A younger end is refused, by Orders with 400 and no reason given (issue 326 of the models).
 YOUNGEST: Final = timedelta(minutes=2)
 # How much earlier than asked for `lastUpdatedBefore` may be answered: it may be rounded to the second.
@@ -146,6 +150,9 @@ class Amazon:
             per_second=TRANSACTIONS_PER_SECOND,
             monotonic=clock.monotonic,
         )
+        self._order_quota = quota_policy.bucket(
+            "order", burst=ORDER_BURST, per_second=ORDER_PER_SECOND, monotonic=clock.monotonic
+        )
         self._orders_look_back = ORDERS_LOOK_BACK if retailer.look_back_hours is None else None
 
     @classmethod
@@ -179,6 +186,31 @@ class Amazon:
             )
         fetch = partial(self._page, window)
         return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
+
+    def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """See Reconcilable. What was given back is always found by its own day."""
+        day_starts = window.start + window.overlap
+
+        def fetch(cursor: str | None) -> Page:
+            body = self._ask(day_starts, window.end, cursor, by="created")
+            return Page(self._stripped(body), text(body, "pagination", "nextToken"))
+
+        return follow(fetch, orders=mapping.orders, cursor=cursor, retailer_id=self._retailer_id)
+
+    def find(self, transaction_id: str) -> JSON:
+        """See Reconcilable."""
+        address = f"{self._base_url}{PATH}/{quote(transaction_id, safe='')}"
+        request = Request(method="GET", url=address, params={"includedData": DATASETS})
+        answer = self._http.ask(request, accept=(200, 404), quota=self._order_quota)
+        order = at(answer.body, "order")
+        if answer.status == 404 and entries(answer.body, "errors"):
+            return None
+        if text(order, "orderId") != transaction_id:
+            raise ExtractError(
+                f"{self._retailer_id}: the response to GET {PATH}/{transaction_id} is not that order",
+                hint="check that base_url is the Selling Partner API's; if so, its format has changed",
+            )
+        return self._stripped({"orders": [order]})
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Amazon counts no orders, so the day in the middle is sampled in each of its quarters.
@@ -291,13 +323,20 @@ class Amazon:
         self._require_over(window.end, answered_at(answer.headers))
         return answer.body
 
-    def _ask(self, start: datetime, end: datetime, cursor: str | None) -> JSON:
+    def _ask(
+        self,
+        start: datetime,
+        end: datetime,
+        cursor: str | None,
+        *,
+        by: Literal["lastUpdated", "created"] = "lastUpdated",
+    ) -> JSON:
         # Both bounds are inclusive ("at or after", "at or before"), but the window's end is exclusive.
         last = end - timedelta(milliseconds=1)
         params = {
             "marketplaceIds": ",".join(self._options.marketplace_ids),
-            "lastUpdatedAfter": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-            "lastUpdatedBefore": f"{last:%Y-%m-%dT%H:%M:%S}.{last.microsecond // 1000:03d}Z",
+            f"{by}After": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            f"{by}Before": f"{last:%Y-%m-%dT%H:%M:%S}.{last.microsecond // 1000:03d}Z",
             "maxResultsPerPage": str(self._options.page_size),
             "includedData": DATASETS,
         }
@@ -312,7 +351,7 @@ class Amazon:
             raise
         self._require_over(end, answered_at(answer.headers))
         body = answer.body
-        whole = timestamps.from_iso(at(body, "lastUpdatedBefore"))
+        whole = timestamps.from_iso(at(body, f"{by}Before"))
         if timestamps.is_normal(whole) and datetime.fromisoformat(str(whole)) < last - _ROUNDED:
             raise ExtractError(
                 f"{self._retailer_id}: Amazon's answer is whole only up to {whole}, and the day ends at "

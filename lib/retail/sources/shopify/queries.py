@@ -41,6 +41,10 @@ COUNT: Final = """query Count($query: String!) {
   ordersCount(query: $query, limit: null) { count precision }
 }"""
 
+ORDER: Final = f"""query Order($order: ID!, $lines: Int!) {{
+  order(id: $order) {{ {_ORDER} lineItems(first: $lines) {{ {_PAGE} nodes {{ {_LINE} }} }} }}
+}}"""
+
 MORE_LINES: Final = f"""query MoreLines($order: ID!, $lines: Int!, $after: String) {{
   order(id: $order) {{ id lineItems(first: $lines, after: $after) {{ {_PAGE} nodes {{ {_LINE} }} }} }}
 }}"""

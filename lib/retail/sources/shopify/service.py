@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from retail.config.secrets import Secrets
 from retail.config.settings import RetailerSettings, Settings
-from retail.errors import ExtractError, OutOfReachError
+from retail.errors import CursorExpiredError, ExtractError, OutOfReachError
 from retail.sources import pii
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Response, answered_at
@@ -27,7 +27,7 @@ from retail.sources.shopify.api_profile import ClientCredentials, ShopifyProfile
 from retail.sources.shopify.bulk import BulkReader
 from retail.sources.shopify.catalog import ShopifyProducts
 from retail.sources.shopify.pagination import Bulk, Paged, orders_of, place_of
-from retail.sources.shopify.queries import COUNT, ORDERS, PATH, SCOPES
+from retail.sources.shopify.queries import COUNT, ORDER, ORDERS, PATH, SCOPES
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
 
@@ -146,6 +146,25 @@ class Shopify:
                 yield from self._in_bulk(bulk)
                 return
         yield from self._by_pages(window, place, first)
+
+    def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """See Reconcilable. A day with more orders than one query can be paged through is refused."""
+        day = Window(window.logical_date, window.start + window.overlap, window.end)
+        place = Paged.created(day) if cursor is None else place_of(cursor, retailer_id=self._retailer_id)
+        if isinstance(place, Bulk):
+            raise CursorExpiredError(
+                f"{self._retailer_id}: the cursor is that of a bulk operation",
+                hint="the day is compared from its start",
+            )
+        return self._by_pages(day, place, None)
+
+    def find(self, transaction_id: str) -> JSON:
+        """See Reconcilable."""
+        number = f"gid://shopify/Order/{transaction_id}"
+        variables: dict[str, JSON] = {"order": number, "lines": self._options.lines_page_size}
+        body = self._api.ask(ORDER, variables, "data", "order", may_be_gone=True).body
+        order = at(body, "data", "order")
+        return None if order is None else self._completed(_page_of([order]))
 
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Shopify counts the changes from the first window to the last in one call."""

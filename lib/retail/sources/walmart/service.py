@@ -172,6 +172,20 @@ class Walmart:
         fetch = partial(self._page, window)
         return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
 
+    def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
+        """See Reconcilable. Orders and returns, by the day on which they were made."""
+        day = Window(window.logical_date, window.start + window.overlap, window.end)
+        fetch = partial(self._page, day, by_creation=True)
+        return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
+
+    def find(self, transaction_id: str) -> JSON:
+        """See Reconcilable."""
+        found = list(self._orders_of("purchaseOrderId", transaction_id))
+        if not found:
+            return None
+        self._explain_refunds(found, ORDER_LISTS[0])
+        return self._stripped({"list": {"elements": {"order": found}}})
+
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Walmart counts the changes from the first window to the last, once for each list."""
         whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)
@@ -202,11 +216,11 @@ class Walmart:
             clock=self._clock,
         )
 
-    def _page(self, window: Window, cursor: str | None) -> Page:
+    def _page(self, window: Window, cursor: str | None, *, by_creation: bool = False) -> Page:
         """The first non-empty page from the cursor on; the last one if all are empty."""
         place = Place.of_cursor(cursor) if cursor is not None else Place.first(window)
         while True:
-            answer, total = self._ask(place, window, limit=self._options.page_size)
+            answer, total = self._ask(place, window, limit=self._options.page_size, by_creation=by_creation)
             if place.query is None and total >= self._options.most_entries:
                 place = place.halved()
                 continue
@@ -221,13 +235,15 @@ class Walmart:
             following = counted.after(text(meta, "nextCursor"), window)
             if found or following is None:
                 self._explain_refunds(found, place.of)
-                name = partial(pii.pseudonym, self._pepper, self._retailer_id)
-                stripped = pii.strip(answer, pii.WALMART, name=name)
-                return Page(stripped, following.cursor if following else None, begins=place.query is None)
+                cursor = following.cursor if following else None
+                return Page(self._stripped(answer), cursor, begins=place.query is None)
             place = following
 
+    def _stripped(self, answer: JSON) -> JSON:
+        return pii.strip(answer, pii.WALMART, name=partial(pii.pseudonym, self._pepper, self._retailer_id))
+
     def _explain_refunds(self, found: list[JSON], of: str) -> None:
-        lookup = RefundLookup(self._returns_of, self._orders_of)
+        lookup = RefundLookup(self._returns_of, partial(self._orders_of, "customerOrderId"))
         if of == RETURNS:
             lookup.explain_returns(found)
         else:
@@ -237,11 +253,11 @@ class Walmart:
         """All returns of a customer's order."""
         return self._look_up(RETURNS_PATH, {"customerOrderId": customer_order, "replacementInfo": "true"})
 
-    def _orders_of(self, customer_order: str) -> Iterator[JSON]:
-        """All purchase orders of a customer's order: each list shows one kind of ship node."""
+    def _orders_of(self, name: str, number: str) -> Iterator[JSON]:
+        """All purchase orders of that number: each list shows one kind of ship node."""
         start = instant_text(self._clock.now() - OLDEST)
         for node in ORDER_LISTS:
-            params = {"customerOrderId": customer_order, "createdStartDate": start, "shipNodeType": node}
+            params = {name: number, "createdStartDate": start, "shipNodeType": node}
             yield from self._look_up(ORDERS_PATH, params)
 
     def _look_up(self, path: str, params: dict[str, str]) -> list[JSON]:
@@ -258,9 +274,17 @@ class Walmart:
             )
         return found
 
-    def _ask(self, place: Place, window: Window, *, limit: int, only_count: bool = False) -> tuple[JSON, int]:
+    def _ask(
+        self,
+        place: Place,
+        window: Window,
+        *,
+        limit: int,
+        only_count: bool = False,
+        by_creation: bool = False,
+    ) -> tuple[JSON, int]:
         """The page at a place, and the number of entries in its list; 404 is an empty page with 0."""
-        request = self._request(place, window, limit)
+        request = self._request(place, window, limit, by_creation=by_creation)
         answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
         there = answered_at(answer.headers)
         require_over_there(window.end, there, retailer_id=self._retailer_id, here=self._clock.now())
@@ -278,7 +302,7 @@ class Walmart:
             )
         return answer.body, int(total)
 
-    def _request(self, place: Place, window: Window, limit: int) -> Request:
+    def _request(self, place: Place, window: Window, limit: int, *, by_creation: bool) -> Request:
         url = self._base_url + (RETURNS_PATH if place.of == RETURNS else ORDERS_PATH)
         if place.query is not None:
             # A ready query string: it replaces all parameters, and must not be encoded again.
@@ -287,11 +311,18 @@ class Walmart:
                 query += f"&shipNodeType={place.of}"
             return Request(method="GET", url=f"{url}?{query}")
         if place.of == RETURNS:
+            by = "returnCreation" if by_creation else "returnLastModified"
             params = {
-                "returnLastModifiedStartDate": place.start,
-                "returnLastModifiedEndDate": place.end,
+                f"{by}StartDate": place.start,
+                f"{by}EndDate": place.end,
                 # Required to see that a return was called off, or that goods were sent instead.
                 "replacementInfo": "true",
+            }
+        elif by_creation:
+            params = {
+                "createdStartDate": place.start,
+                "createdEndDate": place.end,
+                "shipNodeType": place.of,
             }
         else:
             params = {

@@ -1,0 +1,58 @@
+"""`retail reconcile`: what the star has of complete days, compared with the retailers again.
+
+It takes the place of fetching in a run; what it finds goes through the other steps like any day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from retail.errors import ExtractError
+from retail.landing import withdrawn
+from retail.landing.reconcile import Compared, Comparison
+from retail.pipeline.step_context import StepContext
+from retail.runs.days import RetailerDay
+from retail.sources.registry import sales_of
+from retail.sources.service import Reconcilable, Service
+from retail.sources.window import Window, window_of_unit
+from retail.star import held_lines
+
+
+def known_orders(context: StepContext) -> dict[RetailerDay, set[str]]:
+    """The orders that the star has of each unit of the run, by transaction id."""
+    found = {}
+    for unit in context.run.units:
+        window = window_of_unit(context.settings, unit)
+        found[unit] = held_lines.orders_sold(context, unit[0], window.start + window.overlap, window.end)
+    return found
+
+
+def compare(
+    context: StepContext, service: Service, unit: RetailerDay, window: Window, known: Collection[str]
+) -> Compared:
+    """Compare one unit. Raises ExtractError if its service offers no comparison, or cannot be read."""
+    retailer_id, _ = unit
+    if not isinstance(service, Reconcilable):
+        raise ExtractError(
+            f"{retailer_id}: its service cannot compare days: it has no `created` and `find`",
+            hint="see docs/ADD_A_RETAILER.md; leave this retailer out with --only until it has them",
+        )
+    return _comparison(context, unit, window).compare(service, sales_of(retailer_id, context.settings), known)
+
+
+def withdraw(context: StepContext, compared: Mapping[RetailerDay, Compared]) -> str:
+    """Keep every deleted order's lines as a page of their own, and say in words what was found."""
+    for unit, found in compared.items():
+        lines = held_lines.lines_of(context, unit[0], found.deleted, but=withdrawn.DELETED)
+        _comparison(context, unit, window_of_unit(context.settings, unit)).withdraw(
+            lines, status=withdrawn.DELETED
+        )
+    listed, missing, deleted = (
+        sum(len(getattr(found, name)) for found in compared.values())
+        for name in ("listed", "missing", "deleted")
+    )
+    return f"{listed:,} orders listed, {missing:,} of them new to the star; {deleted:,} deleted"
+
+
+def _comparison(context: StepContext, unit: RetailerDay, window: Window) -> Comparison:
+    return Comparison(storage=context.storage, retailer_id=unit[0], window=window, run_id=context.run_id)
