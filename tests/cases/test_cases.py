@@ -1,4 +1,4 @@
-"""Every case of tests/cases/data holds: played over HTTP, read by the real service, brought all the way to the star."""
+"""Every case of `data` and `own` holds: played over HTTP, read by the real service, brought all the way to the star."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ from tests.cases.player import Held, Player, playing
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
-# Further cases can be tried by their folder.
-FOLDER: Final = Path(os.environ.get("RETAIL_TEST_CASES") or Path(__file__).with_name("data"))
+# Further cases can be tried by their folder. Those in `data` were given to us, those in `own` we added.
+FOLDERS: Final = (
+    [Path(os.environ["RETAIL_TEST_CASES"])]
+    if os.environ.get("RETAIL_TEST_CASES")
+    else [Path(__file__).with_name(name) for name in ("data", "own")]
+)
 CASES: Final = {
-    file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(FOLDER.glob("*.json"))
+    file.stem: json.loads(file.read_text(encoding="utf-8"))
+    for folder in FOLDERS
+    for file in sorted(folder.glob("*.json"))
 }
 ROWS: Final = """
     SELECT retailer_id, transaction_id, line_id, record_type, status, quantity, unit_price, discount_amount, tax_amount,

@@ -27,7 +27,7 @@ from retail.landing.latest_versions import LatestVersions
 from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
-from retail.sources.service import Sales, Skipped
+from retail.sources.service import NO_LINES, Sales, Skipped
 
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
 # either.
@@ -41,13 +41,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
-    """The raw file that was written, and rows and money of the hops of `counts.FETCHED`."""
+    """The raw file that was written, and rows and money of the hops of `counts.FETCHED`.
+
+    `emptied` are the orders that came cancelled and without lines, with the time of that change.
+    """
 
     retailer_id: str
     logical_date: date
     key: str
     rows: int
     counts: list[HopCount]
+    emptied: dict[str, str]
 
 
 class _Group(NamedTuple):
@@ -58,13 +62,19 @@ class _Group(NamedTuple):
 
 
 class _Tally:
-    """Rows and money per hop, reason, business date and currency."""
+    """Rows and money per hop, reason, business date and currency; and the orders of `Landed.emptied`."""
 
     def __init__(self) -> None:
         self._figures: dict[_Group, tuple[int, Decimal]] = {}
+        self.emptied: dict[str, str] = {}
 
     def add(self, hop: str, record: SalesRecord, *, reason: str | None = None) -> None:
         self._add(_Group(hop, reason, record.business_date, record.currency), 1, money_of(record))
+
+    def add_skipped(self, record: SalesRecord, *, reason: str) -> None:
+        self.add("skipped", record, reason=reason)
+        if reason == NO_LINES and record.status == "cancelled" and record.transaction_id is not None:
+            self.emptied[record.transaction_id] = record.updated_at or ""
 
     def add_fetched(self, record: SalesRecord, rounded: SalesRecord) -> None:
         """Count the record with its own amount, to eight places, and what rounding takes off it as `rounding`."""
@@ -139,7 +149,14 @@ def land(
         file.seek(0)
         storage.write_from(key, file)
     log.info("landed", retailer_id=retailer_id, logical_date=str(logical_date), rows=rows, key=key)
-    return Landed(retailer_id=retailer_id, logical_date=logical_date, key=key, rows=rows, counts=counts)
+    return Landed(
+        retailer_id=retailer_id,
+        logical_date=logical_date,
+        key=key,
+        rows=rows,
+        counts=counts,
+        emptied=tally.emptied,
+    )
 
 
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
@@ -165,7 +182,7 @@ def _fetched(
             record = exact.rounded()
             tally.add_fetched(exact, record)
             if isinstance(each, Skipped):
-                tally.add("skipped", record, reason=each.reason)
+                tally.add_skipped(record, reason=each.reason)
             else:
                 records.append(record)
         yield payload, records

@@ -6,11 +6,13 @@ from decimal import Decimal
 
 import structlog
 
-from retail.landing.land import land
+from retail.landing.land import Landed, land
+from retail.pipeline.reconcile import withdraw_emptied
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import DescribeResult, LandResult, units_to_process
 from retail.quality import tie_out
 from retail.runs.counts import HopCount, rows_at
+from retail.runs.days import RetailerDay
 from retail.sources.registry import sales_of
 
 log = structlog.get_logger()
@@ -22,20 +24,14 @@ def land_step(context: StepContext) -> LandResult:
     counts: list[HopCount] = []
     units = units_to_process(context.ledger, context.run)
     context.report.expects("land", len(units), "retailer-days")
-    for retailer_id in sorted({retailer for retailer, _ in units}):
-        sales = sales_of(retailer_id, context.settings)
-        revision = context.settings.retailers[retailer_id].mapping_revision
-        for retailer, day in units:
-            if retailer == retailer_id:
-                landed = land(
-                    sales,
-                    context.storage,
-                    retailer_id=retailer_id,
-                    logical_date=day,
-                    mapping_revision=revision,
-                )
-                counts += landed.counts
-                context.report.progress("land", 1, f"{retailer_id} {day}")
+    landed = {}
+    for unit in units:
+        landed[unit] = _land(context, unit)
+        context.report.progress("land", 1, f"{unit[0]} {unit[1]}")
+    for unit in withdraw_emptied(context, landed):
+        landed[unit] = _land(context, unit)
+    for each in landed.values():
+        counts += each.counts
     tie_out.require([tie_out.FETCHED], counts)
     summary = f"{rows_at(counts, 'landed'):,} lines landed" + _skipped(counts)
     silent = sorted({retailer for retailer, _ in units} - {count.retailer_id for count in counts})
@@ -43,6 +39,17 @@ def land_step(context: StepContext) -> LandResult:
         counts += [_nothing_landed(retailer) for retailer in silent]
         summary += f"; nothing from {', '.join(silent)}"
     return LandResult(counts=counts, summary=summary)
+
+
+def _land(context: StepContext, unit: RetailerDay) -> Landed:
+    retailer_id, day = unit
+    return land(
+        sales_of(retailer_id, context.settings),
+        context.storage,
+        retailer_id=retailer_id,
+        logical_date=day,
+        mapping_revision=context.settings.retailers[retailer_id].mapping_revision,
+    )
 
 
 def _skipped(counts: list[HopCount]) -> str:

@@ -5,12 +5,16 @@ It takes the place of fetching in a run; what it finds goes through the other st
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from retail.errors import ExtractError
 from retail.landing import withdrawn
+from retail.landing.land import Landed
 from retail.landing.reconcile import Compared, Comparison
 from retail.pipeline.step_context import StepContext
+from retail.records import SalesRecord
 from retail.runs.days import RetailerDay
 from retail.sources.registry import sales_of
 from retail.sources.service import Reconcilable, Service
@@ -52,6 +56,37 @@ def withdraw(context: StepContext, compared: Mapping[RetailerDay, Compared]) -> 
         for name in ("listed", "missing", "deleted")
     )
     return f"{listed:,} orders listed, {missing:,} of them new to the star; {deleted:,} deleted"
+
+
+def withdraw_emptied(context: StepContext, landed: Mapping[RetailerDay, Landed]) -> list[RetailerDay]:
+    """Keep the lines of orders that came cancelled and without lines; returns the units to land again with them.
+
+    The lines are those that count in the star, and those of this run's own raw files.
+    """
+    again = []
+    for unit, found in landed.items():
+        if not found.emptied:
+            continue
+        of_run = [each.key for (retailer, _), each in landed.items() if retailer == unit[0]]
+        lines = held_lines.lines_of(context, unit[0], found.emptied, but=withdrawn.CANCELLED)
+        lines += [line for key in of_run for line in _raw_lines(context, key, found.emptied)]
+        ended = {
+            line.natural_key: replace(line, updated_at=found.emptied[line.transaction_id or ""])
+            for line in lines
+            if line.status == "completed"
+        }
+        if ended:
+            window = window_of_unit(context.settings, unit)
+            _comparison(context, unit, window).withdraw([*ended.values()], status=withdrawn.CANCELLED)
+            again.append(unit)
+    return again
+
+
+def _raw_lines(context: StepContext, key: str, transactions: Collection[str]) -> Iterator[SalesRecord]:
+    for line in context.storage.read(key).decode().split("\n"):
+        values = json.loads(line) if line else {}
+        if values.get("transaction_id") in transactions:
+            yield SalesRecord(**values)
 
 
 def _comparison(context: StepContext, unit: RetailerDay, window: Window) -> Comparison:

@@ -22,6 +22,9 @@ from retail.sources.window import Window
 # A filter applied after paging can leave pages empty; an endless series of them means a faulty cursor.
 _MOST_EMPTY_PAGES: Final = 10
 
+# The reason of `without_lines`.
+NO_LINES: Final = "no_lines"
+
 WebAddress: TypeAlias = Annotated[str, AfterValidator(web_address)]
 
 
@@ -196,6 +199,11 @@ def unreadable(
         currency=None,
         source_ref=source_ref,
     )
+
+
+def without_lines(head: SalesRecord, *, is_cancelled: bool) -> Skipped:
+    """An order that came without any line. If it is cancelled, so are the lines that the star has of it."""
+    return Skipped(NO_LINES, replace(head, status="cancelled" if is_cancelled else head.status))
 
 
 def cancelled(record: SalesRecord, *, status: str = "cancelled") -> SalesRecord:

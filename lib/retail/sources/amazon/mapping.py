@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
 from retail.sources.amazon import finances
-from retail.sources.service import Skipped, cancelled, unreadable
+from retail.sources.service import Skipped, cancelled, unreadable, without_lines
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
@@ -77,6 +77,12 @@ class AmazonSales:
         if items is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId"))
             return
+        if not items:
+            head = replace(
+                unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId")),
+                updated_at=timestamps.from_iso(at(order, "lastUpdatedTime")),
+            )
+            yield without_lines(head, is_cancelled=_is_not_sold(order))
         reason, common, packages = _skip_reason(order), self._common(order), _packages_by_item(order)
         for place, item in enumerate(items):
             package = packages.get(text(item, "orderItemId"))
@@ -165,8 +171,12 @@ def _quantity(item: JSON) -> Decimal | None:
     return money.number(at(item, "quantityOrdered"))
 
 
+def _is_not_sold(order: JSON) -> bool:
+    return at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD
+
+
 def _is_cancelled(order: JSON, item: JSON) -> bool:
-    if at(order, "fulfillment", "fulfillmentStatus") in NOT_SOLD:
+    if _is_not_sold(order):
         return True
     executed = at(item, "cancellation", "cancellationExecution") is not None
     left = [money.number(at(item, "fulfillment", f"quantity{name}")) for name in ("Fulfilled", "Unfulfilled")]

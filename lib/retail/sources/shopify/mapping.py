@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
-from retail.sources.service import Skipped, cancelled, unreadable
+from retail.sources.service import Skipped, cancelled, unreadable, without_lines
 from retail.sources.shopify.ledger import Ledger, needs_ledger
 from retail.sources.shopify.nodes import number_of, shop_money
 from retail.sources.shopify.pagination import orders_of
@@ -48,6 +48,9 @@ class ShopifySales:
             yield unreadable(self.retailer_id, source_ref, transaction_id=number_of(order))
             return
         head = self._head(order, source_ref)
+        if not lines and not needs_ledger(order):
+            yield without_lines(head, is_cancelled=at(order, "cancelledAt") is not None)
+            return
         taxes = taxes_of(lines, prices_include_tax=at(order, "taxesIncluded") is True)
         records = [
             self._line(head, order, line, tax, f"{source_ref}/lineItems/nodes/{place}")

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
-from retail.sources.service import Skipped, cancelled, unreadable
+from retail.sources.service import Skipped, cancelled, unreadable, without_lines
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.walmart.refunds import ORDERS_OF_RETURN, RETURNS_OF_ORDER
@@ -68,6 +68,12 @@ class WalmartSales:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "purchaseOrderId"))
             return
         common = self._common(order)
+        if not lines:
+            # Each line has a state of its own, so nothing says that such an order is cancelled.
+            number = text(order, "purchaseOrderId")
+            yield without_lines(
+                unreadable(self.retailer_id, source_ref, transaction_id=number), is_cancelled=False
+            )
         for place, line in enumerate(lines):
             of_line = f"{source_ref}/orderLines/orderLine/{place}"
             record = self._line(line, of_line, common)
