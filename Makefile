@@ -130,10 +130,11 @@ check: setup
 mutations: setup
 	@python -m tests.mutations $(NAMES)
 
-# Random histories of the star against its model, then random kills, with new seeds for as long as told, half of it each.
+# Random histories of the star against its model, random kills, random shops, with new seeds for as long as told, a third each.
 soak: setup
-	@python -m tests.oracle.soak --seconds $$(($(SECONDS) / 2))
-	@python -m tests.kill.soak --seconds $$(($(SECONDS) / 2))
+	@python -m tests.oracle.soak --seconds $$(($(SECONDS) / 3))
+	@python -m tests.kill.soak --seconds $$(($(SECONDS) / 3))
+	@python -m tests.cases.soak --seconds $$(($(SECONDS) / 3))
 
 # The secrets of docker-compose.yml, as files below var/secrets.
 secrets:

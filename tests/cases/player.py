@@ -124,6 +124,9 @@ def _walmart(held: Held, request: str, query: dict[str, str], body: bytes) -> Re
             for each in returns
             if _is_between(query, "returnCreation", [_instant(each["returnOrderDate"], _LAST)])
         ]
+        returns = [
+            each for each in returns if query.get("customerOrderId") in (None, each.get("customerOrderId"))
+        ]
         return _walmart_list(
             returns, {"meta": {"totalCount": len(returns), "limit": 200}, "returnOrders": returns}
         )
@@ -138,6 +141,7 @@ def _walmart(held: Held, request: str, query: dict[str, str], body: bytes) -> Re
             query, "lastModified", [_moment(line["statusDate"]) for line in order["orderLines"]["orderLine"]]
         )
         and query.get("purchaseOrderId") in (None, order["purchaseOrderId"])
+        and query.get("customerOrderId") in (None, order.get("customerOrderId"))
     ]
     meta = {"totalCount": len(orders), "limit": 200}
     return _walmart_list(orders, {"list": {"meta": meta, "elements": {"order": orders}}})

@@ -6,7 +6,7 @@ It takes the place of fetching in a run; what it finds goes through the other st
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from retail.errors import ExtractError
@@ -70,16 +70,21 @@ def withdraw_emptied(context: StepContext, landed: Mapping[RetailerDay, Landed])
         of_run = [each.key for (retailer, _), each in landed.items() if retailer == unit[0]]
         lines = held_lines.lines_of(context, unit[0], found.emptied, but=withdrawn.CANCELLED)
         lines += [line for key in of_run for line in _raw_lines(context, key, found.emptied)]
-        ended = {
-            line.natural_key: replace(line, updated_at=found.emptied[line.transaction_id or ""])
-            for line in lines
-            if line.status == "completed"
-        }
-        if ended:
+        if ended := ended_lines(lines, found.emptied):
             window = window_of_unit(context.settings, unit)
-            _comparison(context, unit, window).withdraw([*ended.values()], status=withdrawn.CANCELLED)
+            _comparison(context, unit, window).withdraw(ended, status=withdrawn.CANCELLED)
             again.append(unit)
     return again
+
+
+def ended_lines(lines: Iterable[SalesRecord], emptied: Mapping[str, str]) -> list[SalesRecord]:
+    """Those lines that count and whose orders are `emptied`, once each, changed when their orders were."""
+    ended = {
+        line.natural_key: replace(line, updated_at=emptied[line.transaction_id])
+        for line in lines
+        if line.transaction_id is not None and line.transaction_id in emptied and line.status == "completed"
+    }
+    return [*ended.values()]
 
 
 def _raw_lines(context: StepContext, key: str, transactions: Collection[str]) -> Iterator[SalesRecord]:
