@@ -1,4 +1,4 @@
-"""Amazon's Selling Partner API: `searchOrders` of Orders v2026-01-01, and the tokens of Login with Amazon.
+"""Amazon's Selling Partner API: `searchOrders` of Orders v2026-01-01, its catalogue and its ledger, and the tokens.
 
 Rules are from the official model orders_2026-01-01.json unless a comment names another source.
 """
@@ -13,6 +13,7 @@ from starlette.routing import Route
 from retail_simulator import amazon_answers
 from retail_simulator.access import AccessTokens, Credentials, TokenState, form_of, same
 from retail_simulator.amazon_catalog import AmazonCatalog
+from retail_simulator.amazon_finances import AmazonFinances
 from retail_simulator.amazon_orders import Json, render, status_of
 from retail_simulator.amazon_search import InvalidInputError, Search, paging_token, read_search
 from retail_simulator.clock import SimulatedClock, instant_text
@@ -36,6 +37,7 @@ class Amazon:
         self._bucket = Bucket(clock, capacity=BURST, per_second=REQUESTS_PER_SECOND) if throttle else None
         self._rate = REQUESTS_PER_SECOND if throttle else amazon_answers.WITHOUT_LIMIT
         self._catalog = AmazonCatalog(book, clock, throttle=throttle)
+        self._finances = AmazonFinances(book, clock, throttle=throttle)
 
     def routes(self) -> list[Route]:
         """The paths played."""
@@ -43,6 +45,7 @@ class Amazon:
             Route("/auth/o2/token", self.token, methods=["POST"]),
             Route("/orders/2026-01-01/orders", self.search_orders, methods=["GET"]),
             Route("/catalog/2022-04-01/items", self.search_catalog_items, methods=["GET"]),
+            Route("/finances/2024-06-19/transactions", self.list_transactions, methods=["GET"]),
         ]
 
     async def token(self, request: Request) -> JSONResponse:
@@ -74,6 +77,11 @@ class Amazon:
         """See AmazonCatalog."""
         refused = self._refuse(request.headers.get("x-amz-access-token"))
         return refused or self._catalog.search(request.query_params)
+
+    async def list_transactions(self, request: Request) -> JSONResponse:
+        """See AmazonFinances."""
+        refused = self._refuse(request.headers.get("x-amz-access-token"))
+        return refused or self._finances.page(request.query_params)
 
     async def search_orders(self, request: Request) -> JSONResponse:
         """One page of orders, oldest change first."""

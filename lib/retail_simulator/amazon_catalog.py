@@ -111,7 +111,7 @@ def _pagination(start: int, size: int, *, total: int) -> Json:
 
 
 def _render(product: Product, datasets: frozenset[str]) -> Json:
-    item: Json = {"asin": _asin(product)}
+    item: Json = {"asin": asin_of(product)}
     if "identifiers" in datasets:
         pairs = [shortest(gtin_of(product.sku)), ("SKU", product.sku)]
         identifiers = [{"identifierType": kind, "identifier": text} for kind, text in pairs]
@@ -138,5 +138,6 @@ def _classification(category: str) -> Json:
     return {"displayName": category, "classificationId": str(number)}
 
 
-def _asin(product: Product) -> str:
+def asin_of(product: Product) -> str:
+    """Amazon's own number of a product."""
     return "B0" + hashlib.sha256(product.sku.encode()).hexdigest()[:8].upper()

@@ -100,7 +100,7 @@ Breakdown = tuple[str, int, dict[str, int]]
 
 
 def _breakdowns(line: Line, *, living: bool) -> list[Breakdown]:
-    extras = _extras(line) if living else Extras()
+    extras = extras_of(line) if living else Extras()
     # What is left to the seller: of a line cancelled in part the money of the units kept.
     gross, discount = line.kept_net + line.kept_discount, line.kept_discount
     if line.is_cancelled:
@@ -119,7 +119,8 @@ def _breakdowns(line: Line, *, living: bool) -> list[Breakdown]:
     return parts
 
 
-def _extras(line: Line) -> Extras:
+def extras_of(line: Line) -> Extras:
+    """What is on the line beside the goods."""
     if line.net == 0 and line.discount == 0:
         return Extras()
     shipping = 199 + dice(line.line_id, 1) * 2 if dice(line.line_id, 2) % 5 == 0 else 0

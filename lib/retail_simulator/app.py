@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retail_simulator.access import Credentials
 from retail_simulator.amazon import Amazon
+from retail_simulator.amazon_standing import amazon_standing
 from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
 from retail_simulator.fault_answers import own_answers
 from retail_simulator.faults import Faults, SpoilRequests
@@ -26,6 +27,8 @@ from retail_simulator.shopify_standing import shopify_standing
 from retail_simulator.standing import standing
 from retail_simulator.traffic import CountRequests, Traffic
 from retail_simulator.walmart import Walmart
+
+STANDING = {"retailer_1": amazon_standing, "retailer_2": standing, "retailer_3": shopify_standing}
 
 
 class Simulator:
@@ -68,8 +71,8 @@ class Simulator:
         for name, book in self._books.items():
             sold[name] = _totals(book.totals(book.created_between(ceil(first), last)))
             if book.changes is not None:
-                stands = shopify_standing if name == "retailer_3" else standing
-                sold[name] |= stands(book, book.changes, ceil(first), last, now=now).as_json()
+                stands = STANDING[name](book, book.changes, ceil(first), last, now=now)
+                sold[name] |= stands.as_json()
         span = {"from": request.query_params["from"], "to": request.query_params["to"]}
         return JSONResponse({**span, "retailers": sold})
 

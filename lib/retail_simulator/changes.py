@@ -31,6 +31,9 @@ FATES = {
 }
 # Beside its fate: how many of 1,000 orders are corrected, shipped later than sold, or touched without any change.
 CORRECTED, SHIPPED_LATE, TOUCHED = 80, 100, 30
+# Amazon's orders say nothing of what comes back, so that it is no fate there. Of 1,000 orders with neither fate nor
+# correction, so many have goods returned.
+RETURNED_UNSAID = {"retailer_1": 90}
 # When a fate comes true, in seconds after the sale. The others hold from the sale on.
 DELAYS = {
     "cancelled": (HOUR, 2 * DAY),
@@ -61,7 +64,7 @@ class Changes:
                 self._fate_at[self._fates == code] = self._later(*DELAYS[name], salt=1)[self._fates == code]
         twice = self._has("returned") & (_mixed(numbers, 2) % 4 == 0)
         second = np.where(self._has("returned"), self._fate_at, 0) + self._later(DAY, 5 * DAY, salt=3) - sold
-        self._second_at = np.where(twice, second, NEVER)
+        second_at = np.where(twice, second, NEVER)
         corrected = (_mixed(numbers, 4) % 1000 < CORRECTED) & ~self._has(*NOT_CORRECTED)
         self._corrected_at = np.where(corrected, self._later(HOUR, 3 * DAY, salt=5), NEVER)
         late = (_mixed(numbers, 6) % 1000 < SHIPPED_LATE) & ~self._has(*NOT_SHIPPED_LATE)
@@ -71,8 +74,12 @@ class Changes:
         touched_at = np.where(touched, self._later(HOUR, 10 * DAY, salt=9), NEVER)
         self._seeds = _mixed(numbers, 10)
         self._times = np.stack(
-            [sold, self._fate_at, self._second_at, self._corrected_at, self._shipped_at, touched_at]
+            [sold, self._fate_at, second_at, self._corrected_at, self._shipped_at, touched_at]
         )
+        self._returned_at = np.stack([np.where(self._has("returned"), self._fate_at, NEVER), second_at])
+        if retailer in RETURNED_UNSAID:
+            self._returned_at = self._returned_unsaid(RETURNED_UNSAID[retailer])
+        self._sent_at = self._sent()
         self._lay_out()
 
     def updated_between(self, first: int, last: int, *, now: float) -> list[int]:
@@ -91,9 +98,17 @@ class Changes:
     def returned_between(self, first: int, last: int) -> list[int]:
         """Positions of the orders that may have a return in these seconds."""
         found = np.zeros(len(self._sold), dtype=bool)
-        for times in (np.where(self._has("returned"), self._fate_at, NEVER), self._second_at):
+        for times in self._returned_at:
             found |= (first <= times) & (times <= last)
         return np.flatnonzero(found).tolist()
+
+    def sent(self, position: int) -> int:
+        """When the goods of the order at `position` are on their way, and no longer cancelled or corrected."""
+        return int(self._sent_at[position])
+
+    def sent_between(self, first: int, last: int) -> list[int]:
+        """Positions of the orders sent in these seconds, were they not cancelled."""
+        return np.flatnonzero((first <= self._sent_at) & (self._sent_at <= last)).tolist()
 
     def changed_among(self, positions: range) -> list[int]:
         """Those of the positions whose order is not simply what was sold, now or at some time."""
@@ -109,7 +124,7 @@ class Changes:
         lines, fated = order.lines, None
         if fate == "partly":
             fated = _partly_line(lines, seed)
-        elif fate == "returned":
+        elif self._returned_at[0, position] != NEVER:
             fated = _returned_line(lines, seed)
         corrected_at = int(self._corrected_at[position])
         if corrected_at <= now:
@@ -123,10 +138,9 @@ class Changes:
             corrected=corrected_at if corrected_at <= now else None,
         )
         happened = fate_at <= now
-        if fate == "returned":
-            times = [
-                time for time in (fate_at, int(self._second_at[position])) if time <= now and time != NEVER
-            ]
+        if self._returned_at[0, position] != NEVER:
+            returned_at = cast(list[int], self._returned_at[:, position].tolist())
+            times = [time for time in returned_at if time <= now and time != NEVER]
             refund_after = DAY if self._refunds_late and seed % 3 == 0 else 0
             return replace(order, returns=_returns(order, seed, fated, times, refund_after=refund_after))
         tell = _TALES.get(fate or "")
@@ -138,6 +152,23 @@ class Changes:
 
     def _later(self, soonest: int, latest: int, *, salt: int) -> Integers:
         return self._sold + soonest + _mixed(self._numbers, salt) % (latest - soonest)
+
+    def _returned_unsaid(self, of_thousand: int) -> Integers:
+        """When goods come back, once and perhaps again, to orders that nothing else happens to and that do not move."""
+        free = (self._fates == len(self._names)) & (self._corrected_at == NEVER)
+        returned = free & (_mixed(self._numbers, 11) % 1000 < of_thousand)
+        first = self._later(2 * DAY, 12 * DAY, salt=12)
+        # Half of those that bring back two products do so at once.
+        apart = np.where(
+            _mixed(self._numbers, 13) % 2 == 0, self._later(DAY, 5 * DAY, salt=14) - self._sold, 0
+        )
+        twice = returned & (_mixed(self._numbers, 15) % 4 == 0)
+        return np.stack([np.where(returned, first, NEVER), np.where(twice, first + apart, NEVER)])
+
+    def _sent(self) -> Integers:
+        decided = np.where(self._has("partly", "pending"), self._fate_at, self._sold)
+        times = np.stack([self._sold, decided, self._corrected_at, self._shipped_at])
+        return cast(Integers, np.where(times == NEVER, self._sold, times).max(axis=0))
 
     def _lay_out(self) -> None:
         """Every event in order of time and id, with the time of its order's next event."""

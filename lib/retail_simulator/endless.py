@@ -14,7 +14,7 @@ Json = dict[str, Any]
 def is_first_page(scope: Scope, request: bytes) -> bool:
     """Whether the request asks for the beginning of a list: it has no token, cursor or offset."""
     query = parse_qs(scope["query_string"].decode())
-    if query.keys() & {"paginationToken", "hasMoreElements", "offset"}:
+    if query.keys() & {"paginationToken", "nextToken", "hasMoreElements", "offset"}:
         return False
     variables = json.loads(request).get("variables") or {} if request else {}
     return not any(text for name, text in variables.items() if "after" in name or "cursor" in name)
@@ -23,7 +23,7 @@ def is_first_page(scope: Scope, request: bytes) -> bool:
 def without_endless_token(scope: Scope) -> Scope:
     """The request as the retailer would know it."""
     pairs = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
-    known = [pair for pair in pairs if pair != ("paginationToken", ENDLESS)]
+    known = [pair for pair in pairs if pair not in (("paginationToken", ENDLESS), ("nextToken", ENDLESS))]
     return scope if len(known) == len(pairs) else {**scope, "query_string": urlencode(known).encode()}
 
 
@@ -40,9 +40,11 @@ def name_itself(body: bytes, retailer: str, scope: Scope, request: bytes) -> byt
 
 
 def _amazon(answer: Json, scope: Scope) -> None:
+    query = parse_qs(scope["query_string"].decode())
     if "orders" in answer and "pagination" not in answer:
-        token = parse_qs(scope["query_string"].decode()).get("paginationToken", [ENDLESS])[0]
-        answer["pagination"] = {"nextToken": token}
+        answer["pagination"] = {"nextToken": query.get("paginationToken", [ENDLESS])[0]}
+    elif "payload" in answer and not answer["payload"]["nextToken"]:
+        answer["payload"]["nextToken"] = query.get("nextToken", [ENDLESS])[0]
 
 
 def _walmart(answer: Json, scope: Scope) -> None:

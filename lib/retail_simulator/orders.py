@@ -90,8 +90,8 @@ class Order:
     """One basket as it stands; times are seconds since 1970.
 
     `cancelled` is when the whole order was; every unit of its lines is then cancelled too. `updated` is its last
-    event: sale, shipment, correction, edit, cancellation or return. `corrected` is when a line's discount changed,
-    `reduced` when units of a line were cancelled.
+    event: sale, shipment, correction, edit, cancellation or return, which is none at Amazon. `corrected` is when a
+    line's discount changed, `reduced` when units of a line were cancelled.
     """
 
     order_id: str

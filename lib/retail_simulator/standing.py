@@ -18,11 +18,16 @@ REASONS = {"pending": "pending", "elsewhere": "non_amazon", "test": "test_order"
 
 @dataclass(slots=True)
 class Standing:
-    """Rows by record type, cents by record type, and rows left out by reason."""
+    """Rows by record type, cents by record type, and rows left out by reason.
+
+    Units and tax are told of what Amazon refunds alone; there they are as negative as the money.
+    """
 
     rows: Counter[str] = field(default_factory=Counter)
     cents: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    units: Counter[str] = field(default_factory=Counter)
+    tax: Counter[str] = field(default_factory=Counter)
 
     def add(self, order: Order) -> None:
         """The rows of an order's lines. A cancelled line is a row of nothing."""
@@ -40,15 +45,32 @@ class Standing:
         """For the answer: money as exact text."""
         kinds = ["sale", "return", *(["refund"] if self.rows["refund"] else [])]
         money = {kind: str(dollars(self.cents[kind])) for kind in kinds}
-        return {
+        told = {
             "records": {kind: self.rows[kind] for kind in kinds},
             "money": money | {"net": str(dollars(self.cents.total()))},
             "skipped": dict(sorted(self.skipped.items())),
         }
+        if self.units:
+            told["units"] = dict(sorted(self.units.items()))
+            told["tax"] = {kind: str(dollars(cents)) for kind, cents in sorted(self.tax.items())}
+        return told
 
 
 def standing(book: Book, changes: Changes, first: int, last: int, *, now: int) -> Standing:
     """What was sold or came back in the seconds `first` to `last`, both included, as it stands at `now`."""
+    stands = sales_standing(book, changes, first, last, now=now)
+    for position in changes.returned_between(first, min(last, now)):
+        for one in book.order(position, now=now).returns:
+            if first <= one.returned <= last and one.refunded > now:
+                stands.skipped["open_return"] += 1
+            elif first <= one.returned <= last:
+                stands.rows["return"] += 1
+                stands.cents["return"] -= one.net
+    return stands
+
+
+def sales_standing(book: Book, changes: Changes, first: int, last: int, *, now: int) -> Standing:
+    """What was sold in these seconds, as it stands at `now`; returns apart."""
     sold = book.created_between(first, min(last, now))
     plain = book.totals(sold)
     stands = Standing(rows=Counter(sale=plain.rows), cents=Counter(sale=plain.net))
@@ -58,11 +80,4 @@ def standing(book: Book, changes: Changes, first: int, last: int, *, now: int) -
         stands.rows["sale"] -= len(was.lines)
         stands.cents["sale"] -= was.net
         stands.add(book.order(position, now=now))
-    for position in changes.returned_between(first, min(last, now)):
-        for one in book.order(position, now=now).returns:
-            if first <= one.returned <= last and one.refunded > now:
-                stands.skipped["open_return"] += 1
-            elif first <= one.returned <= last:
-                stands.rows["return"] += 1
-                stands.cents["return"] -= one.net
     return stands

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Each retailer's requests for data, those for tokens left out.
 DATA_PATHS = {
-    "retailer_1": re.compile(r"/(orders|catalog)/"),
+    "retailer_1": re.compile(r"/(orders|catalog|finances)/"),
     "retailer_2": re.compile(r"/v3/(?!token)"),
     "retailer_3": re.compile(r"/admin/(?!oauth/)"),
 }

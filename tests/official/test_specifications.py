@@ -12,6 +12,7 @@ import pytest
 import requests
 from graphql import GraphQLSchema
 
+from retail.cli.local import demo
 from retail.config.settings import Settings
 from retail.landing.land import Landed
 from tests.official.conftest import need
@@ -38,6 +39,49 @@ def test_neither_the_amazon_client_nor_the_simulator_breaks_the_orders_model(
     assert refused.status_code == 422
     assert landed.rows > 1_000
     assert landed.counts == fetch("retailer_1", settings_at(simulator)).counts
+
+
+@pytest.mark.node
+def test_the_simulator_keeps_to_amazons_models_of_finances_and_of_the_catalogue(
+    simulator: str, specs: Path, tmp_path: Path
+) -> None:
+    need("@stoplight/prism-cli")
+    models = specs / "amazon"
+    keys = demo.demo_environment()
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": keys["RETAIL_RETAILER_1_CLIENT_ID"],
+        "client_secret": keys["RETAIL_RETAILER_1_CLIENT_SECRET"],
+        "refresh_token": keys["RETAIL_RETAILER_1_REFRESH_TOKEN"],
+    }
+    token = requests.post(f"{simulator}/auth/o2/token", data=form, timeout=30).json()["access_token"]
+    with (
+        prism(with_nulls(models / "finances_2024-06-19.json", tmp_path), simulator) as finances,
+        prism(models / "catalogItems_2022-04-01.json", simulator) as catalogue,
+    ):
+
+        def ask(url: str, **query: str) -> requests.Response:
+            return requests.get(url, params=query, headers={"x-amz-access-token": token}, timeout=60)
+
+        ledger = f"{finances}/finances/2024-06-19/transactions"
+        week = {"postedAfter": "2017-01-08T00:00:00Z", "postedBefore": "2017-01-15T00:00:00Z"}
+        page = ask(ledger, **week).json()["payload"]
+        found: list[dict[str, Any]] = page["transactions"]
+        while page["nextToken"]:
+            page = ask(ledger, **week, nextToken=page["nextToken"]).json()["payload"]
+            found += page["transactions"]
+        assert ask(ledger).json()["errors"][0]["code"] == "InvalidInput"
+        assert ask(ledger, postedAfter="yesterday").status_code == 422
+
+        skus = {context["sku"] for one in found for item in one["items"] for context in item["contexts"]}
+        items = f"{catalogue}/catalog/2022-04-01/items"
+        asked = {"marketplaceIds": "ATVPDKIKX0DER", "identifiersType": "SKU", "sellerId": "A1SELLER"}
+        data = "summaries,identifiers,classifications"
+        answer = ask(items, **asked, identifiers=",".join(sorted(skus)[:20]), includedData=data)
+        assert ask(items, **asked, identifiers="1", includedData="prices").status_code == 422
+    assert {one["transactionType"] for one in found} >= {"Shipment", "Refund", "Retrocharge", "Transfer"}
+    assert len(found) > 500
+    assert answer.json()["numberOfResults"] > 10
 
 
 @pytest.mark.node
@@ -108,6 +152,21 @@ def as_it_is_answered(specification: Path, folder: Path) -> Path:
     content["components"]["securitySchemes"]["accessToken"] = scheme
     allow_null(content)
     changed = folder / specification.name
+    changed.write_text(json.dumps(content), encoding="utf-8")
+    return changed
+
+
+def with_nulls(model: Path, folder: Path) -> Path:
+    """A model of Amazon's whose fields may be null, as in real answers; `nextToken` is null on the last page."""
+    content = json.loads(model.read_text(encoding="utf-8"))
+    named = content["definitions"]
+    for part in [
+        *named.values(),
+        *(one for each in named.values() for one in each.get("properties", {}).values()),
+    ]:
+        if "type" in part:
+            part["type"] = [part["type"], "null"]
+    changed = folder / model.name
     changed.write_text(json.dumps(content), encoding="utf-8")
     return changed
 

@@ -108,6 +108,22 @@ class Process:
         sent = {name: value for name, value in query.items() if value is not None}
         return self.get("/catalog/2022-04-01/items", params=sent, headers={"x-amz-access-token": token})
 
+    def amazon_transactions_page(self, token: str | None = None, **query: Any) -> requests.Response:
+        token = token or self.amazon_token().json()["access_token"]
+        path = "/finances/2024-06-19/transactions"
+        return self.get(path, params=query, headers={"x-amz-access-token": token})
+
+    def amazon_transactions(self, **query: Any) -> list[dict[str, Any]]:
+        """All transactions over all pages, money as exact decimals."""
+        token, transactions = self.amazon_token().json()["access_token"], []
+        while True:
+            answer = self.amazon_transactions_page(token, **query)
+            payload = json.loads(answer.text, parse_float=Decimal)["payload"]
+            transactions += payload["transactions"]
+            if payload["nextToken"] is None:
+                return transactions
+            query["nextToken"] = payload["nextToken"]
+
     def walmart_token(
         self, auth: tuple[str, str] = ("walmart-id", "walmart-secret"), **headers: str | None
     ) -> requests.Response:

@@ -36,7 +36,7 @@ def stories(order):
 @pytest.mark.parametrize(
     ("retailer", "wanted"),
     [
-        ("retailer_1", {"cancelled", "partly cancelled", "elsewhere", "replacement"}),
+        ("retailer_1", {"cancelled", "partly cancelled", "returned", "elsewhere", "replacement"}),
         ("retailer_2", {"cancelled", "partly cancelled", "returned", "replacement"}),
         ("retailer_3", {"cancelled", "partly cancelled", "returned", "test", "gift card", "edited"}),
     ],
