@@ -15,13 +15,16 @@ from retail_simulator.access import AccessTokens, Credentials, TokenState, form_
 from retail_simulator.amazon_catalog import AmazonCatalog
 from retail_simulator.amazon_finances import AmazonFinances
 from retail_simulator.amazon_orders import Json, render, status_of
-from retail_simulator.amazon_search import InvalidInputError, Search, paging_token, read_search
+from retail_simulator.amazon_search import InvalidInputError, Search, paging_token, read_datasets, read_search
 from retail_simulator.clock import SimulatedClock, instant_text
 from retail_simulator.sales import Book
 from retail_simulator.throttle import Bucket
 
 REQUESTS_PER_SECOND = 0.0056
 BURST = 20
+# Those of getOrder.
+ORDER_PER_SECOND = 0.5
+ORDER_BURST = 30
 
 
 class Amazon:
@@ -35,6 +38,9 @@ class Amazon:
         self._credentials = credentials
         self._tokens = AccessTokens(clock, prefix="Atza|", lifetime=3600)
         self._bucket = Bucket(clock, capacity=BURST, per_second=REQUESTS_PER_SECOND) if throttle else None
+        self._order_bucket = (
+            Bucket(clock, capacity=ORDER_BURST, per_second=ORDER_PER_SECOND) if throttle else None
+        )
         self._rate = REQUESTS_PER_SECOND if throttle else amazon_answers.WITHOUT_LIMIT
         self._catalog = AmazonCatalog(book, clock, throttle=throttle)
         self._finances = AmazonFinances(book, clock, throttle=throttle)
@@ -44,6 +50,7 @@ class Amazon:
         return [
             Route("/auth/o2/token", self.token, methods=["POST"]),
             Route("/orders/2026-01-01/orders", self.search_orders, methods=["GET"]),
+            Route("/orders/2026-01-01/orders/{id}", self.get_order, methods=["GET"]),
             Route("/catalog/2022-04-01/items", self.search_catalog_items, methods=["GET"]),
             Route("/finances/2024-06-19/transactions", self.list_transactions, methods=["GET"]),
         ]
@@ -82,6 +89,26 @@ class Amazon:
         """See AmazonFinances."""
         refused = self._refuse(request.headers.get("x-amz-access-token"))
         return refused or self._finances.page(request.query_params)
+
+    async def get_order(self, request: Request) -> JSONResponse:
+        """One order by its id."""
+        refused = self._refuse(request.headers.get("x-amz-access-token"))
+        if refused is not None:
+            return refused
+        if self._order_bucket is not None and not self._order_bucket.take():
+            return amazon_answers.quota_exceeded()
+        now = self._clock.now()
+        try:
+            datasets = read_datasets(request.query_params)
+        except InvalidInputError as error:
+            return amazon_answers.error(400, "InvalidInput", str(error), rate=ORDER_PER_SECOND)
+        number = request.path_params["id"]
+        position = self._book.position(int(number)) if number.isdecimal() else None
+        if position is None or self._book.created(position) > now:
+            return amazon_answers.error(404, "NotFound", f"Order {number} not found", rate=ORDER_PER_SECOND)
+        order = self._book.order(position, now=now)
+        body = {"order": render(order, datasets, living=self._book.changes is not None)}
+        return JSONResponse(body, headers=amazon_answers.headers(ORDER_PER_SECOND))
 
     async def search_orders(self, request: Request) -> JSONResponse:
         """One page of orders, oldest change first."""

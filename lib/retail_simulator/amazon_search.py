@@ -122,6 +122,14 @@ def read_search(query: QueryParams, *, now: float) -> Search:
     )
 
 
+def read_datasets(query: QueryParams) -> frozenset[str]:
+    """The data sets that a request for one order wants; an InvalidInputError when the API would not take it."""
+    for name, _ in query.multi_items():
+        if name != "includedData":
+            raise InvalidInputError(f"Invalid or repeated parameter: {name}")
+    return frozenset(_choices(query, "includedData", DATASETS))
+
+
 def _window(query: QueryParams, *, now: float) -> tuple[bool, int, int]:
     by_update = "lastUpdatedAfter" in query
     if by_update == ("createdAfter" in query):
