@@ -119,6 +119,11 @@ def test_lists_that_move_while_they_are_read_lose_nothing(
     assert pages > 30
     assert kinds == Counter({kind: count for kind, count in true["records"].items() if count})
     assert sum(Decimal(line["total_amount"]) for line in sold) == Decimal(true["money"]["net"])
+    # Of Amazon it tells the units and the tax of what was refunded, too.
+    for name, refunded in (("quantity", true.get("units", {})), ("tax_amount", true.get("tax", {}))):
+        for kind, expected in refunded.items():
+            found = [line for line in sold if line["record_type"] == kind]
+            assert sum(Decimal(line[name]) for line in found) == Decimal(expected)
 
 
 def test_a_walk_whose_page_token_expired_over_night_is_begun_anew_and_lands_the_whole_day(

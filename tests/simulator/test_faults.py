@@ -172,6 +172,14 @@ def test_an_endless_cursor_never_ends(shaky, ask, retailer, size):
     assert pages[0] != pages[-1] or size == 100
 
 
+def test_an_endless_cursor_never_ends_in_amazons_ledger_either(shaky):
+    switch_on(shaky, "retailer_1", "endless_cursor")
+    query = {"postedAfter": "2017-03-06T00:00:00Z"}
+    first = shaky.amazon_transactions_page(**query).json()["payload"]["nextToken"]
+    assert first
+    assert shaky.amazon_transactions_page(**query, nextToken=first).json()["payload"]["nextToken"] == first
+
+
 def test_what_is_no_fault_is_refused(shaky):
     for wrong in (
         {"retailer": "retailer_4", "kind": "500"},
