@@ -36,6 +36,8 @@ _REFUNDS: Final = ("refund", "chargeback", "chargebackrefund", "guaranteeclaim",
 # Breakdowns that only group others. Fees have parts named like the buyer's own tax, so nothing else is opened.
 _GROUPS: Final = ("sales", "expenses")
 _OF_NO_GOODS: Final = ("shipping", "giftwrap")
+# What Amazon withholds of a tax to hand it to the state; the buyer paid it all the same.
+_WITHHELD: Final = ("marketplacefacilitator", "withh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +227,11 @@ def _opened(breakdowns: list[JSON] | None) -> Iterator[JSON]:
 
 
 def _of_goods(breakdown: JSON) -> Decimal | None:
-    """The breakdown's amount without the parts that concern shipping or gift wrap."""
+    """The breakdown's amount without the parts that concern shipping, gift wrap or what Amazon withholds."""
     others = [
         _amount(part)
         for part in entries(breakdown, "breakdowns") or []
-        if any(name in _kind(part) for name in _OF_NO_GOODS)
+        if any(name in _kind(part) for name in (*_OF_NO_GOODS, *_WITHHELD))
     ]
     return money.less(_amount(breakdown), *others)
 

@@ -222,7 +222,8 @@ class Amazon:
         starts = [day.start + quarter * number for number in range(4)]
         a_day = sum(self._changed_between(start, start + quarter) for start in starts)
         calls = len(windows) * max(1, ceil(a_day / self._options.page_size))
-        of_transactions = len(windows) * self._transaction_pages(day, a_day) if self._options.refunds else 0
+        pages, asked = self._transaction_pages(day, a_day) if self._options.refunds else (0, 0)
+        of_transactions = len(windows) * pages
         waits = (
             self._quota.seconds_for(calls),
             self._transactions_quota.seconds_for(of_transactions),
@@ -232,13 +233,14 @@ class Amazon:
             calls=calls + of_transactions,
             quota_seconds=sum(waits),
             quota=f"{self._quota.burst:.0f} calls at once, then one in {1 / self._quota.per_second:.0f} s",
-            asked=len(starts) + (1 if self._options.refunds else 0),
+            asked=len(starts) + asked,
         )
 
-    def _transaction_pages(self, day: Window, a_day: float) -> int:
-        body = self._ask_transactions(day, None)
+    def _transaction_pages(self, day: Window, a_day: float) -> tuple[int, int]:
+        """The pages of a day, and the calls that it took to find out."""
+        body, asked = self._next_transactions(day, None)
         found = finances.transactions(body)
-        return 1 if finances.next_token(body) is None else ceil(a_day / max(1, len(found)))
+        return (1 if finances.next_token(body) is None else ceil(a_day / max(1, len(found)))), asked
 
     def _changed_between(self, start: datetime, end: datetime) -> float:
         """The number of orders that changed, extrapolated from the time that one page covers."""
@@ -280,15 +282,19 @@ class Amazon:
         return Page(self._stripped(body), following)
 
     def _page_of_transactions(self, window: Window, token: str | None) -> Page:
-        """The first page with a transaction from the token on, as pages can be empty; else the last page."""
-        is_first = token is None
+        body, _ = self._next_transactions(window, token)
+        following = finances.next_token(body)
+        cursor = None if following is None else _OF_TRANSACTIONS + following
+        return Page(self._stripped(body), cursor, begins=token is None)
+
+    def _next_transactions(self, window: Window, token: str | None) -> tuple[JSON, int]:
+        """The first page with a transaction from the token on, as pages can be empty, else the last; and the calls."""
         seen = {token}
         while True:
             body = self._ask_transactions(window, token)
             token = finances.next_token(body)
             if finances.transactions(body) or token is None:
-                following = None if token is None else _OF_TRANSACTIONS + token
-                return Page(self._stripped(body), following, begins=is_first)
+                return body, len(seen)
             if token in seen or len(seen) > _MOST_EMPTY_PAGES:
                 raise ExtractError(
                     f"{self._retailer_id}: the pages of GET {TRANSACTIONS_PATH} are empty without end",
