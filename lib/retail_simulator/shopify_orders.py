@@ -83,6 +83,7 @@ def render(state: OrderState) -> Json:
         "returnStatus": "RETURNED" if state.returned else "NO_RETURN",
         "refunds": refunds,
         "currencyCode": CURRENCY,
+        "dutiesIncluded": False,
         "taxesIncluded": traits.taxed == "included",
         "sourceName": "pos",
         "displayFinancialStatus": "PARTIALLY_REFUNDED" if refunds else "PAID",

@@ -21,9 +21,11 @@ DAY = date(2017, 1, 5)
 KEY = "ops/payload-fields/retailer_1.json"
 
 
-def fields_of(lake, run_id, retailer_id="retailer_1", *, killed=()):
+def fields_of(lake, run_id, retailer_id="retailer_1", *, killed=(), watched=None):
     """As a run sees them; the runs in `killed` did not come to the record of their step."""
-    return PayloadFields(lake, retailer_id, run_id, has_ended=lambda other: other not in killed)
+    return PayloadFields(
+        lake, retailer_id, run_id, has_ended=lambda other: other not in killed, watched=watched or {}
+    )
 
 
 def seen(lake, run_id, *answers, day=DAY, killed=()):
@@ -117,6 +119,23 @@ def test_another_type_is_told_once_and_null_is_of_every_type(lake):
         "retailer_1: orders[].id is list since 2017-01-05, was text or number",
         "retailer_1: orders[].id[] (number) is new on 2017-01-05",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_told"),
+    [
+        *((value, True) for value in ("7", 7, Decimal("0.01"), True, "no number")),
+        *((value, False) for value in (None, "", " ", "0.00", 0, Decimal("0.00"), False, [], {})),
+    ],
+)
+def test_a_watched_field_is_told_by_every_run_that_sees_a_value(lake, value, is_told):
+    for run_id in ("r1", "r2"):
+        fields = fields_of(lake, run_id, watched={"orders[].lines[].weight": "sold by weight"})
+        for days in (2, 1):
+            fields.look(order(lines=[{"sku": "a"}, {"sku": "b", "weight": value}]), DAY + timedelta(days))
+        assert [str(each) for each in fields.with_value()] == [
+            "retailer_1: orders[].lines[].weight has a value on 2017-01-06: sold by weight"
+        ] * is_told
 
 
 def test_ids_as_names_of_fields_are_folded_and_the_file_does_not_grow_with_them(lake):

@@ -7,6 +7,8 @@
 A path is, for example, `orders[].orderItems[].price.amount`; no value is kept. New fields stay in the payload as they
 came. Runs learn and report nothing until the run by whose end `ENOUGH` records were seen has ended. The new fields that
 a later run found are kept with that run until its step is recorded: only then have they been reported.
+
+A watched field (`retail.sources.fields`) that carries a value is reported by every run that sees it, from the first on.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -23,7 +25,8 @@ from typing import Any, Final
 from retail.errors import DamagedError, ObjectNotFoundError
 from retail.lake import layout
 from retail.lake.storage import Storage
-from retail.sources.values.json_path import JSON
+from retail.sources.values import money
+from retail.sources.values.json_path import JSON, everywhere
 
 # Counts objects in lists, including order lines: days with hardly any sales teach hardly anything.
 ENOUGH: Final = 200
@@ -59,6 +62,19 @@ class NewField:
         return f"{self.retailer_id}: {self.path} ({self.type}) is new on {self.first_seen}"
 
 
+@dataclass(frozen=True, order=True)
+class WatchedField:
+    """A watched path that carries a value, what that means, and the earliest date that was fetched with it."""
+
+    retailer_id: str
+    path: str
+    meaning: str
+    first_seen: str
+
+    def __str__(self) -> str:
+        return f"{self.retailer_id}: {self.path} has a value on {self.first_seen}: {self.meaning}"
+
+
 @dataclass(slots=True)
 class _Known:
     types: list[str]
@@ -81,13 +97,22 @@ class PayloadFields:
     """The fields of one retailer's responses: the first runs learn them, later runs report new ones.
 
     `has_ended` says whether another run's extract step was recorded, which means that it has reported what it found.
+    `watched` are the paths whose values are reported, each with what a value means.
     """
 
     def __init__(
-        self, storage: Storage, retailer_id: str, run_id: str, *, has_ended: Callable[[str], bool]
+        self,
+        storage: Storage,
+        retailer_id: str,
+        run_id: str,
+        *,
+        has_ended: Callable[[str], bool],
+        watched: Mapping[str, str],
     ) -> None:
         self._storage, self.retailer_id, self._run_id = storage, retailer_id, run_id
         self._has_ended = has_ended
+        self._watched = watched
+        self._with_value: dict[str, str] = {}
         self._known: dict[str, _Known] = {}
         self._records: dict[str, int] = {}
         self._seen, self._learned_by = 0, ""
@@ -103,6 +128,17 @@ class PayloadFields:
         """Note the fields of a response that was fetched for that date."""
         with self._one_at_a_time:
             self._enter(answer, self._root, logical_date)
+            for path in self._watched:
+                if any(map(_is_value, everywhere(answer, path))):
+                    day = logical_date.isoformat()
+                    self._with_value[path] = min(day, self._with_value.get(path, day))
+
+    def with_value(self) -> list[WatchedField]:
+        """The watched fields that carried a value in what this run has seen."""
+        return [
+            WatchedField(self.retailer_id, path, self._watched[path], day)
+            for path, day in sorted(self._with_value.items())
+        ]
 
     def keep(self) -> list[NewField]:
         """Store what was seen; returns all that this run must report, including what it stored before it was killed."""
@@ -214,6 +250,13 @@ class PayloadFields:
                 self._known[path] = _Known([kind], day.isoformat(), self._run_id)
             else:
                 known.types.append(kind)
+
+
+def _is_value(found: JSON) -> bool:
+    """Whether something is there: neither null, nor empty, nor false, nor zero in any spelling."""
+    if isinstance(found, str):
+        return bool(found.strip()) and money.number(found) != 0
+    return bool(found)
 
 
 def _entries(place: _Place) -> _Place:

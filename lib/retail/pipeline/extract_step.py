@@ -24,7 +24,7 @@ from retail.errors import (
 )
 from retail.landing import payloads
 from retail.landing.fetch import PageWritten, extract
-from retail.landing.field_drift import NewField, PayloadFields
+from retail.landing.field_drift import NewField, PayloadFields, WatchedField
 from retail.landing.land import require_whole
 from retail.landing.reconcile import Compared
 from retail.pipeline import reconcile
@@ -34,7 +34,7 @@ from retail.quality.suites import validation
 from retail.runs.days import RetailerDay
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
-from retail.sources.registry import open_service, windows_of
+from retail.sources.registry import open_service, watched_of, windows_of
 from retail.sources.service import Service
 from retail.sources.window import Window
 
@@ -47,7 +47,7 @@ KnownOrders = Mapping[RetailerDay, Collection[str]]
 _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
 
 
-# New payload fields shown in one line; the step's record has all of them.
+# New and watched fields shown in one line; the step's record has all of them.
 _SHOWN_FIELDS = 5
 
 
@@ -77,28 +77,31 @@ def extract_step(context: StepContext) -> ExtractResult:
     ]
     if failed and not extracted and not for_days:
         raise NobodyAnsweredError(failed)
-    warnings = [str(new) for each in results for new in each.new_fields]
+    new = [str(found) for each in results for found in each.new_fields]
+    watched = [str(found) for each in results for found in each.watched]
     summary = f"{len(extracted)} retailer-days fetched"
     if context.run.reconcile:
         compared = {unit: found for each in results for unit, found in each.compared.items()}
         summary = f"{len(extracted)} retailer-days compared: {reconcile.withdraw(context, compared)}"
     if failed:
         summary += f"; FAILED: {', '.join(sorted(failed))}"
-    if warnings:
-        summary += f"; {len(warnings)} new fields in the responses: {'; '.join(warnings[:_SHOWN_FIELDS])}"
+    if new:
+        summary += f"; {len(new)} new fields in the responses: {'; '.join(new[:_SHOWN_FIELDS])}"
+    if watched:
+        summary += f"; {len(watched)} watched fields with a value: {'; '.join(watched[:_SHOWN_FIELDS])}"
     return ExtractResult(
         extracted=extracted,
         failed=failed,
         failed_for_days=for_days,
         out_of_reach=[unit for each in results for unit in sorted(each.out_of_reach)],
-        warnings=warnings,
+        warnings=new + watched,
         summary=summary,
     )
 
 
 @dataclass
 class Fetched:
-    """The units that were fetched, why the others were not, and fields that no earlier response had.
+    """The units that were fetched, why the others were not, new fields, and watched ones with a value.
 
     `without` holds the days that a responding retailer could not deliver; fetching continues after them.
     """
@@ -108,6 +111,7 @@ class Fetched:
     failure: str | None = None
     answers: bool = False
     new_fields: list[NewField] = field(default_factory=list)
+    watched: list[WatchedField] = field(default_factory=list)
     compared: dict[RetailerDay, Compared] = field(default_factory=dict)
 
     @property
@@ -134,10 +138,12 @@ def _ask_retailer(step: _Step, retailer_id: str) -> Fetched:
             retailer_id,
             context.run_id,
             has_ended=lambda run_id: context.ledger.step(run_id, "extract") is not None,
+            watched=watched_of(retailer_id, context.settings),
         )
         try:
             _extract_units(step, units, fetched, fields)
         finally:
+            fetched.watched = fields.with_value()
             fetched.new_fields = fields.keep()
         if fetched.without:
             kinds = {type(error): error for error in reversed(fetched.without.values())}

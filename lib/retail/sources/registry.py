@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from importlib import import_module
 from typing import Final
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from retail.config.secrets import Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
+from retail.sources import fields
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Sales, Service
@@ -66,6 +67,12 @@ def sales_of(retailer_id: str, settings: Settings) -> Sales:
         problem = f"{retailer.service}: MAPPING_VERSION is {sales.MAPPING_VERSION}; it must be 1 to 1,000"
         raise ConfigurationError([problem], hint="number the versions of the mapping from 1")
     return sales
+
+
+def watched_of(retailer_id: str, settings: Settings) -> Mapping[str, str]:
+    """The watched fields of the retailer's answers, by path, and what a value there would mean; see `fields`."""
+    package, _, _ = _class_of(settings.retailers[retailer_id].service).__module__.rpartition(".")
+    return fields.watched(package)
 
 
 def windows_of(settings: Settings, units: Iterable[tuple[str, date]]) -> dict[tuple[str, date], Window]:

@@ -10,7 +10,7 @@ PATH: Final = f"/admin/api/{VERSION}/graphql.json"
 _MONEY: Final = "{ shopMoney { amount currencyCode } }"
 # Two refunds are enough to see whether a cancelled order has only the cancellation's own.
 _ORDER: Final = f"""
-  id name createdAt processedAt updatedAt cancelledAt test currencyCode taxesIncluded sourceName
+  id name createdAt processedAt updatedAt cancelledAt test currencyCode taxesIncluded dutiesIncluded sourceName
   edited returnStatus refunds(first: 2) {{ id createdAt }}
   totalTipReceivedSet {_MONEY}
   customer {{ id }}

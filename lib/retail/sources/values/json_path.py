@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
@@ -54,6 +55,21 @@ def at(value: JSON, *path: str | int) -> JSON:
         else:
             return None
     return value
+
+
+def everywhere(value: JSON, path: str) -> Iterator[JSON]:
+    """The values at a path that leads through lists, each None where it does not exist.
+
+    >>> list(everywhere({"a": [{"b": 1}, {"b": 2}, {}]}, "a[].b"))
+    [1, 2, None]
+    """
+    step, _, rest = path.partition(".")
+    found = at(value, step.removesuffix("[]"))
+    for each in found if step.endswith("[]") and isinstance(found, list) else [found]:
+        if rest:
+            yield from everywhere(each, rest)
+        else:
+            yield each
 
 
 def entries(value: JSON, *path: str | int) -> list[JSON] | None:
