@@ -9,6 +9,7 @@ from pathlib import Path
 import configuration
 import data_model
 import errors
+import fields
 import materialized_views
 
 import cli
@@ -18,6 +19,7 @@ DOCUMENTS = {
     "CONFIGURATION.md": configuration.pieces,
     "DATA_MODEL.md": data_model.pieces,
     "ERRORS.md": errors.pieces,
+    "FIELDS.md": fields.pieces,
     "MATERIALIZED_VIEWS.md": materialized_views.pieces,
 }
 BEGIN, END = "<!-- from the code{}: make data-model -->", "<!-- end of what is from the code -->"
