@@ -53,11 +53,21 @@ def ran(
     force: bool = False,
     retailers: Collection[str] = ("retailer_1",),
     tasks: Collection[str] = ALL_TASKS,
+    reconcile: bool = False,
 ) -> None:
     """A run of these days; of one that ended partial, all but retailer_2 has come all the way."""
     run_id = f"run-{number}"
     all_of_it = units(days, retailers)
-    ledger.begin(run_id, all_of_it, tasks=tasks, engine="sail", span=span, backfill=backfill, force=force)
+    ledger.begin(
+        run_id,
+        all_of_it,
+        tasks=tasks,
+        engine="sail",
+        span=span,
+        backfill=backfill,
+        force=force,
+        reconcile=reconcile,
+    )
     if outcome is not None:
         ledger.end(run_id, outcome)
     if outcome in ("success", "partial"):
@@ -103,6 +113,16 @@ def test_a_part_of_a_backfill_is_gone_on_with_by_the_whole(ledger: Ledger) -> No
     assert newest(ledger) == (f"retail backfill {OPTIONS}", "resumes run run-2")
     other = newest(ledger, DAYS_A_RUN + 1)  # which would make other parts
     assert other == (f"retail backfill {OPTIONS}", "loads the days that are left")
+
+
+def test_a_comparison_is_resumed_by_its_own_command_and_leaves_no_days_to_load(ledger: Ledger) -> None:
+    ran(ledger, 1, [1, 3], "success")
+    comparison = {"span": WHOLE, "backfill": True, "force": True, "reconcile": True}
+    ran(ledger, 2, [1, 3], None, **comparison)  # type: ignore[arg-type]
+    told = "retail reconcile --from 2017-01-01 --to 2017-01-03 --only retailer_1"
+    assert newest(ledger) == (told, "resumes run run-2")
+    ledger.end("run-2", "success")
+    assert (newest(ledger), earlier(ledger)) == (None, [])
 
 
 def test_what_is_left_of_a_backfill_is_told_until_it_is_done(ledger: Ledger) -> None:

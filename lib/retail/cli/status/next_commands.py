@@ -40,10 +40,13 @@ def with_newest(ledger: Ledger, days_a_run: int) -> NextCommand | None:
     if outcome in _ENDED_WELL or run.tasks != ALL_TASKS or not run.units:
         return None
     span = _span_of(run)
-    units = span.units if run.force else not_done(ledger, span.units)
+    if run.reconcile:
+        units = [unit for unit in span.units if unit in ledger.done()]
+    else:
+        units = span.units if run.force else not_done(ledger, span.units)
     if list(run.units) in in_parts(units, days_a_run):
         effect = "re-checks its days" if outcome == "stopped" else f"resumes run {run.run_id}"
-    elif run.backfill:
+    elif run.backfill and not run.reconcile:
         effect = "loads the days that are left"
     else:
         return None
@@ -57,7 +60,7 @@ def with_earlier(
 
     The command to continue the `newest` run is left out. Other days are due, and need no command of their own.
     """
-    runs = list(map(ledger.run, run_ids))
+    runs = [run for run in map(ledger.run, run_ids) if not run.reconcile]
     listed = set(newest.units) if newest is not None else set()
     parts = {(run.span, run.backfill, run.force): run for run in runs if run.backfill or run.force}
     for run in sorted(parts.values(), key=lambda part: part.run_id, reverse=True):
@@ -119,13 +122,15 @@ def _spans_of(left: Iterable[RetailerDay], last: date) -> list[Span]:
 
 def _span_of(run: Run) -> Span:
     """The span for the command to name: the whole span or, for forced days, the part not reached yet."""
-    if run.span is None or not (run.backfill or run.force):
+    if run.span is None or run.reconcile or not (run.backfill or run.force):
         return Span.of(run.units)
     return Span(tuple(run.retailers), run.dates[0], run.span.last) if run.force else run.span
 
 
 def _command(run: Run, span: Span) -> str:
     days = f"--date {span.first}" if span.first == span.last else f"--from {span.first} --to {span.last}"
+    if run.reconcile:
+        return f"retail reconcile {days}{_only(span)}"
     name = "backfill" if run.backfill else "run"
     return f"retail {name} {days}{_only(span)}{' --again' if run.force else ''}"
 
