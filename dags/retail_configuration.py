@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 INGEST: Final = "ingest_retailers_to_s3"
+RECONCILE: Final = "reconcile"
 # The `retail` command that does the same work by hand.
 COMMANDS: Final = {
     INGEST: "ingest",

@@ -13,7 +13,7 @@ from typing import Final
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
-from retail_configuration import COMMANDS, INGEST, Configuration
+from retail_configuration import COMMANDS, INGEST, RECONCILE, Configuration
 
 _S3: Final = {
     "login": "AWS_ACCESS_KEY_ID",
@@ -59,17 +59,17 @@ def secrets_in(given: Mapping[str, str]) -> list[str]:
 
 
 def of_connections(configuration: Configuration, task_id: str | None = None) -> Iterator[tuple[str, str]]:
-    """The variables that the task needs, from the connections: only the ingest calls retailers, and it does not need
-    PostgreSQL. Without a task, only those of the lake.
+    """The variables that the task needs, from the connections: the ingest calls retailers and does not need PostgreSQL,
+    a comparison needs both, and every other task PostgreSQL alone. Without a task, only those of the lake.
     """
     yield from _fields("retail_s3", _S3)
-    if task_id == INGEST:
+    if task_id in (INGEST, RECONCILE):
         yield from _fields("retail_customer", {"password": "RETAIL_CUSTOMER_PEPPER"})
         for retailer_id in tomllib.loads(configuration.conf.read_text(encoding="utf-8"))["retailers"]:
             prefix = f"RETAIL_{retailer_id.upper()}"
             named = {"login": f"{prefix}_CLIENT_ID", "password": f"{prefix}_CLIENT_SECRET"}
             yield from _fields(f"retail_{retailer_id}", named, extra_prefix=prefix)
-    elif task_id in COMMANDS:
+    if task_id in COMMANDS.keys() - {INGEST} | {RECONCILE}:
         yield from _fields("retail_warehouse", _WAREHOUSE)
 
 

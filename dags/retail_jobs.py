@@ -14,7 +14,9 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -25,6 +27,7 @@ PARTIAL: Final = 3
 # A wrong configuration or a failed quality gate would fail again in five minutes.
 _IN_VAIN: Final = (2, 4)
 _LINES_KEPT: Final = 200
+_DAYS_COMPARED: Final = 21
 _SECONDS_TO_END: Final = 30
 _SECONDS_TO_NOTE: Final = 300
 
@@ -58,15 +61,19 @@ class RetailJob(BaseOperator):
         self.configuration = configuration
         self._process: subprocess.Popen[str] | None = None
 
-    def execute(self, context: Any) -> dict[str, Any]:
+    def arguments(self, context: Any) -> list[str]:
+        """The job's arguments."""
         arguments = ["--run-id", run_name(context["dag_run"].run_id)]
         last_day = context["params"].get("to")
         if self.task_id == INGEST and last_day:
             arguments += ["--to", str(last_day)]
         if _is_cleared(context["ti"], self.retries):
             arguments.append("--redo")
+        return arguments
+
+    def execute(self, context: Any) -> dict[str, Any]:
         said: list[str] = []
-        for line in self._lines(self.configuration.command(self.task_id, arguments)):
+        for line in self._lines(self.configuration.command(self.task_id, self.arguments(context))):
             self.log.info("%s", line)
             said = [*said, line][-_LINES_KEPT:]
         assert self._process is not None  # noqa: S101
@@ -117,6 +124,16 @@ class RetailJob(BaseOperator):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_SECONDS_TO_END)
                 return
+
+
+class ReconcileJob(RetailJob):
+    """Compares the last weeks with the retailers again, without waiting for a quota that the nightly run needs."""
+
+    def arguments(self, context: Any) -> list[str]:
+        del context
+        today = datetime.now(ZoneInfo(self.configuration.time_zone)).date()
+        first, last = (today - timedelta(days=days) for days in (_DAYS_COMPARED + 1, 2))
+        return ["--from", str(first), "--to", str(last), "--no-wait"]
 
 
 class AllRetailersAnswered(BaseOperator):

@@ -39,6 +39,7 @@ TASKS = [
     "refresh_materialized_views",
 ]
 JUDGE = "all_retailers_answered"
+WEEKLY = "retail_reconciliation"
 DAYS = [START + timedelta(days=n) for n in range(2)]
 FIRST = "manual__2017-01-02T10:00:00+00:00"
 
@@ -169,7 +170,12 @@ def test_the_dag_is_imported_without_error_and_has_the_shape_that_was_asked_for(
     )  # fmt: skip
     found = json.loads(shape.stdout.splitlines()[-1])
     assert found["errors"] == {}
-    assert list(found["dags"]) == [DAG]
+    assert sorted(found["dags"]) == [DAG, WEEKLY]
+    weekly = found["dags"][WEEKLY]
+    assert (weekly["schedule"], weekly["zone"], weekly["catchup"]) == (
+        "0 6 * * 0", "America/Los_Angeles", False
+    )  # fmt: skip
+    assert list(weekly["tasks"]) == ["reconcile"]
     dag = found["dags"][DAG]
     assert (dag["schedule"], dag["zone"]) == ("0 2 * * *", "America/Los_Angeles")
     assert (dag["max_active_runs"], dag["catchup"]) == (1, False)
