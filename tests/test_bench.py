@@ -28,6 +28,7 @@ def rows_of_the_tables(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
+@pytest.mark.nightly
 def test_the_benchmark_measures_every_load_and_prints_them_as_a_table() -> None:
     rows = rows_of_the_tables(printed("bench", "--lines", "100", "--tools", "sail"))
     assert [row[:2] for row in rows if row[0] == "sail"] == [

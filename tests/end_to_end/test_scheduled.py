@@ -71,6 +71,7 @@ def test_from_the_checkpoint_to_a_day_with_a_backfill_before(
     assert warehouse_of(made) == warehouse_of(straight)
 
 
+@pytest.mark.nightly
 def test_many_days_come_by_several_runs(install: Install, straight: Installation) -> None:
     made = install("in_parts")
     said = told(made, "run", "--to", "2017-01-04", RETAIL_RUNS__DAYS_A_RUN="2")

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 DAY = timedelta(days=1).total_seconds()
 
 
-@pytest.mark.parametrize("ahead", [DAY, -DAY])
+@pytest.mark.parametrize("ahead", [pytest.param(DAY, marks=pytest.mark.nightly), -DAY])
 def test_a_run_killed_under_a_wrong_clock_is_not_gone_on_with_behind_a_later_merge(
     ahead: float, process: Preloaded, install: Install, expected: Undisturbed
 ) -> None:

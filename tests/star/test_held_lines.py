@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from retail.pipeline.step_context import StepContext
 from retail.star import held_lines
 from tests.star.conftest import record
@@ -21,7 +23,7 @@ LINE = record(
 )
 
 
-@ON_SAIL
+@pytest.mark.spark_nightly
 def test_a_row_is_the_record_that_it_came_from(make_context: MakeContext) -> None:
     context = make_context("run-1")
     guest = record(transaction_id="t2", customer_id=None, store_id=None, store_name=None)
