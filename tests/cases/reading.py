@@ -142,7 +142,7 @@ def read_whole(player: Player, made: Shop, folder: Path) -> Totals:
     reading = Reading(player, made, folder)
     for number in range(DAYS):
         reading.read(START + timedelta(days=number))
-    now = reading.wake(START + timedelta(days=DAYS + 2))
+    now = reading.wake(START + timedelta(days=DAYS + 3))
     for number in range(DAYS):
         reading.compare(START + timedelta(days=number), now)
     return reading.totals()
