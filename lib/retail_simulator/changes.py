@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from retail_simulator.orders import Kind, Line, Order, Return
+from retail_simulator.orders import Kind, Line, MoneyBack, Order, Return
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -34,6 +34,8 @@ CORRECTED, SHIPPED_LATE, TOUCHED = 80, 100, 30
 # Amazon's orders say nothing of what comes back, so that it is no fate there. Of 1,000 orders with neither fate nor
 # correction, so many have goods returned.
 RETURNED_UNSAID = {"retailer_1": 90}
+# Of 1,000 orders to which nothing else happens, so many have money paid back for a line whose goods stay.
+PAID_BACK = {"retailer_2": 40}
 # When a fate comes true, in seconds after the sale. The others hold from the sale on.
 DELAYS = {
     "cancelled": (HOUR, 2 * DAY),
@@ -73,8 +75,19 @@ class Changes:
         touched = _mixed(numbers, 8) % 1000 < TOUCHED
         touched_at = np.where(touched, self._later(HOUR, 10 * DAY, salt=9), NEVER)
         self._seeds = _mixed(numbers, 10)
+        still = (self._fates == len(self._names)) & ~corrected & ~late & ~touched
+        paid_back = still & (_mixed(numbers, 16) % 1000 < PAID_BACK.get(retailer, 0))
+        self._paid_back_at = np.where(paid_back, self._later(DAY, 8 * DAY, salt=17), NEVER)
         self._times = np.stack(
-            [sold, self._fate_at, second_at, self._corrected_at, self._shipped_at, touched_at]
+            [
+                sold,
+                self._fate_at,
+                second_at,
+                self._corrected_at,
+                self._shipped_at,
+                touched_at,
+                self._paid_back_at,
+            ]
         )
         self._returned_at = np.stack([np.where(self._has("returned"), self._fate_at, NEVER), second_at])
         if retailer in RETURNED_UNSAID:
@@ -101,6 +114,10 @@ class Changes:
         for times in self._returned_at:
             found |= (first <= times) & (times <= last)
         return np.flatnonzero(found).tolist()
+
+    def paid_back_between(self, first: int, last: int) -> list[int]:
+        """Positions of the orders that may have money paid back without goods in these seconds."""
+        return np.flatnonzero((first <= self._paid_back_at) & (self._paid_back_at <= last)).tolist()
 
     def sent(self, position: int) -> int:
         """When the goods of the order at `position` are on their way, and no longer cancelled or corrected."""
@@ -143,6 +160,9 @@ class Changes:
             times = [time for time in returned_at if time <= now and time != NEVER]
             refund_after = DAY if self._refunds_late and seed % 3 == 0 else 0
             return replace(order, returns=_returns(order, seed, fated, times, refund_after=refund_after))
+        paid_back_at = int(self._paid_back_at[position])
+        if paid_back_at <= now:
+            return replace(order, money_back=_money_back(lines, seed, paid_back_at))
         tell = _TALES.get(fate or "")
         return order if tell is None else tell(order, seed, fated, fate_at if happened else None)
 
@@ -265,6 +285,15 @@ def _returns(
         return_id = f"{order.order_id}9{turn}"
         made.append(Return(return_id, line, units, net, discount, time, time + refund_after))
     return tuple(made)
+
+
+def _money_back(lines: tuple[Line, ...], seed: int, paid: int) -> MoneyBack | None:
+    """All or half of what a line cost; None if nothing on the order is sold by the piece at a price."""
+    sold = [line for line in lines if 1 <= line.quantity <= MOST_UNITS and line.net > 1]
+    if not sold:
+        return None
+    line = sold[seed % len(sold)]
+    return MoneyBack(line, line.net if seed // 5 % 2 else line.net // 2, paid)
 
 
 def _cancelled(order: Order, _seed: int, _fated: Any, at: int | None) -> Order:

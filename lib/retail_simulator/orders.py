@@ -86,6 +86,15 @@ class Return:
 
 
 @dataclass(frozen=True, slots=True)
+class MoneyBack:
+    """Cents of a line's price that its buyer got back at `paid`, seconds since 1970, and the goods stayed."""
+
+    line: Line
+    cents: int
+    paid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One basket as it stands; times are seconds since 1970.
 
@@ -104,6 +113,7 @@ class Order:
     shipped: bool = True
     cancelled: int | None = None
     returns: tuple[Return, ...] = ()
+    money_back: MoneyBack | None = None
     corrected: int | None = None
     reduced: int | None = None
 

@@ -66,6 +66,11 @@ def standing(book: Book, changes: Changes, first: int, last: int, *, now: int) -
             elif first <= one.returned <= last:
                 stands.rows["return"] += 1
                 stands.cents["return"] -= one.net
+    for position in changes.paid_back_between(first, min(last, now)):
+        money_back = book.order(position, now=now).money_back
+        if money_back is not None:
+            stands.rows["refund"] += 1
+            stands.cents["refund"] -= money_back.cents
     return stands
 
 

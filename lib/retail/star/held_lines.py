@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -23,8 +23,11 @@ def orders_sold(context: LakeContext, retailer_id: str, start: datetime, end: da
     if delta.version(context.storage, fact_sales.TABLE.path) is None:
         return set()
     fact = delta.read(context.session, context.storage, fact_sales.TABLE.path)
+    # The zone of the business date may be a day away from UTC; reading two months at most saves the others.
+    months = sorted({f"{at:%Y-%m}" for at in (start - timedelta(days=1), end + timedelta(days=1))})
     rows = (
-        fact.where((F.col("retailer_id") == retailer_id) & (F.col("record_type") == "sale"))
+        fact.where(F.col("business_month").isin(months))
+        .where((F.col("retailer_id") == retailer_id) & (F.col("record_type") == "sale"))
         .where(F.col("status") == "completed")
         .where((F.col("sold_at") >= F.lit(start)) & (F.col("sold_at") < F.lit(end)))
         .select("transaction_id")
