@@ -27,7 +27,7 @@ PARTIAL: Final = 3
 # A wrong configuration or a failed quality gate would fail again in five minutes.
 _IN_VAIN: Final = (2, 4)
 _LINES_KEPT: Final = 200
-_DAYS_COMPARED: Final = 21
+_DAYS_COMPARED: Final = 14
 _SECONDS_TO_END: Final = 30
 _SECONDS_TO_NOTE: Final = 300
 

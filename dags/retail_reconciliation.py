@@ -1,4 +1,4 @@
-"""The weekly comparison as an Airflow DAG: `retail reconcile` over the last three weeks. docs/AIRFLOW.md explains it.
+"""The weekly comparison as an Airflow DAG: `retail reconcile` over the last two weeks. docs/AIRFLOW.md explains it.
 
 It brings what the retailers listed too late for the nightly runs, and marks what was deleted there.
 """
@@ -21,7 +21,7 @@ CONFIGURATION = Configuration.read(home())
 
 with DAG(
     dag_id="retail_reconciliation",
-    description="The last three weeks compared with the retailers again: what came late, what was deleted",
+    description="The last two weeks compared with the retailers again: what came late, what was deleted",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 6 * * 0", timezone=CONFIGURATION.time_zone),
     start_date=datetime(2026, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(CONFIGURATION.time_zone)),

@@ -51,6 +51,9 @@ REQUIRED: Final = (
 )
 
 
+# The status of a line whose order its retailer no longer has.
+DELETED: Final = "deleted"
+
 # Texts that are keys, and the bytes of UTF-8 that each may have: an index row of PostgreSQL holds 2,704 in all.
 KEY_TEXTS: Final = ("transaction_id", "line_id", "product_id", "customer_id", "store_id")
 LONGEST_KEY: Final = 1_000

@@ -13,12 +13,11 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.lake.layout import raw_folder
 from retail.lake.storage.local import LocalStorage
-from retail.landing import withdrawn
 from retail.landing.fetch import extract
 from retail.landing.land import land
 from retail.landing.reconcile import Comparison
-from retail.pipeline.reconcile import ended_lines
-from retail.records import SalesRecord
+from retail.pipeline.emptied_orders import ended_lines
+from retail.records import DELETED, SalesRecord
 from retail.sources.http.messages import Clock
 from retail.sources.registry import open_service, sales_of, windows_of
 from retail.sources.service import Reconcilable
@@ -75,13 +74,13 @@ class Reading:
         )
         start, end = f"{window.start + window.overlap:%Y-%m-%dT%H:%M}", f"{window.end:%Y-%m-%dT%H:%M}"
         known = {
-            str(row.transaction_id)
+            str(row.transaction_id): row.status != DELETED
             for row in rows
-            if row.record_type == "sale" and row.status == "completed" and start <= str(row.sold_at) < end
+            if row.record_type == "sale" and row.status != "cancelled" and start <= str(row.sold_at) < end
         }
         found = comparison.compare(service, sales_of(self.name, self.settings), known)
         gone = [row for row in rows if row.transaction_id in found.deleted]
-        comparison.withdraw(gone, status=withdrawn.DELETED)
+        comparison.withdraw(gone, status=DELETED)
         self.land(day, now)
 
     def land(self, day: date, now: datetime) -> None:
@@ -91,7 +90,7 @@ class Reading:
             window = window_of_unit(self.settings, (self.name, day))
             Comparison(
                 storage=self.lake, retailer_id=self.name, window=window, run_id=_run_id(now), now=lambda: now
-            ).withdraw(lines, status=withdrawn.CANCELLED)
+            ).withdraw(lines, status="cancelled")
             land(sales, self.lake, retailer_id=self.name, logical_date=day)
 
     def wake(self, day: date) -> datetime:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from retail.errors import ExtractError
 from retail.lake.layout import raw_file
 from retail.lake.storage.local import LocalStorage
 from retail.landing import payloads
@@ -53,6 +54,9 @@ class Orders:
             following = str(place + 1) if place + 1 < len(self.listed) else None
             yield Page({"orders": [self.listed[place]]}, following)
 
+    def require_reach(self, _window: Window) -> None:
+        self.asked.append("reach")
+
     def find(self, transaction_id: str) -> Any:
         self.asked.append(transaction_id)
         return {"orders": [transaction_id]} if transaction_id in self.hidden else None
@@ -90,12 +94,12 @@ def test_an_order_is_deleted_only_if_it_is_in_no_list_and_the_retailer_has_none_
 ) -> None:
     orders = Orders("a", "new", "pending-1", hidden=("b",))
 
-    found = comparison(lake).compare(orders, orders, {"a", "b", "c", "pending-1"})
+    found = comparison(lake).compare(orders, orders, dict.fromkeys(("a", "b", "c", "pending-1"), True))
 
     assert found == Compared(
         listed=frozenset({"a", "new", "pending-1"}), missing=frozenset({"new"}), deleted=frozenset({"c"})
     )
-    assert orders.asked == [None, "b", "c"]
+    assert orders.asked == [None, "reach", "b", "c"]
 
 
 def test_what_was_missing_lands_and_what_was_deleted_is_overwritten_until_it_is_there_again(
@@ -104,24 +108,47 @@ def test_what_was_missing_lands_and_what_was_deleted_is_overwritten_until_it_is_
     fetched(lake, "a", "c")
     orders = Orders("a", "new")
     first = comparison(lake)
-    first.compare(orders, orders, {"a", "c"})
+    first.compare(orders, orders, {"a": True, "c": True})
     first.withdraw([line("c")], status="deleted")
 
     assert landed(lake) == {"a": SOLD, "new": SOLD, "c": GONE}
 
     again = Orders("a", "c", "new")
-    comparison(lake, "20170110T000000Z-c").compare(again, again, {"a", "new"})
+    comparison(lake, "20170110T000000Z-c").compare(again, again, {"a": True, "new": True, "c": False})
     assert landed(lake) == {"a": SOLD, "new": SOLD, "c": SOLD}
+
+
+def test_so_many_orders_are_not_deleted_at_once_unless_that_is_accepted(lake: LocalStorage) -> None:
+    orders = Orders("a")
+    known = {f"gone-{number}": True for number in range(6)} | {
+        f"deleted-{number}": False for number in range(9)
+    }
+
+    with pytest.raises(ExtractError):
+        comparison(lake).compare(orders, orders, known)
+
+    found = comparison(lake).compare(orders, orders, known, accept_deletions=True)
+    assert found.deleted == known.keys()
+    five = {name: counts and name != "gone-0" for name, counts in known.items()}
+    assert comparison(lake, "20170110T000000Z-c").compare(orders, orders, five).deleted == known.keys()
+
+
+def test_a_resumed_comparison_asks_for_the_reach_again(lake: LocalStorage) -> None:
+    orders = Orders("a")
+    comparison(lake).compare(orders, orders, {"c": True})
+    comparison(lake).compare(orders, orders, {"c": True})
+
+    assert orders.asked == [None, "reach", "c", "reach", "c"]
 
 
 def test_a_killed_comparison_continues_after_its_last_page(lake: LocalStorage) -> None:
     killed = Orders("a", "b", "c")
     first = next(killed.created(WINDOW, None))
     killed.created = lambda *_: iter([first])  # type: ignore[method-assign]
-    comparison(lake).compare(killed, killed, ())
+    comparison(lake).compare(killed, killed, {})
     whole = Orders("a", "b", "c")
 
-    found = comparison(lake).compare(whole, whole, ())
+    found = comparison(lake).compare(whole, whole, {})
 
     assert whole.asked == ["1"]
     assert found.listed == {"a", "b", "c"}
@@ -130,7 +157,7 @@ def test_a_killed_comparison_continues_after_its_last_page(lake: LocalStorage) -
 def test_a_comparison_makes_no_day_complete_and_takes_no_line_from_its_changes(lake: LocalStorage) -> None:
     fetched(lake, "broken", "a")
     orders = Orders("b")
-    comparison(lake).compare(orders, orders, ())
+    comparison(lake).compare(orders, orders, {})
 
     assert set(landed(lake)) == {None, "a", "b"}
     left = payloads.last(lake, "retailer_1", DAY)

@@ -41,7 +41,9 @@ BREAKDOWNS = [
     ),
     breakdown("ProductCharges", "-26.66", breakdown("OurPricePrincipal", "-26.66")),
     breakdown("Shipping", "-5.00", breakdown("ShippingPrincipal", "-5.00")),
-    breakdown("PromotionalRebates", "2.00"),
+    breakdown(
+        "PromoRebates", "2.50", breakdown("OurPriceDiscount", "2.00"), breakdown("ShippingDiscount", "0.50")
+    ),
     breakdown("AmazonFees", "3.20", breakdown("Commission", "4.00", breakdown("Tax", "0.80"))),
 ]
 ITEM = {
@@ -163,6 +165,59 @@ def test_items_that_name_less_than_the_transaction_leave_the_rest_to_an_adjustme
     assert (rest.total_amount, rest.tax_amount, rest.line_id) == ("-3.34", "0", "T-1")
 
 
+@pytest.mark.parametrize(
+    ("rebate", "total"),
+    [
+        ("5.00", "-30.00"),
+        ("7.00", "-24.00"),
+        ("0", "-30.00"),
+    ],  # the shipping's own; goods and shipping's; none
+)
+def test_a_rebate_that_is_not_broken_down_is_the_shipping_s_or_shared(rebate, total):
+    parts = [
+        breakdown("ProductCharges", "-30.00"),
+        breakdown("Shipping", "-5.00"),
+        breakdown("PromotionalRebates", rebate),
+    ]
+
+    [row] = rows(REFUND | {"items": [ITEM | {"breakdowns": parts}], "breakdowns": parts})
+
+    assert row.total_amount == total
+
+
+def test_tax_inside_of_the_charges_on_one_side_only_is_no_difference():
+    inside = [
+        breakdown(
+            "ProductCharges", "-12.00", breakdown("OurPricePrincipal", "-10"), breakdown("OurPriceTax", "-2")
+        )
+    ]
+
+    [row] = rows(
+        REFUND
+        | {"items": [ITEM | {"breakdowns": inside}], "breakdowns": [breakdown("ProductCharges", "-12.00")]}
+    )
+
+    assert (row.total_amount, row.tax_amount) == ("-10.00", "-2")
+
+
+def test_units_of_a_refund_without_goods_did_not_come_back():
+    [row] = rows(REFUND | {"items": [ITEM | {"breakdowns": [breakdown("Tax", "-2.00")]}], "breakdowns": None})
+
+    assert (row.record_type, row.quantity, row.total_amount, row.tax_amount) == ("refund", "0", "0", "-2.00")
+
+
+def test_what_a_transaction_does_not_name_is_found_elsewhere_or_left_out():
+    bare = {"totalAmount": None, "marketplaceDetails": None}
+
+    [row] = rows(REFUND | bare)
+
+    assert (row.currency, row.store_id, row.total_amount) == ("USD", None, "-24.66")
+    assert (
+        reason(**bare, sellingPartnerMetadata={"marketplaceId": "A2EUQ1WTGCTBG2"})
+        == finances.OTHER_MARKETPLACE
+    )
+
+
 def test_two_items_with_one_id_stay_two_rows():
     found = rows(REFUND | {"items": [ITEM, ITEM], "breakdowns": None})
 
@@ -229,6 +284,11 @@ def test_goods_paid_back_under_a_name_that_is_not_known_are_a_refund_too():
         {"relatedIdentifiers": None},
         {"items": [ITEM | {"breakdowns": [breakdown("ProductCharges", "free")]}]},
         {"items": [ITEM | {"breakdowns": [breakdown("ProductCharges", None)]}]},
+        {
+            "transactionType": "SomethingNew",
+            "items": [ITEM | {"breakdowns": [breakdown("ProductCharges", "free")]}],
+            "breakdowns": None,
+        },
     ],
 )
 def test_a_refund_that_cannot_be_read_is_never_lost(broken):
@@ -295,7 +355,7 @@ def test_without_the_role_the_hint_names_it_and_the_option_that_does_without(ope
 def test_orders_look_back_a_day_and_transactions_two(open_at, scripted, reply):
     server = scripted(reply(body={"orders": []}))
     day = timedelta(days=1)
-    window = Window(WINDOW.logical_date, WINDOW.start - 2 * day, WINDOW.end, 2 * day)
+    window = Window(WINDOW.logical_date, WINDOW.start - 2 * day, WINDOW.end, 2 * day, WINDOW)
 
     list(open_at("retailer_1", server.url).pages(window, None))
 

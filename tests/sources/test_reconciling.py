@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from retail.errors import ExtractError
+from retail.errors import ExtractError, OutOfReachError
 from retail.sources.service import Reconcilable
 from retail.sources.window import Window
 
@@ -23,10 +23,11 @@ def test_amazon_lists_by_creation_and_finds_an_order(open_at, scripted, reply):
     service = open_at("retailer_1", server.url)
     assert isinstance(service, Reconcilable)
 
-    [listed] = service.created(WINDOW, None)
+    listed, refunds = service.created(WINDOW, None)
     found = [service.find(number) for number in ("2/x", "3")]
 
-    assert (listed.next_cursor, "a@example.com" in str(listed.answer)) == (None, False)
+    assert ("a@example.com" in str(listed.answer), refunds.next_cursor) == (False, None)
+    assert server.seen_transactions[0].query["postedAfter"] == "2017-01-05T06:00:00Z"
     assert found == [{"orders": [one["order"]]}, None]
     by_creation, by_id, _ = server.seen
     assert by_creation.query["createdAfter"] == "2017-01-05T06:00:00Z"
@@ -87,6 +88,25 @@ def test_shopify_lists_by_creation_and_finds_an_order(open_at, scripted, reply):
     search = "created_at:>='2017-01-05T06:00:00Z' AND created_at:<'2017-01-06T06:00:00Z'"
     assert [(each["query"], each["after"]) for each in asked[:2]] == [(search, None), (search, "c1")]
     assert asked[2]["order"] == "gid://shopify/Order/2"
+
+
+@pytest.mark.parametrize(
+    ("retailer_id", "days"), [("retailer_1", 731), ("retailer_2", 178), ("retailer_3", 61)]
+)
+def test_a_day_of_which_the_retailer_no_longer_shows_every_order_is_not_compared(
+    open_at, scripted, time, retailer_id, days
+):
+    start = time.now() - timedelta(days=days)
+    window = Window(start.date(), start, start + timedelta(days=1))
+    service = open_at(retailer_id, scripted().url)
+    if retailer_id == "retailer_3":
+        service._scopes = frozenset({"read_orders"})
+
+    with pytest.raises(OutOfReachError):
+        service.require_reach(window)
+
+    later = Window(window.logical_date, start + timedelta(days=2), window.end + timedelta(days=2))
+    service.require_reach(later)
 
 
 def test_more_orders_in_a_day_than_shopify_pages_through_are_refused(open_at, scripted, reply):

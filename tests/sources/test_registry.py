@@ -90,3 +90,16 @@ def test_a_configured_look_back_wins_and_ends_at_the_start_date(settings_of):
     found = windows_of(settings, [("retailer_1", date(2017, 1, 3)), ("retailer_1", date(2017, 1, 9))])
 
     assert [window.overlap for _, window in sorted(found.items())] == [timedelta(days=2), timedelta(days=3)]
+
+
+@pytest.mark.parametrize(("retailer_id", "hours"), [("retailer_1", 48), ("retailer_2", 6)])
+def test_a_shorter_look_back_is_not_for_transactions_that_are_listed_nowhere_else(
+    settings_of, retailer_id, hours
+):
+    settings = settings_of("https://api.example.com")
+    retailer = settings.retailers[retailer_id].model_copy(update={"look_back_hours": 6.0})
+    settings = settings.model_copy(update={"retailers": {retailer_id: retailer}})
+
+    [window] = windows_of(settings, [(retailer_id, date(2017, 1, 9))]).values()
+
+    assert window.overlap == timedelta(hours=hours)

@@ -88,13 +88,16 @@ def backfill(
 
 @click.command()
 @dates
+@click.option(
+    "--accept-deletions", is_flag=True, help="Mark orders as deleted even if they are many of their day's."
+)
 @_NO_WAIT
 @with_settings
-def reconcile(settings: Settings, /, *, no_wait: bool, **dates: Any) -> None:
-    """Compare complete days with the retailers again: bring what is missing, mark what was deleted there.
+def reconcile(settings: Settings, /, *, accept_deletions: bool, no_wait: bool, **dates: Any) -> None:
+    """Compare complete days with the retailers again: load what is missing, mark what was deleted there.
 
-    Each order created on these days is fetched as it stands now. An order that the star has and the retailer has no
-    more gets the status deleted and is worth nothing, until the retailer has it again. Moves no checkpoint.
+    Each order created on these days is fetched as it stands now. An order that the star has and the retailer no longer
+    has gets the status deleted and is worth nothing, until the retailer has it again. Moves no checkpoint.
     """
     wanted = selected(settings, **dates).require_units()
     with Workspace(settings, Secrets()) as workspace:
@@ -105,7 +108,7 @@ def reconcile(settings: Settings, /, *, no_wait: bool, **dates: Any) -> None:
                 f"{len(wanted) - len(units)} of {len(wanted)} retailer-days are not complete and are not compared; "
                 "`retail run` loads them."
             )
-        options = RunOptions(force=True, patient=not no_wait)
+        options = RunOptions(force=True, patient=not no_wait, accept_deletions=accept_deletions)
         span = Span.of(wanted)
         sys.exit(
             _whole_way(workspace, units, options, span=span, backfill=True, reconcile=True) if units else 3

@@ -28,6 +28,7 @@ from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
 from retail.sources.service import NO_LINES, Sales, Skipped
+from retail.sources.values.timestamps import is_normal
 
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
 # either.
@@ -73,8 +74,10 @@ class _Tally:
 
     def add_skipped(self, record: SalesRecord, *, reason: str) -> None:
         self.add("skipped", record, reason=reason)
-        if reason == NO_LINES and record.status == "cancelled" and record.transaction_id is not None:
-            self.emptied[record.transaction_id] = record.updated_at or ""
+        changed_at = record.updated_at if is_normal(record.updated_at) else None
+        is_emptied = reason == NO_LINES and record.status == "cancelled"
+        if is_emptied and record.transaction_id is not None and changed_at is not None:
+            self.emptied[record.transaction_id] = changed_at
 
     def add_fetched(self, record: SalesRecord, rounded: SalesRecord) -> None:
         """Count the record with its own amount, to eight places, and what rounding takes off it as `rounding`."""

@@ -5,9 +5,10 @@ The pages are kept beside those of the day's changes. What was missing lands fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -20,6 +21,10 @@ from retail.sources.service import Page, Reconcilable, Sales, Skipped
 from retail.sources.values.json_path import JSON
 from retail.sources.values.timestamps import utc_text
 from retail.sources.window import Window
+
+# As many orders of a day may be deleted at once, whatever share of it they are; and beyond that, this share.
+_FEW: Final = 5
+_SHARE: Final = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -43,22 +48,31 @@ class Comparison:
     run_id: str
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def compare(self, service: Reconcilable, sales: Sales, known: Collection[str]) -> Compared:
+    def compare(
+        self,
+        service: Reconcilable,
+        sales: Sales,
+        known: Mapping[str, bool],
+        *,
+        accept_deletions: bool = False,
+    ) -> Compared:
         """Fetch the day's orders, and one by one those of `known` that were not among them.
 
-        An order is `deleted` only if the retailer says that it has none of that id. Raises ExtractError if the retailer
-        cannot be read.
+        `known` are the orders that the star has of the day, and whether they count in it. An order is `deleted` only if
+        the retailer says that it has none of that id. Raises ExtractError if the retailer cannot be read, or has so few
+        of the known orders that something else must be wrong, unless these are to be accepted; OutOfReachError if it no
+        longer shows every order of the day.
         """
-        if not any(page.next_cursor is None for page in self._pages(ORDERS)):
+        if not any(page.next_cursor is None for page in self._pages()):
             self._walk(service)
-        listed = self._listed(sales)
-        missing, deleted = listed - set(known), set()
-        for transaction_id in sorted(set(known) - listed):
-            answer = service.find(transaction_id)
-            if answer is None:
-                deleted.add(transaction_id)
-            else:
-                self._keep(answer, kind=ORDERS)
+        listed, sold = self._listed(sales)
+        unlisted = sorted(known.keys() - listed)
+        if unlisted:
+            service.require_reach(self.window)
+        deleted = {each for each in unlisted if self._is_gone(service, each)}
+        if not accept_deletions:
+            self._require_few({each for each in deleted if known[each]}, len(known))
+        missing = sold - known.keys()
         log.info(
             "compared",
             retailer_id=self.retailer_id,
@@ -69,18 +83,40 @@ class Comparison:
         )
         return Compared(listed=frozenset(listed), missing=frozenset(missing), deleted=frozenset(deleted))
 
+    def records_of(self, sales: Sales, transactions: frozenset[str]) -> Iterator[SalesRecord]:
+        """The lines of these transactions on the pages of this run."""
+        for page in self._pages():
+            for each in sales.records(page.answer, ""):
+                if not isinstance(each, Skipped) and each.transaction_id in transactions:
+                    yield each
+
     def withdraw(self, lines: list[SalesRecord], *, status: str) -> None:
         """Keep these lines of the star as a page that overwrites them; nothing if there are none."""
         if lines:
             self._keep(withdrawn.page(lines, status=status), kind=WITHDRAWN)
 
     def _walk(self, service: Reconcilable) -> None:
-        left = max(self._pages(ORDERS), key=lambda page: page.page, default=None)
+        left = max(self._pages(), key=lambda page: page.page, default=None)
         cursor = None if left is None else left.next_cursor
         try:
             self._keep_all(service.created(self.window, cursor))
         except CursorExpiredError:
             self._keep_all(service.created(self.window, None))
+
+    def _is_gone(self, service: Reconcilable, transaction_id: str) -> bool:
+        answer = service.find(transaction_id)
+        if answer is not None:
+            self._keep(answer, kind=ORDERS)
+        return answer is None
+
+    def _require_few(self, deleted: set[str], known: int) -> None:
+        if len(deleted) > max(_FEW, _SHARE * known):
+            raise ExtractError(
+                f"{self.retailer_id}: {len(deleted):,} of the {known:,} orders that the star has of "
+                f"{self.window.logical_date} are in no list, and the retailer has none of their ids",
+                hint="check that the credentials and base_url are those of the same seller; if the orders really were "
+                "deleted, run the same command with --accept-deletions",
+            )
 
     def _keep_all(self, pages: Iterator[Page]) -> None:
         for page in pages:
@@ -110,19 +146,23 @@ class Comparison:
                 hint="wait for the other process to end, then run the same command again",
             )
 
-    def _listed(self, sales: Sales) -> set[str]:
-        """The orders on the pages of this run, sold or skipped."""
-        found = set()
-        for page in self._pages(ORDERS):
+    def _listed(self, sales: Sales) -> tuple[set[str], set[str]]:
+        """The orders on the pages of this run, whether they are sales or not, and those that are."""
+        listed, sold = set(), set()
+        for page in self._pages():
             for each in sales.records(page.answer, ""):
                 record = each.record if isinstance(each, Skipped) else each
-                if record.transaction_id is not None:
-                    found.add(record.transaction_id)
-        return found
+                if record.transaction_id is None or record.record_type in ("return", "refund"):
+                    continue
+                listed.add(record.transaction_id)
+                if record is each and record.status == "completed":
+                    sold.add(record.transaction_id)
+        return listed, sold
 
-    def _pages(self, kind: str) -> Iterator[Payload]:
+    def _pages(self) -> Iterator[Payload]:
+        """The orders' pages that this run has kept of the day."""
         day = self.window.logical_date
         for key in payloads.keys(self.storage, self.retailer_id, day, self.run_id):
             page = payloads.read(self.storage, key)
-            if page.kind == kind:
+            if page.kind == ORDERS:
                 yield page

@@ -12,12 +12,6 @@ from retail.records import FIELDS, SalesRecord
 from retail.sources.service import cancelled
 from retail.sources.values.json_path import JSON, entries, text
 
-# The order is in none of the retailer's lists, and the retailer says that it has no such order.
-DELETED: Final = "deleted"
-
-# The order came cancelled and without lines.
-CANCELLED: Final = "cancelled"
-
 _LINES: Final = "lines"
 
 

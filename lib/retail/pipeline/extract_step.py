@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,8 +40,8 @@ from retail.sources.window import Window
 
 log = structlog.get_logger()
 
-# The orders that the star has of each day, if they are to be compared.
-KnownOrders = Mapping[RetailerDay, Collection[str]]
+# The orders that the star has of each day, if they are to be compared, and whether they count.
+KnownOrders = Mapping[RetailerDay, Mapping[str, bool]]
 
 # Errors that make one day unavailable while the retailer still answers for others.
 _OF_ONE_DAY = (OutOfReachError, DamagedError, NotFetchedError)
@@ -186,7 +186,9 @@ def _extract_units(step: _Step, units: list[RetailerDay], fetched: Fetched, fiel
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
     own = [unit for unit in context.run.units if unit[0] == fields.retailer_id]
     windows = windows_of(context.settings, own)
-    extraction = _Extraction(step, fields, quota_policy, deque(units), windows, fetched.compared)
+    # A comparison takes the newest days first: what is left when the quota is used up matters least.
+    left = deque(reversed(units) if context.run.reconcile else units)
+    extraction = _Extraction(step, fields, quota_policy, left, windows, fetched.compared)
 
     def work() -> None:
         try:
@@ -232,9 +234,7 @@ def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError])
             return
         try:
             if step.context.run.reconcile:
-                extraction.compared[unit] = reconcile.compare(
-                    step.context, service, unit, extraction.windows[unit], step.known[unit]
-                )
+                extraction.compared[unit] = reconcile.compare(step.context, service, unit, step.known[unit])
             else:
                 _fetch(extraction, service, unit)
         except _OF_ONE_DAY as error:

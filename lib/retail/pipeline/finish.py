@@ -40,6 +40,8 @@ def end(ledger: Ledger, storage: Storage, run: Run, *, settings: Settings) -> Ou
 def _mark_done(ledger: Ledger, run: Run, *, settings: Settings) -> None:
     """If all steps have ended, mark the units as done and, unless this is a backfill, advance the checkpoints."""
     merged = ledger.run(run.after_run) if run.after_run is not None else run
+    if merged.reconcile:  # its days were complete before
+        return
     if not all(ledger.step(run.run_id, step) or ledger.step(merged.run_id, step) for step in STEPS):
         return
     units = units_to_process(ledger, merged)

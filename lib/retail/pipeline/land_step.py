@@ -7,7 +7,7 @@ from decimal import Decimal
 import structlog
 
 from retail.landing.land import Landed, land
-from retail.pipeline.reconcile import withdraw_emptied
+from retail.pipeline.emptied_orders import withdraw_emptied
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import DescribeResult, LandResult, units_to_process
 from retail.quality import tie_out

@@ -39,14 +39,16 @@ class RunOptions:
     With `force`, complete days are processed again, and fetched from the start even if another run left them
     unfinished. Without `patient`, a retailer whose quota is used up fails instead of being waited for. `parallel` is
     the number of days fetched at a time per retailer. A `replay` restages days for their rejected lines;
-    `tolerated_rejects` is the number of lines per retailer that may be rejected again. After `last_step` the run
-    pauses; the same command without it resumes.
+    `tolerated_rejects` is the number of lines per retailer that may be rejected again. A comparison with
+    `accept_deletions` marks orders as deleted however many they are. After `last_step` the run pauses; the same command
+    without it resumes.
     """
 
     force: bool = False
     patient: bool = True
     parallel: int = 1
     replay: bool = False
+    accept_deletions: bool = False
     tolerated_rejects: Mapping[str, int] = field(default_factory=dict)
     last_step: str | None = None
 

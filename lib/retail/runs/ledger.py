@@ -266,13 +266,13 @@ class Ledger:
         """Units done or `out_of_reach`, less those of the newest run if it had these tasks and did not end well.
 
         Its days may be done all the same: it may have been forced to do them again, or was killed while recording its
-        end.
+        end. A comparison takes only complete days, and leaves them complete.
         """
         found, newest = self.done().union(out_of_reach), self.newest()
         if newest is None or self.outcome(newest) in ("success", "partial"):
             return found
         run = self.run(newest)
-        return found - set(run.units) if run.tasks == tuple(tasks) else found
+        return found - set(run.units) if run.tasks == tuple(tasks) and not run.reconcile else found
 
     def _units(self, prefix: str) -> set[RetailerDay]:
         keys = (key.removesuffix(".json").split("/") for key in self._storage.list(prefix))

@@ -94,10 +94,12 @@ def windows_of(settings: Settings, units: Iterable[tuple[str, date]]) -> dict[tu
 
 
 def _look_back(retailer: RetailerSettings) -> timedelta:
-    """The configured look-back, else the service's. A class written before there was `LOOK_BACK` has none."""
+    """The configured look-back or the service's, at least its `LEAST_LOOK_BACK`; an older class has neither."""
+    service = _class_of(retailer.service)
+    least: timedelta = getattr(service, "LEAST_LOOK_BACK", timedelta(0))
     if retailer.look_back_hours is not None:
-        return timedelta(hours=retailer.look_back_hours)
-    found: timedelta = getattr(_class_of(retailer.service), "LOOK_BACK", timedelta(0))
+        return max(least, timedelta(hours=retailer.look_back_hours))
+    found: timedelta = getattr(service, "LOOK_BACK", timedelta(0))
     return found
 
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from retail.config.secrets import Secrets
 from retail.config.settings import RetailerSettings, Settings, web_address
-from retail.errors import CursorExpiredError, ExtractError, RefusedError
+from retail.errors import CursorExpiredError, ExtractError, OutOfReachError, RefusedError
 from retail.records import SalesRecord
 from retail.sources.http.client import AGAIN
 from retail.sources.http.messages import Clock
@@ -128,6 +128,9 @@ class Reconcilable(Protocol):
     def find(self, transaction_id: str) -> JSON:
         """A page with this one order as it stands now; None if the retailer says that it has no such order."""
 
+    def require_reach(self, window: Window) -> None:
+        """Raises OutOfReachError unless the retailer still shows every order of the day, however it is asked for."""
+
 
 def follow(
     fetch: Callable[[str | None], Page],
@@ -164,6 +167,16 @@ def follow(
             return
         cursor, last = page.next_cursor, found
         seen.add(cursor)
+
+
+def require_kept(window: Window, kept: timedelta, *, now: datetime, retailer_id: str) -> None:
+    """Raises OutOfReachError if the window's day began longer ago than the retailer keeps its orders."""
+    if window.day.start < now - kept:
+        raise OutOfReachError(
+            f"{retailer_id}: {window.logical_date} cannot be compared; on {now:%Y-%m-%d} the retailer shows only the "
+            f"orders of the last {kept.days} days",
+            hint="compare later days; the star keeps what it has of this one",
+        )
 
 
 def require_over_there(end: datetime, there: datetime | None, *, retailer_id: str, here: datetime) -> None:

@@ -24,6 +24,11 @@ class Window:
     overlap: timedelta = field(default=timedelta(0), compare=False)
     shorter: Window | None = field(default=None, compare=False)
 
+    @property
+    def day(self) -> Window:
+        """The day alone, without what belongs to earlier days as well."""
+        return Window(self.logical_date, self.start + self.overlap, self.end)
+
 
 def window_of(
     logical_date: date,

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from retail.lake import delta
-from retail.records import FIELDS, TYPES, SalesRecord
+from retail.records import DELETED, FIELDS, TYPES, SalesRecord
 from retail.runs.lake_context import LakeContext
 from retail.star.table import UNKNOWN_KEY, Table
 from retail.star.tables import dim_customer, dim_product, dim_store, fact_sales
@@ -18,23 +18,26 @@ _DIMENSIONS = (dim_product.TABLE, dim_customer.TABLE, dim_store.TABLE)
 _OF_THE_PAGE = ("source_ref", "mapping_version")
 
 
-def orders_sold(context: LakeContext, retailer_id: str, start: datetime, end: datetime) -> set[str]:
-    """The transactions with a sale that counts, sold from `start` up to, but not including, `end`."""
+def orders_sold(context: LakeContext, retailer_id: str, start: datetime, end: datetime) -> dict[str, bool]:
+    """The transactions sold from `start` up to, but not including, `end`, and whether they count.
+
+    One that does not count is deleted; cancelled ones are left out.
+    """
     if delta.version(context.storage, fact_sales.TABLE.path) is None:
-        return set()
+        return {}
     fact = delta.read(context.session, context.storage, fact_sales.TABLE.path)
     # The zone of the business date may be a day away from UTC; reading two months at most saves the others.
     months = sorted({f"{at:%Y-%m}" for at in (start - timedelta(days=1), end + timedelta(days=1))})
     rows = (
         fact.where(F.col("business_month").isin(months))
         .where((F.col("retailer_id") == retailer_id) & (F.col("record_type") == "sale"))
-        .where(F.col("status") == "completed")
+        .where(F.col("status").isin("completed", DELETED))
         .where((F.col("sold_at") >= F.lit(start)) & (F.col("sold_at") < F.lit(end)))
-        .select("transaction_id")
-        .distinct()
+        .groupBy("transaction_id")
+        .agg(F.max(F.col("status") == "completed").alias("counts"))
         .collect()
     )
-    return {row.transaction_id for row in rows}
+    return {row.transaction_id: row.counts for row in rows}
 
 
 def lines_of(

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from retail.errors import KeyCollisionError
 from retail.lake import delta
 from retail.lake.storage import Storage
+from retail.records import DELETED
 from retail.runs.counts import HopCount
 from retail.runs.lake_context import LakeContext
 from retail.star.table import Table, with_content_hash
@@ -29,8 +30,8 @@ ACTIONS: Final = ("inserted", "updated", "touched", "unchanged", "stale")
 
 # Actions counted at a hop of another name: to a reader, touched rows are unchanged.
 _HOPS: Final = {"updated": "updated_in", "touched": "unchanged"}
-# A row that its retailer has no more is counted apart from other updates.
-_HOP: Final = "WHEN action = 'updated' AND status = 'deleted' THEN 'deleted'"
+# A row that its retailer no longer has is counted apart from other updates.
+_HOP: Final = f"WHEN action = 'updated' AND status = '{DELETED}' THEN 'deleted'"
 # The unknown members never change: they have no time, and no sale's time compares as later than null.
 _OF_UNKNOWN: Final = {"updated_at": None, "mapping_version": 0, "fetch_order": ""}
 _MONEY_GROUP: Final = ("retailer_id", "business_date", "currency")

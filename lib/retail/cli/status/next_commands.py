@@ -96,8 +96,10 @@ def with_replays(storage: Storage, listed: Iterable[NextCommand] = ()) -> Iterat
 def again(ledger: Ledger, run_ids: Iterable[str]) -> str:
     """The commands, in words, that load again what was taken back of these runs."""
     there = set(ledger.run_ids())
-    fetched = {run_id not in there or ledger.fetched(run_id) for run_id in run_ids}
+    compared = {run_id for run_id in run_ids if run_id in there and ledger.run(run_id).reconcile}
+    fetched = {run_id not in there or ledger.fetched(run_id) for run_id in run_ids if run_id not in compared}
     commands = ["`retail run` for the same dates"] * (True in fetched)
+    commands += ["`retail reconcile` for the same dates"] * bool(compared)
     return " and ".join(commands + ["`retail quarantine replay`"] * (False in fetched))
 
 

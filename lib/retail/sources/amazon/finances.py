@@ -42,11 +42,17 @@ _WITHHELD: Final = ("marketplacefacilitator", "withh")
 
 @dataclass(frozen=True, slots=True)
 class _Amounts:
-    """What breakdowns say of goods: without tax, the rebates on them, and their tax. None: not readable."""
+    """What breakdowns say of goods: their charges and the tax inside of these, rebates, all tax. None: not readable."""
 
-    goods: Decimal | None
+    charges: Decimal | None
+    inside: Decimal | None = money.ZERO
     rebate: Decimal | None = money.ZERO
     tax: Decimal | None = money.ZERO
+
+    @property
+    def goods(self) -> Decimal | None:
+        """The charges without tax."""
+        return money.less(self.charges, self.inside)
 
     @property
     def net(self) -> Decimal | None:
@@ -81,12 +87,11 @@ class AmazonRefunds:
         whole = _amounts(entries(transaction, "breakdowns"))
         items = entries(transaction, "items") or []
         of_items = [_amounts(entries(item, "breakdowns")) for item in items]
-        itemized = money.total(each.goods for each in of_items)
-        reason = self._skip_reason(transaction, whole.goods or itemized)
+        itemized = money.total(each.charges for each in of_items)
+        goods = whole.goods or money.total(each.goods for each in of_items)
+        reason = self._skip_reason(transaction, goods)
         if reason is not None:
-            yield Skipped(
-                reason, replace(head, line_id=number, total_amount=money.plain(whole.goods or itemized))
-            )
+            yield Skipped(reason, replace(head, line_id=number, total_amount=money.plain(goods)))
             return
         rows = [
             _row(_described(head, line_id, item, f"{source_ref}/items/{place}"), amounts, _units(item))
@@ -112,8 +117,8 @@ class AmazonRefunds:
         Rebates and taxes are compared only where no item names anything: a transaction does not say which of them
         concern shipping.
         """
-        rest = whole if itemized is None else _Amounts(money.less(whole.goods, itemized))
-        if rest.is_nothing or (itemized is not None and not whole.goods):
+        rest = whole if itemized is None else _Amounts(money.less(whole.charges, itemized))
+        if rest.is_nothing or (itemized is not None and not whole.charges):
             return
         line = replace(head, line_id=number, product_id=ADJUSTMENT, product_name="Order adjustment")
         yield _row(line, rest, None)
@@ -121,6 +126,7 @@ class AmazonRefunds:
     def _head(self, transaction: JSON, source_ref: str) -> SalesRecord:
         """The fields that all rows of a transaction share."""
         posted = timestamps.from_iso(at(transaction, "postedDate"))
+        store = text(transaction, "marketplaceDetails", "marketplaceName")
         return replace(
             unreadable(self.retailer_id, source_ref, transaction_id=_related(transaction, "ORDER_ID")),
             status="completed",
@@ -128,14 +134,17 @@ class AmazonRefunds:
             sold_at=posted,
             updated_at=posted,
             business_date=timestamps.business_date(posted, self.zone),
-            store_id=text(transaction, "marketplaceDetails", "marketplaceId"),
-            store_name=text(transaction, "marketplaceDetails", "marketplaceName"),
-            currency=text(transaction, "totalAmount", "currencyCode"),
+            # Without a name it would take the name of the store that it is.
+            store_id=None if store is None else text(transaction, "marketplaceDetails", "marketplaceId"),
+            store_name=store,
+            currency=text(transaction, "totalAmount", "currencyCode") or _currency(transaction),
         )
 
     def _skip_reason(self, transaction: JSON, goods: Decimal | None) -> str | None:
         kind = _plain(at(transaction, "transactionType"))
-        place = text(transaction, "marketplaceDetails", "marketplaceId")
+        place = text(transaction, "marketplaceDetails", "marketplaceId") or text(
+            transaction, "sellingPartnerMetadata", "marketplaceId"
+        )
         if place is not None and self.marketplaces and place not in self.marketplaces:
             return OTHER_MARKETPLACE
         if _is_release(transaction):
@@ -144,7 +153,8 @@ class AmazonRefunds:
             return None
         if "reimbursement" in kind:
             return REIMBURSEMENT
-        if kind != "shipment" and (_related(transaction, "ORDER_ID") is None or not goods):
+        is_nothing = goods is not None and not goods
+        if kind != "shipment" and (_related(transaction, "ORDER_ID") is None or is_nothing):
             return NO_SALE
         # Goods were paid back under another name, or paid.
         return ORDER_PAYMENT if kind == "shipment" or money.is_positive(goods) else None
@@ -170,7 +180,8 @@ def next_token(answer: JSON) -> str | None:
 def _row(line: SalesRecord, amounts: _Amounts, units: Decimal | None) -> SalesRecord:
     """The line with its amounts; the sign is Amazon's, negative where money goes back."""
     net = amounts.net
-    returned = units if money.is_positive(units) and not money.is_positive(net) else money.ZERO
+    gives_goods_back = money.is_positive(units) and amounts.goods and not money.is_positive(net)
+    returned = units if gives_goods_back else money.ZERO
     kind = "return" if returned else "sale" if money.is_positive(net) else "refund"
     return replace(
         line,
@@ -203,18 +214,12 @@ def _amounts(breakdowns: list[JSON] | None) -> _Amounts:
         for part in entries(each, "breakdowns") or []
         if "tax" in _kind(part)
     ]
-    goods = money.less(money.total(map(_amount, charges)), *inside)
+    charged, taxed = money.total(map(_amount, charges)), money.total(inside)
+    goods = money.less(charged, taxed)
     others = money.total(_amount(each) for each in parts if _kind(each).startswith(_OF_NO_GOODS))
-    rebates = [_of_goods(each) for each in parts if _kind(each).startswith("promo")]
-    # A tax that is not broken down is for the goods and for the rest.
-    taxes = [
-        _of_goods(each)
-        if entries(each, "breakdowns")
-        else money.share(_amount(each), goods, money.total([goods, others]))
-        for each in parts
-        if _kind(each) == "tax"
-    ]
-    return _Amounts(goods, money.total(rebates), money.total([*taxes, *inside]))
+    rebates = [_of_goods(each, goods, others) for each in parts if _kind(each).startswith("promo")]
+    taxes = [_of_goods(each, goods, others) for each in parts if _kind(each) == "tax"]
+    return _Amounts(charged, taxed, money.total(rebates), money.total([*taxes, *inside]))
 
 
 def _opened(breakdowns: list[JSON] | None) -> Iterator[JSON]:
@@ -226,14 +231,21 @@ def _opened(breakdowns: list[JSON] | None) -> Iterator[JSON]:
             yield each
 
 
-def _of_goods(breakdown: JSON) -> Decimal | None:
-    """The breakdown's amount without the parts that concern shipping, gift wrap or what Amazon withholds."""
-    others = [
+def _of_goods(breakdown: JSON, goods: Decimal | None, others: Decimal | None) -> Decimal | None:
+    """The breakdown's amount without the parts that concern shipping, gift wrap or what Amazon withholds.
+
+    If it is not broken down, it is shared between goods and the others; all of what the others cost is theirs.
+    """
+    amount = _amount(breakdown)
+    if not entries(breakdown, "breakdowns"):
+        is_theirs = bool(others) and money.size(amount) == money.size(others)
+        return money.ZERO if is_theirs else money.share(amount, goods, money.total([goods, others]))
+    apart = [
         _amount(part)
         for part in entries(breakdown, "breakdowns") or []
         if any(name in _kind(part) for name in (*_OF_NO_GOODS, *_WITHHELD))
     ]
-    return money.less(_amount(breakdown), *others)
+    return money.less(amount, *apart)
 
 
 def _kind(breakdown: JSON) -> str:
@@ -247,6 +259,13 @@ def _plain(name: JSON) -> str:
 
 def _amount(breakdown: JSON) -> Decimal | None:
     return money.number(at(breakdown, "breakdownAmount", "currencyAmount"))
+
+
+def _currency(transaction: JSON) -> str | None:
+    """The currency that the breakdowns name, those of the items too; None for two."""
+    lists = [transaction, *(entries(transaction, "items") or [])]
+    parts = [part for each in lists for part in _opened(entries(each, "breakdowns"))]
+    return money.only(text(part, "breakdownAmount", "currencyCode") for part in parts)
 
 
 def _units(item: JSON) -> Decimal | None:

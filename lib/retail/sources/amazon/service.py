@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -25,7 +25,15 @@ from retail.sources.amazon.catalog import AmazonCatalog
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response, answered_at
 from retail.sources.http.rate_limit import Quota, QuotaPolicy
-from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
+from retail.sources.service import (
+    Estimate,
+    Options,
+    Page,
+    WebAddress,
+    follow,
+    require_kept,
+    require_over_there,
+)
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
@@ -51,11 +59,15 @@ _ROUNDED: Final = timedelta(seconds=1)
 # Transactions can come into their list 48 hours after they were posted.
 LOOK_BACK: Final = timedelta(hours=48)
 # Orders came into theirs up to more than twelve hours after their change (issue 763 of jlevers/selling-partner-api);
-# their pages are dear.
+# their pages are scarce.
 ORDERS_LOOK_BACK: Final = timedelta(hours=24)
+# How long Amazon shows orders; those of some marketplaces for longer.
+KEPT: Final = timedelta(days=730)
 # Begins the cursor of a page of transactions, before Amazon's own token.
 _OF_TRANSACTIONS: Final = "transactions:"
 _MOST_EMPTY_PAGES: Final = 100
+
+_By: TypeAlias = Literal["lastUpdated", "created"]
 
 
 class AmazonOptions(Options):
@@ -116,6 +128,8 @@ class Amazon:
 
     Options: ClassVar[type[Options]] = AmazonOptions
     LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
+    # A setting moves the orders only: a transaction that is listed late is listed nowhere else.
+    LEAST_LOOK_BACK: ClassVar[timedelta] = LOOK_BACK
 
     def __init__(
         self,
@@ -153,7 +167,8 @@ class Amazon:
         self._order_quota = quota_policy.bucket(
             "order", burst=ORDER_BURST, per_second=ORDER_PER_SECOND, monotonic=clock.monotonic
         )
-        self._orders_look_back = ORDERS_LOOK_BACK if retailer.look_back_hours is None else None
+        hours = retailer.look_back_hours
+        self._orders_look_back = ORDERS_LOOK_BACK if hours is None else timedelta(hours=hours)
 
     @classmethod
     def secret_names(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -188,14 +203,19 @@ class Amazon:
         return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
 
     def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
-        """See Reconcilable. What was given back is always found by its own day."""
-        day_starts = window.start + window.overlap
+        """See Reconcilable. What was given back is found by the day on which it was posted."""
+        day = window.day
 
         def fetch(cursor: str | None) -> Page:
-            body = self._ask(day_starts, window.end, cursor, by="created")
-            return Page(self._stripped(body), text(body, "pagination", "nextToken"))
+            if cursor is not None and cursor.startswith(_OF_TRANSACTIONS):
+                return self._page_of_transactions(day, cursor.removeprefix(_OF_TRANSACTIONS) or None)
+            return self._page_of_orders(day.start, day.end, cursor, by="created")
 
-        return follow(fetch, orders=mapping.orders, cursor=cursor, retailer_id=self._retailer_id)
+        return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
+
+    def require_reach(self, window: Window) -> None:
+        """See Reconcilable."""
+        require_kept(window, KEPT, now=self._clock.now(), retailer_id=self._retailer_id)
 
     def find(self, transaction_id: str) -> JSON:
         """See Reconcilable."""
@@ -273,9 +293,14 @@ class Amazon:
     def _page(self, window: Window, cursor: str | None) -> Page:
         if cursor is not None and cursor.startswith(_OF_TRANSACTIONS):
             return self._page_of_transactions(window, cursor.removeprefix(_OF_TRANSACTIONS) or None)
-        day_starts = window.start + window.overlap
-        start = max(window.start, day_starts - (self._orders_look_back or window.overlap))
-        body = self._ask(start, window.end, cursor)
+        least = (window.shorter or window).overlap
+        start = max(window.start, window.day.start - max(self._orders_look_back, least))
+        return self._page_of_orders(start, window.end, cursor)
+
+    def _page_of_orders(
+        self, start: datetime, end: datetime, cursor: str | None, *, by: _By = "lastUpdated"
+    ) -> Page:
+        body = self._ask(start, end, cursor, by=by)
         following = text(body, "pagination", "nextToken")
         if following is None and self._options.refunds:
             following = _OF_TRANSACTIONS
@@ -335,7 +360,7 @@ class Amazon:
         end: datetime,
         cursor: str | None,
         *,
-        by: Literal["lastUpdated", "created"] = "lastUpdated",
+        by: _By = "lastUpdated",
     ) -> JSON:
         # Both bounds are inclusive ("at or after", "at or before"), but the window's end is exclusive.
         last = end - timedelta(milliseconds=1)

@@ -20,7 +20,15 @@ from retail.sources import pii
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Response, answered_at
 from retail.sources.http.rate_limit import QuotaPolicy
-from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
+from retail.sources.service import (
+    Estimate,
+    Options,
+    Page,
+    WebAddress,
+    follow,
+    require_kept,
+    require_over_there,
+)
 from retail.sources.shopify import mapping
 from retail.sources.shopify.api import ShopifyApi
 from retail.sources.shopify.api_profile import ClientCredentials, ShopifyProfile, StaticToken, points
@@ -149,7 +157,7 @@ class Shopify:
 
     def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Reconcilable. A day with more orders than one query can be paged through is refused."""
-        day = Window(window.logical_date, window.start + window.overlap, window.end)
+        day = window.day
         place = Paged.created(day) if cursor is None else place_of(cursor, retailer_id=self._retailer_id)
         if isinstance(place, Bulk):
             raise CursorExpiredError(
@@ -157,6 +165,11 @@ class Shopify:
                 hint="the day is compared from its start",
             )
         return self._by_pages(day, place, None)
+
+    def require_reach(self, window: Window) -> None:
+        """See Reconcilable. With the scope for all orders there is no limit."""
+        if ALL_ORDERS not in self._granted():
+            require_kept(window, REACH, now=self._clock.now(), retailer_id=self._retailer_id)
 
     def find(self, transaction_id: str) -> JSON:
         """See Reconcilable."""

@@ -25,7 +25,15 @@ from retail.sources import pii
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response, answered_at
 from retail.sources.http.rate_limit import Quota, QuotaPolicy
-from retail.sources.service import Estimate, Options, Page, WebAddress, follow, require_over_there
+from retail.sources.service import (
+    Estimate,
+    Options,
+    Page,
+    WebAddress,
+    follow,
+    require_kept,
+    require_over_there,
+)
 from retail.sources.values import money
 from retail.sources.values.json_path import JSON, at, text
 from retail.sources.walmart import catalog, mapping
@@ -174,9 +182,12 @@ class Walmart:
 
     def created(self, window: Window, cursor: str | None) -> Iterator[Page]:
         """See Reconcilable. Orders and returns, by the day on which they were made."""
-        day = Window(window.logical_date, window.start + window.overlap, window.end)
-        fetch = partial(self._page, day, by_creation=True)
+        fetch = partial(self._page, window.day, by_creation=True)
         return follow(fetch, orders=mapping.entries_of, cursor=cursor, retailer_id=self._retailer_id)
+
+    def require_reach(self, window: Window) -> None:
+        """See Reconcilable. An order is found by its id if it was made in the last OLDEST days."""
+        require_kept(window, OLDEST, now=self._clock.now(), retailer_id=self._retailer_id)
 
     def find(self, transaction_id: str) -> JSON:
         """See Reconcilable."""
