@@ -41,25 +41,29 @@ def compare(context: StepContext, service: Service, unit: RetailerDay, known: Ma
 
 
 def withdraw(context: StepContext, compared: Mapping[RetailerDay, Compared]) -> str:
-    """Keep every deleted order's lines as a page of their own, and say in words what was found.
+    """Keep the lines of deleted orders as pages that overwrite them, and say in words what was found.
 
-    The page belongs to the last day compared, so that it counts over what the other days' pages say of the same lines.
+    A day's page has the orders deleted there, and what else its own pages say of deleted orders: landing then sees that
+    they changed, if they are there again. The last day's page has all of them, to count over every other day's.
     """
     for retailer_id in {retailer for retailer, _ in compared}:
-        of_retailer = sorted(unit for unit in compared if unit[0] == retailer_id)
-        deleted = frozenset[str]().union(*(compared[unit].deleted for unit in of_retailer))
+        units = sorted(unit for unit in compared if unit[0] == retailer_id)
+        deleted = frozenset[str]().union(*(compared[unit].deleted for unit in units))
+        if not deleted:
+            continue
         sales = sales_of(retailer_id, context.settings)
-        found = {
-            line.natural_key: line
-            for unit in of_retailer
-            for line in comparison(context, unit).records_of(sales, deleted)
-        }
-        found |= {
-            line.natural_key: line
-            for line in held_lines.lines_of(context, retailer_id, deleted, but=DELETED)
-            if line.natural_key not in found
-        }
-        comparison(context, of_retailer[-1]).withdraw([*found.values()], status=DELETED)
+        held = held_lines.lines_of(context, retailer_id, deleted, but=DELETED)
+        everything = {line.natural_key: line for line in held}
+        for unit in units:
+            of_pages = {
+                line.natural_key: line for line in comparison(context, unit).records_of(sales, deleted)
+            }
+            everything |= of_pages
+            of_day = {
+                line.natural_key: line for line in held if line.transaction_id in compared[unit].deleted
+            }
+            found = everything if unit == units[-1] else of_day | of_pages
+            comparison(context, unit).withdraw([*found.values()], status=DELETED)
     listed, missing, gone = (
         sum(len(getattr(found, name)) for found in compared.values())
         for name in ("listed", "missing", "deleted")
