@@ -20,6 +20,7 @@ from retail_simulator.clock import SimulatedClock, instant_text, parse_instant
 from retail_simulator.fault_answers import own_answers
 from retail_simulator.faults import Faults, SpoilRequests
 from retail_simulator.orders import dollars
+from retail_simulator.reports import REPORTS, as_json
 from retail_simulator.sales import Book, Totals
 from retail_simulator.shopify import Shopify
 from retail_simulator.shopify_schema import Shop
@@ -29,6 +30,8 @@ from retail_simulator.traffic import CountRequests, Traffic
 from retail_simulator.walmart import Walmart
 
 STANDING = {"retailer_1": amazon_standing, "retailer_2": standing, "retailer_3": shopify_standing}
+
+SPAN_WANTED = "give `from` and `to` as 2017-01-05T00:00:00Z"
 
 
 class Simulator:
@@ -44,6 +47,7 @@ class Simulator:
         return [
             Route("/simulator/health", self.health, methods=["GET"]),
             Route("/simulator/totals", self.totals, methods=["GET"]),
+            Route("/simulator/report", self.report, methods=["GET"]),
             Route("/simulator/usage", self.usage, methods=["GET"]),
             Route("/simulator/clock", self.move_clock, methods=["POST"]),
         ]
@@ -59,22 +63,28 @@ class Simulator:
         Orders, rows and amounts are as sold. Where orders live on, `records`, `money` and `skipped` say what must stand
         in a star that has seen everything up to now: returns are negative and at their own time.
         """
-        try:
-            first = parse_instant(request.query_params["from"]).timestamp()
-            end = parse_instant(request.query_params["to"]).timestamp()
-        except (KeyError, ValueError):
-            refusal = "give `from` and `to` as 2017-01-05T00:00:00Z"
-            return JSONResponse({"error": refusal}, status_code=400)
+        span = _span(request)
+        if span is None:
+            return JSONResponse({"error": SPAN_WANTED}, status_code=400)
         now = int(self._clock.now())
-        last = min(ceil(end) - 1, now)
+        first, last = span[0], min(span[1], now)
         sold = {}
         for name, book in self._books.items():
-            sold[name] = _totals(book.totals(book.created_between(ceil(first), last)))
+            sold[name] = _totals(book.totals(book.created_between(first, last)))
             if book.changes is not None:
-                stands = STANDING[name](book, book.changes, ceil(first), last, now=now)
+                stands = STANDING[name](book, book.changes, first, last, now=now)
                 sold[name] |= stands.as_json()
-        span = {"from": request.query_params["from"], "to": request.query_params["to"]}
-        return JSONResponse({**span, "retailers": sold})
+        return JSONResponse({**_named(request, "from", "to"), "retailers": sold})
+
+    async def report(self, request: Request) -> JSONResponse:
+        """One retailer's own report of what it posted from `from` up to, not including, `to`, as far as known now."""
+        name, span = request.query_params.get("retailer", ""), _span(request)
+        book = self._books.get(name)
+        if book is None or book.changes is None or span is None:
+            refusal = f"{SPAN_WANTED}, and a `retailer` whose orders live on (--changes)"
+            return JSONResponse({"error": refusal}, status_code=400)
+        postings = REPORTS[name](book, book.changes, *span, now=int(self._clock.now()))
+        return JSONResponse({**_named(request, "retailer", "from", "to"), "lines": as_json(postings)})
 
     async def usage(self, _request: Request) -> JSONResponse:
         """CPU seconds of this process so far, and the requests for data by retailer and path."""
@@ -128,6 +138,19 @@ class DateHeader:
             await send(message)
 
         await self._app(scope, receive, send_dated)
+
+
+def _span(request: Request) -> tuple[int, int] | None:
+    """The first and the last second that `from` and `to` name; None if they do not."""
+    try:
+        first, end = (parse_instant(request.query_params[name]).timestamp() for name in ("from", "to"))
+    except (KeyError, ValueError):
+        return None
+    return ceil(first), ceil(end) - 1
+
+
+def _named(request: Request, *names: str) -> dict[str, str]:
+    return {name: request.query_params[name] for name in names}
 
 
 def _totals(totals: Totals) -> dict[str, Any]:

@@ -56,9 +56,13 @@ def state_of(book: Book, shelf: Shelf, position: int, *, now: float) -> OrderSta
     """The order at `position` as it stands at `now`."""
     order = book.order(position, now=now)
     traits = Traits() if book.changes is None else Traits.of(order.order_id)
+    return OrderState(order, traits, tuple(agreements_of(book, position, order, traits)), shelf)
+
+
+def agreements_of(book: Book, position: int, order: Order, traits: Traits) -> list[Agreement]:
+    """The ledger of the order at `position`, up to the time as of which `order` is."""
     first = order if order.corrected is None else book.order(position, now=order.created)
-    agreements = ledger(order, traits, before={line.line_id: line for line in first.lines})
-    return OrderState(order, traits, tuple(agreements), shelf)
+    return ledger(order, traits, before={line.line_id: line for line in first.lines})
 
 
 def render(state: OrderState) -> Json:

@@ -48,6 +48,11 @@ def statuses_of(order: Order) -> set[str]:
     return {status for line in order.lines for status, _ in _parts(line, order)}
 
 
+def tax_of(line: Line) -> int | None:
+    """Cents of tax on all units ordered; None for a line without tax."""
+    return line.net * TAX_PERCENT // 100 if dice(line.line_id, 0) % 2 else None
+
+
 def _shipping(order: Order, customer: str) -> Json:
     return {
         "phone": "0000000000",
@@ -117,8 +122,7 @@ def _charges(line: Line) -> list[Json]:
 
 def _living_charges(line: Line) -> list[Json]:
     """The charges for all units ordered, cancelled ones too. A subscription's discount has no documented sign."""
-    tax = line.net * TAX_PERCENT // 100 if dice(line.line_id, 0) % 2 else None
-    charges = [_charge("PRODUCT", "ItemPrice", line.gross, tax)]
+    charges = [_charge("PRODUCT", "ItemPrice", line.gross, tax_of(line))]
     if line.discount > 0 and dice(line.line_id, 1) % 4 == 0:
         charges.append(_charge("PRODUCT", "SubscriptionDiscount", line.discount))
     elif line.discount > 0:

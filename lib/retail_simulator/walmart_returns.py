@@ -103,6 +103,12 @@ class WalmartReturns:
                     yield one
 
 
+def tax_per_unit(returned: Return) -> int:
+    """Cents for one unit; every other return has none."""
+    taxed = dice(returned.return_id, 3) % 2 == 0
+    return returned.net // returned.quantity * TAX_PERCENT // 100 if taxed else 0
+
+
 def _check(query: QueryParams) -> None:
     names = [name for name, _ in query.multi_items()]
     for name in names:
@@ -151,7 +157,7 @@ def _render(one: ReturnOrder) -> Json:
         "refundMode": "POST_DELIVERY",
         "returnType": "REFUND",
         "replacementCustomerOrderId": None,
-        "totalRefundAmount": _money(returned.net + _tax(returned) * returned.quantity),
+        "totalRefundAmount": _money(returned.net + tax_per_unit(returned) * returned.quantity),
         "returnLineGroups": [],
         "returnOrderLines": [_render_line(one)],
         "returnChannel": {"channelName": "ONLINE"},
@@ -161,11 +167,11 @@ def _render(one: ReturnOrder) -> Json:
 def _render_line(one: ReturnOrder) -> Json:
     returned, line = one.returned, one.returned.line
     units = {"unitOfMeasure": "EACH", "measurementValue": returned.quantity}
-    total = returned.net + _tax(returned) * returned.quantity
+    total = returned.net + tax_per_unit(returned) * returned.quantity
     totals = {
         "lineUnitPrice": returned.net // returned.quantity,
-        "lineProductTaxes": _tax(returned) * returned.quantity,
-        "lineTotalTaxes": _tax(returned) * returned.quantity,
+        "lineProductTaxes": tax_per_unit(returned) * returned.quantity,
+        "lineTotalTaxes": tax_per_unit(returned) * returned.quantity,
         "lineSubTotal": returned.net,
         "lineTotal": total,
     }
@@ -217,7 +223,7 @@ def _charges(returned: Return) -> list[Json]:
         (returned.net + returned.discount) // returned.quantity,
         returned.discount // returned.quantity,
     )
-    charges = [_charge("PRODUCT", "ItemPrice", gross * sign, _tax(returned) * sign)]
+    charges = [_charge("PRODUCT", "ItemPrice", gross * sign, tax_per_unit(returned) * sign)]
     if discount:
         charges.append(_charge("PRODUCT", "Discount", discount * sign, is_discount=True))
     if dice(returned.return_id, 2) % 6 == 0:
@@ -237,12 +243,6 @@ def _charge(category: str, name: str, cents: int, tax: int = 0, *, is_discount: 
         "excessCharge": _money(0),
         "references": [],
     }
-
-
-def _tax(returned: Return) -> int:
-    """Cents for one unit; every other return has none."""
-    taxed = dice(returned.return_id, 3) % 2 == 0
-    return returned.net // returned.quantity * TAX_PERCENT // 100 if taxed else 0
 
 
 def _money(cents: int) -> Json:
