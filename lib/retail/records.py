@@ -54,6 +54,13 @@ REQUIRED: Final = (
 # The status of a line whose order its retailer no longer has.
 DELETED: Final = "deleted"
 
+# Landing notes these of a line, in a field beside those of SalesRecord, joined by `; `, and staging reports them: the
+# first is a reason to reject the line, the second a warning. Nearly no line has that field.
+NOTED: Final = "noted"
+ONE_KEY: Final = "two lines with one key"
+AHEAD: Final = "updated_at was in the future"
+
+
 # Texts that are keys, and the bytes of UTF-8 that each may have: an index row of PostgreSQL holds 2,704 in all.
 KEY_TEXTS: Final = ("transaction_id", "line_id", "product_id", "customer_id", "store_id")
 LONGEST_KEY: Final = 1_000
@@ -114,10 +121,18 @@ class SalesRecord:
             replace(self, **values) if any(getattr(self, name) != values[name] for name in values) else self
         )
 
-    def to_line(self, mapping_version: str | None = None) -> str:
-        """One JSON object without a line break, fields in schema order; with a mapping version if given."""
+    def to_line(self, mapping_version: str | None = None, *, noted: str = "") -> str:
+        """One JSON object without a line break, fields in schema order; with a mapping version and notes if given."""
         values = {name: getattr(self, name) for name in FIELDS}
-        return _line(values if mapping_version is None else values | {"mapping_version": mapping_version})
+        values |= {} if mapping_version is None else {"mapping_version": mapping_version}
+        return _line({**values, NOTED: noted, "source_ref": values.pop("source_ref")} if noted else values)
+
+    @classmethod
+    def from_line(cls, line: str) -> SalesRecord:
+        """The record of a line that `to_line` made, without what was noted of it."""
+        values: dict[str, Any] = json.loads(line)
+        values.pop(NOTED, None)
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,9 @@ class MendedSales:
     sales: AmazonSales
     MAPPING_VERSION: ClassVar[int] = AmazonSales.MAPPING_VERSION + 1
 
+    def entries(self, answer: JSON) -> list[str] | None:
+        return self.sales.entries(answer)
+
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         for each in self.sales.records(answer, source):
             if isinstance(each, Skipped) or each.product_name is None:

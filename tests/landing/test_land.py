@@ -348,9 +348,11 @@ def test_a_cent_that_goes_missing_on_the_way_to_the_file_stops_the_landing(lake,
     landed(lake)
     keep(lake, [OTHER], run_id="r2")
     to_line = SalesRecord.to_line
-    monkeypatch.setattr(
-        SalesRecord, "to_line", lambda self, version: to_line(self, version).replace('"10.00"', '"9.99"')
-    )
+
+    def short(self, version, **notes):
+        return to_line(self, version, **notes).replace('"10.00"', '"9.99"')
+
+    monkeypatch.setattr(SalesRecord, "to_line", short)
 
     with pytest.raises(TieOutError, match=r"retailer_1, 2017-01-05, USD: \+0 .*\+0\.01 "):
         landed(lake)
@@ -446,3 +448,96 @@ def test_counts_come_out_of_the_ledger_as_they_went_in(lake):
     assert [
         HopCount.from_json(json.loads(json.dumps(count.to_json()))) for count in result.counts
     ] == result.counts
+
+
+class Told(Listed):
+    """The same mapping, which also says what an answer holds: lists of lines, with a list for each order."""
+
+    def entries(self, answer):
+        return [f"/{place}" for place in range(len(answer))] if isinstance(answer, list) else None
+
+    def records(self, answer, source):
+        for place, order in enumerate(answer):
+            yield from (
+                replace(each, source_ref=f"{source}#/answer/{place}/{number}")
+                for number, each in enumerate(super().records(order, source))
+            )
+
+
+def noted(lines):
+    return [(line["total_amount"], line.get("noted")) for line in lines]
+
+
+def test_an_order_of_which_the_mapping_makes_nothing_stops_the_landing(lake):
+    keep(lake, [[OLD]], [[OTHER], []])
+
+    with pytest.raises(TieOutError, match=r"1 of 2 entries of a page .*page-00002.json.gz#/answer/1\n"):
+        landed(lake, Told())
+
+    assert list(lake.list("raw/")) == []
+
+
+@pytest.mark.parametrize("retailer", ["retailer_1", "retailer_2", "retailer_3"])
+def test_a_page_of_another_service_is_not_landed_as_a_day_without_sales(lake, settings_of, retailer):
+    pages = {
+        "retailer_1": {"orders": []},
+        "retailer_2": {"errors": [{"code": "CONTENT_NOT_FOUND.GMP_ORDER_API"}]},
+        "retailer_3": {"data": {"orders": {"nodes": []}}},
+    }
+    settings = settings_of("http://127.0.0.1:9")
+    others = [answer for each, answer in pages.items() if each != retailer]
+
+    assert sales_of(retailer, settings).entries(pages[retailer]) == []
+    assert [sales_of(retailer, settings).entries(answer) for answer in others] == [None, None]
+    keep(lake, others[0])
+    with pytest.raises(DamagedError, match="page 1 of 2017-01-05"):
+        landed(lake, sales_of(retailer, settings))
+
+
+def test_two_different_lines_with_one_key_in_one_answer_are_both_landed_to_be_rejected(lake):
+    other = [*OLD[:4], "99.00"]
+    keep(lake, [OLD, other, OTHER, OLD])
+
+    result, lines = landed(lake)
+
+    assert noted(lines) == [
+        ("1.25", None),
+        ("10.00", "two lines with one key"),
+        ("99.00", "two lines with one key"),
+    ]
+    assert figures(result)["superseded", None, "2017-01-05"] == (1, "10.00")
+
+
+def test_lines_of_one_order_with_one_key_are_rejected_whichever_is_the_newer(lake):
+    keep(lake, [[OLD, NEW]])
+
+    _, lines = landed(lake, Told())
+
+    assert noted(lines) == [("10.00", "two lines with one key"), ("8.00", "two lines with one key")]
+
+
+def test_an_order_that_stands_twice_in_one_answer_counts_as_it_was_last(lake):
+    keep(lake, [[OLD], [NEW], [OTHER], [OTHER]])
+
+    _, lines = landed(lake, Told())
+
+    assert noted(lines) == [("1.25", None), ("8.00", None)]
+
+
+def test_a_later_answer_with_one_line_ends_the_doubt(lake):
+    keep(lake, [OLD, [*OLD[:4], "99.00"]], run_id="r1")
+    keep(lake, [[*OLD[:4], "99.00"]], run_id="r2")
+
+    result, lines = landed(lake)
+
+    assert noted(lines) == [("99.00", None)]
+    assert figures(result)["superseded", None, "2017-01-05"] == (2, "109.00")
+
+
+def test_an_order_without_a_line_is_counted_as_skipped(lake, settings_of):
+    keep(lake, {"orders": [{"orderId": "1", "orderItems": []}]})
+
+    result, lines = landed(lake, sales_of("retailer_1", settings_of("http://127.0.0.1:9")))
+
+    assert lines == []
+    assert figures(result) == {("fetched", None, None): (1, "0"), ("skipped", "no_lines", None): (1, "0")}

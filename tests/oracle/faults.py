@@ -37,6 +37,8 @@ _BAD: list[dict[str, str | None]] = [
     *_LONG,
     {"total_amount": "1e3", "sold_at": "yesterday"},
     {"retailer_id": "retailer_3"},
+    {"noted": "two lines with one key"},
+    {"noted": "two lines with one key; updated_at was in the future", "currency": None},
 ]
 
 _AGAINST_A_RULE: list[dict[str, str | None]] = [

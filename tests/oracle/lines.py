@@ -15,7 +15,10 @@ from tests.oracle.fields import FIELDS
 
 Values = dict[str, Any]
 
-_KNOWN = {field.name for field in FIELDS}
+# What landing notes of a line, beside the fields of a sale.
+_NOTED = "noted"
+_ONE_KEY, _AHEAD = "two lines with one key", "updated_at was in the future"
+_KNOWN = {*(field.name for field in FIELDS), _NOTED}
 REQUIRED = tuple(field.name for field in FIELDS if field.required)
 TYPED = tuple(field.name for field in FIELDS if field.is_typed)
 
@@ -27,7 +30,10 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
     except ValueError:
         return {}, ["unreadable JSON"]
     values = {each.name: None if raw.get(each.name) is None else each.read(raw[each.name]) for each in FIELDS}
-    reasons = [f"missing {name}" for name in REQUIRED if raw.get(name) in (None, "")]
+    noted = str(raw.get(_NOTED) or "")
+    values[_NOTED] = noted
+    reasons = [_ONE_KEY] if _ONE_KEY in noted else []
+    reasons += [f"missing {name}" for name in REQUIRED if raw.get(name) in (None, "")]
     reasons += [f"bad {name}" for name in TYPED if raw.get(name) is not None and values[name] is None]
     keys = [
         field.name for field in FIELDS if field.is_key and len((raw.get(field.name) or "").encode()) > 1000
@@ -120,6 +126,7 @@ def _off(values: Values) -> bool:
 
 
 _WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
+    (_AHEAD, lambda v: _AHEAD in v.get(_NOTED, "")),
     ("a sale of nothing", lambda v: _sold(v) and v["quantity"] == 0),
     ("goods for nothing", lambda v: _sold(v) and _above(v["quantity"]) and v["total_amount"] == 0),
     ("quantity times unit_price less discount_amount is not total_amount", _off),

@@ -141,6 +141,10 @@ def places(value, path=()):
         yield from places(each, (*path, step))
 
 
+def ref_of(each):
+    return (each.record if isinstance(each, Skipped) else each).source_ref
+
+
 @pytest.mark.parametrize("name", CASES)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
@@ -169,7 +173,10 @@ def test_any_change_to_the_first_order_leaves_the_second_as_it_was_and_loses_no_
         "shopify": ["lineItems", "nodes"],
     }[name]:
         lines = lines.get(step) if isinstance(lines, dict) else None
-    assert len(records) == (len(lines) if isinstance(lines, list) else 1)
+    assert len(records) == (len(lines) if isinstance(lines, list) and lines else 1)
+    pointer, of_second = sales.entries(answer)  # type: ignore[attr-defined]
+    assert [each.startswith(f"p#/answer{pointer}") for each in map(ref_of, records)] == [True] * len(records)
+    assert ref_of(second).startswith(f"p#/answer{of_second}/")
     for each in records:
         record = each.record if isinstance(each, Skipped) else each
         record.to_line().encode()

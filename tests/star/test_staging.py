@@ -55,6 +55,10 @@ BAD_LINES: list[tuple[SalesRecord | str, str]] = [
     (record(status="cancelled"), "amount or quantity on a cancelled line"),
     (record(currency="dollars"), "currency is not an ISO 4217 code"),
     (record(retailer_id="retailer_2"), "retailer_id is not the folder's"),
+    (
+        record().to_line(noted="two lines with one key; updated_at was in the future"),
+        "two lines with one key",
+    ),
     (record().to_line()[:200], "unreadable JSON"),
     (record().to_line()[:-1], "unreadable JSON"),
     ("[1, 2]", "unreadable JSON"),

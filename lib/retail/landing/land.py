@@ -7,7 +7,6 @@ The file depends on the payloads alone: landing again gives the same bytes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
 from retail.landing import payloads, withdrawn
-from retail.landing.latest_versions import LatestVersions
+from retail.landing.latest_versions import Fetched, LatestVersions
 from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
@@ -126,8 +125,9 @@ def land(
     """Write the raw file of a date, in one piece, from all payload pages of the date.
 
     `mapping_revision` comes from the configuration and is added to the mapping's version. Raises NotFetchedError or
-    DamagedError if there are no pages or they do not cover the whole day, and TieOutError with the figures if rows or
-    money do not reconcile; any existing file then stays.
+    DamagedError if there are no pages, they do not cover the whole day, or one is another service's; and TieOutError
+    with the figures if rows or money do not reconcile, or an entry of a page came to nothing. Any existing file then
+    stays.
     """
     tally = _Tally()
     key = raw_file(retailer_id, logical_date)
@@ -135,10 +135,8 @@ def land(
         walks: dict[str, list[Payload]] = {}
         for payload, records in _fetched(sales, storage, retailer_id, logical_date, tally):
             walks.setdefault(payload.walk, []).append(replace(payload, answer=None))
-            for record in records:
-                other = newest.add(record, walk=payload.walk)
-                if other is not None:
-                    tally.add("superseded", other)
+            for superseded in newest.add(records, walk=payload.walk):
+                tally.add("superseded", superseded)
         for superseded in newest.keep_keyless_of(_counting_walks(walks, retailer_id, logical_date)):
             tally.add("superseded", superseded)
         rows = 0
@@ -146,7 +144,7 @@ def land(
             rows += 1
             file.write(line.encode() + b"\n")
             # Read the line back, so that the counts prove what is written.
-            tally.add("landed", SalesRecord(**json.loads(line)))
+            tally.add("landed", SalesRecord.from_line(line))
         counts = tally.counts(retailer_id)
         _require_tie_out(counts, logical_date)
         file.seek(0)
@@ -162,6 +160,49 @@ def land(
     )
 
 
+class _Entries:
+    """The orders, or other entries, of a page, found apart from the mapping; and those that came to a record."""
+
+    def __init__(self, key: str, pointers: Iterable[str] | None) -> None:
+        self._prefix = f"{key}#/answer"
+        self._pointers = None if pointers is None else frozenset(pointers)
+        self._seen: set[str] = set()
+
+    @classmethod
+    def of(cls, sales: Sales, payload: Payload, key: str) -> _Entries:
+        """Raises DamagedError for a page that is none of the service's."""
+        # A class written before there was the method has none; what was withdrawn is no answer.
+        if payload.kind == WITHDRAWN or not hasattr(sales, "entries"):
+            return cls(key, None)
+        pointers = sales.entries(payload.answer)
+        if pointers is None:
+            raise DamagedError(
+                f"{payload.retailer_id}: page {payload.page} of {payload.logical_date}, {key}, is no answer of the "
+                "retailer's service",
+                hint=f"if `service` of retailers.{payload.retailer_id} was changed, give the new service a retailer_id "
+                "of its own; else restore the page from a backup",
+            )
+        return cls(key, pointers)
+
+    def of_record(self, record: SalesRecord) -> str:
+        """The pointer of the entry that the record is from, which is now accounted for."""
+        pointer = record.source_ref.removeprefix(self._prefix)
+        while self._pointers is not None and pointer and pointer not in self._pointers:
+            pointer = pointer.rpartition("/")[0]
+        self._seen.add(pointer)
+        return pointer
+
+    def require_all(self, logical_date: date) -> None:
+        """Raises TieOutError if an entry came to no record, skipped ones included."""
+        lost = sorted((self._pointers or frozenset()) - self._seen)
+        if lost:
+            raise TieOutError(
+                f"landing {logical_date}: {len(lost)} of {len(self._pointers or ())} entries of a page came to no "
+                f"record, the first is {self._prefix}{lost[0]}",
+                hint="nothing was landed; this is a bug in retail-lakehouse: please report it with the payloads",
+            )
+
+
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
     """Read every page of the date, as `land` will.
 
@@ -175,19 +216,22 @@ def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> Non
 
 def _fetched(
     sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
-) -> Iterator[tuple[Payload, list[SalesRecord]]]:
+) -> Iterator[tuple[Payload, list[Fetched]]]:
     """Every page with its lines that are not skipped, in the order in which they were fetched."""
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         records = []
+        entries = _Entries.of(sales, payload, key)
         made = withdrawn.records if payload.kind == WITHDRAWN else sales.records
         for each in made(payload.answer, key):
             exact = each.record if isinstance(each, Skipped) else each
             record = exact.rounded()
             tally.add_fetched(exact, record)
+            entry = entries.of_record(record)
             if isinstance(each, Skipped):
                 tally.add_skipped(record, reason=each.reason)
             else:
-                records.append(record)
+                records.append(Fetched(record, entry))
+        entries.require_all(logical_date)
         yield payload, records
 
 

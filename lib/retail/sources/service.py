@@ -16,7 +16,7 @@ from retail.records import SalesRecord
 from retail.sources.http.client import AGAIN
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy
-from retail.sources.values.json_path import JSON
+from retail.sources.values.json_path import JSON, entries
 from retail.sources.window import Window
 
 # A filter applied after paging can leave pages empty; an endless series of them means a faulty cursor.
@@ -81,6 +81,13 @@ class Sales(Protocol):
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """One record per line of a page; `source` is the payload object that holds the page. Never raises."""
 
+    def entries(self, answer: JSON) -> list[str] | None:
+        """The JSON pointer of every order, or other entry, that a page lists; None if the page is not this service's.
+
+        Found apart from `records`: landing refuses a page of which an entry came to no record. `source_ref` of a record
+        begins with its entry's pointer. The pages of a class without this method are not checked.
+        """
+
 
 class Service(Protocol):
     """One retailer's API, and the interpretation of its responses."""
@@ -130,6 +137,18 @@ class Reconcilable(Protocol):
 
     def require_reach(self, window: Window) -> None:
         """Raises OutOfReachError unless the retailer still shows every order of the day, however it is asked for."""
+
+
+def pointers(answer: JSON, *lists: tuple[str, ...]) -> list[str] | None:
+    """The JSON pointer of each entry of the lists at these paths; None for an answer with none of the lists.
+
+    >>> pointers({"orders": [{}, {}]}, ("orders",), ("list", "order"))
+    ['/orders/0', '/orders/1']
+    """
+    found = {path: entries(answer, *path) for path in lists}
+    if all(each is None for each in found.values()):
+        return None
+    return [f"/{'/'.join(path)}/{place}" for path, each in found.items() for place in range(len(each or []))]
 
 
 def follow(

@@ -10,7 +10,17 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail.errors import ConfigurationError
-from retail.records import FIELDS, KEY_TEXTS, LONGEST_KEY, REQUIRED, TYPES, RowRule
+from retail.records import (
+    AHEAD,
+    FIELDS,
+    KEY_TEXTS,
+    LONGEST_KEY,
+    NOTED,
+    ONE_KEY,
+    REQUIRED,
+    TYPES,
+    RowRule,
+)
 from retail.star.table import Transform
 
 UNREADABLE: Final = "unreadable JSON"
@@ -45,7 +55,8 @@ def judge(row_rules: Sequence[RowRule]) -> Transform:
     refusing = [rule for rule in row_rules if rule.severity != "warning"]
     reasons = F.concat_ws(SEPARATOR, *_of_the_schema(), *map(_reason, refusing))
     critical = _any(rule for rule in row_rules if rule.severity == "critical")
-    warnings = F.concat_ws(SEPARATOR, *(_reason(rule) for rule in row_rules if rule.severity == "warning"))
+    warned = (_reason(rule) for rule in row_rules if rule.severity == "warning")
+    warnings = F.concat_ws(SEPARATOR, _noted(AHEAD), *warned)
 
     def add(typed: DataFrame) -> DataFrame:
         judged = typed.withColumn("unreadable", unreadable)
@@ -58,7 +69,7 @@ def judge(row_rules: Sequence[RowRule]) -> Transform:
             .withColumn("warnings", F.when(F.col("unreadable"), "").otherwise(warnings))
             .withColumn("unknown_fields", _unknown_fields())
             .withColumn("value", F.when(F.col("reasons") != "", F.col("value")))
-            .drop("unreadable", *(f"raw_{name}" for name in TYPES))
+            .drop("unreadable", NOTED, *(f"raw_{name}" for name in TYPES))
         )
 
     return add
@@ -75,7 +86,11 @@ def _of_the_schema() -> list[Column]:
         for name in KEY_TEXTS
     ]
     foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
-    return [*missing, *bad, *long, foreign]
+    return [_noted(ONE_KEY), *missing, *bad, *long, foreign]
+
+
+def _noted(text: str) -> Column:
+    return F.when(F.col(NOTED).contains(text), F.lit(text))
 
 
 def _missing(name: str) -> Column:
@@ -96,6 +111,6 @@ def _any(rules: Iterable[RowRule]) -> Column:
 
 def _unknown_fields() -> Column:
     """Null if the line has only SalesRecord's own fields, as nearly all have."""
-    known = ", ".join(f"'{name}'" for name in FIELDS)
+    known = ", ".join(f"'{name}'" for name in (*FIELDS, NOTED))
     unknown = F.expr(f"filter(json_object_keys(value), field -> field NOT IN ({known}))")
     return F.when(F.size(unknown) > 0, unknown)

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from retail.errors import KeyCollisionError, StorageError, TieOutError
 from retail.lake import delta, layout
 from retail.lake.layout import raw_file
-from retail.records import FIELDS, RAW_SCHEMA, TYPES, RowRule
+from retail.records import FIELDS, NOTED, RAW_SCHEMA, TYPES, RowRule
 from retail.runs.counts import HopCount
 from retail.runs.lake_context import LakeContext
 from retail.star import versions
@@ -90,12 +90,12 @@ def stage(context: LakeContext, units: Sequence[tuple[str, date]], *, row_rules:
 def parse(raw: DataFrame) -> DataFrame:
     """Typed fields next to the raw ones (`raw_<field>`), from lines (value, from_retailer, logical_date).
 
-    A value of the wrong type becomes null here and a reason in `judge`.
+    A value of the wrong type becomes null here and a reason in `judge`. Beside them is what landing noted of the line.
     """
-    parsed = raw.withColumn("json", F.from_json("value", RAW_SCHEMA))
+    parsed = raw.withColumn("json", F.from_json("value", f"{RAW_SCHEMA}, {NOTED} string"))
     typed = [_typed(name) for name in FIELDS]
     kept = [F.col(f"json.{name}").alias(f"raw_{name}") for name in TYPES]
-    return parsed.select("value", "from_retailer", "logical_date", *typed, *kept)
+    return parsed.select("value", "from_retailer", "logical_date", f"json.{NOTED}", *typed, *kept)
 
 
 def with_keys(judged: DataFrame) -> DataFrame:

@@ -19,7 +19,7 @@ from retail.sources.values.json_path import JSON, at, entries, text
 
 PAYLOAD: Final = ("payload", "transactions")
 # The model puts the list under `payload`; recorded answers have had it at the top.
-_LISTS: Final = (PAYLOAD, ("transactions",))
+LISTS: Final = (PAYLOAD, ("transactions",))
 # Money that no item names goes to this product, as Shopify's order adjustments do.
 ADJUSTMENT: Final = "adjustment"
 
@@ -162,12 +162,12 @@ class AmazonRefunds:
 
 def transactions(answer: JSON) -> list[JSON]:
     """The transactions of one page."""
-    return next((found for path in _LISTS if (found := entries(answer, *path)) is not None), [])
+    return next((found for path in LISTS if (found := entries(answer, *path)) is not None), [])
 
 
 def located(answer: JSON) -> Iterator[tuple[str, JSON]]:
     """Each transaction of one page with its JSON pointer."""
-    for path in _LISTS:
+    for path in LISTS:
         for place, transaction in enumerate(entries(answer, *path) or []):
             yield f"/{'/'.join(path)}/{place}", transaction
 

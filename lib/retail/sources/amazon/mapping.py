@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
 from retail.sources.amazon import finances
-from retail.sources.service import Skipped, cancelled, unreadable, without_lines
+from retail.sources.service import Skipped, cancelled, pointers, unreadable, without_lines
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
+# Where the pages list their entries: each is read by `records`.
+LISTS: Final = (("orders",), *finances.LISTS)
 PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
 # UNFULFILLABLE is for orders from elsewhere, which are skipped as such; otherwise, nothing was sold.
 NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
@@ -71,6 +73,10 @@ class AmazonSales:
         )
         for pointer, transaction in finances.located(answer):
             yield from refunds.records(transaction, f"{source}#/answer{pointer}")
+
+    def entries(self, answer: JSON) -> list[str] | None:
+        """See Sales."""
+        return pointers(answer, *LISTS)
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         items = entries(order, "orderItems")

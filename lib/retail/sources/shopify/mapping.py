@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
-from retail.sources.service import Skipped, cancelled, unreadable, without_lines
+from retail.sources.service import Skipped, cancelled, pointers, unreadable, without_lines
 from retail.sources.shopify.ledger import Ledger, needs_ledger
 from retail.sources.shopify.nodes import number_of, shop_money
 from retail.sources.shopify.pagination import orders_of
@@ -42,15 +42,23 @@ class ShopifySales:
         for place, order in enumerate(orders_of(answer)):
             yield from self._order(order, f"{source}#/answer/data/orders/nodes/{place}")
 
+    def entries(self, answer: JSON) -> list[str] | None:
+        """See Sales."""
+        return pointers(answer, ("data", "orders", "nodes"))
+
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         lines = entries(order, "lineItems", "nodes")
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=number_of(order))
             return
         head = self._head(order, source_ref)
-        if not lines and not needs_ledger(order):
-            yield without_lines(head, is_cancelled=at(order, "cancelledAt") is not None)
-            return
+        found = list(self._of(order, lines, head))
+        is_cancelled = at(order, "cancelledAt") is not None
+        yield from found if found or lines else [without_lines(head, is_cancelled=is_cancelled)]
+
+    def _of(self, order: JSON, lines: list[JSON], head: SalesRecord) -> Iterator[SalesRecord | Skipped]:
+        """The records of an order with these line items; `head` holds what all of them share."""
+        source_ref = head.source_ref
         taxes = taxes_of(lines, prices_include_tax=at(order, "taxesIncluded") is True)
         records = [
             self._line(head, order, line, tax, f"{source_ref}/lineItems/nodes/{place}")

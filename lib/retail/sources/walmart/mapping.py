@@ -9,9 +9,10 @@ from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
-from retail.sources.service import Skipped, cancelled, unreadable, without_lines
+from retail.sources.service import Skipped, cancelled, pointers, unreadable, without_lines
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
+from retail.sources.walmart.errors import is_nothing_found
 from retail.sources.walmart.refunds import ORDERS_OF_RETURN, RETURNS_OF_ORDER
 from retail.sources.walmart.returns import WalmartReturns
 
@@ -61,6 +62,11 @@ class WalmartSales:
                 for record in self._order(sold, f"{of_order}/{ORDERS_OF_RETURN}/{number}"):
                     if _is_refund(record):
                         yield record
+
+    def entries(self, answer: JSON) -> list[str] | None:
+        """See Sales. Walmart's empty list is an error's answer."""
+        found = pointers(answer, _ORDERS, (_RETURNS,))
+        return [] if found is None and is_nothing_found(answer) else found
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         lines = entries(order, "orderLines", "orderLine")

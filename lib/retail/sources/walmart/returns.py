@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
-from retail.sources.service import Skipped, cancelled, unreadable
+from retail.sources.service import NO_LINES, Skipped, cancelled, unreadable
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
@@ -33,6 +33,9 @@ class WalmartReturns:
         if lines is None:
             yield unreadable(self.retailer_id, source_ref, line_id=text(order, "returnOrderId"))
             return
+        if not lines:
+            empty = unreadable(self.retailer_id, source_ref, line_id=text(order, "returnOrderId"))
+            yield Skipped(NO_LINES, empty)
         for place, line in enumerate(lines):
             record = self._line(order, line, f"{source_ref}/returnOrderLines/{place}")
             if _is_called_off(line):

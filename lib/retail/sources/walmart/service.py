@@ -38,7 +38,7 @@ from retail.sources.values import money
 from retail.sources.values.json_path import JSON, at, text
 from retail.sources.walmart import catalog, mapping
 from retail.sources.walmart.catalog import WalmartItems
-from retail.sources.walmart.errors import error_code
+from retail.sources.walmart.errors import error_code, is_nothing_found
 from retail.sources.walmart.pagination import LISTS, ORDER_LISTS, RETURNS, Place, instant_text
 from retail.sources.walmart.refunds import RefundLookup
 from retail.sources.window import Window
@@ -359,8 +359,7 @@ class Walmart:
             )
 
     def _check_nothing_found(self, request: Request, answer: Response) -> None:
-        """404 is Walmart's empty page, but only with this code: a wrong address answers 404 as well."""
-        if not error_code(answer.body).startswith("CONTENT_NOT_FOUND"):
+        if not is_nothing_found(answer.body):
             raise ExtractError(
                 f"{self._retailer_id}: {request.asked}: HTTP 404, not Walmart's CONTENT_NOT_FOUND",
                 hint=f"check that retailers.{self._retailer_id}.base_url is right",
