@@ -20,7 +20,17 @@ from retail.sources import pii
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response
 from retail.sources.http.rate_limit import Quota, QuotaPolicy
-from retail.sources.service import Estimate, Options, Page, Skipped, cancelled, follow, unreadable
+from retail.sources.service import (
+    NO_LINES,
+    Estimate,
+    Options,
+    Page,
+    Skipped,
+    cancelled,
+    follow,
+    pointers,
+    unreadable,
+)
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
@@ -76,12 +86,16 @@ class CornerShopSales:
         for place, receipt in enumerate(entries(answer, "receipts") or []):
             source_ref = f"{source}#/answer/receipts/{place}"
             lines = entries(receipt, "lines")
-            if lines is None:
-                yield unreadable(self.retailer_id, source_ref, transaction_id=text(receipt, "number"))
+            if not lines:
+                nothing = unreadable(self.retailer_id, source_ref, transaction_id=text(receipt, "number"))
+                yield nothing if lines is None else Skipped(NO_LINES, nothing)
             for number, line in enumerate(lines or []):
                 record = self._line(receipt, line, f"{source_ref}/lines/{number}")
                 ended = cancelled(record) if at(receipt, "void") is True else record
                 yield Skipped("training", ended) if at(receipt, "training") is True else ended
+
+    def entries(self, answer: JSON) -> list[str] | None:
+        return pointers(answer, ("receipts",))
 
     def _line(self, receipt: JSON, line: JSON, source_ref: str) -> SalesRecord:
         sold_at = timestamps.from_iso(at(receipt, "sold_at"))

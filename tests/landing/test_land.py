@@ -48,7 +48,9 @@ class Listed:
             yield Skipped(reason[0], record) if reason else record
 
 
-def keep(lake, *answers, run_id="r1", first=1, walk=None, after=0, ended=True):
+def keep(
+    lake, *answers, run_id="r1", first=1, walk=None, after=0, ended=True, window=("", ""), fetched_at=None
+):
     """Pages of a walk, which begin behind page `after` of it; the last one ends it."""
     for number, answer in enumerate(answers, start=first):
         payloads.write(
@@ -59,10 +61,10 @@ def keep(lake, *answers, run_id="r1", first=1, walk=None, after=0, ended=True):
                 walk=walk or payloads.walk_of(run_id, 1),
                 walk_page=(after or first - 1) + number - first + 1,
                 logical_date=str(DAY),
-                window_start="",
-                window_end="",
+                window_start=window[0],
+                window_end=window[1],
                 page=number,
-                fetched_at=str(datetime.now(UTC)),
+                fetched_at=fetched_at or str(datetime.now(UTC)),
                 next_cursor=None if ended and number == first + len(answers) - 1 else "more",
                 answer=answer,
             ),
@@ -541,3 +543,44 @@ def test_an_order_without_a_line_is_counted_as_skipped(lake, settings_of):
 
     assert lines == []
     assert figures(result) == {("fetched", None, None): (1, "0"), ("skipped", "no_lines", None): (1, "0")}
+
+
+# The window of the day in Los Angeles, with an hour of the day before; fetched ten hours after its end.
+WINDOW = ("2017-01-05T07:00:00.000000Z", "2017-01-06T08:00:00.000000Z")
+AT = "2017-01-06T18:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("updated", "lands", "noted_as"),
+    [
+        ("2017-01-06T19:00:00.000000Z", "2017-01-06T19:00:00.000000Z", None),
+        ("2017-01-06T19:00:00.000001Z", "2017-01-05T08:00:00.000000Z", "updated_at was in the future"),
+        ("tomorrow", "tomorrow", None),
+    ],
+)
+def test_a_time_of_change_in_the_future_counts_as_the_beginning_of_the_day(lake, updated, lands, noted_as):
+    keep(lake, [[*OLD[:2], updated, *OLD[3:]]], window=WINDOW, fetched_at=AT)
+
+    _, [line] = landed(lake)
+
+    assert (line["updated_at"], line.get("noted")) == (lands, noted_as)
+
+
+def test_a_later_answer_with_a_real_time_wins_over_one_in_the_future(lake):
+    keep(
+        lake,
+        [["T1", "1", "2099-01-01T00:00:00.000000Z", "2017-01-05", "10.00"]],
+        window=WINDOW,
+        fetched_at=AT,
+    )
+    keep(
+        lake,
+        [["T1", "1", "2017-01-05T09:00:00.000000Z", "2017-01-05", "0"]],
+        run_id="r2",
+        window=WINDOW,
+        fetched_at=AT,
+    )
+
+    _, [line] = landed(lake)
+
+    assert (line["total_amount"], line.get("noted")) == ("0", None)

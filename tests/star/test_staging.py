@@ -97,7 +97,7 @@ def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeCon
         context,
         [
             record(transaction_id="fine", brand="Acme", store_city="Oslo"),
-            record(transaction_id="warned", brand="Acme"),
+            record(transaction_id="warned", brand="Acme").to_line(noted="updated_at was in the future"),
             record(transaction_id="many", quantity="60"),
             record(transaction_id="dear", quantity="60", total_amount="600.00", sold_at="yesterday"),
             record().to_line()[:-1],
@@ -113,14 +113,14 @@ def test_a_row_keeps_every_reason_and_its_gravest_severity(make_context: MakeCon
         (None, "error", "unreadable JSON", ""),
     }
     assert {row.transaction_id: row.warnings for row in rows(context, layout.STAGED_SALES)} == {
-        "fine": "", "warned": "no city",
+        "fine": "", "warned": "updated_at was in the future; no city",
     }  # fmt: skip
     assert [(each.reason, each.rows, each.money) for each in staged.critical] == [
         ("bad sold_at; too dear; many", 1, Decimal("600.0000"))
     ]
     assert [(each.reason, each.rows, each.money) for each in staged.warned] == [
-        ("no city", 1, Decimal("10.0000"))
-    ]
+        ("no city", 1, Decimal("10.0000")), ("updated_at was in the future", 1, Decimal("10.0000")),
+    ]  # fmt: skip
 
 
 def test_a_line_is_worth_its_units_times_its_price_less_its_discount_sold_or_given_back(

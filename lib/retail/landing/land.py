@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from tempfile import TemporaryFile
@@ -27,7 +27,7 @@ from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
 from retail.sources.service import NO_LINES, Sales, Skipped
-from retail.sources.values.timestamps import is_normal
+from retail.sources.values.timestamps import is_normal, utc_text
 
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
 # either.
@@ -35,6 +35,8 @@ _AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
 # Places to which amounts are counted before they are rounded: a day's sum of them stays exact in 28 digits.
 _COUNTED: Final = Decimal("1e-8")
 _WIDE: Final = Context(prec=200)
+# How far a retailer's clock may be ahead of ours.
+_AHEAD: Final = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
 
@@ -203,6 +205,37 @@ class _Entries:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """The latest `updated_at` that a page's lines can have, and when its day began; None if the page does not say.
+
+    A line with a later one would be the newest for ever, whatever the retailer says of it afterwards.
+    """
+
+    latest: str | None
+    day_began: str
+
+    @classmethod
+    def of(cls, payload: Payload) -> _Times:
+        # Orders that are compared later show what they are now, not what they were on their day.
+        end = payload.window_end if payload.kind == CHANGES else payload.fetched_at
+        times = (payload.fetched_at, payload.window_start, end)
+        if payload.kind == WITHDRAWN or not all(map(is_normal, times)):
+            return cls(None, "")
+        fetched_at, start, end_at = map(datetime.fromisoformat, times)
+        return cls(utc_text(fetched_at + _AHEAD), utc_text(max(start, end_at - timedelta(days=1))))
+
+    def dated(self, record: SalesRecord) -> tuple[SalesRecord, bool]:
+        """The record as of the beginning of the page's day if its time of change lies in the future, and whether it does.
+
+        So it wins over what earlier days told of the line, and later answers win over it.
+        """
+        time = record.updated_at
+        if self.latest is None or time is None or not is_normal(time) or time <= self.latest:
+            return record, False
+        return replace(record, updated_at=self.day_began), True
+
+
 def require_whole(storage: Storage, retailer_id: str, logical_date: date) -> None:
     """Read every page of the date, as `land` will.
 
@@ -220,17 +253,17 @@ def _fetched(
     """Every page with its lines that are not skipped, in the order in which they were fetched."""
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         records = []
-        entries = _Entries.of(sales, payload, key)
+        entries, times = _Entries.of(sales, payload, key), _Times.of(payload)
         made = withdrawn.records if payload.kind == WITHDRAWN else sales.records
         for each in made(payload.answer, key):
             exact = each.record if isinstance(each, Skipped) else each
-            record = exact.rounded()
+            record, is_ahead = times.dated(exact.rounded())
             tally.add_fetched(exact, record)
             entry = entries.of_record(record)
             if isinstance(each, Skipped):
                 tally.add_skipped(record, reason=each.reason)
             else:
-                records.append(Fetched(record, entry))
+                records.append(Fetched(record, entry, is_ahead))
         entries.require_all(logical_date)
         yield payload, records
 
