@@ -226,7 +226,7 @@ class _Times:
         return cls(utc_text(fetched_at + _AHEAD), utc_text(max(start, end_at - timedelta(days=1))))
 
     def dated(self, record: SalesRecord) -> tuple[SalesRecord, bool]:
-        """The record as of the beginning of the page's day if its time of change lies in the future, and whether it does.
+        """The record, as of the beginning of the page's day if its time of change is in the future; and whether it is.
 
         So it wins over what earlier days told of the line, and later answers win over it.
         """

@@ -10,14 +10,14 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from retail.errors import DamagedError
 from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.sources.values.json_path import JSON, at, dump, parse, text
-from retail.sources.values.timestamps import utc_text
+from retail.sources.values.timestamps import is_normal, utc_text
 from retail.sources.window import Window
 
 _KEY = re.compile(r"/run=(?P<run>[^/]+)/page-(?P<page>\d{5,})\.json\.gz$", re.ASCII)
@@ -154,6 +154,20 @@ def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator
     """Every page of a date with its key, in order of run and page, one at a time."""
     for key in keys(storage, retailer_id, logical_date):
         yield key, read(storage, key)
+
+
+def fetched_to(storage: Storage, retailer_id: str, logical_date: date) -> datetime | None:
+    """Up to when a date was fetched, by the last pages of its runs; None if no run came to the end of its window."""
+    last_pages = {_place(key)[0]: key for key in keys(storage, retailer_id, logical_date)}
+    ends = []
+    for key in last_pages.values():
+        try:
+            page = read(storage, key)
+        except DamagedError:
+            continue  # whoever fetches or lands that day is told
+        if page.kind == CHANGES and page.next_cursor is None and is_normal(page.window_end):
+            ends.append(datetime.fromisoformat(page.window_end))
+    return max(ends, default=None)
 
 
 def since_walk_began(storage: Storage, last: Payload) -> Iterator[Payload]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -185,7 +186,7 @@ def _extract_units(step: _Step, units: list[RetailerDay], fetched: Fetched, fiel
     policy = QuotaPolicy(waits=context.options.patient, tell=lambda wait: _report_wait(context, wait))
     quota_policy = context.quotas.setdefault(fields.retailer_id, policy)
     own = [unit for unit in context.run.units if unit[0] == fields.retailer_id]
-    windows = windows_of(context.settings, own)
+    windows = windows_of(context.settings, own, fetched=_fetched_before(context, own))
     # A comparison takes the newest days first: what is left when the quota is used up matters least.
     left = deque(reversed(units) if context.run.reconcile else units)
     extraction = _Extraction(step, fields, quota_policy, left, windows, fetched.compared)
@@ -207,6 +208,16 @@ def _extract_units(step: _Step, units: list[RetailerDay], fetched: Fetched, fiel
     failures = [failure for each in working if (failure := each.exception()) is not None]
     for failure in sorted(failures, key=_is_of_the_lake, reverse=True):
         raise failure
+
+
+def _fetched_before(context: StepContext, units: list[RetailerDay]) -> dict[RetailerDay, datetime]:
+    """Up to when the days before these units were fetched, where the run does not fetch them itself.
+
+    A retailer's time zone may have been moved since: the hours between the two midnights belong to no other day.
+    """
+    before = {(retailer, day - timedelta(days=1)) for retailer, day in units} - set(units)
+    ends = {unit: payloads.fetched_to(context.storage, *unit) for unit in before}
+    return {unit: end for unit, end in ends.items() if end is not None}
 
 
 def _is_of_the_lake(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib import import_module
 from typing import Final
 
@@ -75,12 +75,18 @@ def watched_of(retailer_id: str, settings: Settings) -> Mapping[str, str]:
     return fields.watched(package)
 
 
-def windows_of(settings: Settings, units: Iterable[tuple[str, date]]) -> dict[tuple[str, date], Window]:
+def windows_of(
+    settings: Settings,
+    units: Iterable[tuple[str, date]],
+    *,
+    fetched: Mapping[tuple[str, date], datetime] | None = None,
+) -> dict[tuple[str, date], Window]:
     """The window of each unit of a run.
 
-    A day looks back unless the day before is fetched in the same run. Raises ConfigurationError.
+    A day looks back unless the day before is fetched in the same run. `fetched` says up to when earlier days have been:
+    a day begins where the one before ended, if that is earlier than its own beginning. Raises ConfigurationError.
     """
-    units = set(units)
+    units, fetched = set(units), fetched or {}
     return {
         (retailer_id, day): window_of_unit(
             settings,
@@ -88,6 +94,7 @@ def windows_of(settings: Settings, units: Iterable[tuple[str, date]]) -> dict[tu
             look_back=timedelta(0)
             if (retailer_id, day - timedelta(days=1)) in units
             else _look_back(settings.retailers[retailer_id]),
+            fetched_to=fetched.get((retailer_id, day - timedelta(days=1))),
         )
         for retailer_id, day in units
     }

@@ -37,12 +37,14 @@ def window_of(
     overlap: timedelta,
     start_date: date,
     look_back: timedelta = timedelta(0),
+    fetched_to: datetime | None = None,
 ) -> Window:
     """The 24 hours of `logical_date` in `time_zone` (23 or 25 when the clocks change), and time before them.
 
     The overlap is for changes at midnight; the look-back, if it is longer, for what a retailer lists hours later.
-    Neither reaches back beyond the midnight at which `start_date` begins. Raises ConfigurationError for a date before
-    `start_date`.
+    If the day before was fetched up to `fetched_to` only, as it is where the time zone was moved west since, the day
+    begins there. Nothing reaches back beyond the midnight at which `start_date` begins. Raises ConfigurationError for a
+    date before `start_date`.
     """
     if logical_date < start_date:
         raise ConfigurationError(
@@ -51,6 +53,7 @@ def window_of(
         )
     begins, ends = (_midnight(day, time_zone) for day in (logical_date, logical_date + timedelta(days=1)))
     first = _midnight(start_date, time_zone)
+    begins = max(first, min(begins, fetched_to or begins))
     start, back = (max(begins - before, first) for before in (overlap, max(overlap, look_back)))
     shorter = Window(logical_date, start, ends, begins - start)
     return shorter if back == start else Window(logical_date, back, ends, begins - back, shorter)
@@ -62,7 +65,11 @@ def _midnight(day: date, time_zone: str) -> datetime:
 
 
 def window_of_unit(
-    settings: Settings, unit: tuple[str, date], *, look_back: timedelta = timedelta(0)
+    settings: Settings,
+    unit: tuple[str, date],
+    *,
+    look_back: timedelta = timedelta(0),
+    fetched_to: datetime | None = None,
 ) -> Window:
     """The window for a retailer's logical date, in the retailer's zone and with the configured overlap."""
     retailer_id, logical_date = unit
@@ -72,4 +79,5 @@ def window_of_unit(
         overlap=timedelta(minutes=settings.extract.overlap_minutes),
         start_date=settings.start_date,
         look_back=look_back,
+        fetched_to=fetched_to,
     )
