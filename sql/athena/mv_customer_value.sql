@@ -13,7 +13,7 @@ WITH line AS (
 newest AS (
     SELECT max(business_date) AS as_of
     FROM fact_sales
-    WHERE status = 'completed'
+    WHERE status = 'completed' AND business_date <= date_add('day', 1, CAST(updated_at AS date))
 ),
 
 customer AS (
@@ -55,7 +55,7 @@ SELECT
     scored.currency,
     dim_customer.customer_id,
     newest.as_of,
-    date_diff('day', scored.last_purchase, newest.as_of) AS recency_days,
+    greatest(date_diff('day', scored.last_purchase, newest.as_of), 0) AS recency_days,
     scored.frequency,
     scored.monetary,
     CAST(

@@ -21,6 +21,12 @@ WITH line AS (
     WHERE customer_key <> -1 AND status = 'completed'
 ),
 
+newest AS (
+    SELECT max(business_date) AS as_of
+    FROM star.fact_sales
+    WHERE status = 'completed' AND business_date <= (updated_at AT TIME ZONE 'UTC')::date + 1
+),
+
 customer AS (
     SELECT
         retailer_id,
@@ -49,8 +55,9 @@ SELECT
     frequency_score,
     count(*) AS customers,
     sum(monetary) AS net_amount,
-    round(avg((SELECT max(business_date) FROM star.fact_sales WHERE status = 'completed') - last_purchase), 1) AS days_since_purchase
+    round(avg(CASE WHEN last_purchase > as_of THEN 0 ELSE as_of - last_purchase END), 1) AS days_since_purchase
 FROM scored
+CROSS JOIN newest
 GROUP BY retailer_id, currency, recency_score, frequency_score
 ORDER BY retailer_id, currency, recency_score DESC, frequency_score DESC;
 
@@ -76,6 +83,12 @@ WITH line AS (
         record_type = 'sale' AND status = 'completed' AS is_sale
     FROM star.fact_sales
     WHERE customer_key <> -1 AND status = 'completed'
+),
+
+newest AS (
+    SELECT max(business_date) AS as_of
+    FROM star.fact_sales
+    WHERE status = 'completed' AND business_date <= (updated_at AT TIME ZONE 'UTC')::date + 1
 ),
 
 customer AS (
@@ -104,10 +117,11 @@ SELECT
     scored.currency,
     dim_customer.customer_id,
     scored.last_purchase,
-    (SELECT max(business_date) FROM star.fact_sales WHERE status = 'completed') - scored.last_purchase AS recency_days,
+    CASE WHEN scored.last_purchase > newest.as_of THEN 0 ELSE newest.as_of - scored.last_purchase END AS recency_days,
     scored.frequency,
     scored.monetary
 FROM scored
+CROSS JOIN newest
 INNER JOIN star.dim_customer USING (customer_key)
 WHERE scored.monetary_score >= 4 AND scored.recency_score <= 2
 ORDER BY scored.monetary DESC, scored.retailer_id, scored.currency, dim_customer.customer_id

@@ -11,7 +11,7 @@ WITH line AS (
 newest AS (
     SELECT max(business_date) AS as_of
     FROM fact_sales
-    WHERE status = 'completed'
+    WHERE status = 'completed' AND business_date <= date_add(to_date(updated_at), 1)
 ),
 
 customer AS (
@@ -53,7 +53,7 @@ SELECT
     scored.currency,
     dim_customer.customer_id,
     newest.as_of,
-    datediff(newest.as_of, scored.last_purchase) AS recency_days,
+    if(scored.last_purchase > newest.as_of, 0, datediff(newest.as_of, scored.last_purchase)) AS recency_days,
     scored.frequency,
     scored.monetary,
     round(scored.sales_amount / nullif(scored.frequency, 0), 4) AS average_basket,

@@ -1,6 +1,7 @@
 -- Scores are 5 - floor(5 * (rank - 1) / customers), best first: fifths of a retailer's customers in one currency. Tied
 -- customers all get the best score of their places, so somebody always has 5. ntile would split ties at random, and so
--- change from refresh to refresh. Cancelled lines are no customer's, and move no score.
+-- change from refresh to refresh. Cancelled lines are no customer's, and move no score. A line that is dated after its own
+-- last change, by more than zones explain, is no sale of that day yet: one such line would make every customer look silent.
 CREATE MATERIALIZED VIEW IF NOT EXISTS marts.mv_customer_value AS
 WITH line AS (
     SELECT
@@ -13,7 +14,7 @@ WITH line AS (
 newest AS (
     SELECT max(business_date) AS as_of
     FROM star.fact_sales
-    WHERE status = 'completed'
+    WHERE status = 'completed' AND business_date <= (updated_at AT TIME ZONE 'UTC')::date + 1
 ),
 
 customer AS (
@@ -46,7 +47,7 @@ SELECT
     scored.currency,
     dim_customer.customer_id,
     newest.as_of,
-    newest.as_of - scored.last_purchase AS recency_days,
+    CASE WHEN scored.last_purchase > newest.as_of THEN 0 ELSE newest.as_of - scored.last_purchase END AS recency_days,
     scored.frequency,
     scored.monetary,
     round(scored.sales_amount / nullif(scored.frequency, 0), 4) AS average_basket,
@@ -68,8 +69,8 @@ COMMENT ON COLUMN marts.mv_customer_value.retailer_id IS 'As in the configuratio
 COMMENT ON COLUMN marts.mv_customer_value.customer_key IS 'Key in star.dim_customer';
 COMMENT ON COLUMN marts.mv_customer_value.currency IS 'ISO 4217; amounts in different currencies are never added';
 COMMENT ON COLUMN marts.mv_customer_value.customer_id IS 'Pseudonym: HMAC-SHA256 of the retailer''s customer id';
-COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day of a line that is not cancelled, of any retailer; recency is counted back from it';
-COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of; NULL without a purchase';
+COMMENT ON COLUMN marts.mv_customer_value.as_of IS 'Newest business day of a line that is not cancelled nor dated after its last change, of any retailer; recency is counted back from it';
+COMMENT ON COLUMN marts.mv_customer_value.recency_days IS 'Days from last_purchase to as_of, at least 0; NULL without a purchase';
 COMMENT ON COLUMN marts.mv_customer_value.frequency IS 'Transactions with at least one completed sale line';
 COMMENT ON COLUMN marts.mv_customer_value.monetary IS 'Completed sales less returns and refunds';
 COMMENT ON COLUMN marts.mv_customer_value.average_basket IS 'Completed sales per transaction; NULL without transactions';

@@ -74,6 +74,7 @@ CRITICAL: list[Fault] = [
 ]
 
 _WARNED: list[dict[str, str | None]] = [
+    {"business_date": "2017-01-08", "sold_at": "2017-01-08T20:00:00.000000Z"},
     {**_SALE, **_PLAIN, "quantity": "0", "total_amount": "3"},
     {**_SALE, **_PLAIN, "quantity": "0", "total_amount": "0"},
     {**_SALE, **_PLAIN, "quantity": "0.001", "total_amount": "0"},
@@ -86,6 +87,7 @@ _WARNED: list[dict[str, str | None]] = [
 
 # As near to a rule as a line may come without breaking it.
 _GOOD: list[dict[str, str | None]] = [
+    {"business_date": "2017-01-07", "sold_at": "2017-01-07T20:00:00.000000Z"},
     {**_SALE, **_PLAIN, "quantity": "2", "unit_price": "5.00", "total_amount": "9.97"},
     {**_SALE, "quantity": "1", "unit_price": "5", "discount_amount": "1", "tax_amount": "0.5", "total_amount": "3.5"},
     {**_RETURN, **_PLAIN, "quantity": "-1", "unit_price": "5.00", "total_amount": "0"},

@@ -127,6 +127,13 @@ def _off(values: Values) -> bool:
 
 _WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
     (_AHEAD, lambda v: _AHEAD in v.get(_NOTED, "")),
+    (
+        "business_date is after the last change",
+        lambda v: (
+            None not in (v["business_date"], v["updated_at"])
+            and (v["business_date"] - v["updated_at"].date()).days > 1
+        ),
+    ),
     ("a sale of nothing", lambda v: _sold(v) and v["quantity"] == 0),
     ("goods for nothing", lambda v: _sold(v) and _above(v["quantity"]) and v["total_amount"] == 0),
     ("quantity times unit_price less discount_amount is not total_amount", _off),

@@ -53,6 +53,11 @@ def test_a_retailer_that_sold_nothing_for_weeks_is_not_left_out() -> None:
     assert (day.retailer_id, day.currency, day.rows, day.days_since_newest) == ("retailer_1", None, 0, None)
 
 
+def test_a_line_that_is_dated_ahead_hides_no_silent_retailer() -> None:
+    (day,) = compare(total(0, 8, days=3), total(0, 1, days=-2))
+    assert (day.sales, day.days_since_newest) == (0, 3)
+
+
 def test_two_currencies_are_two_rows() -> None:
     found = compare(total(0, 3, currency="USD"), total(0, 5, currency="CAD"))
     assert {(day.currency, day.rows) for day in found} == {("USD", 3), ("CAD", 5)}

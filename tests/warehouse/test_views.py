@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -186,6 +186,21 @@ def test_a_cancelled_line_moves_no_customer_s_score_and_no_day(
     refresh(warehouse)
     assert query(shown) == before
     assert [rfm for *_, rfm in before] == ["151", "252", "353", "454", "555"]
+
+
+def test_a_line_that_is_dated_ahead_makes_no_other_customer_look_silent(
+    query: Query, sold: Sold, warehouse: Warehouse
+) -> None:
+    changed = datetime(2017, 1, 5, 23, tzinfo=UTC)
+    sold(
+        line(1, "2017-01-05", "10", customer_key=1),
+        line(2, "2017-01-06", "10", customer_key=2, updated_at=changed),  # a day ahead of UTC is a zone's
+        line(3, "2017-03-01", "10", customer_key=3, updated_at=changed),
+    )
+    refresh(warehouse)
+    assert query(
+        "SELECT customer_id, as_of::text, recency_days FROM marts.mv_customer_value ORDER BY customer_key"
+    ) == [("c1", "2017-01-06", 1), ("c2", "2017-01-06", 0), ("c3", "2017-01-06", 0)]
 
 
 def test_a_return_that_was_called_off_is_not_counted(query: Query, sold: Sold, warehouse: Warehouse) -> None:

@@ -31,7 +31,7 @@ class DayOfSales:
     currency; None if none has. `rows_ratio`, rows divided by that mean, is then None too. `rows_ratio` and `money` are
     also None for a day that has, and usually had, fewer rows than are checked. Two figures are the retailer's over all
     its currencies: `sales`, the day's completed sales, and `days_since_newest`, the days from its newest business date
-    with such a sale to the last day checked, None if nothing was sold in all those weeks.
+    with such a sale, none that is still to come, to the last day checked; None if nothing was sold in all those weeks.
     """
 
     retailer_id: str
@@ -107,8 +107,11 @@ def frame(session: SparkSession, days: Sequence[DayOfSales]) -> DataFrame:
 def _of_retailer(
     totals: Sequence[Total], retailer_id: str, days: Sequence[date], *, least_rows: int
 ) -> list[DayOfSales]:
-    newest = max((total.business_date for total in totals if total.sales), default=None)
-    since = max(0, (days[-1] - newest).days) if newest else None
+    # A line that is dated ahead is no sign of life.
+    newest = max(
+        (each.business_date for each in totals if each.sales and each.business_date <= days[-1]), default=None
+    )
+    since = (days[-1] - newest).days if newest else None
     by_currency = _by_currency(totals)
     found = [
         _day(
