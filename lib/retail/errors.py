@@ -146,18 +146,22 @@ class TieOutError(QualityError):
 class UncheckedError(QualityError):
     """Published rows have passed no check; the views keep what they showed before.
 
-    `runs` are published and have passed no check, each with its logical dates.
+    `runs` are published and have passed no check, each with its logical dates; `not_done` is what was refused.
     """
 
     code = "unchecked"
 
-    def __init__(self, runs: Mapping[str, Sequence[date]]) -> None:
+    def __init__(
+        self, runs: Mapping[str, Sequence[date]], *, not_done: str = "refreshed", hint: str | None = None
+    ) -> None:
         days = sorted({day for dates in runs.values() for day in dates})
         dates = f"--date {days[0]}" if len(days) == 1 else f"--from {days[0]} --to {days[-1]}"
         super().__init__(
-            f"not refreshed: the views would show rows that passed no check, published by run {', '.join(runs)}",
+            f"not {not_done}: the views would show rows that passed no check, published by run {', '.join(runs)}",
             hint=f"run `retail check {dates}`; once it passes, run the same command again. "
-            "If the check fails, see docs/DATA_QUALITY.md",
+            "If the check fails, see docs/DATA_QUALITY.md"
+            if hint is None
+            else hint,
         )
         self.runs = dict(runs)
 

@@ -18,7 +18,7 @@ from retail.pipeline import workspace as opened
 from retail.pipeline.workspace import Workspace
 from retail.runs import lease
 from retail.runs.fenced_storage import FencedStorage
-from retail.warehouse.rollback import Publish
+from retail.warehouse.rollback import Prepared, Publish
 
 NOW = datetime(2017, 1, 5, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
 
     def taken_back(*_: object, judge: rollback.rollback.Judge, **__: object) -> None:  # type: ignore[name-defined]
         publishes = [Publish((name,), name, NOW, {"fact_sales": 1}) for name in ("run_2", "run_1")]
-        judge(publishes[0], publishes[1], [])
+        judge(Prepared(publishes[0], publishes[1], [], True))
 
     def totals(_session: object, storage: Storage, *_: object, **__: object) -> list[object]:
         seen.append(storage)
@@ -47,6 +47,7 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
 
     monkeypatch.setattr(opened, "open_session", session)
     monkeypatch.setattr(rollback, "prepare", lambda _: None)
+    monkeypatch.setattr(rollback, "published_runs", lambda _: {"run_1"})
     monkeypatch.setattr(rollback.rollback, "roll_back", taken_back)  # type: ignore[attr-defined]
     monkeypatch.setattr(rollback.merge, "totals", totals)  # type: ignore[attr-defined]
     work.__dict__["warehouse"] = object()

@@ -10,11 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from retail.errors import EngineError, LeaseHeldError, TieOutError, WarehouseError
-from retail.runs.counts import HopCount
 from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import publish
-from retail.warehouse.rollback import Publish, RolledBack, TableBack, in_effect, roll_back
+from retail.warehouse.rollback import Prepared, RolledBack, TableBack, in_effect, roll_back
 from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
 from tests.warehouse import literals
@@ -60,7 +59,8 @@ class Bench:
         found["ops.published_day"] = [row for row in found["ops.published_day"] if row[3] != 0]
         return found
 
-    def _judge(self, last: Publish, before: Publish, counts: list[HopCount]) -> None:
+    def _judge(self, prepared: Prepared) -> None:
+        last, before, counts = prepared.last, prepared.before, prepared.in_postgresql
         assert last.published_at > before.published_at
         assert {count.hop for count in counts} == {"postgresql"}
         self.judged.append(before.delta_versions["fact_sales"])
@@ -271,7 +271,7 @@ def test_what_does_not_tie_out_changes_nothing(
     bench.publish("run_2")
     after = bench.state()
 
-    def refuse(last: Publish, before: Publish, counts: list[HopCount]) -> None:
+    def refuse(_: Prepared) -> None:
         raise TieOutError("not the same", hint="nothing was changed")
 
     monkeypatch.setattr(bench, "_judge", refuse)

@@ -51,7 +51,9 @@ def by_name(
     ended = all(ledger.step(run.run_id, step) is not None for step in steps)
     if _BEFORE_THE_MERGE.issuperset(steps):
         merged = ledger.reached_merge(run.run_id)
-        new, again = redo and merged, redo or (not merged and "extract" in steps and _is_partial(ledger, run))
+        # If a run that began with its transform fetched now, it would forget that it merged.
+        new = merged and (redo or not ended)
+        again = redo or (not merged and "extract" in steps and _is_partial(ledger, run))
     elif "merge" in steps:
         new = redo if ended else ledger.overtaken(run.run_id)
         again = redo and not ledger.reached_merge(run.run_id)

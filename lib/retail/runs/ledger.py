@@ -177,6 +177,16 @@ class Ledger:
                 found.append(run_id)
         return found[::-1]
 
+    def checked_since(self, run_id: str) -> list[str]:
+        """Earlier runs whose check was made by this run or a later one: of their rows, only those still there then."""
+        found = [each for each in self.run_ids() if each < run_id]
+        checks = {each: self._read_or_none(layout.run_checked(each)) for each in found}
+        return [each for each, check in checks.items() if check is not None and check["run_id"] >= run_id]
+
+    def forget_check(self, run_id: str) -> None:
+        """No check covers any longer what the run merged; its own record stays."""
+        self._storage.delete(layout.run_checked(run_id))
+
     def take_over(self, run_id: str, source: str, steps: Iterable[str]) -> None:
         """Copy these steps' records from another run."""
         for step in steps:

@@ -80,9 +80,21 @@ class InEffect:
     shown_run_id: str
 
 
-# Called before the commit with what is taken back, what is shown then, and PostgreSQL's sums; if it raises,
-# nothing is changed.
-Judge = Callable[[Publish, Publish, list[HopCount]], None]
+@dataclass(frozen=True)
+class Prepared:
+    """A rollback before its commit: what is taken back, what is shown then, and PostgreSQL's sums.
+
+    `views_go_back`: the views showed what is taken back, and go back with it.
+    """
+
+    last: Publish
+    before: Publish
+    in_postgresql: list[HopCount]
+    views_go_back: bool
+
+
+# Called before the commit; if it raises, nothing is changed.
+Judge = Callable[[Prepared], None]
 
 
 def roll_back(
@@ -107,7 +119,7 @@ def roll_back(
             _note(connection, run_id, last, before, back)
             if are_shown:
                 views.renew(connection)
-            judge(last, before, totals.of_star(connection))
+            judge(Prepared(last, before, totals.of_star(connection), are_shown))
             storage.require_writer()
     seconds = round(time.monotonic() - started, 3)
     return RolledBack(run_id, last, before, tuple(back), restated_days, are_shown, seconds)
