@@ -25,12 +25,13 @@ _MISSING: list[dict[str, str | None]] = [
 ]
 
 _ILL_TYPED: list[dict[str, str | None]] = [{field.name: text} for field in FIELDS for text in field.bad]
-# The longest key that is taken, and one that is a byte longer; a letter may have several bytes.
+# The longest key that is taken, and one that is a byte longer; a letter may have several bytes. A control character is
+# taken, but for NUL.
 _LONG: list[dict[str, str | None]] = [
     {field.name: text}
     for field in FIELDS
     if field.is_key
-    for text in ("k" * 1000, "\u00e9" * 500, "k" * 1001)
+    for text in ("k" * 1000, "\u00e9" * 500, "k" * 1001, "k\x00", "\x01")
 ]
 _BAD: list[dict[str, str | None]] = [
     *_ILL_TYPED,
@@ -55,6 +56,7 @@ _AGAINST_A_RULE: list[dict[str, str | None]] = [
     {"discount_amount": "-0.0001"},
     {**_SALE, "tax_amount": "-0.0001"},
     {"currency": "usd"},
+    {"currency": "USD\n"},
     {"currency": "AUSD"},
     {"currency": "USDx"},
     {"currency": "US"},

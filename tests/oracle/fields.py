@@ -72,8 +72,16 @@ FIELDS: Final = (
     Field("line_id", required=True, in_fact=True, is_key=True, drawn=("1", "2")),
     Field("record_type", required=True, in_fact=True),
     Field("status", required=True, in_fact=True),
-    Field("sold_at", _time, required=True, in_fact=True, bad=("2017-02-30T20:00:00.000000Z",)),
-    Field("updated_at", _time, required=True, in_fact=True, bad=("2017-01-06",)),
+    Field(
+        "sold_at",
+        _time,
+        required=True,
+        in_fact=True,
+        bad=("2017-02-30T20:00:00.000000Z", "2017-01-05T20:00:00.000000Z\n"),
+    ),
+    Field(
+        "updated_at", _time, required=True, in_fact=True, bad=("2017-01-06", "0000-12-31T20:00:00.000000Z")
+    ),
     Field("business_date", _date, required=True, in_fact=True, bad=("2017-13-01",)),
     Field("product_id", required=True, is_key=True),
     Field("product_name"),
@@ -86,7 +94,7 @@ FIELDS: Final = (
     Field("store_city"),
     Field("store_region"),
     Field("store_country"),
-    Field("quantity", _quantity, required=True, in_fact=True, bad=("1.0000",)),
+    Field("quantity", _quantity, required=True, in_fact=True, bad=("1.0000", "1\n")),
     Field("unit_price", _money, in_fact=True, drawn=(None, "5.00"), bad=("5,00",)),
     Field("discount_amount", _money, in_fact=True, drawn=(None, "0", "1.5"), bad=("1.00001",)),
     Field("tax_amount", _money, in_fact=True, drawn=(None, "0", "0.8250"), bad=("",)),

@@ -39,6 +39,8 @@ def parsed(text: str, retailer: str) -> tuple[Values, list[str]]:
         field.name for field in FIELDS if field.is_key and len((raw.get(field.name) or "").encode()) > 1000
     ]
     reasons += [f"{name} is longer than 1,000 bytes" for name in keys]
+    nul = [field.name for field in FIELDS if field.is_key and "\x00" in (raw.get(field.name) or "")]
+    reasons += [f"{name} has a NUL character" for name in nul]
     if values["retailer_id"] not in (None, retailer):
         reasons.append("retailer_id is not the folder's")
     return values, reasons + [reason for reason, refuses in _RULES if refuses(values)]

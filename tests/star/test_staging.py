@@ -47,6 +47,10 @@ BAD_LINES: list[tuple[SalesRecord | str, str]] = [
     (record(sold_at="2017-13-05T00:00:00Z"), "bad sold_at"),
     (record(sold_at="2017-01-05"), "bad sold_at"),
     (record(business_date="2017-02-30"), "bad business_date"),
+    (record(updated_at="0000-12-31T20:00:00Z"), "bad updated_at"),
+    (record(quantity="2\n"), "bad quantity"),
+    (record(product_id="p\x00"), "product_id has a NUL character"),
+    (record(currency="USD\n"), "currency is not an ISO 4217 code"),
     (record(quantity="-1"), "negative quantity on a sale"),
     (
         record(record_type="return"),

@@ -85,8 +85,10 @@ def _of_the_schema() -> list[Column]:
         F.when(F.octet_length(name) > LONGEST_KEY, F.lit(f"{name} is longer than {LONGEST_KEY:,} bytes"))
         for name in KEY_TEXTS
     ]
+    # PostgreSQL has no NUL: there it becomes U+FFFD, and two keys would become one.
+    nul = [F.when(F.col(name).contains("\x00"), F.lit(f"{name} has a NUL character")) for name in KEY_TEXTS]
     foreign = F.when(F.expr("retailer_id <> from_retailer"), F.lit("retailer_id is not the folder's"))
-    return [_noted(ONE_KEY), *missing, *bad, *long, foreign]
+    return [_noted(ONE_KEY), *missing, *bad, *long, *nul, foreign]
 
 
 def _noted(text: str) -> Column:

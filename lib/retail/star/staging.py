@@ -30,13 +30,15 @@ from retail.star.tables import fact_sales
 
 # The engines agree on what these texts mean, and on little else: Spark takes "2017" for a timestamp. 15
 # digits are the most: if a file has a single value in a column, Sail 0.7.2 takes it from Delta's statistics,
-# which it reads as a float (docs/decisions/0004-fifteen-digits.md).
+# which it reads as a float (docs/decisions/0004-fifteen-digits.md). PostgreSQL has no year 0. `$` would let a line
+# break through on Spark.
+_YEAR: Final = "(000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
 _PATTERNS: Final = {
-    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$",
-    "int": r"^[0-9]{1,4}$",
-    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "decimal(18,3)": r"^-?[0-9]{1,12}([.][0-9]{1,3})?$",
-    "decimal(18,4)": r"^-?[0-9]{1,11}([.][0-9]{1,4})?$",
+    "timestamp": rf"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{1,6}})?Z\z",
+    "int": r"^[0-9]{1,4}\z",
+    "date": rf"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}\z",
+    "decimal(18,3)": r"^-?[0-9]{1,12}([.][0-9]{1,3})?\z",
+    "decimal(18,4)": r"^-?[0-9]{1,11}([.][0-9]{1,4})?\z",
 }
 
 
