@@ -15,7 +15,7 @@ from retail.quality.tie_out import FETCHED, differences
 from retail.records import FIELDS, SalesRecord
 from retail.runs.counts import HopCount
 from retail.sources.registry import sales_of
-from retail.sources.service import Page, Skipped, unreadable
+from retail.sources.service import ListsEntries, Page, Skipped, unreadable
 from retail.sources.window import Window
 from retail.star.staging import _PATTERNS
 
@@ -492,11 +492,13 @@ def test_a_page_of_another_service_is_not_landed_as_a_day_without_sales(lake, se
     settings = settings_of("http://127.0.0.1:9")
     others = [answer for each, answer in pages.items() if each != retailer]
 
-    assert sales_of(retailer, settings).entries(pages[retailer]) == []
-    assert [sales_of(retailer, settings).entries(answer) for answer in others] == [None, None]
+    sales = sales_of(retailer, settings)
+    assert isinstance(sales, ListsEntries)
+    assert sales.entries(pages[retailer]) == []
+    assert [sales.entries(answer) for answer in others] == [None, None]
     keep(lake, others[0])
     with pytest.raises(DamagedError, match="page 1 of 2017-01-05"):
-        landed(lake, sales_of(retailer, settings))
+        landed(lake, sales)
 
 
 def test_two_different_lines_with_one_key_in_one_answer_are_both_landed_to_be_rejected(lake):

@@ -26,7 +26,7 @@ from retail.landing.latest_versions import Fetched, LatestVersions
 from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
 from retail.runs.counts import FETCHED, HopCount
-from retail.sources.service import NO_LINES, Sales, Skipped
+from retail.sources.service import NO_LINES, ListsEntries, Sales, Skipped
 from retail.sources.values.timestamps import is_normal, utc_text
 
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
@@ -173,8 +173,9 @@ class _Entries:
     @classmethod
     def of(cls, sales: Sales, payload: Payload, key: str) -> _Entries:
         """Raises DamagedError for a page that is none of the service's."""
-        # A class written before there was the method has none; what was withdrawn is no answer.
-        if payload.kind == WITHDRAWN or not hasattr(sales, "entries"):
+        if payload.kind == WITHDRAWN or not isinstance(
+            sales, ListsEntries
+        ):  # no answer, or a class that does without
             return cls(key, None)
         pointers = sales.entries(payload.answer)
         if pointers is None:

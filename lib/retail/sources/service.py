@@ -81,11 +81,16 @@ class Sales(Protocol):
     def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
         """One record per line of a page; `source` is the payload object that holds the page. Never raises."""
 
+
+@runtime_checkable
+class ListsEntries(Protocol):
+    """What a Sales offers so that landing can count its answers apart from `records`; it can do without."""
+
     def entries(self, answer: JSON) -> list[str] | None:
         """The JSON pointer of every order, or other entry, that a page lists; None if the page is not this service's.
 
-        Found apart from `records`: landing refuses a page of which an entry came to no record. `source_ref` of a record
-        begins with its entry's pointer. The pages of a class without this method are not checked.
+        `source_ref` of a record begins with its entry's pointer. Landing refuses a page of which an entry came to no
+        record.
         """
 
 

@@ -75,7 +75,7 @@ class AmazonSales:
             yield from refunds.records(transaction, f"{source}#/answer{pointer}")
 
     def entries(self, answer: JSON) -> list[str] | None:
-        """See Sales."""
+        """See ListsEntries."""
         return pointers(answer, *LISTS)
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:

@@ -43,7 +43,7 @@ class ShopifySales:
             yield from self._order(order, f"{source}#/answer/data/orders/nodes/{place}")
 
     def entries(self, answer: JSON) -> list[str] | None:
-        """See Sales."""
+        """See ListsEntries."""
         return pointers(answer, ("data", "orders", "nodes"))
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:

@@ -64,7 +64,7 @@ class WalmartSales:
                         yield record
 
     def entries(self, answer: JSON) -> list[str] | None:
-        """See Sales. Walmart's empty list is an error's answer."""
+        """See ListsEntries. Walmart's empty list is an error's answer."""
         found = pointers(answer, _ORDERS, (_RETURNS,))
         return [] if found is None and is_nothing_found(answer) else found
 
