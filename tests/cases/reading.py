@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
@@ -108,7 +107,7 @@ class Reading:
         newest: dict[tuple[str | None, ...], SalesRecord] = {}
         for key in self.lake.list(raw_folder(self.name)):
             for line in self.lake.read(key).decode().splitlines():
-                row = SalesRecord(**json.loads(line))
+                row = SalesRecord.from_line(line)
                 newest[row.natural_key] = max(newest.get(row.natural_key, row), row, key=_version)
         return [*newest.values()]
 

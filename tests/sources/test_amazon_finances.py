@@ -303,6 +303,21 @@ def page(*transactions, token=None):
     return {"payload": {"transactions": list(transactions)} | ({"nextToken": token} if token else {})}
 
 
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (page(REFUND), ["/payload/transactions/0"]),
+        ({"transactions": [REFUND]}, ["/transactions/0"]),
+        ({"payload": {}}, []),
+        ({}, []),
+        ({"list": {}}, None),
+    ],
+)
+def test_a_page_of_transactions_is_counted_apart_and_may_have_no_list(answer, found):
+    sales = AmazonSales(retailer_id="retailer_1", zone=ZoneInfo("UTC"))
+    assert sales.entries(answer) == found
+
+
 def test_transactions_follow_the_orders_past_empty_pages(open_at, scripted, reply):
     answers = [page(token="n1"), page(REFUND, token="n2"), {"payload": {}}]
     server = scripted(reply(body={"orders": []}), transactions=[reply(body=each) for each in answers])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -46,6 +45,5 @@ def ended_lines(lines: Iterable[SalesRecord], emptied: Mapping[str, str]) -> lis
 
 def _raw_lines(context: StepContext, key: str, transactions: Collection[str]) -> Iterator[SalesRecord]:
     for line in context.storage.read(key).decode().split("\n"):
-        values = json.loads(line) if line else {}
-        if values.get("transaction_id") in transactions:
-            yield SalesRecord(**values)
+        if line and (record := SalesRecord.from_line(line)).transaction_id in transactions:
+            yield record

@@ -165,6 +165,11 @@ def transactions(answer: JSON) -> list[JSON]:
     return next((found for path in LISTS if (found := entries(answer, *path)) is not None), [])
 
 
+def is_without_list(answer: JSON) -> bool:
+    """Whether this is a page of transactions that has no list: the model requires none."""
+    return isinstance(answer, dict) and (not answer or isinstance(answer.get("payload"), dict))
+
+
 def located(answer: JSON) -> Iterator[tuple[str, JSON]]:
     """Each transaction of one page with its JSON pointer."""
     for path in LISTS:

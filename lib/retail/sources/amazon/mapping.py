@@ -76,7 +76,8 @@ class AmazonSales:
 
     def entries(self, answer: JSON) -> list[str] | None:
         """See ListsEntries."""
-        return pointers(answer, *LISTS)
+        found = pointers(answer, *LISTS)
+        return [] if found is None and finances.is_without_list(answer) else found
 
     def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
         items = entries(order, "orderItems")
