@@ -56,7 +56,7 @@ BAD_LINES: list[tuple[SalesRecord | str, str]] = [
         record(record_type="return"),
         "positive quantity on a return; positive amount on a return or refund",
     ),
-    (record(status="cancelled"), "amount or quantity on a cancelled line"),
+    (record(status="cancelled"), "amount or quantity on a cancelled or deleted line"),
     (record(currency="dollars"), "currency is not an ISO 4217 code"),
     (record(retailer_id="retailer_2"), "retailer_id is not the folder's"),
     (
