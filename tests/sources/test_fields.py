@@ -325,6 +325,8 @@ BARE: Final[dict[str, JSON]] = {
 NOT_PLAYED: Final = {
     "Item.classifications[].marketplaceId": "every product of the simulator has a category in its summary",
     "Item.classifications[].classifications[].displayName": "the same",
+    "Transaction.breakdowns[].breakdownAmount.currencyCode": "every transaction played groups its breakdowns",
+    "Transaction.sellingPartnerMetadata.marketplaceId": "every transaction played names its marketplace",
 }
 # What is read of an object and is in no specification of its fields: our own mark, and what leads to further pages.
 NO_FIELDS: Final = {
