@@ -15,7 +15,7 @@ from retail.cli.local import demo
 from retail.config.settings import home
 from tests.end_to_end.installation import Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.xdist_group("living_orders")]
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 8)
 # Behind the last day by just what Amazon wants; no order of the three changed in these minutes.

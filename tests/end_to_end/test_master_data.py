@@ -13,7 +13,7 @@ from retail.config.settings import home
 from tests.conftest import needs_java
 from tests.end_to_end.installation import Figures, Installation, star_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.postgres]
+pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.xdist_group("master_data")]
 
 Install = Callable[[str], Installation]
 DAYS = [date(2017, 1, 1), date(2017, 1, 2)]

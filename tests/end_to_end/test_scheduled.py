@@ -100,6 +100,7 @@ def test_status_tells_what_is_left_of_a_backfill_in_parts(
     assert "also:" not in told(made, "status")
 
 
+@pytest.mark.nightly
 def test_a_backfill_anew_goes_on_anew_with_what_it_has_not_come_to(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_on_one_machine(process: Preloaded, install: Install) -> None:
 
 @pytest.mark.s3
 @pytest.mark.xdist_group("s3")
+@pytest.mark.nightly
 def test_on_two_machines_that_share_s3(process: Preloaded, install: Install, s3_server: S3Server) -> None:
     made, lake = install("on_two_machines"), s3_server.new_lake()
     shared = {

@@ -192,7 +192,7 @@ FAULTS = st.builds(
 
 @seed(int(os.environ["RETAIL_TEST_SEED"]))
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
