@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from tests.conftest import settings_for
 
 from retail.errors import ConfigurationError, StorageError
 from retail.lake.storage.local import LocalStorage
+from retail.pipeline import finish
 from retail.pipeline.resume import interrupted_at_the_end
 from retail.pipeline.tasks import ALL_TASKS, STEPS
 from retail.runs.days import Span
@@ -317,3 +319,25 @@ def test_a_check_of_an_earlier_version_covers_all_before_it_unless_it_was_copied
     ledger.begin("run-4", UNITS, tasks=("refresh",), engine="sail", after_run="run-2")
     ledger.take_over("run-4", "run-2", ["check"])
     assert ledger.unchecked() == ["run-3"]
+
+
+def test_a_comparison_leaves_complete_days_complete_while_it_works_at_its_end_and_when_it_is_taken_back(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    day = ("retailer_1", date(2017, 1, 5))
+    ledger.begin("run-1", [day], tasks=ALL_TASKS, engine="sail")
+    ledger.mark_done([day], "run-1")
+    ledger.set_checkpoint("retailer_1", day[1])
+    ledger.end("run-1", "success")
+    run = ledger.begin("run-2", [day], tasks=ALL_TASKS, engine="sail", force=True, reconcile=True)
+
+    assert ledger.settled(ALL_TASKS) == {day}
+    assert ledger.unfinished([day], tasks=ALL_TASKS, force=True) is None
+    assert ledger.unfinished([day], tasks=ALL_TASKS, force=True, reconcile=True) == run
+    for step in STEPS:
+        published = {"runs": [], "months": [], "sent": {}} if step == "publish" else {}
+        ledger.end_step("run-2", step, published, seconds=0)
+    finish.end(ledger, LocalStorage(tmp_path), run, settings=settings_for("sail", tmp_path))
+    ledger.reopen("run-2", ["refresh"], reason="taken back")
+
+    assert (ledger.done(), ledger.checkpoint("retailer_1")) == ({day}, day[1])
