@@ -186,6 +186,14 @@ def test_a_rebate_that_is_not_broken_down_is_the_shipping_s_or_shared(rebate, to
     assert Decimal(row.total_amount) == Decimal(total)
 
 
+def test_a_tax_that_happens_to_be_as_much_as_the_shipping_is_shared_all_the_same():
+    parts = [breakdown("ProductCharges", "-15.00"), breakdown("Shipping", "-5.00"), breakdown("Tax", "-5.00")]
+
+    [row] = rows(REFUND | {"items": [ITEM | {"breakdowns": parts}], "breakdowns": parts})
+
+    assert Decimal(row.tax_amount) == Decimal("-3.75")
+
+
 def test_tax_inside_of_the_charges_on_one_side_only_is_no_difference():
     inside = [
         breakdown(
@@ -377,6 +385,19 @@ def test_orders_look_back_a_day_and_transactions_two(open_at, scripted, reply):
 
     assert server.seen[0].query["lastUpdatedAfter"] == "2017-01-04T08:00:00Z"
     assert server.seen_transactions[0].query["postedAfter"] == "2017-01-03T08:00:00Z"
+
+
+def test_the_plan_counts_orders_and_transactions_of_their_own_look_back(open_at, scripted, reply):
+    orders = {"orders": [{"lastUpdatedTime": "2017-01-05T08:00:00Z"}] * 25}
+    server = scripted(*[reply(body=orders)] * 4, transactions=[reply(body=page(REFUND, token="n"))])
+    two_days = timedelta(days=2)
+    window = Window(WINDOW.logical_date, WINDOW.start - two_days, WINDOW.end, two_days, WINDOW)
+
+    estimate = open_at("retailer_1", server.url).estimate([window])
+
+    # 100 orders in the day and the one before it: so 150 transactions with a second day, on pages of one.
+    assert server.seen[0].query["lastUpdatedAfter"] == "2017-01-04T08:00:00Z"
+    assert (estimate.orders, estimate.calls) == (100, 1 + 150)
 
 
 def test_the_plan_counts_the_pages_of_transactions_and_their_quota(open_at, scripted, reply):

@@ -134,7 +134,7 @@ class AmazonRefunds:
             sold_at=posted,
             updated_at=posted,
             business_date=timestamps.business_date(posted, self.zone),
-            # Without a name it would take the name of the store that it is.
+            # A store without a name would erase the name that the star has of it.
             store_id=None if store is None else text(transaction, "marketplaceDetails", "marketplaceId"),
             store_name=store,
             currency=text(transaction, "totalAmount", "currencyCode") or _currency(transaction),
@@ -222,7 +222,11 @@ def _amounts(breakdowns: list[JSON] | None) -> _Amounts:
     charged, taxed = money.total(map(_amount, charges)), money.total(inside)
     goods = money.less(charged, taxed)
     others = money.total(_amount(each) for each in parts if _kind(each).startswith(_OF_NO_GOODS))
-    rebates = [_of_goods(each, goods, others) for each in parts if _kind(each).startswith("promo")]
+    rebates = [
+        money.ZERO if _is_of_others(each, others) else _of_goods(each, goods, others)
+        for each in parts
+        if _kind(each).startswith("promo")
+    ]
     taxes = [_of_goods(each, goods, others) for each in parts if _kind(each) == "tax"]
     return _Amounts(charged, taxed, money.total(rebates), money.total([*taxes, *inside]))
 
@@ -239,18 +243,23 @@ def _opened(breakdowns: list[JSON] | None) -> Iterator[JSON]:
 def _of_goods(breakdown: JSON, goods: Decimal | None, others: Decimal | None) -> Decimal | None:
     """The breakdown's amount without the parts that concern shipping, gift wrap or what Amazon withholds.
 
-    If it is not broken down, it is shared between goods and the others; all of what the others cost is theirs.
+    If it is not broken down, it is shared between goods and the others.
     """
     amount = _amount(breakdown)
     if not entries(breakdown, "breakdowns"):
-        is_theirs = bool(others) and money.size(amount) == money.size(others)
-        return money.ZERO if is_theirs else money.share(amount, goods, money.total([goods, others]))
+        return money.share(amount, goods, money.total([goods, others]))
     apart = [
         _amount(part)
         for part in entries(breakdown, "breakdowns") or []
         if any(name in _kind(part) for name in (*_OF_NO_GOODS, *_WITHHELD))
     ]
     return money.less(amount, *apart)
+
+
+def _is_of_others(rebate: JSON, others: Decimal | None) -> bool:
+    """Whether a rebate that is not broken down is for shipping and gift wrap: it is as much as they cost."""
+    same = bool(others) and money.size(_amount(rebate)) == money.size(others)
+    return same and not entries(rebate, "breakdowns")
 
 
 def _kind(breakdown: JSON) -> str:

@@ -238,11 +238,13 @@ class Amazon:
         The number of transactions is assumed to be that of the orders, on pages as long as that day's first.
         """
         day = windows[len(windows) // 2]
-        quarter = (day.end - day.start) / 4
-        starts = [day.start + quarter * number for number in range(4)]
+        first = self._orders_start(day)
+        quarter = (day.end - first) / 4
+        starts = [first + quarter * number for number in range(4)]
         a_day = sum(self._changed_between(start, start + quarter) for start in starts)
         calls = len(windows) * max(1, ceil(a_day / self._options.page_size))
-        pages, asked = self._transaction_pages(day, a_day) if self._options.refunds else (0, 0)
+        posted = a_day * ((day.end - day.start) / (day.end - first))
+        pages, asked = self._transaction_pages(day, posted) if self._options.refunds else (0, 0)
         of_transactions = len(windows) * pages
         waits = (
             self._quota.seconds_for(calls),
@@ -256,11 +258,11 @@ class Amazon:
             asked=len(starts) + asked,
         )
 
-    def _transaction_pages(self, day: Window, a_day: float) -> tuple[int, int]:
-        """The pages of a day, and the calls that it took to find out."""
+    def _transaction_pages(self, day: Window, posted: float) -> tuple[int, int]:
+        """The pages that so many transactions of a day take, and the calls made to find out."""
         body, asked = self._next_transactions(day, None)
         found = finances.transactions(body)
-        return (1 if finances.next_token(body) is None else ceil(a_day / max(1, len(found)))), asked
+        return (1 if finances.next_token(body) is None else ceil(posted / max(1, len(found)))), asked
 
     def _changed_between(self, start: datetime, end: datetime) -> float:
         """The number of orders that changed, extrapolated from the time that one page covers."""
@@ -293,9 +295,12 @@ class Amazon:
     def _page(self, window: Window, cursor: str | None) -> Page:
         if cursor is not None and cursor.startswith(_OF_TRANSACTIONS):
             return self._page_of_transactions(window, cursor.removeprefix(_OF_TRANSACTIONS) or None)
+        return self._page_of_orders(self._orders_start(window), window.end, cursor)
+
+    def _orders_start(self, window: Window) -> datetime:
+        """Orders look back less far than the window does, which is made for transactions."""
         least = (window.shorter or window).overlap
-        start = max(window.start, window.day.start - max(self._orders_look_back, least))
-        return self._page_of_orders(start, window.end, cursor)
+        return max(window.start, window.day.start - max(self._orders_look_back, least))
 
     def _page_of_orders(
         self, start: datetime, end: datetime, cursor: str | None, *, by: _By = "lastUpdated"
