@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from tests.conftest import settings_for
 from tests.steps import step_context
 
 from retail.config.secrets import Secrets
+from retail.lake.storage.local import LocalStorage
+from retail.landing import payloads
 from retail.pipeline.extract_step import extract_step
 from retail.pipeline.workspace import Workspace
 from retail.sources.service import Options, Page
@@ -80,3 +83,13 @@ def test_a_day_that_was_not_fetched_to_its_end_moves_no_beginning(
     monkeypatch.undo()
 
     assert asked(tmp_path, LOS_ANGELES, 3) == [(at(3, 8), at(3, 8) + timedelta(days=1))]
+
+
+def test_a_page_of_withdrawn_lines_hides_no_end(tmp_path: Path) -> None:
+    asked(tmp_path, NEW_YORK, 3)
+    storage = LocalStorage(tmp_path)
+    last = payloads.last(storage, "retailer_1", date(2017, 1, 3))
+    assert last is not None
+    payloads.write(storage, replace(last, page=last.page + 1, kind=payloads.WITHDRAWN))
+
+    assert asked(tmp_path, LOS_ANGELES, 4) == [(at(4, 5), at(5, 8))]

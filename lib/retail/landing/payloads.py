@@ -158,15 +158,20 @@ def read_all(storage: Storage, retailer_id: str, logical_date: date) -> Iterator
 
 def fetched_to(storage: Storage, retailer_id: str, logical_date: date) -> datetime | None:
     """Up to when a date was fetched, by the last pages of its runs; None if no run came to the end of its window."""
-    last_pages = {_place(key)[0]: key for key in keys(storage, retailer_id, logical_date)}
-    ends = []
-    for key in last_pages.values():
+    seen, ends = set[str](), []
+    for key in reversed(keys(storage, retailer_id, logical_date)):
+        run_id, _ = _place(key)
+        if run_id in seen:
+            continue
         try:
             page = read(storage, key)
         except DamagedError:
-            continue  # whoever fetches or lands that day is told
-        if page.kind == CHANGES and page.next_cursor is None and is_normal(page.window_end):
-            ends.append(datetime.fromisoformat(page.window_end))
+            seen.add(run_id)  # fetching or landing that day reports it
+            continue
+        if page.kind == CHANGES:  # what was withdrawn stands after a run's pages of changes
+            seen.add(run_id)
+            if page.next_cursor is None and is_normal(page.window_end):
+                ends.append(datetime.fromisoformat(page.window_end))
     return max(ends, default=None)
 
 
