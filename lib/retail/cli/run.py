@@ -199,7 +199,7 @@ def _whole_way(
         except NobodyAnsweredError as error:
             if len(parts) == 1:
                 raise
-            console.show_failed(out, error.failed, force=options.force)
+            console.show_failed(out, error.failed, force=options.force, reconcile=reconcile)
             nobody = error
             failed |= error.failed
             given_up |= error.failed.keys()

@@ -63,7 +63,8 @@ class Result:
     """How a command ended. `failed` maps a retailer to why this command could not read it, or some of its days.
 
     `answers` are the failed retailers that still answer, so later days may be requested. `out_of_reach` counts the
-    retailer-days that they no longer show. `force` says that the days were to be processed even if complete.
+    retailer-days that they no longer show. `force` says that the days were to be processed even if complete,
+    `reconcile` that they were compared.
     """
 
     run_id: str | None
@@ -73,6 +74,7 @@ class Result:
     out_of_reach: int = 0
     skipped_units: int = 0
     force: bool = False
+    reconcile: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -131,15 +133,22 @@ def run(
         else:
             outcome = "paused"
             ledger.end(current.run_id, outcome, reason=f"after {options.last_step}, as requested")
-    result = Result(current.run_id, outcome, skipped_units=len(wanted) - len(left), force=options.force)
-    if "ingest" not in tasks:  # the command that fetched has already reported what could not be read
-        return result
-    extract = extract_result(workspace.ledger, current)
+    skipped = len(wanted) - len(left)
+    result = Result(
+        current.run_id, outcome, skipped_units=skipped, force=options.force, reconcile=current.reconcile
+    )
+    # Without an ingest, the command that fetched has already reported what could not be read.
+    return _with_failures(workspace.ledger, current, result) if "ingest" in tasks else result
+
+
+def _with_failures(ledger: Ledger, run: Run, result: Result) -> Result:
+    """The result, with what the run could not read of the retailers."""
+    extract = extract_result(ledger, run)
     return replace(
         result,
         failed={} if extract is None else extract.failed,
         answers=frozenset() if extract is None else frozenset(extract.failed_for_days),
-        out_of_reach=len(out_of_reach(workspace.ledger, current)),
+        out_of_reach=len(out_of_reach(ledger, run)),
     )
 
 

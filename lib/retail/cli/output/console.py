@@ -112,7 +112,7 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
         out.print(tie_out_table(counts))
         judged = "every identity" if _reached_the_views(counts) else "every identity checked so far"
         out.print(f"tie-out: {judged} holds, in rows and in money, per retailer, business day and currency")
-    show_failed(out, result.failed, force=result.force)
+    show_failed(out, result.failed, force=result.force, reconcile=result.reconcile)
     if result.out_of_reach:
         out.print(
             f"{result.out_of_reach:,} retailer-days are out of reach: from now on, runs without days skip them; "
@@ -121,11 +121,13 @@ def show_result(out: Console, result: Result, counts: Sequence[HopCount]) -> Non
     out.print(f"\nrun {result.run_id}: {result.outcome}", markup=False)
 
 
-def show_failed(out: Console, failed: Mapping[str, str], *, force: bool) -> None:
-    """The retailers that could not be read, and why; the command to fetch their days later, with `force` if given."""
+def show_failed(out: Console, failed: Mapping[str, str], *, force: bool, reconcile: bool = False) -> None:
+    """The retailers that could not be read, and why; the command for their days, by how these were processed."""
     for retailer, reason in failed.items():
         out.print(f"\n{retailer} FAILED, the others continued: {reason}", markup=False, soft_wrap=True)
-    if failed and force:
+    if failed and reconcile:
+        out.print("Give the same command later; it compares all of these days again.")
+    elif failed and force:
         out.print(
             "`retail status` names the command that fetches what is missing; this one re-fetches every day."
         )
