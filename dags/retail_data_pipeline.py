@@ -16,7 +16,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 # Airflow adds this folder to the path as the bundle's; an import of this file alone does not.
 sys.path.append(str(Path(__file__).parent))
 from retail_configuration import COMMANDS, Configuration, home
-from retail_jobs import AllRetailersAnswered, RetailJob, note_failure, note_retry
+from retail_jobs import AllRetailersAnswered, RetailJob, default_arguments
 
 CONFIGURATION = Configuration.read(home())
 
@@ -37,13 +37,7 @@ with DAG(
             description="The last day to fetch, for a manual run; by default each retailer's last complete day.",
         )
     },
-    default_args={
-        "retries": 2,
-        "retry_delay": CONFIGURATION.retry_delay,
-        "execution_timeout": CONFIGURATION.timeout,
-        "on_failure_callback": note_failure,
-        "on_retry_callback": note_retry,
-    },
+    default_args=default_arguments(CONFIGURATION),
 ) as dag:
     ingest, transform, check, refresh = (
         RetailJob(task_id=task_id, configuration=CONFIGURATION) for task_id in COMMANDS

@@ -32,6 +32,17 @@ _SECONDS_TO_END: Final = 30
 _SECONDS_TO_NOTE: Final = 300
 
 
+def default_arguments(configuration: Configuration) -> dict[str, Any]:
+    """What every task of both DAGs does when it fails: two more tries, and a record in the ledger."""
+    return {
+        "retries": 2,
+        "retry_delay": configuration.retry_delay,
+        "execution_timeout": configuration.timeout,
+        "on_failure_callback": note_failure,
+        "on_retry_callback": note_retry,
+    }
+
+
 def run_name(run_id: str) -> str:
     """The DAG run's id as a run name for the pipeline: its readable part, and a hash that keeps two runs apart."""
     readable = re.sub(r"(\d{4})-(\d\d)-(\d\d)T.*", r"\1\2\3", run_id)

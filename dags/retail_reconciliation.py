@@ -15,7 +15,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 # Airflow adds this folder to the path as the bundle's; an import of this file alone does not.
 sys.path.append(str(Path(__file__).parent))
 from retail_configuration import RECONCILE, Configuration, home
-from retail_jobs import ReconcileJob, note_failure, note_retry
+from retail_jobs import ReconcileJob, default_arguments
 
 CONFIGURATION = Configuration.read(home())
 
@@ -28,12 +28,6 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["retail"],
-    default_args={
-        "retries": 2,
-        "retry_delay": CONFIGURATION.retry_delay,
-        "execution_timeout": CONFIGURATION.timeout,
-        "on_failure_callback": note_failure,
-        "on_retry_callback": note_retry,
-    },
+    default_args=default_arguments(CONFIGURATION),
 ) as dag:
     ReconcileJob(task_id=RECONCILE, configuration=CONFIGURATION)
