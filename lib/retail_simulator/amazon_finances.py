@@ -84,7 +84,7 @@ def _is_meant(entry: Entry, search: FinancesSearch, *, now: float) -> bool:
         entry.release is not None or group_of(entry.posted) != search.group_id
     ):
         return False
-    # All orders are fulfilled by the merchant, and the store is the US one: with its id they are not told.
+    # All orders are fulfilled by the merchant, and the store is the US one: with its id they are left out.
     return search.marketplace_id is None or (search.marketplace_id == MARKETPLACE_ID and entry.order is None)
 
 

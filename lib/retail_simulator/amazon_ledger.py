@@ -13,7 +13,7 @@ from retail_simulator.changes import DAY, HOUR
 from retail_simulator.orders import Order, Return, dice
 from retail_simulator.sales import Book
 
-# The money of a deferred refund moves so many days later at the soonest, and at the latest.
+# Days until the money of a deferred refund moves: at the soonest, and at the latest.
 SOONEST_RELEASE, LATEST_RELEASE = DAY, 6 * DAY
 # Financial events may be missing from the list for this long.
 LATEST_LISTING = 48 * HOUR

@@ -285,7 +285,7 @@ def _render_item(item: Item, entry: Entry) -> Json:
 
 
 def _render_breakdown(breakdown: Breakdown, *, ends: list[Json] | None) -> Json:
-    """`ends` is what stands where nothing more is told: the transaction has null there, its items an empty list."""
+    """`ends` stands where there are no further parts: the transaction has null there, its items an empty list."""
     parts = [_render_breakdown(part, ends=ends) for part in breakdown.parts]
     return {
         "breakdownType": breakdown.kind,

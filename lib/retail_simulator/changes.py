@@ -31,10 +31,10 @@ FATES = {
 }
 # Beside its fate: how many of 1,000 orders are corrected, shipped later than sold, or touched without any change.
 CORRECTED, SHIPPED_LATE, TOUCHED = 80, 100, 30
-# Amazon's orders say nothing of what comes back, so that it is no fate there. Of 1,000 orders with neither fate nor
-# correction, so many have goods returned.
+# Amazon's orders say nothing of what comes back, so that it is no fate there. How many of
+# 1,000 orders with neither fate nor correction have goods returned.
 RETURNED_UNSAID = {"retailer_1": 90}
-# Of 1,000 orders to which nothing else happens, so many have money paid back for a line whose goods stay.
+# How many of 1,000 orders to which nothing else happens have money paid back for a line whose goods stay.
 PAID_BACK = {"retailer_2": 40}
 # When a fate comes true, in seconds after the sale. The others hold from the sale on.
 DELAYS = {

@@ -60,7 +60,7 @@ def state_of(book: Book, shelf: Shelf, position: int, *, now: float) -> OrderSta
 
 
 def agreements_of(book: Book, position: int, order: Order, traits: Traits) -> list[Agreement]:
-    """The ledger of the order at `position`, up to the time as of which `order` is."""
+    """The ledger of the order at `position`, up to the time that `order` shows."""
     first = order if order.corrected is None else book.order(position, now=order.created)
     return ledger(order, traits, before={line.line_id: line for line in first.lines})
 

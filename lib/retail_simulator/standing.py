@@ -20,7 +20,7 @@ REASONS = {"pending": "pending", "elsewhere": "non_amazon", "test": "test_order"
 class Standing:
     """Rows by record type, cents by record type, and rows left out by reason.
 
-    Units and tax are told of what Amazon refunds alone; there they are as negative as the money.
+    Units and tax are given for Amazon's refunds only; they are as negative as the money.
     """
 
     rows: Counter[str] = field(default_factory=Counter)

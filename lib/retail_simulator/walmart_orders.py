@@ -133,7 +133,7 @@ def _living_charges(line: Line) -> list[Json]:
 
 
 def _refund(line: Line, order: Order) -> Json | None:
-    """Money only; what came back and when is told by the returns API alone, and nothing says whether goods did."""
+    """Money only: the returns API alone shows what came back and when, and nothing says whether goods did."""
     paid_back = sum(one.net for one in order.returns if one.line.line_id == line.line_id)
     if order.money_back is not None and order.money_back.line.line_id == line.line_id:
         paid_back += order.money_back.cents

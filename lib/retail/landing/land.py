@@ -229,7 +229,7 @@ class _Times:
     def dated(self, record: SalesRecord) -> tuple[SalesRecord, bool]:
         """The record, as of the beginning of the page's day if its time of change is in the future; and whether it is.
 
-        So it wins over what earlier days told of the line, and later answers win over it.
+        So it wins over what earlier days say of the line, and later answers win over it.
         """
         time = record.updated_at
         if self.latest is None or time is None or not is_normal(time) or time <= self.latest:

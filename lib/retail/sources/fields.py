@@ -27,7 +27,7 @@ _BELOW: Final = ".**"
 
 
 class Ignored(BaseModel):
-    """Fields of which nothing is made, for one reason."""
+    """Unused fields that share one reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
