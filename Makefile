@@ -19,9 +19,10 @@ setup: $(VENV)/.complete
 $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("retail-lakehouse needs Python 3.11 or 3.12; make PYTHON=python3.11 …" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (a few minutes the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "Installing into $(VENV) (a minute or two the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 # A real S3 server for the tests, and a proxy that disturbs the way to it, where Go is at hand.
@@ -38,7 +39,6 @@ airflow: var/airflow/.complete
 var/airflow/.complete: tests/airflow/requirements.txt | $(VENV)/.complete
 	@echo "Installing Airflow into var/airflow …"
 	@$(PYTHON) -m venv --clear --without-pip var/airflow/.venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
 	@$(BIN)/uv pip install --quiet --python var/airflow/.venv/bin/python --require-hashes -r $<
 	@touch $@
 
@@ -73,10 +73,10 @@ var/trino/.complete: tests/trino/pom.xml
 # Superset in an environment of its own, for the test of the dashboard; asked for by name only.
 superset: $(SUPERSET)/.complete
 
-$(SUPERSET)/.complete: tests/superset/requirements.txt
+$(SUPERSET)/.complete: tests/superset/requirements.txt | $(VENV)/.complete
 	@test -x $(SUPERSET)/bin/python || $(PYTHON) -m venv $(SUPERSET)
 	@echo "Installing Superset into $(SUPERSET) (a minute or two) …"
-	@$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/uv pip install --quiet --python $(SUPERSET)/bin/python --require-hashes -r $<
 	@touch $@
 
 # The dashboard as the file that Superset imports: make superset-zip URI='postgresql+psycopg2://LOGIN@HOST:5432/retail?sslmode=verify-full'
@@ -155,8 +155,7 @@ bench-large: setup
 picture: setup
 	@python docs/picture.py
 
-lock:
-	@$(BIN)/python -m pip install --quiet uv==$(UV)
+lock: setup
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header --extra simulator --extra bench --extra notebooks --extra dev pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
