@@ -55,10 +55,11 @@ REQUIRED: Final = (
 DELETED: Final = "deleted"
 
 # Landing notes these of a line, in a field beside those of SalesRecord, joined by `; `, and staging reports them: the
-# first is a reason to reject the line, the second a warning. Nearly no line has that field.
+# first is a reason to reject the line, the others are warnings. Nearly no line has that field.
 NOTED: Final = "noted"
 ONE_KEY: Final = "two lines with one key"
 AHEAD: Final = "updated_at was in the future"
+TAX_OPTION: Final = "the line's total contradicts the option that says whether prices include tax"
 
 
 # Texts that are keys, and the bytes of UTF-8 that each may have: an index row of PostgreSQL holds 2,704 in all.

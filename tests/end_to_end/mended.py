@@ -10,7 +10,7 @@ from retail.config.settings import RetailerSettings
 from retail.records import SalesRecord
 from retail.sources.amazon.mapping import AmazonSales
 from retail.sources.amazon.service import Amazon
-from retail.sources.service import Sales, Skipped
+from retail.sources.service import Mapped, Sales
 from retail.sources.values.json_path import JSON
 
 
@@ -22,9 +22,9 @@ class MendedSales:
     def entries(self, answer: JSON) -> list[str] | None:
         return self.sales.entries(answer)
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+    def records(self, answer: JSON, source: str) -> Iterator[Mapped]:
         for each in self.sales.records(answer, source):
-            if isinstance(each, Skipped) or each.product_name is None:
+            if not isinstance(each, SalesRecord) or each.product_name is None:
                 yield each
             else:
                 yield replace(each, product_name=each.product_name.upper())

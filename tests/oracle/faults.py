@@ -39,7 +39,11 @@ _BAD: list[dict[str, str | None]] = [
     {"total_amount": "1e3", "sold_at": "yesterday"},
     {"retailer_id": "retailer_3"},
     {"noted": "two lines with one key"},
-    {"noted": "two lines with one key; updated_at was in the future", "currency": None},
+    {
+        "noted": "two lines with one key; updated_at was in the future; "
+        "the line's total contradicts the option that says whether prices include tax",
+        "currency": None,
+    },
 ]
 
 _AGAINST_A_RULE: list[dict[str, str | None]] = [

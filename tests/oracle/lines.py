@@ -18,6 +18,7 @@ Values = dict[str, Any]
 # What landing notes of a line, beside the fields of a sale.
 _NOTED = "noted"
 _ONE_KEY, _AHEAD = "two lines with one key", "updated_at was in the future"
+_TAX_OPTION = "the line's total contradicts the option that says whether prices include tax"
 _KNOWN = {*(field.name for field in FIELDS), _NOTED}
 REQUIRED = tuple(field.name for field in FIELDS if field.required)
 TYPED = tuple(field.name for field in FIELDS if field.is_typed)
@@ -129,6 +130,7 @@ def _off(values: Values) -> bool:
 
 _WARNINGS: Sequence[tuple[str, Callable[[Values], bool]]] = (
     (_AHEAD, lambda v: _AHEAD in v.get(_NOTED, "")),
+    (_TAX_OPTION, lambda v: _TAX_OPTION in v.get(_NOTED, "")),
     (
         "business_date is after the last change",
         lambda v: (

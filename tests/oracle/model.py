@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from tests.oracle.figures import Figures, add, count_duplicates
 from tests.oracle.lines import Values, is_critical, parsed, unknown_fields, warnings
@@ -140,7 +140,9 @@ class Model:
                 ("dim_product", "product_id"), ("dim_customer", "customer_id"), ("dim_store", "store_id"),
             ):  # fmt: skip
                 if values[key] is not None:
-                    version = member(table, values, values["updated_at"], *origin_of(values))
+                    is_nameless = table == "dim_product" and values["product_name"] is None
+                    changed_at = datetime(1970, 1, 1, tzinfo=UTC) if is_nameless else values["updated_at"]
+                    version = member(table, values, changed_at, *origin_of(values))
                     _keep_newest(found[table], (values["retailer_id"], values[key]), version)
             for day in month_of(values["business_date"]):
                 found["dim_date"][str(day),] = day_row(day)

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from retail.errors import CursorExpiredError, ExtractError, QuotaError
+from retail.records import TAX_OPTION
 from retail.sources.amazon.mapping import AmazonSales
 from retail.sources.http.rate_limit import QuotaPolicy
-from retail.sources.service import Skipped
+from retail.sources.service import Noted, Skipped, record_of
 from retail.sources.values.json_path import at
 from retail.sources.window import Window
 
@@ -422,7 +423,10 @@ def test_empty_pages_without_end_are_stopped(scripted, reply, open_at):
 
 
 def sold_for(total, tax, *, item="100.00", discount=(), saved=None, marketplace="ATVPDKIKX0DER", taxed=()):
-    """The one sale of a line with these proceeds; `discount` holds pairs of subtype and amount."""
+    """Net and tax of a line with these proceeds, and whether they contradict the option of taxed marketplaces.
+
+    `discount` holds pairs of subtype and amount.
+    """
     off = sum((Decimal(amount) for _, amount in discount), Decimal(0))
     parts = [{"subtype": "ITEM", "value": usd(tax[0])}]
     parts += [] if saved is None else [{"subtype": "DISCOUNT", "value": usd(saved)}]
@@ -442,8 +446,10 @@ def sold_for(total, tax, *, item="100.00", discount=(), saved=None, marketplace=
     )
     zone = ZoneInfo("America/Los_Angeles")
     sales = AmazonSales(retailer_id="retailer_1", zone=zone, taxed_marketplaces=frozenset(taxed))
-    [sale] = sales.records({"orders": [order]}, "payloads/p.json.gz")
-    return Decimal(sale.total_amount), Decimal(sale.tax_amount)
+    [found] = sales.records({"orders": [order]}, "payloads/p.json.gz")
+    is_contradicted = isinstance(found, Noted) and found.note == TAX_OPTION
+    sale = record_of(found)
+    return Decimal(sale.total_amount), Decimal(sale.tax_amount), is_contradicted
 
 
 @pytest.mark.parametrize(
@@ -454,7 +460,7 @@ def sold_for(total, tax, *, item="100.00", discount=(), saved=None, marketplace=
 def test_the_tax_that_a_discount_saves_comes_off_once_whatever_its_sign(saved, subtotal, tax):
     found = sold_for(None, ("8.00", subtotal), discount=[("ITEM", "-10.00")], saved=saved)
 
-    assert found == (Decimal("90.00"), Decimal(tax))
+    assert found == (Decimal("90.00"), Decimal(tax), False)
 
 
 def test_a_discount_on_goods_and_shipping_saves_the_goods_their_share_of_tax():
@@ -463,17 +469,25 @@ def test_a_discount_on_goods_and_shipping_saves_the_goods_their_share_of_tax():
     assert sold_for(None, ("8.00", "6.80"), discount=discount, saved="-1.20") == (
         Decimal(90),
         Decimal("7.20"),
+        False,
     )
 
 
 @pytest.mark.parametrize(
-    ("total", "taxed", "net"),
-    [("108.00", False, "100"), ("108.00", True, "100"), ("100.00", False, "92"), ("100.00", True, "92")],
+    ("total", "taxed", "net", "is_contradicted"),
+    [
+        ("108.00", False, "100", False),
+        ("108.00", True, "100", True),
+        ("100.00", False, "92", True),
+        ("100.00", True, "92", False),
+    ],
 )
-def test_the_line_s_own_total_tells_whether_its_price_includes_tax(total, taxed, net):
+def test_the_line_s_own_total_decides_whether_its_price_includes_tax_and_an_option_against_it_is_reported(
+    total, taxed, net, is_contradicted
+):
     found = sold_for(total, ("8.00", "8.00"), taxed=["ATVPDKIKX0DER"] if taxed else [])
 
-    assert found == (Decimal(net), Decimal("8.00"))
+    assert found == (Decimal(net), Decimal("8.00"), is_contradicted)
 
 
 def test_amounts_keep_every_digit_and_trailing_zeros_beyond_the_third_place_go():

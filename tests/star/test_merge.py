@@ -250,6 +250,25 @@ def test_a_later_sighting_guards_a_product_even_where_it_changed_nothing(make_co
     assert ("p1", "Mug") in table(make_context("x"), "dim_product", "product_id", "product_name")
 
 
+@ON_SAIL
+def test_a_refund_without_a_name_leaves_the_product_s_and_any_later_name_counts(
+    make_context: MakeContext,
+) -> None:
+    noon, six = "2017-01-05T12:00:00.000000Z", "2017-01-05T18:00:00.000000Z"
+    merged(make_context("run-1"), record(transaction_id="a", updated_at=noon, product_name="Mug"))
+    nameless = (
+        record(transaction_id="b", updated_at=six, product_name=None),
+        record(transaction_id="c", updated_at=six, product_name=None, product_id="p2"),
+    )
+    merged(make_context("run-2"), *nameless)
+    merged(
+        make_context("run-3"),
+        record(transaction_id="d", updated_at=noon, product_name="Plate", product_id="p2"),
+    )
+    names = table(make_context("x"), "dim_product", "product_id", "product_name")
+    assert names == [("p1", "Mug"), ("p2", "Plate"), ("unknown", "Unknown product")]
+
+
 @pytest.mark.spark_nightly
 def test_every_fact_finds_its_dimensions(make_context: MakeContext) -> None:
     context = make_context("run-1")

@@ -24,9 +24,9 @@ from retail.lake.storage import Storage
 from retail.landing import payloads, withdrawn
 from retail.landing.latest_versions import Fetched, LatestVersions
 from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
-from retail.records import SalesRecord
+from retail.records import AHEAD, SalesRecord
 from retail.runs.counts import FETCHED, HopCount
-from retail.sources.service import NO_LINES, ListsEntries, Sales, Skipped
+from retail.sources.service import NO_LINES, ListsEntries, Noted, Sales, Skipped, record_of
 from retail.sources.values.timestamps import is_normal, utc_text
 
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
@@ -257,14 +257,15 @@ def _fetched(
         entries, times = _Entries.of(sales, payload, key), _Times.of(payload)
         made = withdrawn.records if payload.kind == WITHDRAWN else sales.records
         for each in made(payload.answer, key):
-            exact = each.record if isinstance(each, Skipped) else each
+            exact = record_of(each)
             record, is_ahead = times.dated(exact.rounded())
             tally.add_fetched(exact, record)
             entry = entries.of_record(record)
             if isinstance(each, Skipped):
                 tally.add_skipped(record, reason=each.reason)
             else:
-                records.append(Fetched(record, entry, is_ahead))
+                notes = [AHEAD] * is_ahead + ([each.note] if isinstance(each, Noted) else [])
+                records.append(Fetched(record, entry, tuple(notes)))
         entries.require_all(logical_date)
         yield payload, records
 

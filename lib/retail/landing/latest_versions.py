@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from retail.records import AHEAD, ONE_KEY, SalesRecord
+from retail.records import ONE_KEY, SalesRecord
 from retail.sources.values.timestamps import is_normal
 
 # `place` counts the lines that claim one key; nearly always there is one.
@@ -24,14 +24,11 @@ _IN_ORDER: Final = "SELECT line FROM line ORDER BY business_date, transaction_id
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A line of an answer, and the entry of the answer that holds it.
-
-    `is_ahead` says that the retailer's `updated_at` was in the future, and has been replaced.
-    """
+    """A line of an answer, the entry of the answer that holds it, and what staging is to report of it."""
 
     record: SalesRecord
     entry: str
-    is_ahead: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class LatestVersions:
@@ -98,7 +95,7 @@ class LatestVersions:
     def _put(self, name: str, claims: Sequence[Fetched], *, walk: str | None) -> None:
         for place, found in enumerate(claims):
             record = found.record
-            notes = [ONE_KEY] * (len(claims) > 1) + [AHEAD] * found.is_ahead
+            notes = [*[ONE_KEY] * (len(claims) > 1), *found.notes]
             values = (
                 *(name, place, walk),
                 *(part or "" for part in (record.business_date, record.transaction_id, record.line_id)),

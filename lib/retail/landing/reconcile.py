@@ -17,7 +17,7 @@ from retail.lake.storage import Storage
 from retail.landing import payloads, withdrawn
 from retail.landing.payloads import ORDERS, WITHDRAWN, Payload
 from retail.records import SalesRecord
-from retail.sources.service import Page, Reconcilable, Sales, Skipped
+from retail.sources.service import Page, Reconcilable, Sales, Skipped, record_of
 from retail.sources.values.json_path import JSON
 from retail.sources.values.timestamps import utc_text
 from retail.sources.window import Window
@@ -87,8 +87,9 @@ class Comparison:
         """The lines of these transactions on the pages of this run."""
         for page in self._pages():
             for each in sales.records(page.answer, ""):
-                if not isinstance(each, Skipped) and each.transaction_id in transactions:
-                    yield each
+                record = record_of(each)
+                if not isinstance(each, Skipped) and record.transaction_id in transactions:
+                    yield record
 
     def withdraw(self, lines: list[SalesRecord], *, status: str) -> None:
         """Keep these lines of the star as a page that overwrites them; nothing if there are none."""
@@ -151,11 +152,11 @@ class Comparison:
         listed, sold = set(), set()
         for page in self._pages():
             for each in sales.records(page.answer, ""):
-                record = each.record if isinstance(each, Skipped) else each
+                record = record_of(each)
                 if record.transaction_id is None or record.record_type in ("return", "refund"):
                     continue
                 listed.add(record.transaction_id)
-                if record is each and record.status == "completed":
+                if not isinstance(each, Skipped) and record.status == "completed":
                     sold.add(record.transaction_id)
         return listed, sold
 

@@ -54,6 +54,23 @@ class Skipped:
     record: SalesRecord
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A line that is landed with a note, such as `retail.records.TAX_OPTION`, for staging to report."""
+
+    note: str
+    record: SalesRecord
+
+
+# What a Sales makes of a line.
+Mapped: TypeAlias = SalesRecord | Noted | Skipped
+
+
+def record_of(mapped: Mapped) -> SalesRecord:
+    """The record, whether it is skipped, noted or neither."""
+    return mapped if isinstance(mapped, SalesRecord) else mapped.record
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """The cost of fetching some windows from a retailer.
@@ -78,7 +95,7 @@ class Sales(Protocol):
 
     MAPPING_VERSION: ClassVar[int]
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+    def records(self, answer: JSON, source: str) -> Iterator[Mapped]:
         """One record per line of a page; `source` is the payload object that holds the page. Never raises."""
 
 

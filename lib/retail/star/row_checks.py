@@ -18,6 +18,7 @@ from retail.records import (
     NOTED,
     ONE_KEY,
     REQUIRED,
+    TAX_OPTION,
     TYPES,
     RowRule,
 )
@@ -56,7 +57,7 @@ def judge(row_rules: Sequence[RowRule]) -> Transform:
     reasons = F.concat_ws(SEPARATOR, *_of_the_schema(), *map(_reason, refusing))
     critical = _any(rule for rule in row_rules if rule.severity == "critical")
     warned = (_reason(rule) for rule in row_rules if rule.severity == "warning")
-    warnings = F.concat_ws(SEPARATOR, _noted(AHEAD), *warned)
+    warnings = F.concat_ws(SEPARATOR, _noted(AHEAD), _noted(TAX_OPTION), *warned)
 
     def add(typed: DataFrame) -> DataFrame:
         judged = typed.withColumn("unreadable", unreadable)

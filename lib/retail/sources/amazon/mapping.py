@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from retail.records import SalesRecord
+from retail.records import TAX_OPTION, SalesRecord
 from retail.sources.amazon import finances
-from retail.sources.service import Skipped, cancelled, pointers, unreadable, without_lines
+from retail.sources.service import Mapped, Noted, Skipped, cancelled, pointers, unreadable, without_lines
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 
@@ -64,7 +64,7 @@ class AmazonSales:
     taxed_marketplaces: frozenset[str] = frozenset()
     marketplaces: frozenset[str] = frozenset()
 
-    def records(self, answer: JSON, source: str) -> Iterator[SalesRecord | Skipped]:
+    def records(self, answer: JSON, source: str) -> Iterator[Mapped]:
         """See Sales. A page holds orders or transactions."""
         for place, order in enumerate(orders(answer)):
             yield from self._order(order, f"{source}#/answer/orders/{place}")
@@ -79,7 +79,7 @@ class AmazonSales:
         found = pointers(answer, *LISTS)
         return [] if found is None and finances.is_without_list(answer) else found
 
-    def _order(self, order: JSON, source_ref: str) -> Iterator[SalesRecord | Skipped]:
+    def _order(self, order: JSON, source_ref: str) -> Iterator[Mapped]:
         items = entries(order, "orderItems")
         if items is None:
             yield unreadable(self.retailer_id, source_ref, transaction_id=text(order, "orderId"))
@@ -94,7 +94,12 @@ class AmazonSales:
         for place, item in enumerate(items):
             package = packages.get(text(item, "orderItemId"))
             record = self._line(order, item, f"{source_ref}/orderItems/{place}", common, package)
-            yield Skipped(reason, record) if reason else record
+            if reason:
+                yield Skipped(reason, record)
+            elif self._is_contradicted(order, item):
+                yield Noted(TAX_OPTION, record)
+            else:
+                yield record
 
     def _common(self, order: JSON) -> dict[str, str | None]:
         """The fields that all lines of an order share."""
@@ -122,7 +127,7 @@ class AmazonSales:
         tax = money.less(money.total(_of_goods(proceeds, "TAX")), _tax_saved(proceeds))
         is_taxed = _prices_include_tax(item, proceeds)
         if is_taxed is None:
-            is_taxed = text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
+            is_taxed = self._is_configured_as_taxed(order)
         in_price = money.size(tax) if is_taxed else money.ZERO
         price = at(item, "product", "price", "unitPrice", "amount")
         address = at(package, "shipFromAddress")
@@ -146,6 +151,14 @@ class AmazonSales:
             source_ref=source_ref,
         )
         return cancelled(record) if _is_cancelled(order, item) else record
+
+    def _is_configured_as_taxed(self, order: JSON) -> bool:
+        return text(order, "salesChannel", "marketplaceId") in self.taxed_marketplaces
+
+    def _is_contradicted(self, order: JSON, item: JSON) -> bool:
+        """Whether the line's own total, which counts, says otherwise than the option of the taxed marketplaces."""
+        stated = _prices_include_tax(item, entries(item, "proceeds", "breakdowns"))
+        return stated not in (None, self._is_configured_as_taxed(order)) and not _is_cancelled(order, item)
 
 
 def orders(answer: JSON) -> list[JSON]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from retail.star.master_data import preferring
 from retail.star.table import UNKNOWN_KEY, UNKNOWN_TEXT, Table, newest_per, with_content_hash
@@ -24,10 +27,15 @@ TABLE = Table(
 )
 
 
+# Some refunds name a SKU only. Older than every sale, such a line adds a product and describes none that has a name.
+_NAMELESS: Final = "CASE WHEN product_name IS NULL THEN TIMESTAMP '1970-01-01 00:00:00' ELSE updated_at END"
+
+
 def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
-    """One row per product sold: as its retailer's catalogue describes it, else from its newest line."""
+    """One row per product sold: as its retailer's catalogue describes it, else from its newest line with a name."""
     return (
         lines.select(*TABLE.own_columns, *TABLE.order)
+        .withColumn("updated_at", F.expr(_NAMELESS))
         .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
         .transform(preferring(described, TABLE))
