@@ -21,5 +21,8 @@ COMMENT ON COLUMN marts.tie_out.rows IS 'Rows at that hop; from delta_before on,
 COMMENT ON COLUMN marts.tie_out.money IS 'Sum of total_amount; an unreadable amount counts as 0';
 COMMENT ON COLUMN marts.tie_out.noted_at IS 'When the run''s views were refreshed';
 
+-- It has no key: a publication FOR ALL TABLES refuses changes of such a table otherwise.
+ALTER TABLE marts.tie_out REPLICA IDENTITY FULL;
+
 CREATE INDEX IF NOT EXISTS tie_out_day ON marts.tie_out (business_date, retailer_id);
 CREATE INDEX IF NOT EXISTS tie_out_run ON marts.tie_out (run_id);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,30 +14,34 @@ import psycopg2
 from retail.config.secrets import Secret, Secrets
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
+from retail.warehouse import server_checks
 from retail.warehouse.embedded import server as embedded
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 PASSWORD: Final = "warehouse_password"  # noqa: S105 - the secret's name
-OLDEST: Final = 140000
 
 # One number for everything that writes: schema changes, publishes and refreshes of one database take turns.
 _WRITERS_LOCK: Final = 0x72657461696C
 
-_SESSION: Final = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "client_min_messages": "warning",
-        "lock_timeout": "60s",
-        "temp_buffers": "64MB",
-        # For our own ANALYZE right after a load, a first estimate; autovacuum repeats it with the server's
-        # setting.
-        "default_statistics_target": "20",
-        "search_path": "pg_catalog",
-    }.items()
-)
+# Set after connecting, for pools refuse or drop what libpq's `options` asks for. They count over whatever is set for
+# the login or the database: a timeout meant for people would end a publish or a refresh.
+_SESSION: Final = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "client_min_messages": "warning",
+    "lock_timeout": "60s",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "temp_buffers": "64MB",
+    # For our own ANALYZE right after a load, a first estimate; autovacuum repeats it with the server's setting.
+    "default_statistics_target": "20",
+    "search_path": "pg_catalog",
+}
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,27 @@ class Warehouse:
         """
         connection = self._open()
         try:
-            connection.autocommit = True
+            _set_up(connection)
             yield connection
         except psycopg2.Error as error:
             raise _failure(error, doing=doing, where=self.dsn()) from error
         finally:
             connection.close()
 
-    def _open(self) -> Connection:
+    def require_usable(self) -> None:
+        """Raise WarehouseError if there is no server, or none that can hold the star (`server_checks`)."""
+        connection = self._open()
         try:
-            return psycopg2.connect(
+            server_checks.require_usable(connection, self._open, where=self.dsn())
+        except psycopg2.Error as error:
+            raise _failure(error, doing="ask for the version", where=self.dsn()) from error
+        finally:
+            connection.close()
+
+    def _open(self) -> Connection:
+        """A connection whose statements commit themselves, with the server's settings."""
+        try:
+            connection = psycopg2.connect(
                 host=self.host,
                 port=self.port,
                 dbname=self.database,
@@ -87,13 +103,14 @@ class Warehouse:
                 connect_timeout=10,
                 keepalives_idle=30,
                 client_encoding="UTF8",
-                options=_SESSION,
             )
+            connection.autocommit = True
         except psycopg2.Error as error:
             said = str(error).strip()
             raise WarehouseError(
                 f"PostgreSQL at {self.dsn()} cannot be reached: {said}", hint=self._way_in(said)
             ) from error
+        return connection
 
     def _way_in(self, said: str) -> str:
         """The hint for libpq's message `said`; libpq has no code for certificate errors."""
@@ -153,14 +170,19 @@ def taking_turns(connection: Connection) -> Iterator[None]:
 
 
 def _tried(warehouse: Warehouse) -> Warehouse:
-    with warehouse.connect("ask for the version") as connection:
-        if connection.server_version < OLDEST:
-            major = connection.server_version // 10000
-            raise WarehouseError(
-                f"{warehouse.dsn()} is PostgreSQL {major}, and {OLDEST // 10000} is the oldest supported version",
-                hint="name a newer server in [warehouse], or set warehouse.embedded = true",
-            )
+    warehouse.require_usable()
     return warehouse
+
+
+def _set_up(connection: Connection) -> None:
+    """Set what our session needs, as far as the server's version knows it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")  # first, for it may be shorter than the next statement takes
+        cursor.execute(
+            "SELECT count(set_config(name, wanted, false)) FROM json_each_text(%s::json) AS ours (name, wanted)"
+            " JOIN pg_catalog.pg_settings USING (name) WHERE setting IS DISTINCT FROM wanted",
+            (json.dumps(_SESSION),),
+        )
 
 
 def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError:

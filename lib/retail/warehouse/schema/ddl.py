@@ -15,6 +15,7 @@ from psycopg2.extras import execute_values
 
 from retail.config.settings import home
 from retail.errors import WarehouseError
+from retail.warehouse import server_checks
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.schema import migrations, view_rebuild
 from retail.warehouse.schema.migrations import Migration
@@ -58,9 +59,11 @@ def prepare(warehouse: Warehouse) -> None:
     """Bring the database to the newest schema: pending migrations, then comments, views and roles that changed.
 
     One transaction, in turn with other writers; if nothing is pending, a single look. Raises WarehouseError, also if
-    the database is newer than this code or had a different migration with the same number; then nothing was changed.
+    the database is read-only, newer than this code or had a different migration with the same number; then nothing was
+    changed.
     """
     with warehouse.connect("prepare the schema") as connection:
+        server_checks.require_writable(connection, where=warehouse.dsn())
         if state_of(connection).is_newest:
             return
         with taking_turns(connection), connection:
@@ -182,7 +185,8 @@ def view_files() -> list[Path]:
 
 
 def star_tables(connection: Connection) -> list[StarTable]:
-    """The tables of the star: dimensions by name, then the fact that refers to them."""
+    """The tables of the star: dimensions by name, then the fact that refers to them; nobody else's."""
+    declared = [file.stem.partition("_")[2] for file in star_files()]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -192,11 +196,11 @@ def star_tables(connection: Connection) -> list[StarTable]:
                  WHERE i.indrelid = c.oid AND i.indisprimary)
             FROM pg_class AS c
             JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-            WHERE c.relnamespace = to_regnamespace('star') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+            WHERE c.relnamespace = to_regnamespace('star') AND c.relkind IN ('r', 'p') AND c.relname = ANY (%s)
             GROUP BY c.oid, c.relname
             ORDER BY c.relname = %s, c.relname
             """,
-            (FACT,),
+            (declared, FACT),
         )
         tables = [StarTable(name, tuple(columns), tuple(key)) for name, columns, key in cursor]
     if not tables:

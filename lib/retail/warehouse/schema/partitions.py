@@ -47,10 +47,19 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
     wanted = {partition.name: partition for partition in map(_partition, sorted(set(months)))}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid"
-            " WHERE inhparent = 'star.fact_sales'::regclass"
+            "SELECT c.relname, inhparent IS NOT NULL FROM pg_class AS c LEFT JOIN pg_inherits"
+            " ON c.oid = inhrelid AND inhparent = 'star.fact_sales'::regclass"
+            " WHERE relnamespace = 'star'::regnamespace AND relname = ANY (%s)",
+            (list(wanted),),
         )
-        there = {name for (name,) in cursor}
+        there = dict(cursor.fetchall())
+    apart = [name for name, is_partition in there.items() if not is_partition]
+    if apart:
+        raise WarehouseError(
+            f"star.{', star.'.join(sorted(apart))} cannot be created: something of that name is there, which is no"
+            " partition of star.fact_sales",
+            hint="nothing was published; attach a month that was detached again, or rename what stands there",
+        )
     return [partition for name, partition in wanted.items() if name not in there]
 
 
