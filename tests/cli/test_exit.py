@@ -52,7 +52,30 @@ def test_a_process_ends_with_the_command_s_exit_code(
 def test_an_error_that_nobody_foresaw_is_shown_and_ends_with_1(folder: Path) -> None:
     ended = python("main.invoke = lambda _: 1 / 0\nmain(['status'])", folder)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    *_, trace, said, hint = ended.stderr.splitlines()
+    assert trace == "ZeroDivisionError: division by zero"
+    assert "[failed]" in said
+    assert hint.startswith("  next: ")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "encoding", "code"),
+    [("> /dev/full", "utf-8", 1), (">&-", "utf-8", 0), ("<&- >&- 2>&-", "utf-8", 0), ("", "ascii", 0)],
+    ids=["a full disk", "no output", "no stream at all", "ascii"],
+)
+def test_output_that_is_full_closed_or_ascii_gives_no_stack_trace(
+    redirected: str, encoding: str, code: int, folder: Path
+) -> None:
+    program = f"{sys.executable} -m retail.cli status {redirected}"
+    environment = without_session(os.environ) | {
+        "RETAIL_CONF": str(folder / "test.toml"),
+        "PYTHONIOENCODING": encoding,
+    }
+    ended = subprocess.run(
+        ["sh", "-c", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
+    assert ("[failed]" in ended.stderr) == (code == 1)
 
 
 def test_what_was_registered_for_the_exit_is_done(folder: Path) -> None:

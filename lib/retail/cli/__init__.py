@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ import click
 from retail.cli import admin, data_docs, inspect, quarantine, run, scheduler
 from retail.cli.local import command
 from retail.cli.options import Commands
+from retail.cli.output import streams
 from retail.cli.sql import command as sql
 from retail.config import logs
 from retail.config.settings import load_settings
@@ -25,13 +27,30 @@ class Process(Commands):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises nothing: whatever happens, the process ends with the command's exit code."""
         code: object = 1
+        streams.prepare()
         try:
             self.main(*args, **kwargs)
         except SystemExit as ended:
             code = ended.code
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
+        except BaseException as error:
+            _report(error)
         _end(code if isinstance(code, int) else int(code is not None))
+
+
+def _report(error: BaseException) -> None:
+    """An error that nothing below names: where it happened for us, and what to do for the user."""
+    lost = streams.why_lost(error)
+    if lost is None:
+        sys.excepthook(type(error), error, error.__traceback__)
+    said = f"the output could not be written: {lost}" if lost else f"{type(error).__name__}: {error}"
+    hint = (
+        "write it elsewhere; what the command did is kept, and given again it resumes where it stopped"
+        if lost
+        else "this is a fault of retail-lakehouse: report it with the lines above. Given again, the command resumes"
+        " where it stopped"
+    )
+    with suppress(OSError, ValueError):
+        click.echo(f"retail: [failed] {said}\n  next: {hint}", err=True)
 
 
 def _end(code: int) -> NoReturn:

@@ -177,7 +177,9 @@ def _tried(warehouse: Warehouse) -> Warehouse:
 def _set_up(connection: Connection) -> None:
     """Set what our session needs, as far as the server's version knows it."""
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")  # first, for it may be shorter than the next statement takes
+        cursor.execute(
+            "SET statement_timeout = 0"
+        )  # first, for it may be shorter than the next statement takes
         cursor.execute(
             "SELECT count(set_config(name, wanted, false)) FROM json_each_text(%s::json) AS ours (name, wanted)"
             " JOIN pg_catalog.pg_settings USING (name) WHERE setting IS DISTINCT FROM wanted",

@@ -1,0 +1,44 @@
+"""The standard streams as they are given to us: closed, full, or not able to show every character."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+# What a full disk, a full quota or a reader that is gone answers.
+_OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
+
+
+def prepare() -> None:
+    """Give each closed stream to /dev/null, and print characters that a stream's encoding lacks as `\\u2026`.
+
+    Without the first, the next file opened would get the number of a closed stream, and whatever prints would write
+    into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            _occupy(number)
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def why_lost(error: BaseException) -> str | None:
+    """Why the output could not be written, if that is what the error says."""
+    is_lost = isinstance(error, OSError) and error.errno in _OUTPUT_LOST and error.filename is None
+    return os.strerror(error.errno) if is_lost else None  # type: ignore[attr-defined]
+
+
+def _occupy(number: int) -> None:
+    try:
+        os.fstat(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
