@@ -78,6 +78,18 @@ def test_output_that_is_full_closed_or_ascii_gives_no_stack_trace(
     assert ("[failed]" in ended.stderr) == (code == 1)
 
 
+def test_a_user_without_a_home_gets_one_for_the_libraries_that_ask(folder: Path) -> None:
+    program = """
+import os, pwd
+def unknown(_): raise KeyError
+pwd.getpwuid = unknown
+os.environ.pop("HOME", None)
+main.main = lambda: print(os.path.expanduser("~"))
+main()"""
+    ended = python(program, folder)
+    assert Path(ended.stdout.strip()).is_dir(), ended.stderr
+
+
 def test_what_was_registered_for_the_exit_is_done(folder: Path) -> None:
     ended = python("import atexit; atexit.register(print, 'swept')\nmain(['--version'])", folder)
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "swept")

@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ class Process(Commands):
         """Raises nothing: whatever happens, the process ends with the command's exit code."""
         code: object = 1
         streams.prepare()
+        _name_home()
         try:
             self.main(*args, **kwargs)
         except SystemExit as ended:
@@ -35,6 +37,14 @@ class Process(Commands):
         except BaseException as error:
             _report(error)
         _end(code if isinstance(code, int) else int(code is not None))
+
+
+def _name_home() -> None:
+    """Give a user without a home, as in many containers, the folder of temporary files: libraries ask for one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 def _report(error: BaseException) -> None:

@@ -156,7 +156,8 @@ class Cluster:
         if result.returncode != 0:
             raise WarehouseError(
                 f"the embedded PostgreSQL could not create its data in {self.folder}: {result.stderr.strip()}",
-                hint="check that the disk is not full and the folder is writable; or name a server in [warehouse]",
+                hint=account.why_unknown()
+                or "check that the disk is not full and the folder is writable; or name a server in [warehouse]",
             )
 
     def _write_password_file(self) -> None:

@@ -48,6 +48,17 @@ class Account:
             return [*command]
         return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid), *command]
 
+    def why_unknown(self) -> str | None:
+        """What to do if the machine has no name for this account, as PostgreSQL's initdb wants it."""
+        try:
+            pwd.getpwuid(self.uid)
+        except KeyError:
+            return (
+                f"give user {self.uid} a name, in an image by `RUN useradd --uid {self.uid} retail`; "
+                "or name a server in [warehouse]"
+            )
+        return None
+
     def give(self, path: Path) -> None:
         """Make this account the owner of `path`."""
         if self.switch:
