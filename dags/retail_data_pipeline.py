@@ -25,7 +25,8 @@ with DAG(
     description="Three retailers' sales to a Delta star and PostgreSQL views, every row and cent tied out",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 2 * * *", timezone=CONFIGURATION.time_zone),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(CONFIGURATION.time_zone)),
+    # Before any sale: Airflow's own backfill would leave out the tasks of earlier nights, and call the run a success.
+    start_date=datetime(2000, 1, 1, tzinfo=UTC).astimezone(ZoneInfo(CONFIGURATION.time_zone)),
     catchup=False,
     max_active_runs=1,
     tags=["retail"],

@@ -26,6 +26,7 @@ from retail_connections import environment_of, of_connections, secrets_in
 PARTIAL: Final = 3
 # A wrong configuration or a failed quality gate would fail again in five minutes.
 _IN_VAIN: Final = (2, 4)
+_BACKFILL: Final = "backfill"
 _LINES_KEPT: Final = 200
 _DAYS_COMPARED: Final = 14
 _SECONDS_TO_END: Final = 30
@@ -75,12 +76,19 @@ class RetailJob(BaseOperator):
     def arguments(self, context: Any) -> list[str]:
         """The job's arguments."""
         arguments = ["--run-id", run_name(context["dag_run"].run_id)]
-        last_day = context["params"].get("to")
-        if self.task_id == INGEST and last_day:
-            arguments += ["--to", str(last_day)]
+        if self.task_id == INGEST:
+            arguments += self._days(context)
         if _is_cleared(context["ti"], self.retries):
             arguments.append("--redo")
         return arguments
+
+    def _days(self, context: Any) -> list[str]:
+        """The days to fetch: a backfill's the one before its night, any other run's up to the last complete one."""
+        run, last_day = context["dag_run"], context["params"].get("to")
+        if run.run_type == _BACKFILL:
+            night = run.logical_date.astimezone(ZoneInfo(self.configuration.time_zone)).date()
+            return ["--date", str(night - timedelta(days=1))]
+        return ["--to", str(last_day)] if last_day else []
 
     def execute(self, context: Any) -> dict[str, Any]:
         said: list[str] = []

@@ -56,6 +56,24 @@ class Airflow:
         wait_until(ended, f"the end of {run_id}")
         return str(found["state"])
 
+    def backfill(self, first: str, last: str) -> None:
+        """Airflow's own backfill of the nights from `first` to `last`, one after the other; all must succeed."""
+        answer = requests.post(
+            f"{self.address}/api/v2/backfills", timeout=60, headers={"Authorization": f"Bearer {self.token}"},
+            json={
+                "dag_id": DAG, "from_date": first, "to_date": last, "max_active_runs": 1, "run_backwards": False,
+                "dag_run_conf": {}, "reprocess_behavior": "none",
+            },
+        )  # fmt: skip
+        assert answer.ok, answer.text
+
+        def states() -> list[str]:
+            found = self._call("GET", "dagRuns?run_type=backfill&limit=100")["dag_runs"]
+            return [each["state"] for each in found]
+
+        wait_until(lambda: bool(states()) and not {"queued", "running"} & {*states()}, "the backfill")
+        assert {*states()} == {"success"}
+
     def tasks(self, run_id: str) -> dict[str, tuple[str, int]]:
         """Each task's state and number of tries."""
         found = self._call("GET", f"dagRuns/{run_id}/taskInstances")["task_instances"]

@@ -189,19 +189,24 @@ def test_the_dag_is_imported_without_error_and_has_the_shape_that_was_asked_for(
         assert each["callbacks"] == ["note_failure", "note_retry"]
 
 
-def test_a_job_is_redone_at_every_try_behind_a_clear_and_at_no_other(tmp_path: Path) -> None:
+def test_a_job_is_redone_after_a_clear_and_a_backfill_fetches_the_day_before_each_of_its_nights(
+    tmp_path: Path,
+) -> None:
     """Airflow grants at a clear: max_tries = the tries so far + retries."""
     needs_airflow()
-    never_cleared = [(2, 1), (2, 2), (2, 3)]
-    cleared_before_its_first_try = [(2, 1)]
-    after_one_try = [(3, 2), (3, 3), (3, 4)]
-    after_three_tries = [(5, 4), (5, 5), (5, 6)]
-    redone = subprocess.run(
-        [server.PYTHON, home() / "tests" / "airflow" / "redone.py", TASKS[2],
-         json.dumps(never_cleared + cleared_before_its_first_try + after_one_try + after_three_tries)],
+    asked = {
+        '{"max_tries": 2}': [],
+        '{"max_tries": 3}': ["--redo"],
+        '{"max_tries": 5}': ["--redo"],
+        '{"type": "manual", "to": "2017-01-01"}': ["--to", "2017-01-01"],
+        # At two in Los Angeles.
+        '{"type": "backfill", "logical_date": "2017-07-04T09:00:00+00:00"}': ["--date", "2017-07-03"],
+    }
+    found = subprocess.run(
+        [server.PYTHON, home() / "tests" / "airflow" / "asked.py", TASKS[0], f"[{', '.join(asked)}]"],
         env=server.variables(tmp_path), check=True, capture_output=True, text=True,
     )  # fmt: skip
-    assert json.loads(redone.stdout.splitlines()[-1]) == [False] * 4 + [True] * 6
+    assert json.loads(found.stdout.splitlines()[-1]) == [*asked.values()]
 
 
 def test_at_two_o_clock_yesterday_is_over_for_every_retailer_of_the_example() -> None:
@@ -362,3 +367,11 @@ def test_a_partial_run_goes_on_for_the_others_and_is_red_until_the_next_run_make
     assert scheduled.airflow.end_of("next") == "success"
     assert scheduled.pipeline.postgresql_figures() == truth(DAYS)
     assert "OPEN" not in scheduled.status()
+
+
+@pytest.mark.nightly
+def test_a_backfill_of_airflow_brings_the_days_that_it_was_asked_for(
+    scheduled: Scheduled, first_run: tuple[str, str], truth: Truth
+) -> None:
+    scheduled.airflow.backfill("2017-01-02T00:00:00Z", "2017-01-04T00:00:00Z")
+    assert scheduled.pipeline.postgresql_figures() == truth(DAYS)
