@@ -1,4 +1,4 @@
-# setup · demo · test · nightly · test-fast · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,12 +12,12 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
 $(VENV)/.complete: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("retail-lakehouse needs Python 3.11 or 3.12; make PYTHON=python3.11 …" if sys.version_info[:2] not in ((3, 11), (3, 12)) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("retail-lakehouse needs Python 3.11, 3.12 or 3.13; make PYTHON=python3.11 …" if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a minute or two the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
@@ -112,6 +112,11 @@ test-airflow: setup airflow
 
 test-fast: setup
 	@pytest tests -n 2 --dist loadgroup -m "not slow and not spark and not s3 and not node and not nightly"
+
+# The same on the other Pythons that are here, each in an environment of its own.
+test-pythons:
+	@for version in 3.12 3.13; do python=$$(command -v python$$version) || { echo "no Python $$version here"; continue; }; \
+	    echo "On Python $$version:"; $(MAKE) --no-print-directory test-fast VENV=var/python-$$version PYTHON=$$python || exit 1; done
 
 # spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
 test-cluster: setup airflow s3-server
