@@ -146,11 +146,10 @@ def test_the_demo_keeps_away_from_real_retailers_and_shared_places(
 def test_broken_expectations_and_missing_secrets_are_told_together_before_any_work(
     retail: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("conf", "sql"):
-        shutil.copytree(home() / folder, tmp_path / folder)
-    (tmp_path / "conf/expectations/dim_store.json").write_text("{")
-    (tmp_path / "conf/expectations/row_rules.toml").write_text("[[rule]")
-    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    (tmp_path / "expectations").mkdir()
+    (tmp_path / "expectations/dim_store.json").write_text("{")
+    (tmp_path / "expectations/row_rules.toml").write_text("[[rule]")
+    (tmp_path / "fact_sales.json").write_text("{}")
     monkeypatch.setenv("RETAIL_SYNC__METHOD", "jdbc")
     result = retail("run", "--date", "2017-01-01")
     assert result.exit_code == 2
@@ -158,6 +157,7 @@ def test_broken_expectations_and_missing_secrets_are_told_together_before_any_wo
         "RETAIL_CUSTOMER_PEPPER",
         "dim_store.json",
         "row_rules.toml",
+        f"{tmp_path}/fact_sales.json is not read: move it to {tmp_path}/expectations",
         "sync.method",
     ):
         assert said in result.output

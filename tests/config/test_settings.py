@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from retail.config.secrets import Secrets
 from retail.config.settings import configuration_file, home, load_settings, web_address
 from retail.errors import ConfigurationError
+from retail.sources.registry import problems
 
 GOOD = """
 start_date = 2017-01-01
@@ -117,7 +119,7 @@ def test_a_lake_is_a_folder_or_a_bucket(url: str, conf: Path) -> None:
     assert load_settings(conf).lake.url == url
 
 
-@pytest.mark.parametrize("endpoint", ["10.0.0.5:9000", "minio", "s3://minio:9000", "http://", ""])
+@pytest.mark.parametrize("endpoint", ["10.0.0.5:9000", "minio", "s3://minio:9000", "http://"])
 def test_an_s3_endpoint_is_a_web_address(endpoint: str, conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETAIL_LAKE__S3_ENDPOINT", endpoint)
     with pytest.raises(ConfigurationError, match=r"lake\.s3_endpoint: .*must be an address"):
@@ -171,3 +173,81 @@ def test_the_file_is_the_named_one_else_the_folder_s_else_the_checkout_s(
     assert load_settings().retailers["retailer_1"].name == "One"
     assert configuration_file(here) == here
     assert load_settings(here).retailers["retailer_1"].name == "Of this folder"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("RETAIL_WAREHOUSE_HOST", "db", "RETAIL_WAREHOUSE__HOST"),
+        ("RETAIL_ENGIN", "spark", "RETAIL_ENGINE"),
+        ("RETAIL_LAKE_URL", "s3://b", "RETAIL_LAKE__URL"),
+        ("RETAIL_LAKE_S3_KMS_KEY", "k", "RETAIL_LAKE__S3_KMS_KEY"),
+        ("RETAIL_LAKE__URLL", "s3://b", "lake.url"),
+        ("RETAIL_LAKE__URL", "", "RETAIL_LAKE__URL"),
+        ("RETAIL_CONFIG", "x.toml", "RETAIL_CONF"),
+        ("RETAIL_WAREHOUSE_PASWORD", "hush", "RETAIL_WAREHOUSE_PASSWORD"),
+        ("RETAIL_WAREHOSE_PASSWORD", "hush", "RETAIL_WAREHOUSE_PASSWORD"),
+        ("RETAIL_RETAILER_RETAILER_1_NAME", "x", "RETAIL_RETAILERS__RETAILER_1__NAME"),
+        ("RETAIL_COLOUR", "red", "docs/CONFIGURATION.md"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_an_error_that_names_the_right_one(
+    name: str, value: str, meant: str, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    conf.write_text(GOOD.replace("America/Chicago", "America/Nowhere"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(conf)
+    (problem,) = [each for each in caught.value.problems if "time_zone" not in each]
+    assert meant in problem
+    assert len(caught.value.problems) == 2, "with all other problems"
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETAIL_TEST_SEED", "7"),
+        ("RETAIL_REQUIRE_JAVA", ""),
+        ("RETAIL_AIRFLOW_CONF", "a.toml"),
+        ("RETAIL_CUSTOMER_PEPPER_FILE", "/run/secrets/pepper"),
+        ("RETAIL_WAREHOUSE_PASSWORD", ""),
+        ("RETAIL_RETAILER_1_CLIENT_SECRET", "hush"),
+        ("RETAIL_CORNER_SHOP_API_KEY", "of another configuration"),
+        ("RETAIL_RETAILERS__RETAILER_1__MAPPING_REVISION", "3"),
+        ("retail_warehouse__host", "db"),
+        ("RETAIL_DB_SERVICE_HOST", "10.0.0.1"),
+        ("RETAIL_DB_PORT", "tcp://10.0.0.1:5432"),
+        ("RETAIL_DB_PORT_5432_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_a_variable_of_ours_of_a_secret_or_of_kubernetes_is_none(
+    name: str, value: str, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert load_settings(conf).retailers.keys() == {"retailer_1"}
+
+
+def test_a_key_that_does_not_exist_is_named_with_the_one_that_was_meant(conf: Path) -> None:
+    conf.write_text(GOOD.replace('name = "One"', 'nme = "One"').replace("[lake]", "[lake]\nregion = 'x'"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(conf)
+    said = " ".join(caught.value.problems)
+    assert "did you mean retailers.retailer_1.name?" in said
+    assert "lake.region: there is no such key" in said
+
+
+def test_an_empty_lake_is_not_the_current_folder(conf: Path) -> None:
+    conf.write_text(GOOD.replace('url = "lake"', 'url = ""'))
+    with pytest.raises(ConfigurationError, match=r"lake\.url: "):
+        load_settings(conf)
+
+
+def test_a_variable_of_a_retailer_that_is_none_of_its_secrets_is_a_problem(
+    conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_RETAILER_1_BASE_URL", "https://other.example.com")
+    monkeypatch.setenv("RETAIL_RETAILER_1_CLIENT_SECRET_FIEL", "/run/secrets/x")
+    said = " ".join(problems(load_settings(conf), Secrets(), ["retailer_1"]))
+    assert "did you mean RETAIL_RETAILERS__RETAILER_1__BASE_URL?" in said
+    assert "did you mean RETAIL_RETAILER_1_CLIENT_SECRET_FILE?" in said

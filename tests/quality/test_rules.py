@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from retail.config.settings import home
 from retail.errors import ConfigurationError
+from retail.quality import conf_files
 from retail.quality.rules import load_row_rules
 
 
@@ -52,3 +54,16 @@ def test_one_reason_twice_is_refused_for_one_would_be_lost(tmp_path: Path) -> No
     path.write_text("[[rule]]\nreason = 'x'\nwhen = 'true'\n[[rule]]\nreason = 'x'\nwhen = 'false'\n")
     with pytest.raises(ConfigurationError, match="'x' appears twice"):
         load_row_rules(path)
+
+
+def test_a_file_beside_the_configuration_wins_and_the_package_has_the_others(tmp_path: Path) -> None:
+    own = home() / "conf" / "expectations"
+    assert conf_files.find("row_rules.toml", tmp_path) == own / "row_rules.toml"
+    (tmp_path / "expectations").mkdir()
+    mine = tmp_path / "expectations" / "row_rules.toml"
+    mine.write_text('[[rule]]\nreason = "mine"\nwhen = "quantity > 9"\n')
+    (tmp_path / "expectations" / "fact_sales.finance.json").write_text("{}")
+    assert [rule.reason for rule in load_row_rules(beside=tmp_path)] == ["mine"]
+    assert conf_files.find("profile.toml", tmp_path) == own / "profile.toml"
+    assert {"fact_sales", "fact_sales.finance"} < set(conf_files.suites(tmp_path))
+    assert conf_files.find("fact_sales.json", tmp_path) == own / "fact_sales.json"

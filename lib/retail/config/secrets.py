@@ -57,6 +57,10 @@ class Secrets:
             raise ConfigurationError(self.missing([name]))
         return secret
 
+    def variables(self, prefix: str) -> list[str]:
+        """The variables that begin with `RETAIL_<PREFIX>_`, by name."""
+        return sorted(each for each in self._environment if each.startswith(f"{PREFIX}{prefix.upper()}_"))
+
     def missing(self, names: Iterable[str]) -> list[str]:
         """One problem per secret that is not set, in words for the person who sets it."""
         return [

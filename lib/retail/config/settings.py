@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -14,7 +15,16 @@ from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from retail.config import variables
 from retail.errors import ConfigurationError
 
 _LOCAL: Final = Path("conf", "local.toml")
@@ -75,6 +86,8 @@ class LakeSettings(Section):
     @field_validator("url")
     @classmethod
     def _is_a_folder_or_a_bucket(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is empty; name a folder, or s3://bucket/prefix")
         if re.match(r"[a-z][a-z0-9+.-]*:/", value, re.IGNORECASE) and not re.match(r"s3a?://[^/]", value):
             raise ValueError("must be a folder, or s3://bucket/prefix in lower case (s3a:// is the same)")
         return value
@@ -256,6 +269,13 @@ class Settings(BaseSettings):
     retailers: dict[str, RetailerSettings] = Field(min_length=1)
     """The retailers, by id: `[retailers.retailer_1]`."""
 
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the file that these settings come from; None if they come from none."""
+        return self._folder
+
     @field_validator("retailers")
     @classmethod
     def _have_names_of_their_own(cls, value: dict[str, RetailerSettings]) -> dict[str, RetailerSettings]:
@@ -294,29 +314,66 @@ def configuration_file(path: Path | None = None) -> Path:
 def load_settings(path: Path | None = None) -> Settings:
     """Settings from one TOML file (see `configuration_file`) and the environment over it.
 
-    Raises ConfigurationError with every problem at once, each by its key.
+    Raises ConfigurationError with every problem at once, each by its key or variable. A variable with our prefix that
+    sets nothing is a problem too.
     """
     path = configuration_file(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            [f"{path} cannot be read: {error.strerror}"], hint="name it with --conf"
+            [f"{path} cannot be read: {error.strerror}", *_of_variables({})], hint="name it with --conf"
         ) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
+        raise ConfigurationError([f"{path} is not TOML: {error}", *_of_variables({})]) from None
+    found = _of_variables(values)
+    hint = f"fix {path} or the RETAIL_… variable that overrides it"
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigurationError(
-            problems, hint=f"fix {path} or the RETAIL_… variable that overrides it"
-        ) from None
+        empty = {problem.partition(" ")[0] for problem in found if " is empty: " in problem}
+        wrong = [e for e in error.errors(include_input=False) if _variable(e["loc"]) not in empty]
+        found += [_said(each) for each in wrong]
     except SettingsError as error:
-        raise ConfigurationError(
-            [f"{_variable_of(error)}: is not JSON"],
-            hint="each key has its own variable, such as RETAIL_LAKE__URL; a whole section must be JSON",
-        ) from None
+        found.append(f"{_variable_of(error)}: is not JSON")
+        hint = "each key has its own variable, such as RETAIL_LAKE__URL; a whole section must be JSON"
+    if found:
+        raise ConfigurationError(found, hint=hint)
+    settings._folder = path.absolute().parent
+    return settings
+
+
+def _of_variables(values: dict[str, Any]) -> list[str]:
+    """The problems of the environment, given the values of the file."""
+    configured = values.get("retailers")
+    retailers = set(configured) if isinstance(configured, dict) else set()
+    for name in os.environ:
+        section, _, rest = name.upper().partition("RETAIL_RETAILERS__")
+        if rest and not section:
+            retailers.add(rest.partition("__")[0].lower())
+    return variables.problems(os.environ, Settings, retailers)
+
+
+def _variable(key: tuple[int | str, ...]) -> str:
+    """The variable that sets a key."""
+    return f"RETAIL_{'__'.join(map(str, key)).upper()}"
+
+
+def _said(error: ErrorDetails) -> str:
+    """One problem of a key, in words; for a key that does not exist, the one that was probably meant."""
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] != "extra_forbidden":
+        return f"{key}: {error['msg']}"
+    section, *rest = error["loc"]
+    field = Settings.model_fields.get(str(section)) if rest else None
+    model = (
+        Settings if not rest else RetailerSettings if section == "retailers" else field and field.annotation
+    )
+    fields = getattr(model, "model_fields", {})
+    meant = difflib.get_close_matches(str(error["loc"][-1]), fields, n=1)
+    parents = ".".join(map(str, error["loc"][:-1]))
+    suggestion = f"; did you mean {'.'.join(filter(None, (parents, meant[0])))}?" if meant else ""
+    return f"{key}: there is no such key{suggestion}"
 
 
 def _variable_of(error: SettingsError) -> str:

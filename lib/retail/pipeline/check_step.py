@@ -134,10 +134,11 @@ def _expectations(
         "fact_keys": (fact_sales.TABLE.key, *fact_sales.TABLE.natural_key),
         "daily_sales": ("retailer_id", "business_date", "currency"),
     }
+    beside = context.settings.folder
     validations = [
-        suites.validate(suite, frame, named_by=named_by[name])
+        suites.validate(suite, frame, named_by=named_by[name], beside=beside)
         for name, frame in frames.items()
-        for suite in suites.of(name)
+        for suite in suites.of(name, beside=beside)
     ]
     suites.warn(validations)
     data_docs.keep(context.storage, context.run_id, "check", validations)
@@ -206,7 +207,7 @@ def _profiled(context: StepContext) -> list[drift.Drift]:
     earlier = checked_before(context.ledger, run_id, most=context.settings.quality.profile_runs)
     before = profile.read(context.session, context.storage, earlier)
     profile.write(context.session, context.storage, found)
-    drifts = drift.drifted(found, before, drift.load_limits())
+    drifts = drift.drifted(found, before, drift.load_limits(beside=context.settings.folder))
     for each in drifts:
         log.warning("profile drifted", table=each.table_name, column=each.column_name, what=each.what)
     return drifts

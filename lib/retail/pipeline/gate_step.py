@@ -18,7 +18,11 @@ def gate_step(context: StepContext) -> GateResult:
     staged = staged_of(context)
     sales = delta.read(context.session, context.storage, layout.STAGED_SALES, at=staged.sales_version)
     named_by = fact_sales.TABLE.natural_key
-    validations = [suites.validate(name, sales, named_by=named_by) for name in suites.of("staged_sales")]
+    beside = context.settings.folder
+    validations = [
+        suites.validate(name, sales, named_by=named_by, beside=beside)
+        for name in suites.of("staged_sales", beside=beside)
+    ]
     suites.warn(validations)
     data_docs.keep(context.storage, context.run_id, "gate", validations)
     quarantine_gate.stop_on_critical(staged.critical, staged.counts)

@@ -186,12 +186,13 @@ def _note_nothing_due(ledger: Ledger, run_id: str, asked: _Asked, *, engine: str
 def _require_configuration(workspace: Workspace, units: Sequence[RetailerDay], tasks: Sequence[str]) -> None:
     """Raises ConfigurationError listing every problem; only a run that fetches needs the retailers' secrets."""
     found: list[str] = []
+    beside = workspace.settings.folder
     if "ingest" in tasks:
         found += problems(workspace.settings, workspace.secrets, sorted({retailer for retailer, _ in units}))
     for judge in (
-        load_row_rules,
-        validation.read_all,
-        drift.load_limits,
+        partial(load_row_rules, beside=beside),
+        partial(validation.read_all, beside=beside),
+        partial(drift.load_limits, beside=beside),
         lambda: jdbc.require(workspace.settings),
     ):
         try:

@@ -26,7 +26,7 @@ def stage_step(context: StepContext) -> StageResult:
     migrated = migration.migrate(context, star.TABLES)
     storage, run_id, units = context.storage, context.run_id, units_to_process(context.ledger, context.run)
     pending_replays.begin(storage, run_id, _staged_again(context))
-    staged = staging.stage(context, units, row_rules=load_row_rules())
+    staged = staging.stage(context, units, row_rules=load_row_rules(beside=context.settings.folder))
     bad = rows_at(staged.counts, "quarantined")
     accepted = quarantine.accepted_of(storage, run_id)
     in_all = in_words(quarantine.groups(storage))

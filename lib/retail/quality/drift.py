@@ -40,9 +40,12 @@ class Drift(BaseModel):
         return f"profile of {self.table_name}: {self.column_name}: {self.what}"
 
 
-def load_limits(path: Path | None = None) -> Limits:
-    """The limits of the file. Raises ConfigurationError naming what is wrong with it."""
-    return conf_files.read_toml(path or conf_files.folder() / "profile.toml", Limits)
+def load_limits(path: Path | None = None, *, beside: Path | None = None) -> Limits:
+    """The limits of the file, by default of the one for a configuration in the folder `beside`.
+
+    Raises ConfigurationError naming what is wrong with it.
+    """
+    return conf_files.read_toml(path or conf_files.find("profile.toml", beside), Limits)
 
 
 def drifted(

@@ -26,9 +26,12 @@ class _Rules(BaseModel):
     rule: list[_Rule]
 
 
-def load_row_rules(path: Path | None = None) -> list[RowRule]:
-    """The rules in the order of the file. Raises ConfigurationError naming what is wrong with the file."""
-    path = path or conf_files.folder() / "row_rules.toml"
+def load_row_rules(path: Path | None = None, *, beside: Path | None = None) -> list[RowRule]:
+    """The rules in the order of the file, by default of the one for a configuration in the folder `beside`.
+
+    Raises ConfigurationError naming what is wrong with the file.
+    """
+    path = path or conf_files.find("row_rules.toml", beside)
     rules = conf_files.read_toml(path, _Rules).rule
     twice = [reason for reason, times in Counter(rule.reason for rule in rules).items() if times > 1]
     if twice:

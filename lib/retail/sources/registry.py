@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from retail.config import variables
 from retail.config.secrets import Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
@@ -35,7 +36,8 @@ def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> 
     retailers = list(retailers)
     found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
     names = [name for retailer_id in retailers for name in _secret_names(retailer_id, settings)]
-    return found + [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
+    found += [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
+    return found + [each for retailer_id in retailers for each in _unknown(retailer_id, settings, secrets)]
 
 
 def open_service(
@@ -146,6 +148,30 @@ def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
     except (KeyError, ValueError):
         return []
     return [f"{retailer_id}_{name}" for name in names]
+
+
+def _unknown(retailer_id: str, settings: Settings, secrets: Secrets) -> Iterator[str]:
+    """Variables that begin like the retailer's secrets, and are none of them nor another retailer's."""
+    if retailer_id not in settings.retailers:
+        return
+    longer = [f"RETAIL_{each.upper()}_" for each in settings.retailers if each.startswith(f"{retailer_id}_")]
+    known = [
+        f"RETAIL_{name.upper()}{end}"
+        for name in _secret_names(retailer_id, settings)
+        for end in ("", "_FILE")
+    ]
+    begins = f"RETAIL_{retailer_id.upper()}_"
+    for name in secrets.variables(retailer_id):
+        if name in known or name.startswith(tuple(longer)) or variables.is_login(name):
+            continue
+        key = name.removeprefix(begins)
+        meant = (
+            f"RETAIL_RETAILERS__{retailer_id.upper()}__{key}"
+            if key.lower() in RetailerSettings.model_fields
+            else variables.closest(name, known)
+        )
+        suggestion = f"; did you mean {meant}?" if meant else ""
+        yield f"{name} is no variable of {retailer_id} and sets nothing{suggestion}"
 
 
 def _of_secret(name: str, secrets: Secrets) -> list[str]:

@@ -39,7 +39,7 @@ def check_rules(session: SparkSession, row_rules: Sequence[RowRule]) -> None:
         except PySparkException as error:
             found.append(f"row_rules.toml, {rule.reason!r}: {str(error).splitlines()[0]}")
     if found:
-        raise ConfigurationError(found, hint="fix `when` of these rules in conf/expectations/row_rules.toml")
+        raise ConfigurationError(found, hint="fix `when` of these rules in row_rules.toml")
 
 
 def judge(row_rules: Sequence[RowRule]) -> Transform:

@@ -32,7 +32,7 @@ def show_profile(workspace: Workspace, out: Console, table: str | None, run_id: 
         )
     earlier = checked_before(ledger, run_id, most=workspace.settings.quality.profile_runs)
     before = profile.read(workspace.session, workspace.storage, earlier)
-    drifts = drift.drifted(kept[0], before, drift.load_limits())
+    drifts = drift.drifted(kept[0], before, drift.load_limits(beside=workspace.settings.folder))
     for name in [table] if table else tables:
         columns = [each for each in kept[0] if each.table_name == name]
         out.print(_table(name, columns, {each.column_name for each in drifts if each.table_name == name}))

@@ -1,4 +1,4 @@
-"""Great Expectations suites: files in `conf/expectations/`, loaded by name, run against a DataFrame.
+"""Great Expectations suites: files in `expectations/`, loaded by name, run against a DataFrame.
 
 An expectation's `severity` decides what its failure does: `critical` stops the run before anything is published,
 `warning` and `info` are reported.
@@ -84,20 +84,25 @@ class Validation:
         return [failure for failure in self.failures if failure.severity == "critical"]
 
 
-def of(judged: str) -> list[str]:
-    """The suites for `judged`: the file of that name, and others named `<judged>.<anything>.json`."""
-    return [name for name in _names() if name.partition(".")[0] == judged]
+def of(judged: str, *, beside: Path | None = None) -> list[str]:
+    """The suites for `judged`: the file of that name, and others named `<judged>.<anything>.json`.
+
+    `beside` is the folder of the configuration file, here and below: see `retail.quality.conf_files`.
+    """
+    return [name for name in conf_files.suites(beside) if name.partition(".")[0] == judged]
 
 
-def validate(name: str, frame: DataFrame, *, named_by: Sequence[str] = ()) -> Validation:
-    """Run the suite `conf/expectations/<name>.json` against `frame`.
+def validate(
+    name: str, frame: DataFrame, *, named_by: Sequence[str] = (), beside: Path | None = None
+) -> Validation:
+    """Run the suite `expectations/<name>.json` against `frame`.
 
     Rows that break an expectation are shown by their values in the columns `named_by`, and no others. Raises
     EngineError if the lake could not be read.
     """
     batch = _batch(name, frame)
     result = batch.validate(
-        load(name), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
+        load(name, beside=beside), result_format={"result_format": "BASIC", "partial_unexpected_count": 0}
     )
     failed = [each for each in result.results if not each.success]
     _require_lake(name, failed)
@@ -160,7 +165,7 @@ def stop_on_critical(validations: list[Validation]) -> None:
             f"{len(critical)} critical expectation(s) failed:\n"
             + "\n".join(f"  - {failure}" for failure in critical),
             hint="see the rows named above and the pages of quality/data_docs/index.html in the lake; "
-            "the suites are files in conf/expectations/",
+            "the suites are files in expectations/",
         )
 
 
@@ -203,29 +208,31 @@ def _no_values(*_: Any, **__: Any) -> list[Any]:
     return []
 
 
-def read_all() -> None:
+def read_all(*, beside: Path | None = None) -> None:
     """Check that every suite exists with the right structure, without Great Expectations, which takes seconds to load.
 
     Raises ConfigurationError with every problem.
     """
-    found = [
-        f"{_path(name)}: no table to check has that name; it must begin with one of {', '.join(SUITES)}"
-        for name in _names()
+    names = conf_files.suites(beside)
+    found = conf_files.misplaced(beside, [f"{name}.json" for name in SUITES])
+    found += [
+        f"{_path(name, beside)}: no table to check has that name; it must begin with one of {', '.join(SUITES)}"
+        for name in names
         if name.partition(".")[0] not in SUITES
     ]
-    for name in sorted({*SUITES, *_names()}):
+    for name in sorted({*SUITES, *names}):
         try:
-            _read(name)
+            _read(name, beside)
         except ConfigurationError as error:
             found += error.problems
     if found:
         raise ConfigurationError(found)
 
 
-def load(name: str) -> Any:
+def load(name: str, *, beside: Path | None = None) -> Any:
     """The suite of that file. Raises ConfigurationError if it does not exist or is not understood."""
     gx, _ = _great_expectations()
-    path, expectations = _path(name), _read(name)
+    path, expectations = _path(name, beside), _read(name, beside)
     try:
         suite = gx.ExpectationSuite(name=name, expectations=expectations)
     # Great Expectations raises errors of pydantic v1 and of its own for a suite that it does not understand.
@@ -241,17 +248,13 @@ def load(name: str) -> Any:
     return suite
 
 
-def _names() -> list[str]:
-    return sorted(path.name.removesuffix(".json") for path in _path("*").parent.glob("*.json"))
+def _path(name: str, beside: Path | None) -> Path:
+    return conf_files.find(f"{name}.json", beside)
 
 
-def _path(name: str) -> Path:
-    return conf_files.folder() / f"{name}.json"
-
-
-def _read(name: str) -> list[dict[str, Any]]:
+def _read(name: str, beside: Path | None = None) -> list[dict[str, Any]]:
     """The expectations of the file, each with type, kwargs and severity."""
-    path = _path(name)
+    path = _path(name, beside)
     try:
         suite = _Suite(**json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
