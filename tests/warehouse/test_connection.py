@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from retail.config import environment
 from retail.config.secrets import Secrets
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
@@ -62,3 +63,21 @@ def test_writers_of_one_database_take_turns(warehouse: Warehouse) -> None:
         assert "another run is writing" in refused.value.hint
     with warehouse.connect("write after") as third, taking_turns(third):
         pass
+
+
+def test_libpq_s_variables_move_no_connection_and_stay_where_the_process_is_not_ours(
+    server: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in environment.LIBPQ:
+        monkeypatch.setenv(name, "hostile")
+    monkeypatch.setenv("PGHOSTADDR", "192.0.2.1")
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=elsewhere -c default_transaction_read_only=on")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    with server.connect("ask") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_setting('search_path'), current_setting('default_transaction_read_only'),"
+            " current_setting('timezone')"
+        )
+        assert cursor.fetchone() == ("pg_catalog", "off", "UTC")
+    assert os.environ["PGSERVICE"] == "hostile"

@@ -18,7 +18,7 @@ from retail.cli.local import command
 from retail.cli.options import Commands
 from retail.cli.output import streams
 from retail.cli.sql import command as sql
-from retail.config import logs
+from retail.config import environment, logs
 from retail.config.settings import load_settings
 
 
@@ -90,6 +90,8 @@ def _end(code: int) -> NoReturn:
 def main(ctx: click.Context, conf: Path | None, verbose: bool) -> None:
     """Retailers' sales to a Delta star and PostgreSQL views, every row and cent tied out."""
     logs.configure(verbose=verbose)
+    environment.drop_libpq()
+    environment.keep_loopback_direct()
     ctx.obj = functools.cache(lambda: load_settings(conf))
 
 

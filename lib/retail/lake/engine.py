@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from retail.config import environment
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
 from retail.lake import temporary_folder
@@ -92,7 +93,8 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
 @contextmanager
 def _sail(settings: Settings) -> Iterator[SparkSession]:
     """A server in this process, and a session of it. The session ends first, then the server, each in limited time."""
-    with _environment(_sail_variables(settings.lake)), _sail_server() as port:
+    environment.keep_loopback_direct()
+    with _environment(_sail_variables(settings.lake), without=environment.S3_OPTIONS), _sail_server() as port:
         session = _answered(lambda: _session_at(port))
         try:
             _answered(lambda: session.conf.set("spark.sql.session.timeZone", "UTC"))
@@ -117,8 +119,9 @@ def _sail_server() -> Iterator[int]:
 
 def _session_at(port: int) -> Any:
     """A session for the server at that port, which has not been called yet."""
-    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import DefaultChannelBuilder
     from pyspark.sql.connect.client.retries import DefaultPolicy
+    from pyspark.sql.connect.session import SparkSession
 
     class Policy(DefaultPolicy):
         """Also asks again about a plan if the response cannot be read, for a reason not yet known."""
@@ -126,7 +129,11 @@ def _session_at(port: int) -> Any:
         def can_retry(self, exception: BaseException) -> bool:
             return super().can_retry(exception) or "Exception deserializing response" in str(exception)
 
-    session: Any = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    # As `builder.remote` does it, but for the option: a proxy of the environment, even one with its own no_grpc_proxy,
+    # would be asked for this machine.
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    channel = DefaultChannelBuilder(f"sc://127.0.0.1:{port}", channelOptions=[("grpc.enable_http_proxy", 0)])
+    session: Any = SparkSession.builder.channelBuilder(channel).create()
     # By default calls to a dead server are retried for ten minutes; one in this process never comes back.
     session.client.set_retry_policies([Policy(max_retries=6, max_backoff=5_000)])
     session.release_session_on_close = False  # its server ends with it
@@ -190,12 +197,16 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def _environment(variables: Mapping[str, str], *, without: Collection[str] = ()) -> Iterator[None]:
     """Sets variables of this process, and restores them, including those that PySpark sets meanwhile.
+
+    Those `without` which the block is to be are removed.
 
     A Spark Connect client sets some that would make PySpark take a later classic session for a remote one.
     """
     before = dict(os.environ)
+    for name in without:
+        os.environ.pop(name, None)
     os.environ.update(variables)
     try:
         yield
@@ -205,6 +216,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = before[name]
             else:
                 del os.environ[name]
+        os.environ.update({name: before[name] for name in without if name in before})
 
 
 def without_session(environment: Mapping[str, str]) -> dict[str, str]:
@@ -213,9 +225,15 @@ def without_session(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _sail_variables(lake: LakeSettings) -> dict[str, str]:
-    """Sail reads its S3 settings from the process environment; existing variables take precedence."""
-    variables = {"RUST_LOG": "error", "AWS_REGION": lake.s3_region}
-    variables = {name: os.environ.get(name, value) for name, value in variables.items()}
+    """Sail reads its S3 settings from the process environment."""
+    variables = {
+        "RUST_LOG": os.environ.get("RUST_LOG", "error"),
+        "AWS_REGION": lake.s3_region,
+        "AWS_DEFAULT_REGION": lake.s3_region,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    }
+    if "AWS_CA_BUNDLE" in os.environ:
+        variables["SSL_CERT_FILE"] = os.environ["AWS_CA_BUNDLE"]
     if lake.s3_endpoint:
         variables["AWS_ENDPOINT"] = lake.s3_endpoint
         variables["AWS_ALLOW_HTTP"] = str(lake.s3_endpoint.startswith("http://")).lower()

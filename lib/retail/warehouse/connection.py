@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg2
 
+from retail.config import environment
 from retail.config.secrets import Secret, Secrets
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
@@ -91,19 +92,20 @@ class Warehouse:
     def _open(self) -> Connection:
         """A connection whose statements commit themselves, with the server's settings."""
         try:
-            connection = psycopg2.connect(
-                host=self.host,
-                port=self.port,
-                dbname=self.database,
-                user=self.user,
-                password=self.password.reveal() if self.password else None,
-                sslmode=self.sslmode,
-                sslrootcert=self.sslrootcert,
-                application_name="retail-lakehouse",
-                connect_timeout=10,
-                keepalives_idle=30,
-                client_encoding="UTF8",
-            )
+            with environment.without(environment.LIBPQ):
+                connection = psycopg2.connect(
+                    host=self.host,
+                    port=self.port,
+                    dbname=self.database,
+                    user=self.user,
+                    password=self.password.reveal() if self.password else None,
+                    sslmode=self.sslmode,
+                    sslrootcert=self.sslrootcert,
+                    application_name="retail-lakehouse",
+                    connect_timeout=10,
+                    keepalives_idle=30,
+                    client_encoding="UTF8",
+                )
             connection.autocommit = True
         except psycopg2.Error as error:
             said = str(error).strip()

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from retail.cli.output import console
 from retail.cli.output.progress import PlainReport
+from retail.config.environment import for_server
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, home
 from retail.errors import ConfigurationError, RetailError
@@ -108,7 +109,7 @@ def simulator(environment: dict[str, str], *, clock: datetime, options: Sequence
     command = [sys.executable, "-m", "retail_simulator", "--port", "0", "--exit-with-parent"]
     command += ["--clock", f"{clock:%Y-%m-%dT%H:%M:%SZ}", *options]
     process = subprocess.Popen(  # noqa: S603
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=for_server(environment), text=True
     )
     try:
         yield _address_of(process)

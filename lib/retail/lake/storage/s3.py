@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, TypedDict
 
 import boto3
+import botocore.session
 import structlog
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
@@ -24,8 +25,9 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from retail.config import environment
 from retail.config.settings import LakeSettings
-from retail.errors import ObjectNotFoundError, StorageError
+from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from retail.lake.storage.object_info import ObjectInfo
 from retail.lake.storage.retries import Failures, RetryBudget
 
@@ -90,8 +92,12 @@ class S3Storage:
         self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
         self._budget = budget or RetryBudget(settings.s3_retry_seconds, self.url)
         self._encryption = _encryption(settings)
+        environment.keep_loopback_direct()
         try:
-            self._session = boto3.Session()
+            core = botocore.session.get_session()
+            _require_endpoint(settings, core)
+            environment.settle_s3(settings.s3_region)
+            self._session = boto3.Session(botocore_session=core)
             self.client = self._client(before_rewriting=lambda: None)
         except (BotoCoreError, ValueError) as error:
             raise StorageError(
@@ -282,6 +288,26 @@ class S3Storage:
                 hint="check that the server answers and that bucket, region and credentials are right "
                 "(`retail doctor`), then run again",
             ) from error
+
+
+def _require_endpoint(settings: LakeSettings, core: botocore.session.Session) -> None:
+    """Raises ConfigurationError if another tool's setting names a server for S3, and ours names none.
+
+    To follow it would need every client to know it; to ignore it would write to another server than was meant.
+    """
+    if settings.s3_endpoint is not None:
+        return
+    profile = core.get_scoped_config()
+    services = core.full_config.get("services", {}).get(profile.get("services"), {})
+    named = environment.named_endpoint()
+    if named is None and (profile.get("endpoint_url") or services.get("s3", {}).get("endpoint_url")):
+        named = f"endpoint_url of the profile {core.profile or 'default'} in ~/.aws/config"
+    if named is not None:
+        raise ConfigurationError(
+            [f"lake.s3_endpoint is not set, and {named} names a server for S3, which is not read"],
+            hint=f"set lake.s3_endpoint (RETAIL_LAKE__S3_ENDPOINT) to the server that holds {settings.url}; "
+            f"for AWS itself to https://s3.{settings.s3_region}.amazonaws.com",
+        )
 
 
 def _passing(response: Answer | None, error: Exception | None) -> str | None:

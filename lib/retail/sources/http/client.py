@@ -15,6 +15,7 @@ import requests
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
+from retail.config import environment
 from retail.config.secrets import Secret
 from retail.config.settings import ExtractSettings
 from retail.errors import ExtractError, QuotaError, RefusedError
@@ -55,6 +56,7 @@ class HttpClient:
         self.scope: str | None = (
             None  # what the token permits, in the retailer's words; None if it does not say
         )
+        environment.keep_loopback_direct()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = _USER_AGENT
         # Set to keep requests from overwriting our header with a password from ~/.netrc.

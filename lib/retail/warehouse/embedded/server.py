@@ -19,6 +19,7 @@ from typing import IO, Final
 import psycopg2
 from psycopg2 import sql
 
+from retail.config import environment
 from retail.config.secrets import Secret
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
@@ -120,16 +121,17 @@ def _ensure_started(cluster: Cluster, settings: WarehouseSettings) -> Server:
 
 def _ensure_database(server: Server, database: str) -> None:
     try:
-        connection = psycopg2.connect(
-            host=server.host,
-            port=server.port,
-            user=server.user,
-            password=server.password.reveal(),
-            dbname="postgres",
-            sslmode="disable",
-            options="-c lock_timeout=60s",
-            connect_timeout=10,
-        )
+        with environment.without(environment.LIBPQ):
+            connection = psycopg2.connect(
+                host=server.host,
+                port=server.port,
+                user=server.user,
+                password=server.password.reveal(),
+                dbname="postgres",
+                sslmode="disable",
+                options="-c lock_timeout=60s",
+                connect_timeout=10,
+            )
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
