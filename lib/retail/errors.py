@@ -19,6 +19,7 @@ RetailError
 │   └── NotFetchedError
 ├── EngineError
 ├── WarehouseError
+│   └── WarehouseRefusedError
 └── LeaseHeldError
 
 A message says what happened, to which retailer, date or table; the hint says what to do next. A code is stable:
@@ -206,6 +207,13 @@ class WarehouseError(RetailError):
     """PostgreSQL cannot be reached, or refused a statement."""
 
     code = "warehouse"
+
+
+class WarehouseRefusedError(WarehouseError):
+    """PostgreSQL answers and does not let us in, or is too old: trying again will not change that."""
+
+    code = "warehouse-refused"
+    exit_code = 2
 
 
 class LeaseHeldError(RetailError):

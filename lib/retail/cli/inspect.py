@@ -7,7 +7,8 @@ from typing import Final
 
 import click
 
-from retail.cli.doctor.examine import examine
+from retail.cli.doctor.examine import examine, show_json
+from retail.cli.doctor.finding import failed
 from retail.cli.explain.render import show as show_explained
 from retail.cli.explain.trace import explain as explain_line
 from retail.cli.options import with_settings
@@ -17,7 +18,7 @@ from retail.cli.status.reconciliation import show_gaps, show_restated, show_tie_
 from retail.cli.status.task_failures import show_failures
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings, configuration_file
-from retail.errors import TieOutError
+from retail.errors import ConfigurationError, TieOutError
 from retail.pipeline.workspace import Workspace
 
 
@@ -49,11 +50,24 @@ def status(settings: Settings, /, *, tie_out: bool, restated: bool, gaps: bool, 
 
 
 @click.command()
-@with_settings
-def doctor(settings: Settings, /) -> None:
-    """Check the engine, storage, PostgreSQL and secrets, and say what to fix."""
-    conf = configuration_file(click.get_current_context().find_root().params["conf"])
-    sys.exit(examine(settings, conf, Secrets(), console.console()))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def doctor(context: click.Context, /, *, as_json: bool) -> None:
+    """Try everything that a run needs, and say what to fix.
+
+    Logs in to each retailer with one call, writes, reads and deletes in the lake with each of its clients, looks at the
+    login's rights in PostgreSQL, and reads rules and suites. Exits as a run would: 2 for the configuration or a refused
+    login, 3 if some retailers cannot be read, else 1.
+    """
+    conf = configuration_file(context.find_root().params["conf"])
+    try:
+        settings: Settings = context.obj()
+    except ConfigurationError as error:
+        if not as_json:
+            raise
+        show_json(console.uncut(), [failed("configuration file", str(conf.absolute()), error)])
+        sys.exit(error.exit_code)
+    sys.exit(examine(settings, conf, Secrets(), console.console(), as_json=as_json))
 
 
 # A sales_key may begin with a minus.

@@ -16,7 +16,13 @@ from typing import Final
 import structlog
 
 from retail.config import logs
-from retail.errors import ConfigurationError, QualityError, RetailError
+from retail.errors import (
+    ConfigurationError,
+    QualityError,
+    RetailError,
+    WarehouseError,
+    WarehouseRefusedError,
+)
 from retail.lake import outage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
@@ -41,9 +47,12 @@ from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
 from retail.sources.registry import problems
 from retail.star import migration
+from retail.warehouse import rights
 from retail.warehouse.publish import jdbc
 
 log = structlog.get_logger()
+
+_OF_WAREHOUSE: Final = frozenset({"transform", "check", "refresh"})
 
 STEP_FUNCTIONS: Final[dict[str, Callable[[StepContext], StepResult]]] = {
     "extract": extract_step,
@@ -199,8 +208,25 @@ def _require_configuration(workspace: Workspace, units: Sequence[RetailerDay], t
             judge()
         except ConfigurationError as error:
             found += error.problems
+    found += _of_warehouse(workspace, tasks)
     if found:
         raise ConfigurationError(found)
+
+
+def _of_warehouse(workspace: Workspace, tasks: Sequence[str]) -> list[str]:
+    """What PostgreSQL will refuse each time: a login, a right. A server that does not answer stops no fetch.
+
+    Retailers keep their data for a time only, and the same command publishes it once the server is back.
+    """
+    if workspace.settings.warehouse.embedded or not _OF_WAREHOUSE.intersection(tasks):
+        return []
+    try:
+        return [f"{what}; {remedy}" for what, remedy in rights.lacking(workspace.warehouse)]
+    except WarehouseRefusedError as error:
+        return [f"{error.message}; {error.hint}"]
+    except WarehouseError as error:
+        log.warning("PostgreSQL does not answer; the run begins without it", error=error.message)
+        return []
 
 
 def _resumed(ledger: Ledger, units: Sequence[RetailerDay], asked: _Asked) -> Resumed:

@@ -161,6 +161,14 @@ class Reconcilable(Protocol):
         """Raises OutOfReachError unless the retailer still shows every order of the day, however it is asked for."""
 
 
+@runtime_checkable
+class ChecksAccess(Protocol):
+    """What a service offers to `retail doctor`; without it, one day is estimated."""
+
+    def check_access(self) -> None:
+        """Make one cheap call, with the login and the rights that reading orders needs. Raises ExtractError."""
+
+
 def pointers(answer: JSON, *lists: tuple[str, ...]) -> list[str] | None:
     """The JSON pointer of each entry of the lists at these paths; None for an answer with none of the lists.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import psycopg2
 from retail.config import environment
 from retail.config.secrets import Secret, Secrets
 from retail.config.settings import WarehouseSettings
-from retail.errors import WarehouseError
+from retail.errors import WarehouseError, WarehouseRefusedError
 from retail.warehouse import server_checks
 from retail.warehouse.embedded import server as embedded
 
@@ -25,6 +26,14 @@ PASSWORD: Final = "warehouse_password"  # noqa: S105 - the secret's name
 
 # One number for everything that writes: schema changes, publishes and refreshes of one database take turns.
 _WRITERS_LOCK: Final = 0x72657461696C
+
+# libpq has no code for a connection that was refused. A message that is not known, or is in the server's own language,
+# counts as one that may pass.
+_REFUSED: Final = re.compile(
+    r"password authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
+    r"|(role|database) \".*\" does not exist|permission denied for database|does not match host name"
+    r"|certificate verify failed|root certificate|does not support SSL"
+)
 
 # Set after connecting, for pools refuse or drop what libpq's `options` asks for. They count over whatever is set for
 # the login or the database: a timeout meant for people would end a publish or a refresh.
@@ -109,7 +118,8 @@ class Warehouse:
             connection.autocommit = True
         except psycopg2.Error as error:
             said = str(error).strip()
-            raise WarehouseError(
+            kind = WarehouseRefusedError if _REFUSED.search(said) else WarehouseError
+            raise kind(
                 f"PostgreSQL at {self.dsn()} cannot be reached: {said}", hint=self._way_in(said)
             ) from error
         return connection

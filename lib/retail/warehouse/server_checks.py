@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from retail.errors import WarehouseError
+from retail.errors import WarehouseError, WarehouseRefusedError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -15,26 +15,26 @@ _ENCODING: Final = "UTF8"
 
 
 def require_usable(connection: Connection, open_another: Callable[[], Connection], *, where: str) -> None:
-    """Raise WarehouseError for a server that cannot hold the star, or a pool that would break our transactions.
+    """Raise WarehouseRefusedError for a server that cannot hold the star, or a pool that would break our transactions.
 
     `connection` and those of `open_another` commit each statement, and nothing has been set in them: in a pool that
     hands out one server connection per transaction, a setting would reach other people's work.
     """
     if connection.server_version < OLDEST:
         major = connection.server_version // 10000
-        raise WarehouseError(
+        raise WarehouseRefusedError(
             f"{where} is PostgreSQL {major}, and {OLDEST // 10000} is the oldest supported version",
             hint="name a newer server in [warehouse], or set warehouse.embedded = true",
         )
     encoding = _ask(connection, "SHOW server_encoding")
     if encoding != _ENCODING:
-        raise WarehouseError(
+        raise WarehouseRefusedError(
             f"the database {where} has the encoding {encoding}, and product names need {_ENCODING}",
             hint="create another with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`, and name it in"
             " warehouse.database",
         )
     if _pools_transactions(connection, open_another):
-        raise WarehouseError(
+        raise WarehouseRefusedError(
             f"{where} is a pool that gives each transaction another server connection, as PgBouncer does with"
             " pool_mode = transaction; locks and temporary tables would be lost between transactions",
             hint="name the server itself in [warehouse], or a pool with pool_mode = session",

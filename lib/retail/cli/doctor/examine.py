@@ -1,88 +1,200 @@
-"""`retail doctor`: check that everything is in place, and say what to do if it is not."""
+"""`retail doctor`: check that everything is in place, and say what to do if it is not.
+
+A check is a function that returns what it found in words, or raises a RetailError; to add one, yield it in `_checks`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
+from retail.cli.doctor import lake
 from retail.cli.doctor.bucket import examine_bucket
+from retail.cli.doctor.finding import Finding, exit_code, failed
+from retail.cli.doctor.retailers import examine_retailers
 from retail.config.secrets import Secrets
-from retail.config.settings import LakeSettings, Settings
-from retail.errors import RetailError
-from retail.lake import layout
-from retail.lake.engine import open_session
-from retail.lake.storage import open_storage
+from retail.config.settings import Settings
+from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
+from retail.pipeline.workspace import Workspace
+from retail.quality import drift
+from retail.quality.rules import load_row_rules
+from retail.quality.suites import validation
 from retail.sources.registry import problems
-from retail.warehouse.connection import Warehouse, open_warehouse
+from retail.star.row_checks import check_rules
+from retail.warehouse import rights
+from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl
 
 _RETRY_SECONDS: Final = 3.0  # a person is waiting for the answer
+_SECONDS_FOR_JAVA: Final = 30
+# What others need: without it they are not tried.
+STORAGE: Final = "storage"
+ENGINE: Final = "engine"
+WAREHOUSE: Final = "PostgreSQL"
+
+Check = tuple[
+    str, str, Callable[[], str], tuple[str, ...]
+]  # its name, where, the check, and the checks it needs
 
 
-def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console) -> int:
-    """Print one line per finding; returns 0 if a run could start, else 2. `conf` is the source of the settings."""
-    failed = 0
-    out.print(f"  ok    configuration file: {conf.absolute()}", markup=False, soft_wrap=True)
-    for name, check in _checks(settings, secrets):
-        try:
-            out.print(f"  ok    {name}: {check()}", markup=False)
-        except RetailError as error:
-            failed += 1
-            out.print(f"  FAIL  {name}: {error}", markup=False)
-    out.print(
-        "Everything is in place." if not failed else f"{failed} problem(s) to fix before a run can start."
+def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console, *, as_json: bool = False) -> int:
+    """Print what each check finds; returns the exit code. `conf` is the source of the settings."""
+    findings = []
+    for each in _findings(settings, conf, secrets):
+        findings.append(each)
+        if not as_json:
+            _show(out, each)
+    code = exit_code(findings)
+    if as_json:
+        show_json(out, findings)
+    else:
+        wrong = sum(not each.ok for each in findings)
+        out.print("Everything is in place." if not wrong else f"{wrong} problem(s) to fix.")
+    return code
+
+
+def show_json(out: Console, findings: list[Finding]) -> None:
+    """Print the findings as one JSON object."""
+    code = exit_code(findings)
+    found = {"ok": code == 0, "exit_code": code, "findings": [each.to_json() for each in findings]}
+    out.print(json.dumps(found, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
+
+
+def _show(out: Console, found: Finding) -> None:
+    where = f" ({found.where})" if found.where and found.where not in found.what else ""
+    out.print(f"  {'ok  ' if found.ok else 'FAIL'}  {found.check}: {found.what}{where}", markup=False)
+    if found.next:
+        out.print(f"        next: {found.next}", markup=False)
+
+
+def _findings(settings: Settings, conf: Path, secrets: Secrets) -> Iterator[Finding]:
+    yield Finding(check="configuration file", what=f"{conf.absolute()}", where=str(conf.absolute()))
+    wrong: set[str] = set()
+    quick = min(settings.lake.s3_retry_seconds, _RETRY_SECONDS)
+    settings = settings.model_copy(
+        update={"lake": settings.lake.model_copy(update={"s3_retry_seconds": quick})}
     )
-    return 2 if failed else 0
+    with Workspace(settings, secrets) as workspace:
+        for name, where, check, needs in _checks(workspace, conf):
+            if wrong.intersection(needs):
+                continue
+            found = _tried(name, where, check)
+            if not found.ok:
+                wrong.add(name)
+            yield found
+        yield from examine_retailers(settings, secrets)
 
 
-def _checks(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "configuration and secrets", lambda: _configuration(settings, secrets)
-    lake = settings.lake.model_copy(
-        update={"s3_retry_seconds": min(settings.lake.s3_retry_seconds, _RETRY_SECONDS)}
+def _tried(name: str, where: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check=name, what=check(), where=where)
+    except RetailError as error:
+        return failed(name, where, error)
+    except (
+        Exception
+    ) as error:  # raised by an engine, a driver or a library: a finding too, and no stack trace
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:500]}"
+        return failed(name, where, RetailError(said, hint="see the same command with --verbose before it"))
+
+
+def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
+    settings, secrets = workspace.settings, workspace.secrets
+    url = settings.lake.url
+    yield "configuration and secrets", str(conf), lambda: _configuration(settings, secrets), ()
+    yield "rules and suites", str(conf.parent), lambda: _rules(settings.folder), ()
+    yield STORAGE, url, lambda: lake.check_storage(workspace.storage), ()
+    if "://" in url:
+        yield "bucket", url, lambda: examine_bucket(settings.lake), (STORAGE,)
+    yield "deltalake in the lake", url, lambda: lake.check_deltalake(workspace.storage), (STORAGE,)
+    yield ENGINE, settings.engine, lambda: _engine(workspace), ()
+    in_lake = partial(_engine_in_lake, workspace)
+    yield "engine in the lake", url, in_lake, (ENGINE, STORAGE)
+    yield (
+        "conditions of the rules",
+        settings.engine,
+        lambda: _conditions(workspace),
+        (ENGINE, "rules and suites"),
     )
-    yield "storage", lambda: _storage(lake)
-    if lake.url.startswith(("s3://", "s3a://")):
-        yield "bucket", lambda: examine_bucket(lake)
-    yield f"engine {settings.engine}", lambda: _engine(settings)
-    yield "PostgreSQL", lambda: _warehouse(settings, secrets)
-    yield "Java, for the Spark engine", lambda: _java(needed=settings.engine == "spark")
+    server = (
+        "embedded" if settings.warehouse.embedded else f"{settings.warehouse.host}:{settings.warehouse.port}"
+    )
+    yield WAREHOUSE, server, lambda: _warehouse(workspace.warehouse), ()
+    yield f"{WAREHOUSE} rights", server, lambda: rights_of(workspace.warehouse), (WAREHOUSE,)
+    needed = settings.engine == "spark"
+    yield "Java, for the Spark engine", "PATH", lambda: _java(needed=needed), ()
 
 
 def _configuration(settings: Settings, secrets: Secrets) -> str:
     found = problems(settings, secrets, settings.retailers)
     if found:
-        raise RetailError("; ".join(found), hint="fix conf/*.toml or the environment")
+        raise ConfigurationError(found)
     return f"{len(settings.retailers)} retailers"
 
 
-def _storage(lake: LakeSettings) -> str:
-    storage = open_storage(lake)
-    key = layout.doctor_probe(uuid.uuid4().hex)
-    if not storage.create(key, b"1") or storage.create(key, b"2"):
-        storage.delete(key)
-        raise RetailError(
-            f"{storage.url} allows an object to be created twice, so two runs could work at once",
-            hint="use a store with conditional writes (If-None-Match), such as Amazon S3",
+def _rules(beside: Path | None) -> str:
+    """Everything that a run reads before it begins, and the suites as Great Expectations reads them."""
+    found: list[str] = []
+    names = validation.names(beside=beside)
+    for read in (
+        partial(load_row_rules, beside=beside),
+        partial(drift.load_limits, beside=beside),
+        partial(validation.read_all, beside=beside),
+    ):
+        try:
+            read()
+        except ConfigurationError as error:
+            found += error.problems
+    if not found:
+        for name in names:
+            try:
+                validation.load(name, beside=beside)
+            except ConfigurationError as error:
+                found += error.problems
+    if found:
+        raise ConfigurationError(found, hint="fix these files: docs/DATA_QUALITY.md")
+    return f"{len(load_row_rules(beside=beside))} row rules, {len(names)} suites"
+
+
+def _engine(workspace: Workspace) -> str:
+    session = workspace.session
+    rows = session.range(3).count()
+    if rows != 3:
+        raise EngineError(f"the engine returned {rows} of 3 rows", hint="install its package again")
+    return f"{workspace.settings.engine} returned {rows} of 3 rows, Spark API {session.version}"
+
+
+def _engine_in_lake(workspace: Workspace) -> str:
+    return lake.check_engine(workspace.session, workspace.storage)
+
+
+def _conditions(workspace: Workspace) -> str:
+    rules = load_row_rules(beside=workspace.settings.folder)
+    check_rules(workspace.session, rules)
+    return f"{len(rules)} work on a row"
+
+
+def _warehouse(warehouse: Warehouse) -> str:
+    return f"{warehouse.dsn()}, {schema_of(warehouse)}"
+
+
+def rights_of(warehouse: Warehouse) -> str:
+    """What the login may do, in words. Raises WarehouseRefusedError if it lacks a right that a publish needs."""
+    lacking = rights.lacking(warehouse)
+    if lacking:
+        raise WarehouseRefusedError(
+            "; ".join(what for what, _ in lacking), hint="; ".join(sorted({remedy for _, remedy in lacking}))
         )
-    storage.delete(key)
-    return f"{storage.url} is writable and guards against two writers"
-
-
-def _engine(settings: Settings) -> str:
-    with open_session(settings) as session:
-        return f"returned {session.range(3).count()} of 3 rows, Spark API {session.version}"
-
-
-def _warehouse(settings: Settings, secrets: Secrets) -> str:
-    with open_warehouse(settings.warehouse, secrets) as warehouse:
-        return f"{warehouse.dsn()}, {schema_of(warehouse)}"
+    if rights.may_create(warehouse):
+        return f"{warehouse.user} may create, write and use temporary tables"
+    return f"{warehouse.user} may write, and create no table: a new month's partition needs a member of retail_owner"
 
 
 def schema_of(warehouse: Warehouse) -> str:
@@ -101,10 +213,15 @@ def _java(*, needed: bool) -> str:
     java = shutil.which("java")
     if java is None:
         if needed:
-            raise RetailError("no java on the PATH", hint="install a JDK 17 or newer")
+            raise EngineError("no java on the PATH", hint="install a JDK 17 or newer")
         return "not found, and not needed by this configuration"
-    banner = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr  # noqa: S603
+    try:
+        banner = subprocess.run(  # noqa: S603
+            [java, "-version"], check=False, capture_output=True, text=True, timeout=_SECONDS_FOR_JAVA
+        ).stderr
+    except subprocess.TimeoutExpired:
+        banner = ""
     version = re.search(r'version "(\d+)', banner)
     if needed and (version is None or int(version[1]) < 17):
-        raise RetailError("java is older than 17", hint="install a JDK 17 or newer")
+        raise EngineError("java is older than 17, or does not answer", hint="install a JDK 17 or newer")
     return banner.splitlines()[0] if banner else java

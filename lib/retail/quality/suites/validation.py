@@ -208,19 +208,24 @@ def _no_values(*_: Any, **__: Any) -> list[Any]:
     return []
 
 
+def names(*, beside: Path | None = None) -> list[str]:
+    """The suites that a run may load."""
+    return sorted({*SUITES, *conf_files.suites(beside)})
+
+
 def read_all(*, beside: Path | None = None) -> None:
     """Check that every suite exists with the right structure, without Great Expectations, which takes seconds to load.
 
     Raises ConfigurationError with every problem.
     """
-    names = conf_files.suites(beside)
+    there = conf_files.suites(beside)
     found = conf_files.misplaced(beside, [f"{name}.json" for name in SUITES])
     found += [
         f"{_path(name, beside)}: no table to check has that name; it must begin with one of {', '.join(SUITES)}"
-        for name in names
+        for name in there
         if name.partition(".")[0] not in SUITES
     ]
-    for name in sorted({*SUITES, *names}):
+    for name in names(beside=beside):
         try:
             _read(name, beside)
         except ConfigurationError as error:

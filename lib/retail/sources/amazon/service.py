@@ -232,6 +232,10 @@ class Amazon:
             )
         return self._stripped({"orders": [order]})
 
+    def check_access(self) -> None:
+        """See ChecksAccess. The plan of single orders has room, that of lists does not."""
+        self.find("000-0000000-0000000")
+
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Amazon counts no orders, so the day in the middle is sampled in each of its quarters.
 

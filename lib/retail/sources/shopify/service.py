@@ -179,6 +179,17 @@ class Shopify:
         order = at(body, "data", "order")
         return None if order is None else self._completed(_page_of([order]))
 
+    def check_access(self) -> None:
+        """See ChecksAccess. The scopes cost one point."""
+        path = ("data", "currentAppInstallation", "accessScopes")
+        found = entries(self._api.ask(SCOPES, {}, *path).body, *path) or []
+        granted = {text(each, "handle") for each in found}
+        if not granted & {"read_orders", ALL_ORDERS}:
+            raise ExtractError(
+                f"{self._retailer_id}: the application lacks the scope read_orders",
+                hint="give it the scopes of docs/RETAILERS.md, and install it again",
+            )
+
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Shopify counts the changes from the first window to the last in one call."""
         search = Paged.of(windows[0]).search(windows[-1])

@@ -197,6 +197,12 @@ class Walmart:
         self._explain_refunds(found, ORDER_LISTS[0])
         return self._stripped({"list": {"elements": {"order": found}}})
 
+    def check_access(self) -> None:
+        """See ChecksAccess."""
+        start = instant_text(self._clock.now() - OLDEST)
+        params = {"purchaseOrderId": "1", "createdStartDate": start, "shipNodeType": ORDER_LISTS[0]}
+        self._look_up(ORDERS_PATH, params)
+
     def estimate(self, windows: Sequence[Window]) -> Estimate:
         """See Service. Walmart counts the changes from the first window to the last, once for each list."""
         whole = Window(windows[0].logical_date, windows[0].start, windows[-1].end)

@@ -1,0 +1,24 @@
+"""What the pipeline's login may do in PostgreSQL, looked at before there is anything to lose."""
+
+from __future__ import annotations
+
+from retail.config.settings import sql_text
+from retail.warehouse.connection import Warehouse
+
+
+def lacking(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Each right that a publish needs and this login lacks, and what would grant it. Raises WarehouseError."""
+    with warehouse.connect("look at the login's rights") as connection, connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '10s'")
+        cursor.execute(sql_text("doctor", "rights"))
+        return [(f"{warehouse.user} {what}", remedy) for what, remedy in cursor.fetchall()]
+
+
+def may_create(warehouse: Warehouse) -> bool:
+    """Whether the login may create tables in `star`, as a new month's partition is. Raises WarehouseError."""
+    with warehouse.connect("look at the login's rights") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(bool_and(has_schema_privilege(oid, 'CREATE')), true)"
+            " FROM pg_namespace WHERE nspname = 'star'"
+        )
+        return cursor.fetchone() == (True,)
