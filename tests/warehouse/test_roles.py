@@ -15,10 +15,11 @@ import structlog
 from retail.config.secrets import Secret
 from retail.config.settings import home
 from retail.errors import WarehouseError
+from retail.warehouse import rights
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl
 from retail.warehouse.views import refresh
-from tests.warehouse.conftest import database
+from tests.warehouse.conftest import Write, database
 from tests.warehouse.literals import make_partitions
 
 pytestmark = pytest.mark.postgres
@@ -297,3 +298,22 @@ def test_a_database_in_use_is_told_who_loses_the_right_to_temporary_tables(serve
         ddl.prepare(older)
     [notice] = [each["notice"] for each in told if each["event"] == "PostgreSQL warns"]
     assert "GRANT TEMPORARY ON DATABASE" in notice
+
+
+def test_what_a_role_lacks_for_a_publish_is_known_before_one(
+    ours: Warehouse, owner: Login, loader: Login, reader: Login, write: Write
+) -> None:
+    assert [rights.lacking(each.warehouse) for each in (owner, loader)] == [[], []]
+    assert [rights.may_create(each.warehouse) for each in (owner, loader)] == [True, False]
+    said = " ".join(what for what, _ in rights.lacking(reader.warehouse))
+    for lacks in ("temporary tables", "schema ops", "write star.fact_sales", "write ops.publish"):
+        assert lacks in said
+    new = f"{len(list((home() / 'sql' / 'migrations').glob('*.sql'))) + 1:04}_area.sql"
+    write(f"migrations/{new}", "SELECT 1;")
+    assert rights.lacking_for_schema(owner.warehouse) == []
+    assert new in rights.lacking_for_schema(loader.warehouse)[0][0]
+    with ours.connect("test") as connection:
+        connection.cursor().execute(
+            f"ALTER ROLE {owner.warehouse.user} SET default_transaction_read_only = on"
+        )
+    assert "read-only" in rights.lacking(owner.warehouse)[0][0]

@@ -221,7 +221,9 @@ def _of_warehouse(workspace: Workspace, tasks: Sequence[str]) -> list[str]:
     if workspace.settings.warehouse.embedded or not _OF_WAREHOUSE.intersection(tasks):
         return []
     try:
-        return [f"{what}; {remedy}" for what, remedy in rights.lacking(workspace.warehouse)]
+        warehouse = workspace.warehouse
+        lacking = rights.lacking(warehouse) if "transform" in tasks else []
+        return [f"{what}; {remedy}" for what, remedy in lacking]
     except WarehouseRefusedError as error:
         return [f"{error.message}; {error.hint}"]
     except WarehouseError as error:

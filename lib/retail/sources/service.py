@@ -166,7 +166,7 @@ class ChecksAccess(Protocol):
     """What a service offers to `retail doctor`; without it, one day is estimated."""
 
     def check_access(self) -> None:
-        """Make one cheap call, with the login and the rights that reading orders needs. Raises ExtractError."""
+        """Log in, and make one cheap call for each right that reading sales needs. Raises ExtractError."""
 
 
 def pointers(answer: JSON, *lists: tuple[str, ...]) -> list[str] | None:

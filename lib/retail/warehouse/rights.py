@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retail.config.settings import sql_text
 from retail.warehouse.connection import Warehouse
+from retail.warehouse.schema import ddl
 
 
 def lacking(warehouse: Warehouse) -> list[tuple[str, str]]:
@@ -12,6 +13,15 @@ def lacking(warehouse: Warehouse) -> list[tuple[str, str]]:
         cursor.execute("SET statement_timeout = '10s'")
         cursor.execute(sql_text("doctor", "rights"))
         return [(f"{warehouse.user} {what}", remedy) for what, remedy in cursor.fetchall()]
+
+
+def lacking_for_schema(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """The same of a change of the schema, if one is pending. Raises WarehouseError."""
+    if may_create(warehouse):
+        return []
+    pending = [migration.name for migration in ddl.state(warehouse).migrations]
+    what = f"{warehouse.user} may not change schema star, and the next publish applies {', '.join(pending)}"
+    return [(what, f"GRANT retail_owner TO {warehouse.user}, or publish once as an owner")] if pending else []
 
 
 def may_create(warehouse: Warehouse) -> bool:

@@ -187,7 +187,7 @@ def _warehouse(warehouse: Warehouse) -> str:
 
 def rights_of(warehouse: Warehouse) -> str:
     """What the login may do, in words. Raises WarehouseRefusedError if it lacks a right that a publish needs."""
-    lacking = rights.lacking(warehouse)
+    lacking = [*rights.lacking(warehouse), *rights.lacking_for_schema(warehouse)]
     if lacking:
         raise WarehouseRefusedError(
             "; ".join(what for what, _ in lacking), hint="; ".join(sorted({remedy for _, remedy in lacking}))

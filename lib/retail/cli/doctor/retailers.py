@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from retail.cli.doctor.finding import Finding, failed
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
-from retail.errors import ConfigurationError, ExtractError, QuotaError, RefusedError, RetailError
+from retail.errors import ConfigurationError, RetailError
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.registry import open_service, windows_of
 from retail.sources.service import ChecksAccess
@@ -22,7 +22,7 @@ _SECONDS: Final = 10.0  # a person is waiting for the answer
 
 
 def examine_retailers(settings: Settings, secrets: Secrets) -> Iterator[Finding]:
-    """One finding per retailer. Each takes one call, two with its token, and some seconds at most."""
+    """One finding per retailer. Each takes a call or two and its token, and some seconds at most."""
     quick = settings.extract.model_copy(
         update={
             "tries": 1,
@@ -49,13 +49,12 @@ def _examine(retailer_id: str, settings: Settings, secrets: Secrets) -> Finding:
     except ConfigurationError as error:
         said = "not asked: its configuration or its secrets are not complete"
         return replace(failed(check, retailer.base_url, error, retailer=retailer_id), what=said)
-    except (RefusedError, QuotaError) as error:
-        return failed(check, retailer.base_url, error, retailer=retailer_id)
-    except ExtractError as error:
-        hint = f"check retailers.{retailer_id}.base_url, and that it can be reached from here; a run asks for longer"
-        return failed(check, retailer.base_url, ExtractError(error.message, hint=hint), retailer=retailer_id)
     except RetailError as error:
-        return failed(check, retailer.base_url, error, retailer=retailer_id)
+        found = failed(check, retailer.base_url, error, retailer=retailer_id)
+        if "extract.tries" not in error.hint:
+            return found
+        hint = f"check retailers.{retailer_id}.base_url, and that it can be reached from here; a run asks for longer"
+        return replace(found, next=hint)
     return Finding(
         check=check,
         what=f"{retailer.service} takes the login and answers",
