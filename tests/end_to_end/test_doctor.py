@@ -1,4 +1,4 @@
-"""`retail doctor` tells what a run would find, and a run finds the cheap part of it before it fetches."""
+"""`retail doctor` reports what a run would find, and a run finds the cheap part of it before it fetches."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ from tests.end_to_end.installation import Installation
 
 pytestmark = pytest.mark.postgres
 
+NOBODY = "http://127.0.0.1:9"
+HOSTILE = {
+    name: NOBODY for each in ("http_proxy", "https_proxy", "all_proxy") for name in (each, each.upper())
+}
+HOSTILE |= {
+    "PGHOSTADDR": "192.0.2.1",
+    "PGSERVICE": "nobody",
+    "PGOPTIONS": "-c default_transaction_read_only=on",
+}
+HOSTILE |= {
+    "PGSSLMODE": "verify-full",
+    "PGPASSFILE": "/nowhere",
+    "AWS_PROFILE": "nobody",
+    "AWS_ENDPOINT_URL": NOBODY,
+}
 BAD_RULE = '[[rule]]\nreason = "odd"\nwhen = "no_such_column > 1"\n'
 
 
@@ -66,8 +81,8 @@ def outside(install: Callable[[str], Installation]) -> Iterator[Outside]:
         )
 
 
-def test_all_is_well_and_nothing_is_left_of_the_tries(outside: Outside) -> None:
-    code, found = outside.doctor()
+def test_all_is_well_under_any_tool_s_variables_and_nothing_is_left_of_the_tries(outside: Outside) -> None:
+    code, found = outside.doctor(**HOSTILE)
     assert (code, [each for each in found.values() if not each["ok"]]) == (0, [])
     tried = {
         "retailer retailer_1",

@@ -200,7 +200,7 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 def _environment(variables: Mapping[str, str], *, without: Collection[str] = ()) -> Iterator[None]:
     """Sets variables of this process, and restores them, including those that PySpark sets meanwhile.
 
-    Those `without` which the block is to be are removed.
+    The variables `without` are removed.
 
     A Spark Connect client sets some that would make PySpark take a later classic session for a remote one.
     """

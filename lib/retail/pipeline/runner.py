@@ -224,6 +224,8 @@ def _of_warehouse(workspace: Workspace, tasks: Sequence[str]) -> list[str]:
         warehouse = workspace.warehouse
         lacking = rights.lacking(warehouse) if "transform" in tasks else []
         return [f"{what}; {remedy}" for what, remedy in lacking]
+    except ConfigurationError as error:  # the file that should hold the password cannot be read
+        return error.problems
     except WarehouseRefusedError as error:
         return [f"{error.message}; {error.hint}"]
     except WarehouseError as error:

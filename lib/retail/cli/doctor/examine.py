@@ -102,7 +102,11 @@ def _tried(name: str, where: str, check: Callable[[], str]) -> Finding:
         Exception
     ) as error:  # raised by an engine, a driver or a library: a finding too, and no stack trace
         said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:500]}"
-        return failed(name, where, RetailError(said, hint="see the same command with --verbose before it"))
+        return failed(
+            name,
+            where,
+            RetailError(said, hint="give the same command as `retail --verbose doctor`, and see the log"),
+        )
 
 
 def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:

@@ -83,7 +83,7 @@ def _require_rows(storage: Storage, found: int) -> None:
 
 @contextmanager
 def _probe(storage: Storage) -> Iterator[str]:
-    """The key of an object or table of our own, of which nothing is left after the block."""
+    """The key of an object or table of our own. The block leaves nothing of it."""
     key = layout.doctor_probe(f"{uuid.uuid4().hex}/probe")
     folder = key.rpartition("/")[0]
     try:
