@@ -33,16 +33,4 @@ WHERE
     AND NOT (
         has_table_privilege(pg_class.oid, 'INSERT')
         AND (nspname = 'ops' OR has_table_privilege(pg_class.oid, 'UPDATE'))
-    )
-
-UNION ALL
-
-SELECT 'writes to a standby, which is read-only', 'name the primary in warehouse.host'
-WHERE pg_is_in_recovery()
-
-UNION ALL
-
-SELECT
-    'begins read-only transactions',
-    format('ALTER ROLE %I SET default_transaction_read_only = off', current_user)
-WHERE current_setting('default_transaction_read_only')::boolean;
+    );

@@ -301,7 +301,7 @@ def test_a_database_in_use_is_told_who_loses_the_right_to_temporary_tables(serve
 
 
 def test_what_a_role_lacks_for_a_publish_is_known_before_one(
-    ours: Warehouse, owner: Login, loader: Login, reader: Login, write: Write
+    owner: Login, loader: Login, reader: Login, write: Write
 ) -> None:
     assert [rights.lacking(each.warehouse) for each in (owner, loader)] == [[], []]
     assert [rights.may_create(each.warehouse) for each in (owner, loader)] == [True, False]
@@ -312,8 +312,3 @@ def test_what_a_role_lacks_for_a_publish_is_known_before_one(
     write(f"migrations/{new}", "SELECT 1;")
     assert rights.lacking_for_schema(owner.warehouse) == []
     assert new in rights.lacking_for_schema(loader.warehouse)[0][0]
-    with ours.connect("test") as connection:
-        connection.cursor().execute(
-            f"ALTER ROLE {owner.warehouse.user} SET default_transaction_read_only = on"
-        )
-    assert "read-only" in rights.lacking(owner.warehouse)[0][0]

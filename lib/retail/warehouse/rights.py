@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retail.config.settings import sql_text
+from retail.warehouse import server_checks
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl
 
@@ -13,6 +14,12 @@ def lacking(warehouse: Warehouse) -> list[tuple[str, str]]:
         cursor.execute("SET statement_timeout = '10s'")
         cursor.execute(sql_text("doctor", "rights"))
         return [(f"{warehouse.user} {what}", remedy) for what, remedy in cursor.fetchall()]
+
+
+def require_writable(warehouse: Warehouse) -> None:
+    """Raise WarehouseError if the server is read-only. It may not stay so: a run finds that out when it publishes."""
+    with warehouse.connect("look whether the server takes changes") as connection:
+        server_checks.require_writable(connection, where=warehouse.dsn())
 
 
 def lacking_for_schema(warehouse: Warehouse) -> list[tuple[str, str]]:

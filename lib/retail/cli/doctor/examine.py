@@ -190,7 +190,8 @@ def _warehouse(warehouse: Warehouse) -> str:
 
 
 def rights_of(warehouse: Warehouse) -> str:
-    """What the login may do, in words. Raises WarehouseRefusedError if it lacks a right that a publish needs."""
+    """What the login may do, in words. Raises WarehouseError if the server is read-only or a right is missing."""
+    rights.require_writable(warehouse)
     lacking = [*rights.lacking(warehouse), *rights.lacking_for_schema(warehouse)]
     if lacking:
         raise WarehouseRefusedError(
