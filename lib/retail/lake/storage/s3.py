@@ -223,9 +223,8 @@ class S3Storage:
             )
             for page in pages:
                 for item in page.get("Contents", []):
-                    if item["Key"].endswith(
-                        "/"
-                    ):  # the marker of a folder, which consoles leave: nothing of ours
+                    # The marker of a folder, which consoles leave: nothing of ours.
+                    if item["Key"].endswith("/"):
                         continue
                     yield ObjectInfo(
                         item["Key"].removeprefix(self._prefix), item["Size"], item["LastModified"]
