@@ -251,3 +251,31 @@ def test_a_variable_of_a_retailer_that_is_none_of_its_secrets_is_a_problem(
     said = " ".join(problems(load_settings(conf), Secrets(), ["retailer_1"]))
     assert "did you mean RETAIL_RETAILERS__RETAILER_1__BASE_URL?" in said
     assert "did you mean RETAIL_RETAILER_1_CLIENT_SECRET_FILE?" in said
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(conf: Path) -> None:
+    conf.write_bytes(GOOD.replace("One", "Café").encode("utf-8-sig").replace(b"\n", b"\r\n"))
+    assert load_settings(conf).retailers["retailer_1"].name == "Café"
+
+
+@pytest.mark.parametrize(("encoding", "named"), [("latin-1", "line 7"), ("utf-16", "UTF-16")])
+def test_a_file_in_another_encoding_is_named_with_its_line(conf: Path, encoding: str, named: str) -> None:
+    conf.write_bytes(GOOD.replace("One", "Café").encode(encoding))
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings(conf)
+    (problem,) = refused.value.problems
+    assert str(conf) in problem
+    assert named in problem
+
+
+def test_a_secret_s_file_may_have_a_byte_order_mark_and_its_content_is_in_no_message(tmp_path: Path) -> None:
+    file = tmp_path / "pepper"
+    environment = {"RETAIL_CUSTOMER_PEPPER_FILE": str(file)}
+    file.write_bytes("pépper\r\n".encode("utf-8-sig"))
+    found = Secrets(environment).get("customer_pepper")
+    assert found is not None
+    assert found.reveal() == "pépper"
+    file.write_bytes("pépper".encode("latin-1"))
+    with pytest.raises(ConfigurationError) as refused:
+        Secrets(environment).get("customer_pepper")
+    assert "pper" not in str(refused.value).replace(str(file), "")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from retail.config import text_files
 from retail.errors import ConfigurationError
 
 PREFIX = "RETAIL_"
@@ -41,7 +42,7 @@ class Secrets:
         path = self._environment.get(variable + "_FILE")
         if path:
             try:
-                value = Path(path).read_text(encoding="utf-8").strip()
+                value = text_files.read(Path(path)).strip()
             except OSError as error:
                 raise ConfigurationError(
                     [f"{variable}_FILE: {path} cannot be read ({error.strerror})"]

@@ -32,7 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from retail.config import variables
+from retail.config import text_files, variables
 from retail.errors import ConfigurationError
 
 _LOCAL: Final = Path("conf", "local.toml")
@@ -319,7 +319,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     path = configuration_file(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(text_files.read(path))
     except OSError as error:
         raise ConfigurationError(
             [f"{path} cannot be read: {error.strerror}", *_of_variables({})], hint="name it with --conf"

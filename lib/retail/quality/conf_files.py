@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from retail.config import text_files
 from retail.config.settings import home
 from retail.errors import ConfigurationError
 
@@ -50,7 +51,7 @@ def _of(beside: Path | None, pattern: str) -> list[Path]:
 def read_toml(path: Path, model: type[Model]) -> Model:
     """The file as `model`. Raises ConfigurationError naming everything wrong with it."""
     try:
-        return model(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return model(**tomllib.loads(text_files.read(path)))
     except OSError as error:
         raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
     except tomllib.TOMLDecodeError as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from retail.config import text_files
 from retail.errors import ConfigurationError, EngineError, GateError
 from retail.lake import engine
 from retail.quality import conf_files
@@ -261,7 +262,7 @@ def _read(name: str, beside: Path | None = None) -> list[dict[str, Any]]:
     """The expectations of the file, each with type, kwargs and severity."""
     path = _path(name, beside)
     try:
-        suite = _Suite(**json.loads(path.read_text(encoding="utf-8")))
+        suite = _Suite(**json.loads(text_files.read(path)))
     except OSError as error:
         raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from None
     except ValidationError as error:
