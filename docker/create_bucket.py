@@ -6,6 +6,7 @@ import boto3
 from botocore.config import Config
 
 from retail.config.settings import load_settings
+from retail.lake import s3_address
 
 if __name__ == "__main__":
     lake = load_settings().lake
@@ -13,8 +14,8 @@ if __name__ == "__main__":
         "s3",
         endpoint_url=lake.s3_endpoint,
         region_name=lake.s3_region,
-        config=Config(s3={"addressing_style": "path" if lake.s3_path_style else "auto"}),
+        config=Config(s3={"addressing_style": s3_address.of(lake).for_boto3}),
     )
-    bucket = lake.url.split("/")[2]
+    bucket = s3_address.bucket_of(lake)
     if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=bucket)

@@ -25,7 +25,7 @@ def note_failure(settings: Settings, /, record: IO[str]) -> None:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
         raise ConfigurationError(problems, hint="see `retail note-failure --help`") from None
-    note(open_storage(settings.lake), failure)
+    note(open_storage(settings.lake, settings.engine), failure)
 
 
 @click.command("spark-options", hidden=True)

@@ -74,8 +74,9 @@ class LakeSettings(Section):
     """The address of an S3 server other than AWS."""
     s3_region: str = "us-east-1"
     """The region of the bucket."""
-    s3_path_style: bool = False
-    """Put the bucket into the path of an address, not into its host name."""
+    s3_path_style: bool | None = None
+    """Put the bucket into the path of an address, not into its host name. By default so for an `s3_endpoint` outside
+    AWS; always so for an IP address, which has no host names."""
     s3_encryption: Literal["bucket", "AES256", "aws:kms"] = "bucket"
     """The encryption of each object. `bucket`: the bucket's own setting."""
     s3_kms_key: str | None = None

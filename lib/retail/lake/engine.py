@@ -28,7 +28,7 @@ import structlog
 from retail.config import environment
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
-from retail.lake import temporary_folder
+from retail.lake import location, s3_address, temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -235,9 +235,10 @@ def _sail_variables(lake: LakeSettings) -> dict[str, str]:
     if "AWS_CA_BUNDLE" in os.environ:
         variables["SSL_CERT_FILE"] = os.environ["AWS_CA_BUNDLE"]
     if lake.s3_endpoint:
-        variables["AWS_ENDPOINT"] = lake.s3_endpoint
+        address = s3_address.of(lake)
+        variables["AWS_ENDPOINT"] = str(address.for_object_store)
         variables["AWS_ALLOW_HTTP"] = str(lake.s3_endpoint.startswith("http://")).lower()
-        variables["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = str(not lake.s3_path_style).lower()
+        variables["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] = str(not address.path_style).lower()
     if lake.s3_encryption != "bucket":
         variables["AWS_SERVER_SIDE_ENCRYPTION"] = lake.s3_encryption
     if lake.s3_kms_key:
@@ -262,7 +263,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
         )
         for key, value in _temporary(temporary_folder.folder()).items():
             builder = builder.config(key, value)
-        builder = builder.config("spark.jars", ",".join(map(str, jars(settings))))
+        builder = builder.config("spark.jars", ",".join(jar.as_uri() for jar in jars(settings)))
     for key, value in spark_options(settings).items():
         builder = builder.config(key, value)
     try:
@@ -273,6 +274,8 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
             f"Spark did not start: {error}", hint="see `java -version` (17 or newer) and `retail doctor`"
         ) from error
     try:
+        if not str(session.sparkContext.master).startswith("local"):
+            location.require_shared(settings.lake)
         yield session
     finally:
         session.stop()
@@ -307,10 +310,12 @@ def spark_options(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.encryption.key"] = settings.lake.s3_kms_key
     if settings.lake.s3_endpoint:
         options["spark.hadoop.fs.s3a.endpoint"] = settings.lake.s3_endpoint
-        options["spark.hadoop.fs.s3a.path.style.access"] = str(settings.lake.s3_path_style).lower()
+        options["spark.hadoop.fs.s3a.path.style.access"] = str(
+            s3_address.of(settings.lake).path_style
+        ).lower()
         secure = urlsplit(settings.lake.s3_endpoint).scheme == "https"
         options["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(secure).lower()
-    if settings.lake.url.startswith(("s3://", "s3a://")):
+    if location.is_bucket(settings.lake):
         options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
         # The same chain as everywhere else: variables, profile, web identity, the container's or machine's
         # role.

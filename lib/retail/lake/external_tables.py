@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from retail.config.settings import Settings, home
 from retail.errors import ConfigurationError, EngineError, StorageError
-from retail.lake import delta, layout, sql_text
+from retail.lake import delta, layout, location, sql_text
 from retail.lake.storage import Storage
 from retail.records import RAW_SCHEMA
 
@@ -28,7 +28,8 @@ def athena(settings: Settings) -> list[str]:
             hint="name the bucket: RETAIL_LAKE__URL=s3://your-bucket/retail retail sql --print athena",
         )
     values = {
-        "lake": f"s3://{place}".replace("'", r"\'"),  # escaped as in Hive, whose syntax Athena's DDL follows
+        # Escaped as in Hive, whose syntax Athena's DDL follows.
+        "lake": f"s3://{place}".replace("\\", r"\\").replace("'", r"\'"),
         "fields": RAW_SCHEMA,
         "retailers": ",".join(settings.retailers),
         "first_year": f"{settings.start_date:%Y}",
@@ -38,11 +39,15 @@ def athena(settings: Settings) -> list[str]:
 
 
 def spark(settings: Settings, storage: Storage) -> list[str]:
-    """Statements that create a temporary view of everything in the lake, for Spark and Sail.
+    """Statements that create a temporary view of everything in the lake, for a Spark elsewhere.
 
     Raises StorageError if the lake is empty.
     """
-    lake = {"lake": storage.engine_path("").rstrip("/").replace("`", "``")}
+    return _over(storage.shared_path(""), settings, storage)
+
+
+def _over(path: str, settings: Settings, storage: Storage) -> list[str]:
+    lake = {"lake": location.in_sql(path.rstrip("/"))[1:-1]}
     made = [*_raw(settings, storage, lake), *_star(storage, lake)]
     if not made:
         raise StorageError(
@@ -54,7 +59,7 @@ def spark(settings: Settings, storage: Storage) -> list[str]:
 
 def register(session: SparkSession, settings: Settings, storage: Storage) -> None:
     """Create the views of `spark` in the session. Raises StorageError, EngineError."""
-    for statement in spark(settings, storage):
+    for statement in _over(storage.engine_path(""), settings, storage):
         try:
             session.sql(statement)
         except Exception as error:  # raised by an engine for a table that it cannot read

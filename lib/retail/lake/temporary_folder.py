@@ -5,6 +5,8 @@ from __future__ import annotations
 import atexit
 import fcntl
 import functools
+import os
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -13,6 +15,8 @@ from typing import IO, Final
 
 _PREFIX: Final = "retail-lakehouse-"
 _IN_USE: Final = "in-use"
+_PLAIN: Final = re.compile(r"[A-Za-z0-9/._+@=-]+")
+_OTHERS: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _held: list[IO[str]] = []  # a lock lasts as long as its file is open
 
 
@@ -30,13 +34,22 @@ def folder() -> Path:
 def _locked() -> Path:
     """A new folder locked by this process, even if another swept the first one just before it was locked."""
     while True:
-        made = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_parent()))
         in_use = (made / _IN_USE).open("w", encoding="ascii")
         fcntl.flock(in_use, fcntl.LOCK_EX)
         if (made / _IN_USE).exists():
             _held.append(in_use)
             return made
         in_use.close()
+
+
+def _parent() -> Path:
+    """The system's temporary folder; another one if engines and the JVM's options could not name it."""
+    first = Path(tempfile.gettempdir())
+    for each in (first, *map(Path, _OTHERS)):
+        if _PLAIN.fullmatch(str(each)) and os.access(each, os.W_OK | os.X_OK):
+            return each
+    return first
 
 
 def _sweep(other: Path) -> None:

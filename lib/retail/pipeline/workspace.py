@@ -39,7 +39,7 @@ class Workspace:
 
     @cached_property
     def storage(self) -> Storage:
-        return open_storage(self.settings.lake)
+        return open_storage(self.settings.lake, self.settings.engine)
 
     @cached_property
     def ledger(self) -> Ledger:

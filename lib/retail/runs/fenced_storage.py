@@ -59,6 +59,9 @@ class FencedStorage:
     def engine_path(self, key: str) -> str:
         return self._below.engine_path(key)
 
+    def shared_path(self, key: str) -> str:
+        return self._below.shared_path(key)
+
     def delta_url(self, key: str) -> str:
         return self._below.delta_url(key)
 

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from retail.errors import KeyCollisionError
-from retail.lake import delta
+from retail.lake import delta, location
 from retail.lake.storage import Storage
 from retail.records import DELETED
 from retail.runs.counts import HopCount
@@ -204,11 +204,11 @@ def _beside_target(
 
 def _statement(context: LakeContext, table: Table, planned: Plan, source: str) -> str:
     """The MERGE of `source`; if the content is the same, only the order changes, so publish sends no more rows."""
-    target = context.storage.engine_path(table.path)
+    target = location.in_sql(context.storage.engine_path(table.path))
     counts = counts_over(table.order, new="s.", old="t.")
     touched = f"""WHEN MATCHED AND {counts} THEN UPDATE SET {_assigned(table.order)}"""
     return f"""
-        MERGE INTO delta.`{target}` AS t USING {source} AS s ON {_on(table, planned.partitions)}
+        MERGE INTO delta.{target} AS t USING {source} AS s ON {_on(table, planned.partitions)}
         WHEN MATCHED AND {counts} AND s.content_hash <> t.content_hash THEN UPDATE SET {_assigned(table.columns)}
         {touched if table.order else ""}
         WHEN NOT MATCHED THEN

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from retail.errors import ObjectNotFoundError, StorageError
-from retail.lake import delta, layout
+from retail.lake import delta, layout, location
 from retail.lake.storage import Storage
 from retail.runs import table_rewrites
 from retail.runs.lake_context import LakeContext
@@ -131,10 +131,10 @@ def _update(context: LakeContext, table: Table, values: dict[str, str], *, where
     """Set these columns to SQL expressions over the old row; no commit if no row needs to change."""
     if not delta.read(context.session, context.storage, table.path).where(where).limit(1).collect():
         return
-    path = context.storage.engine_path(table.path)
+    path = location.in_sql(context.storage.engine_path(table.path))
     assigned = ", ".join(f"{name} = {value}" for name, value in values.items())
     with delta.as_writer(context.storage):
-        context.session.sql(f"UPDATE delta.`{path}` SET {assigned} WHERE {where}").collect()
+        context.session.sql(f"UPDATE delta.{path} SET {assigned} WHERE {where}").collect()
 
 
 # The rewrite that brings a table from each format to the next.

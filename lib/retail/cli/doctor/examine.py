@@ -23,6 +23,7 @@ from retail.cli.doctor.retailers import examine_retailers
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
+from retail.lake import location
 from retail.pipeline.workspace import Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
@@ -115,7 +116,7 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     yield "configuration and secrets", str(conf), lambda: _configuration(settings, secrets), ()
     yield "rules and suites", str(conf.parent), lambda: _rules(settings.folder), ()
     yield STORAGE, url, lambda: lake.check_storage(workspace.storage), ()
-    if "://" in url:
+    if location.is_bucket(settings.lake):
         yield "bucket", url, lambda: examine_bucket(settings.lake), (STORAGE,)
     yield "deltalake in the lake", url, lambda: lake.check_deltalake(workspace.storage), (STORAGE,)
     yield ENGINE, settings.engine, lambda: _engine(workspace), ()

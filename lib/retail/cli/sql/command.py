@@ -67,7 +67,7 @@ def _print(settings: Settings, dialect: str) -> None:
     ready = (
         external_tables.athena(settings)
         if to_athena
-        else external_tables.spark(settings, open_storage(settings.lake))
+        else external_tables.spark(settings, open_storage(settings.lake, settings.engine))
     )
     click.echo("\n\n".join(f"{each};" for each in ready))
 

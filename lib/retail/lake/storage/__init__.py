@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from retail.config.settings import LakeSettings
+from retail.lake import location
 from retail.lake.storage.object_info import ObjectInfo
 
 
@@ -49,7 +50,10 @@ class Storage(Protocol):
         """Remove what killed writers left half-written below `prefix`. Only if it is certain that nobody is writing."""
 
     def engine_path(self, key: str) -> str:
-        """The same location as Sail and Spark name it: a file path or `s3a://…`."""
+        """The same location as this process's engine names it: a file path, perhaps by an alias, or `s3a://…`."""
+
+    def shared_path(self, key: str) -> str:
+        """The same location as a Spark elsewhere names it: a file path or `s3a://…`."""
 
     def delta_url(self, key: str) -> str:
         """The same location as the deltalake package names it: a file path or `s3://…`."""
@@ -58,12 +62,16 @@ class Storage(Protocol):
         """The deltalake package's options for access. May hold credentials: never log them."""
 
 
-def open_storage(settings: LakeSettings) -> Storage:
-    """The storage that `lake.url` names. Raises StorageError if it cannot be reached."""
-    if settings.url.startswith(("s3://", "s3a://")):
+def open_storage(settings: LakeSettings, engine: location.Engine = "sail") -> Storage:
+    """The storage that `lake.url` names, for that engine.
+
+    Raises StorageError if it cannot be reached, ConfigurationError if one of its clients cannot take its name.
+    """
+    location.require_usable(settings, engine)
+    if location.is_bucket(settings):
         from retail.lake.storage.s3 import S3Storage  # boto3 is slow to load
 
         return S3Storage(settings)
     from retail.lake.storage.local import LocalStorage
 
-    return LocalStorage(Path(settings.url))
+    return LocalStorage(Path(settings.url), engine)

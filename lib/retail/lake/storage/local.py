@@ -13,6 +13,7 @@ from shutil import copyfileobj
 from typing import IO, Final, Self
 
 from retail.errors import ObjectNotFoundError, StorageError
+from retail.lake import location
 from retail.lake.storage.object_info import ObjectInfo
 
 # Our temporary files, and those of Spark, which also renames (CheckpointFileManager), with Hadoop's checksum
@@ -25,8 +26,9 @@ _HALF_WRITTEN: Final = re.compile(
 class LocalStorage:
     """A folder. Writes go to a hidden file next to the target and are renamed, so a kill leaves no half object."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, engine: location.Engine = "sail") -> None:
         self._root = root.expanduser().resolve()
+        self._engine = engine
         self.url = str(self._root)
 
     def require_writer(self) -> None:
@@ -98,10 +100,13 @@ class LocalStorage:
             raise self._failure("sweep", prefix, error) from error
 
     def engine_path(self, key: str) -> str:
+        return str(location.for_engine(self._root, self._engine) / key)
+
+    def shared_path(self, key: str) -> str:
         return str(self._path(key))
 
     def delta_url(self, key: str) -> str:
-        return self.engine_path(key)
+        return str(self._path(key))
 
     def delta_options(self) -> dict[str, str]:
         return {}

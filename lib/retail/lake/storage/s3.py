@@ -28,6 +28,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from retail.config import environment
 from retail.config.settings import LakeSettings
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from retail.lake import location, s3_address
 from retail.lake.storage.object_info import ObjectInfo
 from retail.lake.storage.retries import Failures, RetryBudget
 
@@ -86,10 +87,10 @@ class S3Storage:
 
     def __init__(self, settings: LakeSettings, *, budget: RetryBudget | None = None) -> None:
         self._settings = settings
-        bucket, _, prefix = settings.url.split("://", 1)[1].partition("/")
-        self.bucket = bucket
-        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        self.url = f"s3://{bucket}/{self._prefix}".rstrip("/")
+        self._address = s3_address.of(settings)
+        self.bucket = s3_address.bucket_of(settings)
+        self._prefix = location.prefix_of(settings)
+        self.url = f"s3://{self.bucket}/{self._prefix}".rstrip("/")
         self._budget = budget or RetryBudget(settings.s3_retry_seconds, self.url)
         self._encryption = _encryption(settings)
         environment.keep_loopback_direct()
@@ -112,7 +113,7 @@ class S3Storage:
             retries={"mode": "standard", "total_max_attempts": 1},  # instead of boto3's limit by count
             connect_timeout=_SECONDS_TO_CONNECT,
             read_timeout=_SECONDS_TO_ANSWER,
-            s3={"addressing_style": "path" if settings.s3_path_style else "auto"},
+            s3={"addressing_style": self._address.for_boto3},
         )
         client: S3Client = self._session.client(
             "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
@@ -248,14 +249,17 @@ class S3Storage:
     def engine_path(self, key: str) -> str:
         return f"s3a://{self.bucket}/{self._prefix}{key}"
 
+    def shared_path(self, key: str) -> str:
+        return self.engine_path(key)
+
     def delta_url(self, key: str) -> str:
-        return f"s3://{self.bucket}/{self._prefix}{key}"
+        return f"s3://{self.bucket}/{location.in_uri(self._prefix)}{key}"
 
     def delta_options(self) -> dict[str, str]:
         settings = self._settings
         options = {
             "aws_region": settings.s3_region,
-            "aws_virtual_hosted_style_request": str(not settings.s3_path_style).lower(),
+            "aws_virtual_hosted_style_request": str(not self._address.path_style).lower(),
             "aws_conditional_put": "etag",
             # Only time limits the retries: as many as fit, with pauses about as long as boto3's.
             "retry_timeout": f"{settings.s3_retry_seconds * 1000:.0f}ms",
@@ -263,7 +267,7 @@ class S3Storage:
             "backoff_config.max_backoff": "5s",
         }
         if settings.s3_endpoint:
-            options["aws_endpoint"] = settings.s3_endpoint
+            options["aws_endpoint"] = str(self._address.for_object_store)
             options["aws_allow_http"] = str(settings.s3_endpoint.startswith("http://")).lower()
         if settings.s3_encryption != "bucket":
             options["aws_server_side_encryption"] = settings.s3_encryption
