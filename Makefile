@@ -1,4 +1,4 @@
-# setup · demo · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -85,6 +85,11 @@ superset-zip:
 
 demo: setup
 	@retail demo
+
+# The wheel, below dist/: it has sql/, conf/, jobs/ and dags/ with it and needs no checkout.
+dist: setup
+	@uv build --quiet --wheel --out-dir dist .
+	@ls dist/*.whl
 
 # Spark interprets its plans here, for compiling them costs more than running them on a handful of rows; by night it
 # compiles them, as in production.

@@ -39,8 +39,12 @@ _LOCAL: Final = Path("conf", "local.toml")
 
 
 def home() -> Path:
-    """The folder that holds `conf/` and `sql/`: `RETAIL_HOME`, or the checkout this package lies in."""
-    return Path(os.environ.get("RETAIL_HOME") or Path(__file__).resolve().parents[3])
+    """The folder that holds `conf/`, `sql/`, `jobs/` and `dags/`: `RETAIL_HOME`; else `files/`, which a wheel adds to this
+    package; else the checkout that this package lies in.
+    """
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "files"
+    return Path(os.environ.get("RETAIL_HOME") or (installed if installed.is_dir() else package.parents[1]))
 
 
 def sql_text(folder: str, name: str) -> str:
