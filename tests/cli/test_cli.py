@@ -186,6 +186,6 @@ def test_doctor_says_which_file_is_used(
     assert (
         f"{tmp_path}/other.toml cannot be read" in retail("--conf", f"{tmp_path}/other.toml", "doctor").output
     )
-    assert "conf/local.toml of this folder, else of the package's" in " ".join(
+    assert "retail.toml or conf/local.toml of this folder, else of the package's" in " ".join(
         retail("--help").output.split()
     )

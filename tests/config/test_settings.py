@@ -169,6 +169,10 @@ def test_the_file_is_the_named_one_else_the_folder_s_else_the_checkout_s(
     assert configuration_file() == here
     assert load_settings().retailers["retailer_1"].name == "Of this folder"
 
+    own = tmp_path / "retail.toml"
+    own.write_text(GOOD.replace('"One"', '"Of init"'))
+    assert configuration_file() == own
+
     monkeypatch.setenv("RETAIL_CONF", str(conf))
     assert load_settings().retailers["retailer_1"].name == "One"
     assert configuration_file(here) == here

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
+from tests.conftest import settings_for
 
 from retail.errors import ConfigurationError
 from retail.lake import delta, external_tables, location, temporary_folder
 from retail.lake.engine import open_session
 from retail.lake.layout import raw_folder
 from retail.lake.storage import open_storage
-from tests.conftest import settings_for
 
 ODD = "a é日e\u0301 #100% ' \" ` [b] * {c} ? + & = : ~^|$;,!@(<>"
 
@@ -51,9 +50,11 @@ def test_a_folder_with_every_odd_character_holds_a_lake_and_nothing_is_written_b
     opened.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
     opened.create_checkpoint()
     assert {row["id"] for row in delta.rows(storage, "star/t", where="id > 0")} == {11, 12}
-    assert os.listdir(tmp_path) == [ODD]
-    assert sorted(os.listdir(folder)) == ["raw", "star"]
-    assert f"text.{location.in_sql(f'{folder}/raw/retailer_1')}" in external_tables.spark(settings, storage)[0]
+    assert [each.name for each in tmp_path.iterdir()] == [ODD]
+    assert sorted(each.name for each in folder.iterdir()) == ["raw", "star"]
+    assert (
+        f"text.{location.in_sql(f'{folder}/raw/retailer_1')}" in external_tables.spark(settings, storage)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_what_a_client_would_write_elsewhere_is_refused_by_name(
         open_storage(settings_for(engine, Path("x")).lake.model_copy(update={"url": url}), engine)
     assert named in refused.value.problems[0]
     assert refused.value.exit_code == 2
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plain_folder_has_no_alias_and_spark_takes_more_names_as_they_are(tmp_path: Path) -> None:

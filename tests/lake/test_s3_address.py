@@ -6,44 +6,49 @@ import uuid
 from pathlib import Path
 
 import pytest
+from tests.conftest import needs_java, settings_for
+from tests.s3 import S3Server
 
 from retail.config.settings import LakeSettings
 from retail.lake import delta, location, s3_address
 from retail.lake.engine import open_session, spark_options
 from retail.lake.storage import open_storage
 from retail.lake.storage.s3 import S3Storage
-from tests.conftest import needs_java, settings_for
-from tests.s3 import S3Server
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "setting", "bucket", "path_style", "for_object_store"),
+    ("endpoint", "setting", "bucket", "decided"),
     [
-        (None, None, "b-1", False, None),
-        (None, True, "b-1", True, None),
-        (None, None, "b.with.dots", True, None),
-        ("http://127.0.0.1:7070", None, "b-1", True, "http://127.0.0.1:7070"),
-        ("http://127.0.0.1:7070", False, "b-1", True, "http://127.0.0.1:7070"),
-        ("http://[::1]:7070", None, "b-1", True, "http://[::1]:7070"),
-        ("https://s3.example.com", None, "b-1", True, "https://s3.example.com"),
-        ("https://s3.example.com:9", False, "b-1", False, "https://b-1.s3.example.com:9"),
-        ("https://s3.eu-west-1.amazonaws.com", None, "b-1", False, "https://b-1.s3.eu-west-1.amazonaws.com"),
-        ("https://s3.eu-west-1.amazonaws.com", True, "b-1", True, "https://s3.eu-west-1.amazonaws.com"),
+        (None, None, "b-1", (False, None)),
+        (None, True, "b-1", (True, None)),
+        (None, None, "b.with.dots", (True, None)),
+        ("http://127.0.0.1:7070", None, "b-1", (True, "http://127.0.0.1:7070")),
+        ("http://127.0.0.1:7070", False, "b-1", (True, "http://127.0.0.1:7070")),
+        ("http://[::1]:7070", None, "b-1", (True, "http://[::1]:7070")),
+        ("https://s3.example.com", None, "b-1", (True, "https://s3.example.com")),
+        ("https://s3.example.com:9", False, "b-1", (False, "https://b-1.s3.example.com:9")),
+        (
+            "https://s3.eu-west-1.amazonaws.com",
+            None,
+            "b-1",
+            (False, "https://b-1.s3.eu-west-1.amazonaws.com"),
+        ),
+        ("https://s3.eu-west-1.amazonaws.com", True, "b-1", (True, "https://s3.eu-west-1.amazonaws.com")),
     ],
 )
 def test_every_client_is_given_the_same_decision(
     endpoint: str | None,
     setting: bool | None,
     bucket: str,
-    path_style: bool,
-    for_object_store: str | None,
+    decided: tuple[bool, str | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     lake = LakeSettings(url=f"s3://{bucket}/lake", s3_endpoint=endpoint, s3_path_style=setting)
     address = s3_address.of(lake)
-    assert (address.path_style, address.for_object_store) == (path_style, for_object_store)
+    path_style, for_object_store = decided
+    assert (address.path_style, address.for_object_store) == decided
     storage = S3Storage(lake)
     signed = storage.client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
     assert (f"://{bucket}." in signed) is not path_style

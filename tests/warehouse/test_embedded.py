@@ -31,6 +31,7 @@ from tests.warehouse.conftest import temporary_folder
 pytestmark = pytest.mark.postgres
 
 NO_SECRETS = Secrets({})
+ODD = "a é#%20'\"$HOME`id`\\b"
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +46,9 @@ def settings() -> Iterator[WarehouseSettings]:
 
 @pytest.fixture
 def new_settings() -> Iterator[WarehouseSettings]:
-    """A server that has not been made yet."""
+    """A server that has not been made yet, in a folder whose name a shell would act on."""
     with temporary_folder() as folder:
-        yield WarehouseSettings(embedded=True, data_folder=str(folder / "server"))
+        yield WarehouseSettings(embedded=True, data_folder=str(folder / ODD / "server"))
 
 
 def value(warehouse: Warehouse, statement: str) -> object:

@@ -82,7 +82,7 @@ def _end(code: int) -> NoReturn:
 @click.option(
     "--conf",
     type=click.Path(path_type=Path),
-    help="TOML file [RETAIL_CONF; else conf/local.toml of this folder, else of the package's].",
+    help="TOML file [RETAIL_CONF; else retail.toml or conf/local.toml of this folder, else of the package's].",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log each step to stderr.")
 @click.version_option(package_name="retail-lakehouse")

@@ -28,7 +28,7 @@ COMMAND_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Steps": ("ingest", "land", "transform", "check", "refresh"),
     "Inspect": ("status", "explain", "profile", "data-docs", "sql", "doctor"),
     "Repair": ("reconcile", "quarantine", "publish", "maintain"),
-    "Local": ("demo", "simulate", "warehouse"),
+    "Local": ("init", "demo", "simulate", "warehouse"),
 }
 
 

@@ -35,12 +35,13 @@ from pydantic_settings import (
 from retail.config import text_files, variables
 from retail.errors import ConfigurationError
 
+_OWN: Final = Path("retail.toml")
 _LOCAL: Final = Path("conf", "local.toml")
 
 
 def home() -> Path:
-    """The folder that holds `conf/`, `sql/`, `jobs/` and `dags/`: `RETAIL_HOME`; else `files/`, which a wheel adds to this
-    package; else the checkout that this package lies in.
+    """The folder that holds `conf/`, `sql/`, `jobs/` and `dags/`: `RETAIL_HOME`; else `files/`, which a wheel adds to
+    this package; else the checkout that this package lies in.
     """
     package = Path(__file__).resolve().parents[1]
     installed = package / "files"
@@ -307,13 +308,14 @@ class Settings(BaseSettings):
 
 
 def configuration_file(path: Path | None = None) -> Path:
-    """The one file that is read: `path`, or that of `RETAIL_CONF`; else `conf/local.toml` of the current folder where
-    there is one, else that of `home`.
+    """The one file that is read: `path`, or that of `RETAIL_CONF`; else `retail.toml` or `conf/local.toml` of the
+    current folder where there is one, else that of `home`.
     """
     named = path or os.environ.get("RETAIL_CONF")
     if named:
         return Path(named)
-    return (_LOCAL if _LOCAL.is_file() else home() / _LOCAL).absolute()
+    here = next((each for each in (_OWN, _LOCAL) if each.is_file()), home() / _LOCAL)
+    return here.absolute()
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -263,7 +263,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
         )
         for key, value in _temporary(temporary_folder.folder()).items():
             builder = builder.config(key, value)
-        builder = builder.config("spark.jars", ",".join(jar.as_uri() for jar in jars(settings)))
+        builder = builder.config("spark.jars", ",".join(_uris(jars(settings))))
     for key, value in spark_options(settings).items():
         builder = builder.config(key, value)
     try:
@@ -279,6 +279,11 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
         yield session
     finally:
         session.stop()
+
+
+def _uris(files: list[Path]) -> list[str]:
+    """The files, by an alias if Spark would misread their folder. It resolves links in paths, not in URIs."""
+    return [(location.for_engine(file.parent, "sail") / file.name).as_uri() for file in files]
 
 
 def _temporary(folder: Path) -> dict[str, str]:
@@ -414,7 +419,7 @@ def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subpro
     command = [
         str(Path(spark_home) / "bin" / "spark-submit"),
         *("--master", "local[1]"),
-        *("--conf", f"spark.jars.ivy={folder}"),
+        *("--conf", f"spark.jars.ivy={location.for_engine(folder, 'sail')}"),
         *("--conf", "spark.ui.enabled=false"),
         *("--packages", ",".join(PACKAGES)),
         *("--exclude-packages", "software.amazon.awssdk:bundle"),

@@ -35,7 +35,7 @@ def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> 
     """Everything that prevents reading these retailers, each with its key or variable."""
     retailers = list(retailers)
     found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
-    names = [name for retailer_id in retailers for name in _secret_names(retailer_id, settings)]
+    names = [name for retailer_id in retailers for name in secret_names(retailer_id, settings)]
     found += [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
     return found + [each for retailer_id in retailers for each in _unknown(retailer_id, settings, secrets)]
 
@@ -140,7 +140,7 @@ def _of_retailer(retailer_id: str, settings: Settings) -> Iterator[str]:
         yield f"retailers.{retailer_id}.service: {error}"
 
 
-def _secret_names(retailer_id: str, settings: Settings) -> list[str]:
+def secret_names(retailer_id: str, settings: Settings) -> list[str]:
     """The names of the retailer's secrets; empty for an unknown retailer or service, which is reported elsewhere."""
     try:
         retailer = settings.retailers[retailer_id]
@@ -157,7 +157,7 @@ def _unknown(retailer_id: str, settings: Settings, secrets: Secrets) -> Iterator
     longer = [f"RETAIL_{each.upper()}_" for each in settings.retailers if each.startswith(f"{retailer_id}_")]
     known = [
         f"RETAIL_{name.upper()}{end}"
-        for name in _secret_names(retailer_id, settings)
+        for name in secret_names(retailer_id, settings)
         for end in ("", "_FILE")
     ]
     begins = f"RETAIL_{retailer_id.upper()}_"

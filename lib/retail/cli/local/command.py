@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from retail.cli.local.demo import demo as run_demo
+from retail.cli.local.init import init
 from retail.cli.options import reporting, with_settings
 from retail.cli.output import console
 from retail.config.settings import Settings
@@ -59,4 +60,4 @@ def warehouse_stop(settings: Settings, /) -> None:
     click.echo("stopped" if server.stop(settings.warehouse) else "it was not running")
 
 
-COMMANDS: Final[tuple[click.Command, ...]] = (demo, simulate, warehouse)
+COMMANDS: Final[tuple[click.Command, ...]] = (demo, init, simulate, warehouse)

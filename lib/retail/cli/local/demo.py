@@ -163,7 +163,7 @@ def _show_next_steps(out: Console, work: Workspace, run_id: str) -> None:
         f"  this run     {shown}/ops/runs/{run_id}/",
         "  status       retail status",
         "  more days    retail demo --days 14",
-        "  your own     README.md, “Use it with your own retailers”",
-        "  stop         retail warehouse stop   (PostgreSQL keeps running until then; `retail` is in .venv/bin)",
+        "  your own     retail init my-shops   (retail.toml for your own retailers)",
+        "  stop         retail warehouse stop   (PostgreSQL keeps running until then)",
     ):
         out.print(line, markup=False, soft_wrap=True)

@@ -20,7 +20,7 @@ PENDING: Final = ("PENDING", "PENDING_AVAILABILITY")
 # UNFULFILLABLE is for orders from elsewhere, which are skipped as such; otherwise, nothing was sold.
 NOT_SOLD: Final = ("CANCELLED", "UNFULFILLABLE")
 # Marketplace ids as listed at developer-docs.amazon.com/sp-api/docs/marketplace-ids, by their currency.
-_MARKETPLACES: Final = {
+MARKETPLACES: Final = {
     "USD": ("ATVPDKIKX0DER",),
     "CAD": ("A2EUQ1WTGCTBG2",),
     "MXN": ("A1AM78C64UM0Y8",),
@@ -44,7 +44,7 @@ _MARKETPLACES: Final = {
 }
 # Goods sent instead of others, which stay paid with the original order.
 _IN_PLACE_OF: Final = ("REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID")
-_CURRENCY_OF: Final = {place: currency for currency, places in _MARKETPLACES.items() for place in places}
+_CURRENCY_OF: Final = {place: currency for currency, places in MARKETPLACES.items() for place in places}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

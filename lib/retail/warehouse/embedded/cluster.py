@@ -7,8 +7,10 @@ them. The server listens on 127.0.0.1 only, asks for the password, and keeps eve
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
+import re
 import secrets as random
 import shutil
 import socket
@@ -30,6 +32,9 @@ SECONDS_OF_A_PROGRAM: Final = 330
 
 # No PID is ever this large, so PostgreSQL takes the lock file for one that a dead server left.
 _NO_PROCESS: Final = "2147483647"
+
+_MARK: Final = "retail.folder"
+_FOR_A_SHELL: Final = re.compile(r'["$`\\\n]')
 
 _OPTIONS: Final = {
     "listen_addresses": HOST,
@@ -107,12 +112,15 @@ class Cluster:
         give_up = time.monotonic() + 60
         while True:
             port = free_port()
-            options = " ".join(
-                f"-c {name}='{value}'" for name, value in {**_OPTIONS, "port": str(port)}.items()
-            )
-            arguments = ["-w", "-t", "300", "-l", str(self.log), "-o", options, "start"]
+            settings = {**_OPTIONS, "port": str(port), _MARK: _mark_of(self.data)}
+            options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+            # Below the folder: pg_ctl passes both paths to a shell, which would act on a quote or a $ in them.
+            data, log = self.data.name, f"{self.data.name}/{self.log.name}"
+            if not _FOR_A_SHELL.search(str(self.data)):
+                data, log = str(self.data), str(self.log)
+            arguments = ["-D", data, "-w", "-t", "300", "-l", log, "-o", options, "start"]
             since = self.log.stat().st_size if self.log.exists() else 0
-            result = _run("pg_ctl", "-D", str(self.data), *arguments, account=account)
+            result = _run("pg_ctl", *arguments, account=account, folder=self.folder)
             if result.returncode == 0:
                 return port
             said = self._log_since(since)
@@ -206,8 +214,10 @@ def binaries() -> Path:
     return Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin"
 
 
-def _run(program: str, *arguments: str, account: Account) -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs. Raises WarehouseError if it exceeds its own time limit."""
+def _run(
+    program: str, *arguments: str, account: Account, folder: Path = Path("/")
+) -> subprocess.CompletedProcess[str]:
+    """Run one of PostgreSQL's programs in `folder`. Raises WarehouseError if it exceeds its own time limit."""
     # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed
     # on.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
@@ -218,7 +228,7 @@ def _run(program: str, *arguments: str, account: Account) -> subprocess.Complete
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            cwd="/",
+            cwd=folder,
             env=environment,
             timeout=SECONDS_OF_A_PROGRAM,
         )
@@ -234,13 +244,21 @@ def _serves(pid: int, data: Path) -> bool:
 
     A zombie has none, and an unrelated process that reused the PID of a dead server has another one.
     """
+    mark = f"{_MARK}={_mark_of(data)}"
     if Path("/proc/self/cmdline").exists():
         try:
-            return str(data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             return False
+        return bytes(data) in words or mark.encode() in words
     command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
-    return str(data) in subprocess.run(command, check=False, capture_output=True, text=True).stdout  # noqa: S603
+    shown = subprocess.run(command, check=False, capture_output=True, text=True).stdout  # noqa: S603
+    return str(data) in shown or mark in shown
+
+
+def _mark_of(data: Path) -> str:
+    """What names the data folder in the server's command line, whatever characters its path has."""
+    return hashlib.sha256(bytes(data)).hexdigest()[:16]
 
 
 def free_port() -> int:
