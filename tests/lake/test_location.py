@@ -21,9 +21,11 @@ ODD = "a é日e\u0301 #100% ' \" ` [b] * {c} ? + & = : ~^|$;,!@(<>"
     "name", ["sail", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.nightly])]
 )
 def test_a_folder_with_every_odd_character_holds_a_lake_and_nothing_is_written_beside_it(
-    name: str, tmp_path: Path
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / ODD
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     settings = settings_for(name, folder)
     storage = open_storage(settings.lake, settings.engine)
     storage.write(f"{raw_folder('retailer_1')}year=2017/month=01/day=01/sales_data.json", b"{}\n{}\n")

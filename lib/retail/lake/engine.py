@@ -291,6 +291,7 @@ def _temporary(folder: Path) -> dict[str, str]:
     return {
         "spark.local.dir": str(folder),
         "spark.hadoop.hadoop.tmp.dir": str(folder),
+        "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
         "spark.driver.extraJavaOptions": f'{JAVA_OPTIONS} "-Djava.io.tmpdir={folder}"',
     }
 
