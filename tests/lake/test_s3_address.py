@@ -66,7 +66,7 @@ def test_every_client_is_given_the_same_decision(
     ("name", "prefix"),
     [
         ("sail", "pre'fix/a+b=c"),
-        pytest.param("spark", "pre é#'\" % fix", marks=[pytest.mark.spark, pytest.mark.nightly]),
+        pytest.param("spark", "pre é#'\" %<>~| fix", marks=[pytest.mark.spark, pytest.mark.nightly]),
     ],
 )
 def test_by_an_ip_address_and_the_default_all_clients_write_into_the_one_bucket(
