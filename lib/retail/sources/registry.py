@@ -156,9 +156,7 @@ def _unknown(retailer_id: str, settings: Settings, secrets: Secrets) -> Iterator
         return
     longer = [f"RETAIL_{each.upper()}_" for each in settings.retailers if each.startswith(f"{retailer_id}_")]
     known = [
-        f"RETAIL_{name.upper()}{end}"
-        for name in secret_names(retailer_id, settings)
-        for end in ("", "_FILE")
+        f"RETAIL_{name.upper()}{end}" for name in secret_names(retailer_id, settings) for end in ("", "_FILE")
     ]
     begins = f"RETAIL_{retailer_id.upper()}_"
     for name in secrets.variables(retailer_id):
