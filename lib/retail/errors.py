@@ -16,10 +16,13 @@ RetailError
 ├── StorageError
 │   ├── ObjectNotFoundError
 │   ├── DamagedError
+│   ├── TableDamagedError
+│   ├── RebuildLeftError
 │   └── NotFetchedError
 ├── EngineError
 ├── WarehouseError
-│   └── WarehouseRefusedError
+│   ├── WarehouseRefusedError
+│   └── PublishLostError
 └── LeaseHeldError
 
 A message says what happened, to which retailer, date or table; the hint says what to do next. A code is stable:
@@ -191,6 +194,30 @@ class DamagedError(StorageError):
     code = "damaged"
 
 
+class TableDamagedError(StorageError):
+    """A Delta table is not as the last run left it: an object is damaged or missing; nothing was written.
+
+    `table` is its key in the lake.
+    """
+
+    code = "table-damaged"
+
+    def __init__(self, what: str, wrong: str, *, table: str) -> None:
+        name = table.partition("/")[0] if table.startswith("staged/") else table.rpartition("/")[2]
+        super().__init__(
+            f"{what} {wrong}; the Delta table {table} is damaged",
+            hint=f"nothing was changed; `retail rebuild --table {name}` makes it again from the raw files. "
+            "If the lake was restored from a backup, restore its ops/ of the same moment instead",
+        )
+        self.table = table
+
+
+class RebuildLeftError(StorageError):
+    """A rebuild of Delta tables has begun and not ended; until then nothing else reads or changes the star."""
+
+    code = "rebuild-left"
+
+
 class NotFetchedError(StorageError):
     """One retailer's day has no pages, or was never fetched to its end."""
 
@@ -214,6 +241,12 @@ class WarehouseRefusedError(WarehouseError):
 
     code = "warehouse-refused"
     exit_code = 2
+
+
+class PublishLostError(WarehouseError):
+    """PostgreSQL lacks runs that were published: it was replaced, emptied or restored from an older dump."""
+
+    code = "publish-lost"
 
 
 class LeaseHeldError(RetailError):

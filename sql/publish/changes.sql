@@ -1,4 +1,4 @@
--- Rows added, and rows removed.
+-- Rows added, and rows removed; of a whole publish, only on days whose published figures it changes.
 CREATE TEMP VIEW line AS
 SELECT
     retailer_id,
@@ -11,6 +11,7 @@ SELECT
     total_amount AS net_amount,
     coalesce(tax_amount, 0) AS tax_amount
 FROM {staged}
+WHERE {of_days}
 UNION ALL
 SELECT
     retailer_id,
@@ -22,7 +23,8 @@ SELECT
     -coalesce(discount_amount, 0),
     -total_amount,
     -coalesce(tax_amount, 0)
-FROM pg_temp.replaced;
+FROM pg_temp.replaced
+WHERE {of_days};
 
 CREATE TEMP TABLE day_change AS
 SELECT

@@ -8,6 +8,7 @@ out is what by nature differs:
 - numbers of tries: `publish_id`, which skips a number for a transaction that was rolled back, the number of the lease,
   and versions of the tables below `staged/`, which a step that is done again replaces again;
 - `span`, the days that the command named: one that goes on from the checkpoints names none;
+- what `ops/tables.json` has of each table's log: sizes and a digest of commits, which have times and names in them;
 - what a step says of itself, where it was done again and found its work done: `_TOLD`;
 - what a retailer answered, word for word: the simulated ones have several ways to say one thing, as the real ones do,
   and take turns. So of payloads their keys, windows and places in the walk, and not which fields came with which.
@@ -141,7 +142,7 @@ def _payloads(lake: Path) -> Iterator[str]:
 
 def _ledger(lake: Path) -> Iterator[str]:
     for path in [*(lake / "ops").rglob("*.json")]:
-        if path.parent.name in ("lease", "payload-fields"):
+        if path.parent.name in ("lease", "payload-fields") or path.name == "tables.json":
             continue
         values = json.loads(path.read_text(encoding="utf-8"))
         left_out = _TOLD.get(path.stem, set()) if path.parent.name == "steps" else set()

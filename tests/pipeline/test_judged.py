@@ -23,7 +23,7 @@ from tests.steps import Silence
 
 from retail.config.secrets import Secrets
 from retail.errors import GateError, LeaseHeldError, RetailError, UncheckedError, WarehouseError
-from retail.pipeline import check_step, publish_step, refresh_step, rollback, runner
+from retail.pipeline import check_step, publish_step, published, refresh_step, rollback, runner
 from retail.pipeline.step_context import RunOptions, StepContext
 from retail.pipeline.step_results import (
     ExtractResult,
@@ -186,11 +186,12 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
 
     def made(seed: int = 0, *, is_reliable: bool = False) -> tuple[World, Workspace]:
         world = World(random.Random(seed), is_reliable)  # noqa: S311 - a test's
-        for module in (publish_step, refresh_step, rollback):
+        for module in (publish_step, published, refresh_step, rollback):
             monkeypatch.setattr(module, "published_runs", lambda _: world.published)
         monkeypatch.setattr(publish_step, "publish", world.publish)
         monkeypatch.setattr(refresh_step, "refresh", world.refresh)
         monkeypatch.setattr(rollback.rollback, "roll_back", world.roll_back)  # type: ignore[attr-defined]
+        monkeypatch.setattr(rollback.rollback, "already", lambda *_: None)  # type: ignore[attr-defined]
         monkeypatch.setattr(rollback, "merge", SimpleNamespace(totals=lambda *_, **__: []))
         monkeypatch.setattr(check_step, "_expectations", world.judge)
         in_lake = partial(totals, lambda: world.lake, "delta_after")

@@ -47,6 +47,7 @@ def test_what_it_reads_and_writes_with_is_made_within_the_lease(
 
     monkeypatch.setattr(opened, "open_session", session)
     monkeypatch.setattr(rollback, "prepare", lambda _: None)
+    monkeypatch.setattr(rollback.rollback, "already", lambda *_: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(rollback, "published_runs", lambda _: {"run_1"})
     monkeypatch.setattr(rollback.rollback, "roll_back", taken_back)  # type: ignore[attr-defined]
     monkeypatch.setattr(rollback.merge, "totals", totals)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from retail.errors import EngineError, LeaseHeldError, TieOutError, WarehouseErr
 from retail.runs.fenced_storage import FencedStorage
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import publish
-from retail.warehouse.rollback import Prepared, RolledBack, TableBack, in_effect, roll_back
+from retail.warehouse.rollback import Prepared, RolledBack, TableBack, already, in_effect, roll_back
 from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
 from tests.warehouse import literals
@@ -50,8 +50,10 @@ class Bench:
         if refreshed:
             refresh(self.warehouse)
 
-    def roll_back(self, run_id: str = "back") -> RolledBack:
-        return roll_back(self.session, self.lake.storage, self.warehouse, run_id=run_id, judge=self._judge)
+    def roll_back(self, run_id: str = "back", *, of_run: str | None = None) -> RolledBack:
+        return roll_back(
+            self.session, self.lake.storage, self.warehouse, run_id=run_id, judge=self._judge, of_run=of_run
+        )
 
     def state(self) -> State:
         found = {name: sorted(self.query(f"SELECT * FROM {name}"), key=str) for name in TABLES}
@@ -251,6 +253,31 @@ def test_a_rollback_is_in_effect_until_its_runs_are_published_again(bench: Bench
     assert told() == []
     bench.roll_back("back_3")
     assert told() == [("back_3", ("run_2", "run_3"), "run_1")]
+
+
+def test_given_again_it_finds_the_publish_rolled_back_and_takes_no_other_back(
+    bench: Bench, lake: Lake
+) -> None:
+    """As after a COMMIT whose answer was lost."""
+    first_run(lake)
+    bench.publish("run_1")
+    for number in (2, 3):
+        lake.write("fact_sales", line(5 + number, "2017-01-07", "1", changed_run_id=f"run_{number}"))
+        bench.publish(f"run_{number}")
+    for of_run in (None, "run_3"):
+        assert already(bench.warehouse, of_run) is None
+    with pytest.raises(WarehouseError, match="run_2 is not in the newest publish"):
+        bench.roll_back(of_run="run_2")
+    bench.roll_back("back_1", of_run="run_3")
+    state = bench.state()
+    for of_run in (None, "run_3"):
+        done = already(bench.warehouse, of_run)
+        assert done is not None
+        assert (done.run_id, done.taken_back) == ("back_1", ("run_3",))
+    assert already(bench.warehouse, "run_2") is None
+    assert bench.state() == state
+    bench.publish("run_3")
+    assert already(bench.warehouse) is None
 
 
 def test_there_must_be_a_publish_before_the_newest(bench: Bench, lake: Lake) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from retail.cli import admin, data_docs, inspect, quarantine, run, scheduler
+from retail.cli import admin, data_docs, inspect, quarantine, rebuild, run, scheduler
 from retail.cli.local import command
 from retail.cli.options import Commands
 from retail.cli.output import streams
@@ -101,6 +101,7 @@ for _command in (
     *quarantine.COMMANDS,
     *data_docs.COMMANDS,
     *admin.COMMANDS,
+    *rebuild.COMMANDS,
     *sql.COMMANDS,
     *command.COMMANDS,
     *scheduler.COMMANDS,

@@ -21,7 +21,7 @@ from retail.pipeline.maintain import maintain as maintain_lake
 from retail.pipeline.rollback import roll_back
 from retail.pipeline.workspace import Workspace
 from retail.runs.ledger import Ledger
-from retail.warehouse.rollback import RolledBack
+from retail.warehouse.rollback import InEffect, RolledBack
 
 
 @click.command()
@@ -61,16 +61,42 @@ def profile(settings: Settings, /, *, table: str | None, run_id: str | None) -> 
 @click.option(
     "--rollback", is_flag=True, help="Restore PostgreSQL and its views to the publish before the newest."
 )
+@click.option(
+    "--run",
+    "of_run",
+    metavar="RUN",
+    help="The run whose publish to take back: given again, it is found done.",
+)
 @with_settings
-def publish(settings: Settings, /, *, rollback: bool) -> None:
-    """Take back the newest publish. (`retail transform` and `retail run` publish.)"""
+def publish(settings: Settings, /, *, rollback: bool, of_run: str | None) -> None:
+    """Take back the newest publish. (`retail transform` and `retail run` publish.)
+
+    Given again without --run, before anything is published, it finds that done; --run takes a further publish back.
+    """
     if not rollback:
         raise click.UsageError(
             "to publish, run `retail transform`; this command only takes a publish back, with --rollback"
         )
     with Workspace(settings, Secrets()) as workspace:
-        done = roll_back(workspace)
-        _show_rolled_back(console.console(), workspace.ledger, done)
+        done = roll_back(workspace, of_run)
+        if isinstance(done, InEffect):
+            _show_done_before(console.console(), done)
+        else:
+            _show_rolled_back(console.console(), workspace.ledger, done)
+
+
+def _show_done_before(out: Console, done: InEffect) -> None:
+    """Print that the publish is rolled back already, and how to take the one before it back."""
+    out.print(
+        f"rolled back   {', '.join(done.taken_back)}, on {done.rolled_back_at:%Y-%m-%d %H:%M:%S}Z by {done.run_id};"
+        " nothing to do",
+        soft_wrap=True,
+    )
+    out.print(f"shown now     {done.shown_run_id}")
+    out.print(
+        f"next: to take that publish back too: retail publish --rollback --run {done.shown_run_id}",
+        soft_wrap=True,
+    )
 
 
 def _show_rolled_back(out: Console, ledger: Ledger, done: RolledBack) -> None:

@@ -27,7 +27,7 @@ COMMAND_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Run": ("run", "backfill"),
     "Steps": ("ingest", "land", "transform", "check", "refresh"),
     "Inspect": ("status", "explain", "profile", "data-docs", "sql", "doctor"),
-    "Repair": ("reconcile", "quarantine", "publish", "maintain"),
+    "Repair": ("reconcile", "quarantine", "publish", "rebuild", "maintain"),
     "Local": ("init", "demo", "simulate", "warehouse"),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from retail.errors import ObjectNotFoundError, StorageError
 from retail.lake.storage import Storage
@@ -61,6 +62,19 @@ def table(storage: Storage, key: str, *, at: int | None = None) -> DeltaTable:
 
     with failing(storage, key, "be read"):
         return DeltaTable(storage.delta_url(key), version=at, storage_options=storage.delta_options())
+
+
+def is_readable(storage: Storage, key: str, *, at: int) -> bool:
+    """Whether the log and every data file of that version are still there."""
+    try:
+        opened = table(storage, key, at=at)
+    except StorageError:
+        return False
+    import pyarrow as pa
+
+    there = {unquote(each) for each in storage.list(f"{key}/")}
+    paths = pa.table(opened.get_add_actions())["path"].to_pylist()
+    return all(f"{key}/{unquote(path)}" in there for path in paths)
 
 
 def rows(

@@ -35,6 +35,8 @@ TASK_FAILURES: Final = f"{OPS}failures/"
 PENDING_REPLAYS: Final = f"{OPS}replays.json"
 TABLE_REWRITES: Final = f"{OPS}rewrites.json"
 FORMAT: Final = f"{OPS}format.json"
+TABLES: Final = f"{OPS}tables.json"
+REBUILD: Final = f"{OPS}rebuild.json"
 
 
 def payload_day(retailer_id: str, logical_date: date) -> str:
@@ -104,6 +106,16 @@ def run_steps(run_id: str) -> str:
 def run_step(run_id: str, step: str) -> str:
     """A step that ended, with its counts and versions."""
     return f"{run_steps(run_id)}{step}.json"
+
+
+def merge_plan(table: str) -> str:
+    """The name of the step that records what a merge into a table of the star is going to do."""
+    return f"merge-plan-{table}"
+
+
+def set_aside(run_id: str, key: str) -> str:
+    """Where a rebuild keeps an object of a damaged log."""
+    return f"{OPS}damaged/{run_id}/{key}"
 
 
 def run_checked(run_id: str) -> str:

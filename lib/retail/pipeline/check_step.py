@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,12 +17,14 @@ from pyspark.sql import functions as F
 
 from retail import star
 from retail.lake import delta, layout
+from retail.pipeline.stage_step import is_kept
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import CheckResult, MergeResult, StageResult, units_to_process
 from retail.quality import daily, drift, gaps, profile, tie_out
 from retail.quality.suites import data_docs
 from retail.quality.suites import validation as suites
 from retail.quality.suites.orphans import with_orphans
+from retail.runs import table_states
 from retail.runs.counts import HopCount
 from retail.runs.ledger import Ledger
 from retail.star import merge
@@ -57,13 +60,14 @@ def check_step(context: StepContext) -> CheckResult:
     with ThreadPoolExecutor(max_workers=1) as pool:
         tied_out = pool.submit(copy_context().run, _tie_out, context)
         found = judge_lake(context)
-        counts = tied_out.result()
+        counts, money = tied_out.result()
     judged = sum(validation.judged for validation in found.validations)
     warnings = [str(failure) for validation in found.validations for failure in validation.failures]
     warnings += gaps.warnings(found.silent) + _never_loaded(context)
     warnings += map(str, found.drifts)
     days = {count.business_date for count in counts}
     context.ledger.mark_checked([*found.runs, context.run_id], by=context.run_id)
+    table_states.record(context.storage, money={fact_sales.TABLE.path: money})
     return CheckResult(
         months=None if found.months is None else list(found.months),
         warnings=warnings,
@@ -196,7 +200,7 @@ def _profiled(context: StepContext) -> list[drift.Drift]:
     read = partial(delta.read, context.session, context.storage)
     tables = {table.name: read(table.path) for table in star.DIMENSIONS}
     staged = StageResult.of(context.ledger, context.run_id)
-    if staged is not None:
+    if staged is not None and is_kept(context.storage, staged):
         tables["staged_sales"] = read(layout.STAGED_SALES, at=staged.sales_version)
     if MergeResult.of(context.ledger, context.run_id) is not None:
         tables[fact_sales.TABLE.name] = read(fact_sales.TABLE.path).where(
@@ -219,11 +223,11 @@ def checked_before(ledger: Ledger, run_id: str, *, most: int) -> list[str]:
     return list(islice((each for each in earlier if ledger.step(each, "check") is not None), most))
 
 
-def _tie_out(context: StepContext) -> list[HopCount]:
+def _tie_out(context: StepContext) -> tuple[list[HopCount], dict[str, Decimal]]:
     """Compare rows and money in PostgreSQL with all of Delta. Raises TieOutError if they differ.
 
     Returns the counts for the run's tie-out ledger: the months it merged into, or, if it did not merge, all months
-    together with Delta's counts.
+    together with Delta's counts; and Delta's money by currency.
     """
     at = delta.require_version(context.storage, fact_sales.TABLE.path)
     lake = [
@@ -232,7 +236,10 @@ def _tie_out(context: StepContext) -> list[HopCount]:
     ]
     in_postgresql = star_totals(context.warehouse)
     tie_out.require([tie_out.POSTGRESQL], [*lake, *in_postgresql])
+    money: dict[str, Decimal] = {}
+    for count in lake:
+        money[str(count.currency)] = money.get(str(count.currency), Decimal(0)) + count.money
     if MergeResult.of(context.ledger, context.run_id) is None:
-        return [*lake, *in_postgresql]
+        return [*lake, *in_postgresql], money
     months = months_of_run(context.ledger, context.run_id)
-    return [count for count in in_postgresql if str(count.business_date)[:7] in months]
+    return [count for count in in_postgresql if str(count.business_date)[:7] in months], money

@@ -6,6 +6,7 @@ from retail.pipeline.stage_step import staged_of
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import MergeResult
 from retail.quality import tie_out
+from retail.runs import table_states
 from retail.star import merge
 from retail.star.build import build, merged_by, months_of_run
 from retail.star.tables import fact_sales
@@ -22,6 +23,7 @@ def merge_step(context: StepContext) -> MergeResult:
         context, staged, judge=lambda plan: tie_out.require([tie_out.MERGED], [*staged.counts, *plan])
     )
     tie_out.require([tie_out.DELTA], built.counts)
+    table_states.record(context.storage)
     figures = merge.as_counted(built.actions[fact_sales.TABLE.name])
     return MergeResult(
         versions=built.versions,

@@ -15,15 +15,19 @@ from retail.star import merge
 from retail.star.tables import fact_sales
 from retail.warehouse import rollback
 from retail.warehouse.publish.transaction import published_runs
-from retail.warehouse.rollback import Prepared, Publish, RolledBack
+from retail.warehouse.rollback import InEffect, Prepared, Publish, RolledBack
 from retail.warehouse.schema.ddl import prepare
 
 # The steps of a run that are undone when its publish is rolled back.
 _STEPS: Final = STEPS[STEPS.index("publish") :]
 
 
-def roll_back(workspace: Workspace) -> RolledBack:
+def roll_back(workspace: Workspace, of_run: str | None = None) -> RolledBack | InEffect:
     """Roll back the newest publish while no run works, and reconcile PostgreSQL with Delta as it was then.
+
+    Returns the rollback in effect, and changes nothing, if the publish of `of_run` is rolled back already or, if no run
+    is named, if nothing was published since the last rollback: the command may have been given before and its answer
+    lost.
 
     The ledger forgets that the affected runs were published, so their days are loaded again: by the same command or,
     for a run that fetched nothing, by a replay. The ledger does so before PostgreSQL commits: if that commit fails, a
@@ -34,12 +38,16 @@ def roll_back(workspace: Workspace) -> RolledBack:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rollback"
     with workspace.lease(run_id) as leased:
         prepare(workspace.warehouse)
+        done = rollback.already(workspace.warehouse, of_run)
+        if done is not None:
+            return done
         return rollback.roll_back(
             workspace.session,
             leased.storage,
             workspace.warehouse,
             run_id=run_id,
             judge=partial(_judge, leased, run_id),
+            of_run=of_run,
         )
 
 

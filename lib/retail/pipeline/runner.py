@@ -20,10 +20,12 @@ from retail.errors import (
     ConfigurationError,
     QualityError,
     RetailError,
+    TableDamagedError,
     WarehouseError,
     WarehouseRefusedError,
 )
 from retail.lake import outage
+from retail.lake.storage import Storage
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.describe_step import describe_step, is_due
@@ -32,6 +34,7 @@ from retail.pipeline.gate_step import gate_step
 from retail.pipeline.land_step import land_step
 from retail.pipeline.merge_step import merge_step
 from retail.pipeline.publish_step import publish_step
+from retail.pipeline.published import require_published
 from retail.pipeline.refresh_step import refresh_step
 from retail.pipeline.resume import Resumed
 from retail.pipeline.stage_step import stage_step
@@ -42,6 +45,7 @@ from retail.pipeline.workspace import LeasedWorkspace, Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
 from retail.quality.suites import validation
+from retail.runs import lease, rebuild_note, table_states
 from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
@@ -65,6 +69,9 @@ STEP_FUNCTIONS: Final[dict[str, Callable[[StepContext], StepResult]]] = {
     "check": check_step,
     "refresh": refresh_step,
 }
+
+# Tasks that neither read nor write a Delta table.
+_FETCHES: Final = frozenset({"ingest", "land"})
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ def run(
     is everything that the command names; these units may be only a part of it. With `reconcile` the units, which are
     complete, are compared with their retailers again instead of fetched. With a name, `redo` repeats tasks that
     have already ended in that run. Raises ConfigurationError before any work, LeaseHeldError if another run is working,
+    TableDamagedError if a Delta table is not as the last run left it, RebuildLeftError while a rebuild has not ended,
+    PublishLostError if nothing is left to do and PostgreSQL lacks runs that it had,
     QualityError if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run
     ended.
     """
@@ -117,12 +126,14 @@ def run(
     _require_configuration(workspace, wanted, tasks)
     asked = _Asked(wanted, tuple(tasks), options.force or reconcile, name, redo, reconcile)
     if not _left(workspace.ledger, asked) and resume.interrupted_at_the_end(workspace.ledger) is None:
+        _require_all_well(workspace, asked, options)
         _note_nothing_due(workspace.ledger, run_id, asked, engine=workspace.settings.engine)
         return Result(None, "success", skipped_units=len(wanted))
     migration.require_known(workspace.storage)
     settings = workspace.settings
     with workspace.lease(run_id) as leased:
         ledger, storage = leased.ledger, leased.storage
+        _require_sound(storage, ledger, asked, options)
         # Only inside the lease can nobody else end the remaining units or merge before this run.
         left = _left(ledger, asked)
         resumed = _resumed(ledger, left, asked) if left else Resumed()
@@ -177,6 +188,34 @@ def not_done(ledger: Ledger, units: Iterable[RetailerDay]) -> list[RetailerDay]:
     """The units that are not complete, or that the newest run was forced to process again and did not finish."""
     done = ledger.settled(ALL_TASKS)
     return [unit for unit in units if unit not in done]
+
+
+def _require_sound(storage: Storage, ledger: Ledger, asked: _Asked, options: RunOptions) -> None:
+    """Raises TableDamagedError or RebuildLeftError, before anything is written; a fetch alone needs no table."""
+    if _FETCHES.issuperset(asked.tasks):
+        return
+    if not options.rebuild:
+        rebuild_note.require_none(storage)
+    table_states.require_sound(storage, ledger)
+
+
+def _require_all_well(workspace: Workspace, asked: _Asked, options: RunOptions) -> None:
+    """The same without the lease, if nothing is due: a fault that a working run may cause is none.
+
+    Raises PublishLostError too if PostgreSQL lacks runs that it had: there is no run that would send them.
+    """
+    storage, ledger = workspace.storage, workspace.ledger
+    for is_last in (False, True):
+        if lease.holder(storage, now=datetime.now(UTC)) is not None:
+            return
+        try:
+            _require_sound(storage, ledger, asked, options)
+            break
+        except TableDamagedError:
+            if is_last:
+                raise
+    if asked.tasks == ALL_TASKS and ledger.published():
+        require_published(ledger, workspace.warehouse)
 
 
 def _left(ledger: Ledger, asked: _Asked) -> list[RetailerDay]:

@@ -8,6 +8,8 @@ import structlog
 
 from retail import star
 from retail.errors import RetailError
+from retail.lake import delta, layout
+from retail.lake.storage import Storage
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import StageResult, units_to_process
 from retail.quality.rules import load_row_rules
@@ -25,7 +27,8 @@ def stage_step(context: StepContext) -> StageResult:
     """Step 3. Raw lines become typed rows; bad ones go to quarantine."""
     migrated = migration.migrate(context, star.TABLES)
     storage, run_id, units = context.storage, context.run_id, units_to_process(context.ledger, context.run)
-    pending_replays.begin(storage, run_id, _staged_again(context))
+    if not context.options.rebuild:  # which has a note of its own
+        pending_replays.begin(storage, run_id, _staged_again(context))
     staged = staging.stage(context, units, row_rules=load_row_rules(beside=context.settings.folder))
     bad = rows_at(staged.counts, "quarantined")
     accepted = quarantine.accepted_of(storage, run_id)
@@ -57,19 +60,29 @@ def stage_step(context: StepContext) -> StageResult:
 
 
 def staged_of(context: StepContext) -> staging.Staged:
-    """What the run staged; staged again if older code did it. Raises RetailError if it staged nothing."""
+    """What the run staged; staged again if older code did it, or if `retail maintain` has deleted it since.
+
+    Raises RetailError if it staged nothing.
+    """
     result = StageResult.of(context.ledger, context.run_id)
     if result is None:
         raise RetailError(
             f"run {context.run_id} has staged nothing", hint="run `retail transform` for its dates"
         )
-    if result.format != migration.FORMAT:
-        # Older code staged it and was killed. The star has or gets today's format; these rows do not.
-        log.info("staging again: the lake's format has changed", was=result.format)
+    # Older code staged it and was killed: the star has or gets today's format; these rows do not.
+    is_old = result.format != migration.FORMAT
+    if is_old or not is_kept(context.storage, result):
+        log.info("staging again", why="the lake's format has changed" if is_old else "its rows were deleted")
         again = stage_step(context)
         context.ledger.end_step(context.run_id, again.step, again.to_json(), seconds=result.seconds)
         result = again
     return staging.Staged(result.lines_version, result.sales_version, result.counts, critical=result.critical)
+
+
+def is_kept(storage: Storage, result: StageResult) -> bool:
+    """Whether both tables can still be read as they were staged. An engine reads a version that is gone as empty."""
+    versions = {layout.STAGED_LINES: result.lines_version, layout.STAGED_SALES: result.sales_version}
+    return all(delta.is_readable(storage, table, at=version) for table, version in versions.items())
 
 
 def _staged_again(context: StepContext) -> set[RetailerDay]:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 
 # A scheduler's tasks and the steps in each; `land` on its own rebuilds raw files from payloads already
-# fetched.
+# fetched, `merge` and `publish` are the parts of a rebuild.
 TASKS: Final[dict[str, tuple[str, ...]]] = {
     "land": ("land",),
     "ingest": ("extract", "land"),
     "transform": ("stage", "gate", "merge", "publish"),
     "check": ("check",),
     "refresh": ("refresh",),
+    "merge": ("stage", "gate", "merge"),
+    "publish": ("publish",),
 }
 
 # The tasks that a day goes through to be complete.

@@ -157,6 +157,13 @@ class Ledger:
         if "check" in forgotten and layout.run_checked(run_id) in recorded:
             self._storage.delete(layout.run_checked(run_id))
 
+    def published(self) -> list[str]:
+        """Runs that may have changed the star and have published since, oldest first. One listing."""
+        keys = set(self._storage.list(layout.RUNS))
+        run_ids = sorted(key.split("/")[2] for key in keys if key.endswith("/run.json"))
+        steps = ("gate", "publish")
+        return [each for each in run_ids if all(layout.run_step(each, step) in keys for step in steps)]
+
     def mark_checked(self, run_ids: Iterable[str], by: str) -> None:
         """Record that the check of the run `by` passed, and covered what these runs merged."""
         for run_id in run_ids:

@@ -52,8 +52,12 @@ class Plan:
 
 def create(context: LakeContext, table: Table) -> None:
     """Create the table, with its unknown member, if it does not exist yet."""
-    if delta.version(context.storage, table.path) is not None:
-        return
+    if delta.version(context.storage, table.path) is None:
+        empty(context, table)
+
+
+def empty(context: LakeContext, table: Table) -> None:
+    """Create the table, or replace all its rows, with its unknown member alone."""
     rows = [] if table.unknown is None else [tuple(table.unknown.get(c) for c in table.own_columns)]
     first = context.session.createDataFrame(rows, table.schema).transform(with_content_hash(table))
     for name in table.order:

@@ -28,6 +28,7 @@ from retail.warehouse.publish import restatement, upsert
 from retail.warehouse.publish.copy import copy
 from retail.warehouse.publish.delta_changes import ROWS_AT_ONCE, Source, reading
 from retail.warehouse.publish.staging_table import Staged, prepare, temporary
+from retail.warehouse.publish.transaction import published_runs
 from retail.warehouse.schema.ddl import FACT, StarTable, star_tables
 
 if TYPE_CHECKING:
@@ -98,16 +99,52 @@ Judge = Callable[[Prepared], None]
 
 
 def roll_back(
-    session: SparkSession, storage: Storage, warehouse: Warehouse, *, run_id: str, judge: Judge
+    session: SparkSession,
+    storage: Storage,
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    judge: Judge,
+    of_run: str | None = None,
 ) -> RolledBack:
-    """Take the newest publish back. Changes to published figures are recorded in `marts.restatement`.
+    """Take the newest publish back, which must be that of `of_run` if one is named.
 
-    All or nothing. Raises WarehouseError, also if there is no publish before the newest; EngineError if Delta's older
-    version can no longer be read; LeaseHeldError if another run took over; and whatever `judge` raises.
+    Changes to published figures are recorded in `marts.restatement`. All or nothing. Raises WarehouseError, also if
+    there is no publish before the newest, or if it is another run's; EngineError if Delta's older version can no longer
+    be read; LeaseHeldError if another run took over; and whatever `judge` raises.
     """
-    started = time.monotonic()
-    with warehouse.connect("roll the publish back") as connection, taking_turns(connection):
+    with warehouse.connect("read the publish ledger") as connection:
+        last, _ = _last_two(connection)
+    if of_run is not None and of_run not in last.run_ids:
+        raise WarehouseError(
+            f"run {of_run} is not in the newest publish, which is that of {', '.join(last.run_ids)}",
+            hint="nothing was changed; only the newest publish can be taken back: "
+            f"`retail publish --rollback --run {last.run_ids[-1]}`",
+        )
+    try:
+        return _roll_back(session, storage, warehouse, run_id=run_id, judge=judge, last=last)
+    except WarehouseError as error:
+        named = f"retail publish --rollback --run {last.run_ids[-1]}"
+        raise WarehouseError(
+            error.message, hint=f"{error.hint}; `{named}` finds it done if it was committed"
+        ) from error
+
+
+def _roll_back(
+    session: SparkSession,
+    storage: Storage,
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    judge: Judge,
+    last: Publish,
+) -> RolledBack:
+    started, asked = time.monotonic(), last
+    doing = f"roll back the publish of {', '.join(asked.run_ids)}"
+    with warehouse.connect(doing) as connection, taking_turns(connection):
         last, before = _last_two(connection)
+        if last != asked:
+            raise WarehouseError(f"cannot {doing}: there is a newer one", hint="nothing was changed")
         source = _Earlier(session, storage, last.run_ids, last.delta_versions, before.delta_versions)
         tables = star_tables(connection)
         source.check(tables)
@@ -133,6 +170,22 @@ def in_effect(warehouse: Warehouse) -> list[InEffect]:
             return []
         cursor.execute(sql_text("rollback", "in_effect"))
         return [InEffect(run_id, at, tuple(runs), shown) for run_id, at, runs, shown in cursor]
+
+
+def already(warehouse: Warehouse, of_run: str | None = None) -> InEffect | None:
+    """The rollback that took that run's publish back, or by default the newest publish, if nothing was published since.
+
+    So a command whose answer was lost can be given again without taking another publish back. Raises WarehouseError.
+    """
+    found = in_effect(warehouse)
+    if of_run is not None:
+        there = published_runs(warehouse)
+        return next((each for each in found if of_run in each.taken_back and of_run not in there), None)
+    if not found:
+        return None
+    with warehouse.connect("read the publish ledger") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT run_id FROM ops.publish ORDER BY publish_id DESC LIMIT 1")
+        return found[-1] if cursor.fetchone() == (found[-1].shown_run_id,) else None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rich.console import Console
 from retail.cli.doctor import lake
 from retail.cli.doctor.bucket import examine_bucket
 from retail.cli.doctor.finding import Finding, exit_code, failed
+from retail.cli.doctor.published import examine_published
 from retail.cli.doctor.retailers import examine_retailers
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
@@ -133,6 +134,7 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     )
     yield WAREHOUSE, server, lambda: _warehouse(workspace.warehouse), ()
     yield f"{WAREHOUSE} rights", server, lambda: rights_of(workspace.warehouse), (WAREHOUSE,)
+    yield "published runs", server, lambda: examine_published(workspace), (STORAGE, WAREHOUSE)
     needed = settings.engine == "spark"
     yield "Java, for the Spark engine", "PATH", lambda: _java(needed=needed), ()
 

@@ -35,6 +35,11 @@ class Source:
         """What to do if a table cannot be read."""
         return "check that the lake can be reached; nothing was published, so run the same command again"
 
+    @property
+    def sends(self) -> bool:
+        """Whether there is anything to send."""
+        return bool(self.pending_run_ids)
+
     def version_of(self, table: StarTable) -> str:
         """The version that is read, in words."""
         return f"version {self.versions[table.name]}"
@@ -64,6 +69,10 @@ class Source:
     def changed(self, table: StarTable) -> DataFrame:
         from pyspark.sql.functions import col
 
+        return self.rows(table).where(col("changed_run_id").isin(*self.pending_run_ids))
+
+    def rows(self, table: StarTable) -> DataFrame:
+        """All rows of the table."""
         version = self.versions[table.name]
         rows = delta.read(self.session, self.storage, layout.star_table(table.name), at=version)
         lacking = [column for column in table.columns if column not in rows.columns]
@@ -72,7 +81,19 @@ class Source:
                 f"star.{table.name} has columns that its Delta table lacks: {', '.join(lacking)}",
                 hint=f"make sql/star and lib/retail/star/tables/{table.name}.py agree",
             )
-        return rows.where(col("changed_run_id").isin(*self.pending_run_ids))
+        return rows
+
+
+@dataclass(frozen=True)
+class Whole(Source):
+    """The whole Delta star, whichever run changed it."""
+
+    @property
+    def sends(self) -> bool:
+        return True
+
+    def changed(self, table: StarTable) -> DataFrame:
+        return self.rows(table)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from psycopg2 import sql
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from retail.warehouse.publish.staging_table import Staged
+
+_NOT_SETTLED: Final = (
+    "(retailer_id, business_date, currency)"
+    " NOT IN (SELECT retailer_id, business_date, currency FROM pg_temp.settled)"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -44,13 +49,21 @@ class Restatement:
     named: Sequence[str]
 
 
-def note(connection: Connection, run_id: str, staged: Staged) -> int:
+def note(connection: Connection, run_id: str, staged: Staged, *, whole: bool = False) -> int:
     """Record what the `staged` facts will change, and store each day's sums; returns the retailer-days restated.
 
-    Runs within the publishing transaction, after `upsert.find_replaced` and before the staged facts are written.
+    If they are the `whole` fact, a day whose published figures are theirs is not restated, whatever the star holds of
+    it now. Runs within the publishing transaction, after `upsert.find_replaced` and before the staged facts are
+    written.
     """
-    names = {"run_id": sql.Literal(run_id), "staged": staged.place}
+    names = {
+        "run_id": sql.Literal(run_id),
+        "staged": staged.place,
+        "of_days": sql.SQL(_NOT_SETTLED if whole else "true"),
+    }
     with connection.cursor() as cursor:
+        if whole:
+            cursor.execute(sql.SQL(sql_text("publish", "settled")).format(**names))
         for file in ("changes", "restatement", "restated_transaction"):
             cursor.execute(sql.SQL(sql_text("publish", file)).format(**names))
         cursor.execute(
@@ -59,6 +72,7 @@ def note(connection: Connection, run_id: str, staged: Staged) -> int:
         (days,) = cursor.fetchone() or (0,)
         cursor.execute("DROP VIEW pg_temp.line")
         cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.day_change")
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.settled")
     return int(days)
 
 

@@ -63,6 +63,13 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
     return [partition for name, partition in wanted.items() if name not in there]
 
 
+def months_there(connection: Connection) -> list[str]:
+    """The months (`YYYY-MM`) of which the fact holds rows, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT to_char(business_date, 'YYYY-MM') FROM star.fact_sales ORDER BY 1")
+        return [month for (month,) in cursor]
+
+
 def within(months: Iterable[str]) -> sql.Composable:
     """The condition on `business_date` that lets the server read only those months' partitions."""
     ranges = [

@@ -1,0 +1,34 @@
+"""Whether PostgreSQL still holds the runs that the ledger knows to be published."""
+
+from __future__ import annotations
+
+from retail.errors import PublishLostError
+from retail.runs.ledger import Ledger
+from retail.warehouse.connection import Warehouse
+from retail.warehouse.publish.transaction import published_runs
+
+
+def lost_runs(ledger: Ledger, warehouse: Warehouse, *, but: str | None = None) -> list[str]:
+    """Runs whose publish the ledger has and PostgreSQL does not, oldest first; not the run `but`, which publishes now.
+
+    None after a rollback: the ledger forgets the publish that was taken back. Raises WarehouseError.
+    """
+    expected = [run_id for run_id in ledger.published() if run_id != but]
+    if not expected:
+        return []
+    there = published_runs(warehouse)
+    return [run_id for run_id in expected if run_id not in there]
+
+
+def require_published(ledger: Ledger, warehouse: Warehouse) -> int:
+    """Returns the number of runs that both know. Raises PublishLostError if PostgreSQL lacks any, or WarehouseError."""
+    lost, expected = lost_runs(ledger, warehouse), ledger.published()
+    if lost:
+        which = f"{lost[0]} to {lost[-1]}" if len(lost) > 1 else lost[0]
+        raise PublishLostError(
+            f"PostgreSQL at {warehouse.dsn()} lacks {len(lost)} of {len(expected)} runs that were published ({which}): "
+            "it was replaced, emptied, or restored from an older dump",
+            hint="check that [warehouse] names the right database; then `retail rebuild --postgresql` "
+            "fills it from Delta",
+        )
+    return len(expected)
