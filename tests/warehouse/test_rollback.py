@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import deltalake
+import psycopg2
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
@@ -16,6 +17,7 @@ from retail.warehouse.publish.transaction import publish
 from retail.warehouse.rollback import Prepared, RolledBack, TableBack, already, in_effect, roll_back
 from retail.warehouse.schema.ddl import view_files
 from retail.warehouse.views import refresh
+from tests.kill.told import in_operations
 from tests.warehouse import literals
 from tests.warehouse.conftest import Query
 from tests.warehouse.literals import DIMENSIONS, Lake, line
@@ -324,6 +326,23 @@ def test_who_lost_the_lease_meanwhile_changes_nothing(bench: Bench, lake: Lake) 
             judge=bench._judge,
         )  # fmt: skip
     assert bench.state() == after
+
+
+def test_an_answer_that_was_lost_names_the_run_that_it_was_about(bench: Bench, lake: Lake) -> None:
+    first_run(lake)
+    bench.publish("run_1")
+    second_run(lake)
+    bench.publish("run_2")
+
+    def cut_off(_: Prepared) -> None:
+        raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    with pytest.raises(WarehouseError) as lost:
+        roll_back(bench.session, lake.storage, bench.warehouse, run_id="back", judge=cut_off)
+    in_operations(
+        "cannot roll back the publish of …: server closed the connection unexpectedly", lost.value.message
+    )
+    assert "retail publish --rollback --run run_2" in lost.value.hint
 
 
 def test_a_column_that_came_with_the_publish_is_empty_again(

@@ -81,7 +81,7 @@ class Cluster:
         except (OSError, IndexError):
             raise WarehouseError(
                 f"{self.password_file}, which holds the embedded PostgreSQL's password, cannot be read",
-                hint=f"restore it, or move {self.folder} away: the next run then republishes the whole star",
+                hint=f"restore it, or move {self.folder} away and run `retail rebuild --postgresql`",
             ) from None
 
     def create(self) -> None:
@@ -91,7 +91,7 @@ class Cluster:
             if version.read_text().strip() != MAJOR:
                 raise WarehouseError(
                     f"{self.data} was created by PostgreSQL {version.read_text().strip()}, and this is {MAJOR}",
-                    hint="move the folder away: the next run creates a new one and republishes the whole star",
+                    hint="move the folder away; `retail rebuild --postgresql` creates a new one and fills it",
                 )
             return
         for left_over in self.folder.glob(".new-*"):

@@ -45,7 +45,7 @@ class Staged:
         if doubled:
             raise WarehouseError(
                 f"the Delta table star/{self.table.name} holds {self.table.key[0]} {', '.join(doubled)} more than once",
-                hint="nothing was published; rebuild the star for those dates",
+                hint=f"nothing was published; `retail rebuild --table {self.table.name}` makes the table again",
             )
 
     def _sql(self, statement: str, **names: sql.Composable) -> sql.Composed:
