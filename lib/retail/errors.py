@@ -194,6 +194,11 @@ class DamagedError(StorageError):
     code = "damaged"
 
 
+def named_by_rebuild(table: str) -> str:
+    """What `retail rebuild --table` calls the Delta table with that key."""
+    return table.partition("/")[0] if table.startswith("staged/") else table.rpartition("/")[2]
+
+
 class TableDamagedError(StorageError):
     """A Delta table is not as the last run left it: an object is damaged or missing; nothing was written.
 
@@ -203,11 +208,10 @@ class TableDamagedError(StorageError):
     code = "table-damaged"
 
     def __init__(self, what: str, wrong: str, *, table: str) -> None:
-        name = table.partition("/")[0] if table.startswith("staged/") else table.rpartition("/")[2]
         super().__init__(
             f"{what} {wrong}; the Delta table {table} is damaged",
-            hint=f"nothing was changed; `retail rebuild --table {name}` makes it again from the raw files. "
-            "If the lake was restored from a backup, restore its ops/ of the same moment instead",
+            hint=f"nothing was changed; `retail rebuild --table {named_by_rebuild(table)}` makes it again "
+            "from the raw files. If the lake was restored from a backup, restore its ops/ of the same moment instead",
         )
         self.table = table
 

@@ -129,6 +129,11 @@ def _begin(
     from_raw = [table for table in tables if table in FROM_RAW]
     units = _merged(ledger) if from_raw else []
     units = [(r, day) for r, day in units if (not first or day >= first) and (not last or day <= last)]
+    if from_raw and not units:
+        raise StorageError(
+            "the ledger has no such day that any run merged, so nothing could be made again",
+            hint="nothing was changed; if ops/ was lost, restore it from a backup first",
+        )
     _require_raw(storage, units)
     keys = [key for table in tables for key in _keys(storage, table)]
     found, states = delta_log.logs(storage, table_states.ROOMS), table_states.recorded(storage)

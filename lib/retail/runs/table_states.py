@@ -17,11 +17,10 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from retail.errors import ObjectNotFoundError, StorageError, TableDamagedError
+from retail.errors import ObjectNotFoundError, StorageError, TableDamagedError, named_by_rebuild
 from retail.lake import delta, delta_log, layout
 from retail.lake.delta_log import Log
 from retail.lake.storage import Storage
-from retail.runs import table_rewrites
 from retail.runs.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -32,7 +31,10 @@ ROOMS: Final = (layout.STAR, layout.STAGED, f"{layout.QUARANTINE}/", f"{layout.P
 
 @dataclass(frozen=True)
 class TableState:
-    """A table at `version`: its `rows`, None if its log does not say; `money` by currency, None if nobody counted."""
+    """A table at `version`; `log` and `last` as above.
+
+    `rows` is None if nobody compares them or the log does not say, `money` by currency if nobody counted it.
+    """
 
     version: int
     rows: int | None
@@ -55,7 +57,7 @@ def record(storage: Storage, *, money: Mapping[str, Mapping[str, Decimal]] | Non
         if same and known is not None:
             after[table] = known if text is None else TableState(**{**asdict(known), "money": text})
         else:
-            rows = _rows(storage, log)
+            rows = _rows(storage, log) if table.startswith(layout.STAR) else None
             after[table] = TableState(log.newest, rows, text, log.sizes, _digest(storage, log, log.newest))
     if after != before:
         _write(storage, after)
@@ -127,8 +129,7 @@ def _require_rows(storage: Storage, ledger: Ledger, log: Log, state: TableState)
     table = log.table
     if not table.startswith(layout.STAR) or log.newest == state.version:
         return
-    name = table.removeprefix(layout.STAR)
-    if _was_planned(ledger, name, state.version) or table_rewrites.begun_on(storage, table, state.version):
+    if _is_a_merge(ledger, table.removeprefix(layout.STAR), state.version):
         return
     assert log.newest is not None  # noqa: S101 - it is not older than the record
     if not delta_log.changes_data(storage, log, range(state.version + 1, log.newest + 1)):
@@ -144,12 +145,19 @@ def _require_rows(storage: Storage, ledger: Ledger, log: Log, state: TableState)
         raise TableDamagedError(f"{storage.url}/{table}", what, table=table)
 
 
-def _was_planned(ledger: Ledger, name: str, version: int) -> bool:
-    """Whether a run planned to merge into that version of the table or a later one. Its step proves what it did."""
+def _is_a_merge(ledger: Ledger, name: str, version: int) -> bool:
+    """Whether a run has merged into that version of the table, or may have: its own identities prove what it did.
+
+    A run whose merge has ended without a new version did not.
+    """
     for run_id in reversed(ledger.run_ids()):
         planned = ledger.step(run_id, layout.merge_plan(name))
+        if planned is not None and planned["version"] < version:
+            return False
         if planned is not None:
-            return bool(planned["version"] >= version)
+            ended = ledger.step(run_id, "merge")
+            if ended is None or ended["versions"].get(name, version) > version:
+                return True
     return False
 
 
@@ -190,15 +198,19 @@ def _rows(storage: Storage, log: Log) -> int | None:
 
 
 def _files(storage: Storage, log: Log) -> pa.Table:
-    """The data files of the newest version as the log has them."""
+    """The data files of the newest version as the log has them. Raises StorageError, also if S3 does not answer."""
     import pyarrow as pa
+    from deltalake import DeltaTable
 
-    try:
-        return pa.table(delta.table(storage, log.table, at=log.newest).get_add_actions())
-    except StorageError as error:
-        raise TableDamagedError(
-            f"{storage.url}/{log.table}", f"cannot be read: {error.message}", table=log.table
-        ) from error
+    hint = (
+        "check that the lake can be reached, then run the same command again; if it can, the table is damaged: "
+        f"`retail rebuild --table {named_by_rebuild(log.table)}`"
+    )
+    with delta.failing(storage, log.table, "be read", hint):
+        opened = DeltaTable(
+            storage.delta_url(log.table), version=log.newest, storage_options=storage.delta_options()
+        )
+        return pa.table(opened.get_add_actions())
 
 
 def _digest(storage: Storage, log: Log, version: int) -> str:

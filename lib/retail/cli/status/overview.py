@@ -16,7 +16,7 @@ from retail.pipeline.schedule import due_units
 from retail.pipeline.step_results import counts_of
 from retail.pipeline.tasks import STEPS
 from retail.pipeline.workspace import Workspace
-from retail.runs import lease
+from retail.runs import lease, rebuild_note
 from retail.runs.counts import rows_at
 from retail.warehouse import rollback
 
@@ -47,6 +47,13 @@ def show_status(workspace: Workspace, out: Console, *, now: datetime | None = No
         out.print(f"\nrunning now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
         _show_rollbacks(workspace, out)
+    rebuild = rebuild_note.read(workspace.storage)
+    if rebuild is not None:
+        out.print(
+            f"\nA rebuild of {', '.join(rebuild.tables)} has not ended; no run works until it has: {rebuild.command}",
+            markup=False,
+            soft_wrap=True,
+        )
     out.print()
     _show_retailers(workspace, out, now)
     _show_next(workspace, out, working)
