@@ -259,7 +259,7 @@ def _finish(workspace: Workspace, note: RebuildNote, report: Report) -> Rebuilt:
 
 
 def _require_equal(storage: Storage, note: RebuildNote) -> None:
-    """Raises TieOutError if the fact, of which only some days were rebuilt, is not what it was."""
+    """Raises TieOutError if the fact is not what it was, once some of its days were rebuilt."""
     table_states.record(storage)
     rows, path = table_states.recorded(storage)[fact_sales.TABLE.path].rows, fact_sales.TABLE.path
     money = table_states.money_of(storage, path)

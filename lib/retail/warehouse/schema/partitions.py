@@ -64,7 +64,7 @@ def missing(connection: Connection, months: Iterable[str]) -> list[Partition]:
 
 
 def months_there(connection: Connection) -> list[str]:
-    """The months (`YYYY-MM`) of which the fact holds rows, in order."""
+    """The months (`YYYY-MM`) in which the fact holds rows, in order."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT to_char(business_date, 'YYYY-MM') FROM star.fact_sales ORDER BY 1")
         return [month for (month,) in cursor]
