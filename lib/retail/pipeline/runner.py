@@ -116,10 +116,8 @@ def run(
     is everything that the command names; these units may be only a part of it. With `reconcile` the units, which are
     complete, are compared with their retailers again instead of fetched. With a name, `redo` repeats tasks that
     have already ended in that run. Raises ConfigurationError before any work, LeaseHeldError if another run is working,
-    TableDamagedError if a Delta table is not as the last run left it, RebuildLeftError while a rebuild has not ended,
-    PublishLostError if nothing is left to do and PostgreSQL lacks runs that it had,
-    QualityError if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run
-    ended.
+    TableDamagedError, RebuildLeftError or PublishLostError if what the last run left is damaged or lost, QualityError
+    if a gate or an identity stopped the run, and whatever a step raises; the ledger then says how the run ended.
     """
     run_id = new_run_id(datetime.now(UTC), name, newest=workspace.ledger.newest())
     wanted = sorted(set(units))
