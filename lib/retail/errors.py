@@ -235,9 +235,13 @@ class EngineError(RetailError):
 
 
 class WarehouseError(RetailError):
-    """PostgreSQL cannot be reached, or refused a statement."""
+    """PostgreSQL cannot be reached, or refused a statement.
+
+    `sqlstate` is PostgreSQL's own code of the refusal; None if it has given none.
+    """
 
     code = "warehouse"
+    sqlstate: str | None = None
 
 
 class WarehouseRefusedError(WarehouseError):
@@ -254,6 +258,13 @@ class PublishLostError(WarehouseError):
 
 
 class LeaseHeldError(RetailError):
-    """Another run works on the lake, or took over from this one."""
+    """Another run works on the lake, or took over from this one.
+
+    `holder` is the run that works on it; None if it has ended since, or is not known.
+    """
 
     code = "lease-held"
+
+    def __init__(self, message: str, *, hint: str, holder: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder

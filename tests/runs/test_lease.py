@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +32,14 @@ def at_once(seconds: float) -> None:
 
 def at(moment: datetime) -> Callable[[], datetime]:
     return lambda: moment
+
+
+@contextmanager
+def refused_by(holder: str | None) -> Iterator[None]:
+    """Expects LeaseHeldError because of that run."""
+    with pytest.raises(LeaseHeldError) as refused:
+        yield
+    assert refused.value.holder == holder
 
 
 def test_the_second_run_is_told_who_holds_the_lease(tmp_path: Path) -> None:
@@ -118,7 +126,7 @@ def test_of_another_container_of_this_host_only_the_expiry_counts(tmp_path: Path
     # Its process id is, in this container, of no process at all.
     record |= {"machine": there, "pid": 2**22 + 1, "process_started": "1", "released": False}
     storage.write(key, json.dumps(record).encode())
-    with pytest.raises(LeaseHeldError, match="run there"), lease.hold(storage, "here", now=at(NOON)):
+    with refused_by("there"), lease.hold(storage, "here", now=at(NOON)):
         pass
     with lease.hold(storage, "here", now=at(NOON + lease.LIFETIME), wait=at_once) as held:
         held.check()
@@ -211,7 +219,7 @@ def test_who_was_silent_and_was_not_missed_goes_on(tmp_path: Path) -> None:
     with _silent(storage) as silent:
         silent._silent_since -= 6
         silent.require()
-        with pytest.raises(LeaseHeldError, match="run silent"), lease.hold(storage, "next"):
+        with refused_by("silent"), lease.hold(storage, "next"):
             pass
 
 
@@ -230,7 +238,7 @@ def test_who_takes_over_gives_way_to_a_holder_that_extends_at_that_moment(tmp_pa
     with lease.hold(storage, "first", now=at(NOON)):
         later = at(NOON + lease.LIFETIME)
         with (
-            pytest.raises(LeaseHeldError, match="run first"),
+            refused_by("first"),
             lease.hold(storage, "second", now=later, wait=at_once),
         ):
             pass
@@ -260,7 +268,7 @@ def test_who_wakes_up_behind_two_others_takes_nothing_over(tmp_path: Path) -> No
             half.parent.mkdir()
             half.touch()  # as the one that works writes a file
 
-        with pytest.raises(LeaseHeldError, match="run works"):
+        with refused_by("works"):
             lease.hold(Unwritten(tmp_path), "woken", now=later, wait=asleep).__enter__()
         others[0].check()
         assert half.exists()
@@ -293,8 +301,7 @@ def test_who_creates_an_object_below_the_newest_takes_it_back(
     elif before == "one that is dead":
         _abandon(storage, "dead")
     with ExitStack() as stack:
-        told = "run works" if works else "another run took the lease .* and has ended since"
-        with pytest.raises(LeaseHeldError, match=told):
+        with refused_by("works" if works else None):
             lease.hold(Slow(tmp_path), "slow", now=later, wait=at_once).__enter__()
         assert half.exists()
         (left,) = storage.list("ops/lease/")
@@ -324,7 +331,7 @@ def test_a_lease_that_looks_expired_is_watched_before_it_is_taken_over(tmp_path:
             watched.append(seconds)
             alive._extend()
 
-        with pytest.raises(LeaseHeldError, match="run alive"):
+        with refused_by("alive"):
             lease.hold(storage, "ahead", now=ahead, wait=extended).__enter__()
         assert watched == [lease.LIFETIME.total_seconds() / 2]
         alive.check()

@@ -15,6 +15,7 @@ import pytest
 from psycopg2.extras import execute_values
 
 from retail.config.settings import home
+from retail.errors import WarehouseError
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl
 from tests.warehouse import servers
@@ -32,6 +33,11 @@ Write = Callable[[str, str], None]
 
 VIEW = "mv_daily_sales"
 MORE = "round(day.sales_amount / nullif(day.transactions, 0), 4) AS average_basket"
+
+
+def refused_as(sqlstate: str) -> pytest.RaisesExc[WarehouseError]:
+    """Expects a WarehouseError with PostgreSQL's own code."""
+    return pytest.raises(WarehouseError, check=lambda error: error.sqlstate == sqlstate)
 
 
 @contextmanager

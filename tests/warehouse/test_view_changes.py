@@ -14,7 +14,7 @@ from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema import ddl, view_rebuild
 from retail.warehouse.views import refresh
 from tests.warehouse.catalogue import catalogue_of, differences
-from tests.warehouse.conftest import MORE, VIEW, Edit, Query, Sold
+from tests.warehouse.conftest import MORE, VIEW, Edit, Query, Sold, refused_as
 from tests.warehouse.literals import line
 
 pytestmark = pytest.mark.postgres
@@ -215,7 +215,7 @@ def test_a_type_that_views_read_is_changed_by_a_migration_that_makes_them_anew(
     )
     statement = "ALTER TABLE star.fact_sales ALTER COLUMN tax_amount TYPE numeric(20, 4);\n"
     new.write_text(statement)
-    with pytest.raises(WarehouseError, match="cannot alter type of a column used by a view"):
+    with refused_as("0A000"):
         ddl.prepare(warehouse)
     new.write_text(f"-- views are made anew\n{statement}")
     grants = query(GRANTS)

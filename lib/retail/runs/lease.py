@@ -287,4 +287,5 @@ def _held(storage: Storage, holder: dict[str, Any]) -> LeaseHeldError:
     return LeaseHeldError(
         f"run {holder['run_id']} (process {holder['pid']} on {holder['host']}) is working on {storage.url}",
         hint=f"wait for it to end; if it died, its lease expires at {holder['expires_at']}",
+        holder=holder["run_id"],
     )

@@ -218,4 +218,6 @@ def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError
         hint = f"check that {where} is running; nothing was left half-done, so run the same command again"
     else:
         hint = "nothing was left half-done; fix the cause, then run the same command again"
-    return WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)
+    failure = WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)
+    failure.sqlstate = error.pgcode
+    return failure
