@@ -32,7 +32,7 @@ _STEP: Final = re.compile(r"(?<=/)(\.{0,2})(?=/)")
 
 
 def require_usable(lake: LakeSettings, engine: Engine) -> None:
-    """Raises ConfigurationError naming the character of `lake.url` that a client of the lake cannot take."""
+    """Raises ConfigurationError if `lake.url` is a file, or has a character that a client of the lake cannot take."""
     if is_bucket(lake):
         prefix = prefix_of(lake)
         found = _NOWHERE.search(prefix) or (_ODD if engine == "sail" else _ODD_FOR_SPARK).search(prefix)
@@ -41,6 +41,10 @@ def require_usable(lake: LakeSettings, engine: Engine) -> None:
     else:
         place = str(Path(lake.url).expanduser().resolve())
         found = _NOWHERE.search(place)
+        if Path(place).is_file():
+            raise ConfigurationError(
+                [f"lake.url: {_shown(place)} is a file"], hint="name a folder, or s3://bucket/prefix"
+            )
     if found is not None:
         raise ConfigurationError(
             [

@@ -301,9 +301,11 @@ class Ledger:
     def _read(self, key: str) -> dict[str, Any]:
         try:
             values: dict[str, Any] = json.loads(self._storage.read(key))
+            if not isinstance(values, dict):
+                raise ValueError("not an object")
         except ValueError as error:
             raise StorageError(
-                f"{self._storage.url}/{key} is not JSON: {error}",
+                f"{self._storage.url}/{key} is not the JSON of a record: {error}",
                 hint="delete this one object; the step that it records is repeated",
             ) from None
         return values
