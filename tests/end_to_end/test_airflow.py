@@ -284,6 +284,7 @@ def test_a_cleared_task_is_done_again_alone(scheduled: Scheduled, first_run: tup
     }
 
 
+@pytest.mark.nightly
 def test_a_cleared_task_whose_first_try_fails_is_redone_by_the_next(
     scheduled: Scheduled, first_run: tuple[str, str]
 ) -> None:
