@@ -279,6 +279,7 @@ ALTERED = (
 )
 
 
+@pytest.mark.nightly
 def test_postgresql_that_was_changed_by_hand_is_rebuilt_without_a_restatement(
     made: Installation, work: Workspace
 ) -> None:

@@ -126,7 +126,9 @@ def commits_of(storage: Storage) -> dict[str, int]:
 
 
 # Where boto3 goes to S3, and where the engine does.
-@pytest.mark.parametrize("place", ["retail.landing.land:land", "retail.star.merge:into"])
+@pytest.mark.parametrize(
+    "place", ["retail.landing.land:land", pytest.param("retail.star.merge:into", marks=pytest.mark.nightly)]
+)
 def test_a_time_without_service_shorter_than_the_retries_is_sat_out(
     place: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
 ) -> None:
@@ -136,7 +138,13 @@ def test_a_time_without_service_shorter_than_the_retries_is_sat_out(
 
 
 # Sail by itself gives up after one to twelve seconds; each of these is a step, and the engine works in it.
-@pytest.mark.parametrize("place", ["retail.quality.suites.validation:validate", "retail.star.merge:into"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param("retail.quality.suites.validation:validate", marks=pytest.mark.nightly),
+        "retail.star.merge:into",
+    ],
+)
 def test_the_engine_s_step_is_done_again_after_an_outage(
     place: str, on_s3: OnS3, proxy: Proxy, right: dict[str, list[tuple[object, ...]]]
 ) -> None:
