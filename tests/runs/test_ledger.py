@@ -96,7 +96,7 @@ def test_a_killed_run_for_other_units_is_not_taken_up(ledger: Ledger) -> None:
 def test_a_broken_record_is_named_with_what_to_do(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     storage.write("ops/runs/run-1/run.json", b'{"run_id": "ru')
-    with pytest.raises(StorageError, match=r"ops/runs/run-1/run.json is not JSON"):
+    with pytest.raises(StorageError, match=r"ops/runs/run-1/run.json is not the JSON of a record"):
         Ledger(storage).run("run-1")
 
 

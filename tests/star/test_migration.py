@@ -86,8 +86,8 @@ def test_a_lake_of_older_code_is_today_s_after_its_migration_and_its_days_again_
 
     lake.compare_star("migration")
     assert json.loads(lake.workspace.storage.read("ops/format.json")) == TODAY
-    assert done[-1] == "the lake was migrated to format 3"
-    assert {"event": "lake migrated", "format": 3, "log_level": "info"} in logs
+    assert done[-1] == "the lake was migrated to format 4"
+    assert {"event": "lake migrated", "format": 4, "log_level": "info"} in logs
     # The whole way of a run, whose report says what the model says.
     lake.play(Run(landed=(), units=tuple(lake.raw)), "run-3")
     actions = lake.workspace.ledger.step("run-3", "merge")["actions"]
@@ -119,7 +119,7 @@ def test_a_run_migrates_by_itself_and_a_fixed_mapping_wins_over_the_rows_of_olde
     amounts = table(step_context(lake.workspace, "x"), "fact_sales", "line_id", "total_amount")
     assert ("2", Decimal("0.2000")) in amounts
     staged = lake.workspace.ledger.step("run-3", "stage")
-    assert staged["format"] == 3
+    assert staged["format"] == migration.FORMAT
 
 
 @ON_SAIL
@@ -223,7 +223,7 @@ def test_a_lake_in_its_newest_form_is_not_touched(make_context: MakeContext) -> 
 def test_a_lake_of_newer_code_is_refused(make_context: MakeContext) -> None:
     context = make_context("run-1")
     context.storage.write("ops/format.json", b'{"format": 99}')
-    with pytest.raises(StorageError, match=r"has format 99.*supports formats up to 3"):
+    with pytest.raises(StorageError, match=r"has format 99.*supports formats up to 4"):
         migration.migrate(context, star.TABLES)
 
 

@@ -1,6 +1,6 @@
 """The lake's own format: adds new columns of the code to tables, and rewrites the hashes of older rows.
 
-    ops/format.json    {"format": 3}
+    ops/format.json    {"format": 4}
 
 `format` counts the rewrites of what older code wrote; a lake without the file has format 1, or is new. Each change of a
 table is noted before it begins (`retail.runs.table_rewrites`), so that a merge planned before it is planned again
@@ -23,9 +23,9 @@ from retail.runs import table_rewrites
 from retail.runs.lake_context import LakeContext
 from retail.star import versions
 from retail.star.table import Table, content_hash_sql
-from retail.star.tables import dim_customer, dim_date
+from retail.star.tables import dim_customer, dim_date, dim_product
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 log = structlog.get_logger(__name__)
 
@@ -127,6 +127,13 @@ def _to_format_3(context: LakeContext, table: Table) -> None:
     _update(context, table, of_row, where="fetch_order IS NULL")
 
 
+def _to_format_4(context: LakeContext, table: Table) -> None:
+    """A product's row without a name becomes older than any line that has one."""
+    if table is dim_product.TABLE:
+        where = f"product_name IS NULL AND updated_at > {dim_product.BEFORE_ALL}"
+        _update(context, table, {"updated_at": dim_product.BEFORE_ALL}, where=where)
+
+
 def _update(context: LakeContext, table: Table, values: dict[str, str], *, where: str) -> None:
     """Set these columns to SQL expressions over the old row; no commit if no row needs to change."""
     if not delta.read(context.session, context.storage, table.path).where(where).limit(1).collect():
@@ -138,7 +145,11 @@ def _update(context: LakeContext, table: Table, values: dict[str, str], *, where
 
 
 # The rewrite that brings a table from each format to the next.
-_REWRITES: Final[dict[int, Callable[[LakeContext, Table], None]]] = {1: _to_format_2, 2: _to_format_3}
+_REWRITES: Final[dict[int, Callable[[LakeContext, Table], None]]] = {
+    1: _to_format_2,
+    2: _to_format_3,
+    3: _to_format_4,
+}
 
 
 def _read(storage: Storage) -> int | None:

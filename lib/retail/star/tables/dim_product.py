@@ -28,14 +28,15 @@ TABLE = Table(
 
 
 # Some refunds name a SKU only. Older than every sale, such a line adds a product and describes none that has a name.
-_NAMELESS: Final = "CASE WHEN product_name IS NULL THEN TIMESTAMP '1970-01-01 00:00:00' ELSE updated_at END"
+BEFORE_ALL: Final = "TIMESTAMP '1970-01-01 00:00:00'"
+_CHANGED_AT: Final = f"CASE WHEN product_name IS NULL THEN {BEFORE_ALL} ELSE updated_at END"
 
 
 def derive(lines: DataFrame, described: DataFrame | None = None) -> DataFrame:
     """One row per product sold: as its retailer's catalogue describes it, else from its newest line with a name."""
     return (
         lines.select(*TABLE.own_columns, *TABLE.order)
-        .withColumn("updated_at", F.expr(_NAMELESS))
+        .withColumn("updated_at", F.expr(_CHANGED_AT))
         .transform(with_content_hash(TABLE))
         .transform(newest_per(*TABLE.natural_key))
         .transform(preferring(described, TABLE))
