@@ -56,6 +56,7 @@ def test_what_was_published_is_what_it_was_and_what_changed_since_is_restated(
     lake.replace("fact_sales", "sales_key = 1", line(1, "2017-01-01", "7", changed_run_id="run_2"))
     lake.replace("fact_sales", "sales_key = 4", line(5, "2017-01-05", "1", changed_run_id="run_2"))
     query("DELETE FROM star.fact_sales WHERE sales_key = 2")
+    query(harm)  # what was published is no longer there, and it changed too
     assert send("again", whole=True).restated_days == 2
     restated = query(
         "SELECT business_date::text, before, after FROM marts.restatement WHERE figure = 'net_amount' ORDER BY 1"

@@ -70,9 +70,15 @@ def note(connection: Connection, run_id: str, staged: Staged, *, whole: bool = F
             "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.restating) AS day"
         )
         (days,) = cursor.fetchone() or (0,)
+        if whole:
+            cursor.execute(
+                "SELECT count(*) FROM (SELECT DISTINCT retailer_id, business_date FROM pg_temp.astray) AS day"
+            )
+            (astray,) = cursor.fetchone() or (0,)
+            days += astray
         cursor.execute("DROP VIEW pg_temp.line")
         cursor.execute("DROP TABLE pg_temp.restating, pg_temp.published_day, pg_temp.day_change")
-        cursor.execute("DROP TABLE IF EXISTS pg_temp.settled")
+        cursor.execute("DROP TABLE IF EXISTS pg_temp.settled, pg_temp.astray")
     return int(days)
 
 
