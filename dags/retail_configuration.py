@@ -37,7 +37,7 @@ class Configuration:
     def read(cls, home: Path) -> Configuration:
         """The configuration. Raises ValueError naming the fault, which Airflow shows as the DAG's import error."""
         path = Path(os.environ.get("RETAIL_AIRFLOW_CONF") or home / "conf" / "airflow.toml")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         if values.get("launcher") not in ("python", "spark-submit"):
             raise ValueError(f'{path}: launcher must be "python" or "spark-submit"')
         try:

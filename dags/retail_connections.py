@@ -6,6 +6,7 @@ No secret gets into an argument, a template field or an XCom, and the job's outp
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -58,6 +59,9 @@ def secrets_in(given: Mapping[str, str]) -> list[str]:
     return found
 
 
+_SECRET: Final = re.compile(r"(^|_)(id|key|secret|token|password)$", re.IGNORECASE)
+
+
 def of_connections(configuration: Configuration, task_id: str | None = None) -> Iterator[tuple[str, str]]:
     """The variables that the task needs, from the connections: the ingest calls retailers and does not need PostgreSQL,
     a comparison needs both, and every other task PostgreSQL alone. Without a task, only those of the lake.
@@ -65,7 +69,7 @@ def of_connections(configuration: Configuration, task_id: str | None = None) -> 
     yield from _fields("retail_s3", _S3)
     if task_id in (INGEST, RECONCILE):
         yield from _fields("retail_customer", {"password": "RETAIL_CUSTOMER_PEPPER"})
-        for retailer_id in tomllib.loads(configuration.conf.read_text(encoding="utf-8"))["retailers"]:
+        for retailer_id in tomllib.loads(configuration.conf.read_text(encoding="utf-8-sig"))["retailers"]:
             prefix = f"RETAIL_{retailer_id.upper()}"
             named = {"login": f"{prefix}_CLIENT_ID", "password": f"{prefix}_CLIENT_SECRET"}
             yield from _fields(f"retail_{retailer_id}", named, extra_prefix=prefix)
@@ -78,7 +82,8 @@ def _fields(
 ) -> Iterator[tuple[str, str]]:
     """The connection's fields with the variable for each; nothing if the connection does not exist.
 
-    With `extra_prefix`, each other field of its extra also becomes a variable: refresh_token, access_token.
+    With `extra_prefix`, each secret of its extra also becomes a variable: refresh_token, access_token. Other fields,
+    such as Airflow's own, are left.
     """
     try:
         connection = Connection.get(connection_id)
@@ -90,5 +95,6 @@ def _fields(
         if value:
             yield variable, str(value)
     if extra_prefix:
-        for field, value in extra.items():
+        for field in filter(_SECRET.search, extra):
+            value = extra[field]
             yield f"{extra_prefix}_{field.upper()}", str(value)

@@ -22,7 +22,8 @@ RetailError
 ├── EngineError
 ├── WarehouseError
 │   ├── WarehouseRefusedError
-│   └── PublishLostError
+│   ├── PublishLostError
+│   └── PublishForeignError
 └── LeaseHeldError
 
 A message says what happened, to which retailer, date or table; the hint says what to do next. A code is stable:
@@ -255,6 +256,19 @@ class PublishLostError(WarehouseError):
     """PostgreSQL lacks runs that were published: it was replaced, emptied or restored from an older dump."""
 
     code = "publish-lost"
+
+
+class PublishForeignError(WarehouseError):
+    """PostgreSQL holds runs that this lake does not know; the whole star was to be sent, which removes their rows.
+
+    `runs` are these.
+    """
+
+    code = "publish-foreign"
+
+    def __init__(self, message: str, *, hint: str, runs: Sequence[str]) -> None:
+        super().__init__(message, hint=hint)
+        self.runs = list(runs)
 
 
 class LeaseHeldError(RetailError):

@@ -84,10 +84,10 @@ import os, pwd
 def unknown(_): raise KeyError
 pwd.getpwuid = unknown
 os.environ.pop("HOME", None)
-main.main = lambda: print(os.path.expanduser("~"))
+main.main = lambda: print(oct(os.stat(os.path.expanduser("~")).st_mode))
 main()"""
     ended = python(program, folder)
-    assert Path(ended.stdout.strip()).is_dir(), ended.stderr
+    assert ended.stdout.strip() == "0o40700", ended.stderr
 
 
 def test_what_was_registered_for_the_exit_is_done(folder: Path) -> None:

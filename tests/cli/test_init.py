@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_what_it_writes_is_accepted_and_only_the_secrets_are_missing(
     assert sorted(each.service for each in settings.retailers.values()) == sorted(services)
     assert {each.time_zone for each in settings.retailers.values()} == {zone}
     assert settings.lake.url == (lake or str(folder / "lake"))
-    assert set(variables(folder).values()) == {""}
+    assert set(variables(folder).values()) == {"''"}
     filled = {name: "x" for name in variables(folder)}
     assert problems(settings, Secrets(filled), settings.retailers) == []
     assert len(problems(settings, Secrets({}), settings.retailers)) > len(services)
@@ -118,3 +119,13 @@ def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
     assert [each.read_text() for each in tmp_path.iterdir()] == ["# mine"]
     assert init("--shopify", "1", "--force").exit_code == 0
     assert load_settings(tmp_path / "retail.toml").retailers
+
+
+def test_a_secret_of_any_characters_stands_between_the_quotes(tmp_path: Path) -> None:
+    init(str(tmp_path))
+    token = "Atzr|Iw EBI;&$#x"
+    example = (tmp_path / ".env.example").read_text(encoding="utf-8")
+    (tmp_path / ".env").write_text(example.replace("REFRESH_TOKEN=''", f"REFRESH_TOKEN='{token}'"))
+    script = 'set -a; . ./.env; set +a; printf %s "$RETAIL_RETAILER_1_REFRESH_TOKEN"'
+    sourced = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (sourced.stdout, sourced.stderr) == (token, "")

@@ -19,6 +19,7 @@ from retail.cli.output.progress import PlainReport
 from retail.config.secrets import Secrets
 from retail.errors import (
     EngineError,
+    PublishForeignError,
     PublishLostError,
     RebuildLeftError,
     StorageError,
@@ -299,6 +300,11 @@ def test_postgresql_that_lost_its_runs_is_noticed_and_filled_by_the_next_run(
         examine_published(work)
     in_operations("PostgreSQL at … lacks … of … runs that were published (…)", lost.value.message)
     assert "retail rebuild --postgresql" in lost.value.hint
+    sql(made, "INSERT INTO ops.publish VALUES (DEFAULT, 'of-another-lake', 'x', now(), '{}', '{}')")
+    with pytest.raises(PublishForeignError) as foreign:
+        rebuild_postgresql(work, PlainReport(console()))
+    assert foreign.value.runs == ["of-another-lake"]
+    sql(made, "DELETE FROM ops.publish WHERE run_id = 'of-another-lake'")
     assert run(work, DAYS[2]).outcome == "success"
     assert examine_published(work)
     assert runner.run(work, [], PlainReport(console())).run_id is None

@@ -6,7 +6,6 @@ import atexit
 import functools
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ from retail.cli.output import streams
 from retail.cli.sql import command as sql
 from retail.config import environment, logs
 from retail.config.settings import load_settings
+from retail.lake import temporary_folder
 
 
 class Process(Commands):
@@ -40,11 +40,11 @@ class Process(Commands):
 
 
 def _name_home() -> None:
-    """Give a user without a home, as in many containers, the folder of temporary files: libraries ask for one."""
+    """Give a user without a home, as in many containers, a folder that only they can write: libraries ask for one."""
     try:
         Path.home()
     except RuntimeError:
-        os.environ["HOME"] = tempfile.gettempdir()
+        os.environ["HOME"] = str(temporary_folder.folder())
 
 
 def _report(error: BaseException) -> None:

@@ -13,6 +13,7 @@ from retail.cli.options import DAY, reporting, with_settings
 from retail.cli.output import console
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
+from retail.pipeline.published import require_own
 from retail.pipeline.rebuild import FROM_RAW, STARTED_OVER, Rebuilt, rebuild_postgresql, rebuild_tables
 from retail.pipeline.step_results import PublishResult, counts_of
 from retail.pipeline.workspace import Workspace
@@ -28,6 +29,7 @@ from retail.runs.table_states import are_equal, in_words
     help="Make this table of the lake again, from the raw files. Repeat it for more.",
 )
 @click.option("--postgresql", is_flag=True, help="Bring PostgreSQL to what Delta has, whatever it holds.")
+@click.option("--replace", is_flag=True, help="With --postgresql: also what another lake published may go.")
 @click.option("--from", "since", type=DAY, metavar="DATE", help="Only missing data files, of days from here.")
 @click.option("--to", "until", type=DAY, metavar="DATE", help="Last logical date of those days.")
 @with_settings
@@ -37,6 +39,7 @@ def rebuild(
     *,
     tables: tuple[str, ...],
     postgresql: bool,
+    replace: bool,
     since: datetime | None,
     until: datetime | None,
 ) -> None:
@@ -48,6 +51,8 @@ def rebuild(
     """
     if bool(tables) == postgresql:
         raise click.UsageError("name what to rebuild: --table NAME, or --postgresql")
+    if replace and not postgresql:
+        raise click.UsageError("--replace needs --postgresql")
     if (since is None) != (until is None) or (postgresql and since):
         raise click.UsageError("name the days of --table: --from D --to D, or none for all days")
     first, last = since.date() if since else None, until.date() if until else None
@@ -57,8 +62,9 @@ def rebuild(
     with Workspace(settings, Secrets()) as workspace:
         with reporting(out) as report:
             if postgresql:
-                result = rebuild_postgresql(workspace, report)
+                result = rebuild_postgresql(workspace, report, with_others=replace)
             else:
+                require_own(workspace.ledger, workspace.warehouse)
                 rebuilt = rebuild_tables(
                     workspace, tables, report, first=first, last=last, command=_command(tables, first, last)
                 )

@@ -232,7 +232,7 @@ def _sail_variables(lake: LakeSettings) -> dict[str, str]:
         "AWS_DEFAULT_REGION": lake.s3_region,
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     }
-    if "AWS_CA_BUNDLE" in os.environ:
+    if os.environ.get("AWS_CA_BUNDLE"):
         variables["SSL_CERT_FILE"] = os.environ["AWS_CA_BUNDLE"]
     if lake.s3_endpoint:
         address = s3_address.of(lake)

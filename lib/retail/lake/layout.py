@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 # Folders of Delta tables, which `retail maintain` looks after.
 STAR: Final = "star/"
+STAR_TABLES: Final = ("dim_date", "dim_product", "dim_customer", "dim_store", "dim_retailer", "fact_sales")
 STAGED: Final = "staged/"
 QUALITY: Final = "quality/"
 QUARANTINE: Final = "quarantine"

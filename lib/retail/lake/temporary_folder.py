@@ -54,6 +54,13 @@ def _parent() -> Path:
 
 def _sweep(other: Path) -> None:
     """Deletes the folder of a process that no longer lives; its lock was released with it."""
-    with suppress(OSError), (other / _IN_USE).open(encoding="ascii") as in_use:
-        fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(other, ignore_errors=True)
+    with suppress(OSError):
+        if other.lstat().st_uid != os.geteuid():
+            return
+        # Neither a link nor a pipe that never answers.
+        in_use = os.open(other / _IN_USE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(other, ignore_errors=True)
+        finally:
+            os.close(in_use)

@@ -6,7 +6,7 @@ import structlog
 
 from retail import star
 from retail.lake import delta
-from retail.pipeline.published import lost_runs
+from retail.pipeline.published import lost_runs, require_own
 from retail.pipeline.step_context import StepContext
 from retail.pipeline.step_results import PublishResult
 from retail.star import migration
@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 def publish_step(context: StepContext) -> PublishResult:
     """Step 6. Send what changed in Delta since the last publish to PostgreSQL, in one transaction.
 
-    The whole star if it is being rebuilt, or if PostgreSQL lost runs that it had: then it may hold anything.
+    The whole star if it is being rebuilt, or if PostgreSQL lost runs that it had: then it may hold anything. Raises
+    PublishForeignError if it would then lose what another lake published.
     """
     migration.migrate(context, star.TABLES)  # adds new columns to PostgreSQL now
     lost = lost_runs(context.ledger, context.warehouse, but=context.run_id)
@@ -33,6 +34,8 @@ def publish_step(context: StepContext) -> PublishResult:
         if run_id not in published and context.ledger.reached_merge(run_id)
     ]
     whole = context.options.rebuild or bool(lost)
+    if whole and not context.options.replace:
+        require_own(context.ledger, context.warehouse)
     if lost:
         log.warning("PostgreSQL lacks runs that were published: sending the whole star", runs=len(lost))
     months = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retail.errors import PublishLostError
+from retail.errors import PublishForeignError, PublishLostError
 from retail.runs.ledger import Ledger
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.publish.transaction import published_runs
@@ -18,6 +18,23 @@ def lost_runs(ledger: Ledger, warehouse: Warehouse, *, but: str | None = None) -
         return []
     there = published_runs(warehouse)
     return [run_id for run_id in expected if run_id not in there]
+
+
+def require_own(ledger: Ledger, warehouse: Warehouse) -> None:
+    """Raises PublishForeignError if PostgreSQL holds runs that the ledger does not know, or WarehouseError.
+
+    They are another lake's, or this one lost its ledger: a whole publish would remove what they brought.
+    """
+    foreign = sorted(published_runs(warehouse).difference(ledger.run_ids()))
+    if foreign:
+        which = f"{foreign[0]} to {foreign[-1]}" if len(foreign) > 1 else foreign[0]
+        raise PublishForeignError(
+            f"PostgreSQL at {warehouse.dsn()} holds {len(foreign)} runs that this lake does not know ({which}); "
+            "nothing was changed there",
+            hint="check that [warehouse] and lake.url belong together; if what those runs brought may go, "
+            "`retail rebuild --postgresql --replace` makes PostgreSQL what this lake has",
+            runs=foreign,
+        )
 
 
 def require_published(ledger: Ledger, warehouse: Warehouse) -> int:

@@ -96,18 +96,19 @@ def rebuild_tables(
     return _finish(workspace, note, report)
 
 
-def rebuild_postgresql(workspace: Workspace, report: Report) -> Result:
+def rebuild_postgresql(workspace: Workspace, report: Report, *, with_others: bool = False) -> Result:
     """Bring PostgreSQL, whatever it holds, to what Delta has: rows that differ, are missing, or are too many.
 
     One transaction, after which the check and the refresh follow. Days whose published figures stay the same are not
-    restated. Raises StorageError if nothing was ever merged, and whatever a run raises.
+    restated. Raises StorageError if nothing was ever merged, PublishForeignError if PostgreSQL holds runs of another
+    lake and not `with_others`, and whatever a run raises.
     """
     units = _newest(_merged(workspace.ledger))
     if not units:
         raise StorageError(
             "no run has merged anything yet", hint="run `retail run` for at least one day first"
         )
-    options = RunOptions(rebuild=True, force=True)
+    options = RunOptions(rebuild=True, force=True, replace=with_others)
     rebuild_note.require_none(workspace.storage)
     return runner.run(workspace, units, report, tasks=("publish", "check", "refresh"), options=options)
 

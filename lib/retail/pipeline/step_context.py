@@ -41,8 +41,9 @@ class RunOptions:
     the number of days fetched at a time per retailer. A `replay` restages days for their rejected lines;
     `tolerated_rejects` is the number of lines per retailer that may be rejected again. A comparison with
     `accept_deletions` marks orders as deleted however many they are. A run that is part of a `rebuild` works although
-    one has begun, lets pass the gate what passed it before, and publishes the whole star. After `last_step` the run
-    pauses; the same command without it resumes.
+    one has begun, lets pass the gate what passed it before, and publishes the whole star; with `replace`
+    it removes what runs of another lake published. After `last_step` the run pauses; the same command without it
+    resumes.
     """
 
     force: bool = False
@@ -52,6 +53,7 @@ class RunOptions:
     accept_deletions: bool = False
     tolerated_rejects: Mapping[str, int] = field(default_factory=dict)
     rebuild: bool = False
+    replace: bool = False
     last_step: str | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,10 +74,12 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
     answers = _answers(folder, given)
     settings = write(folder, answers, force=force)
     click.echo(
-        f"wrote {folder / CONFIGURATION} and {folder / VARIABLES}: {len(settings.retailers)} retailers"
+        f"wrote {folder / CONFIGURATION} and {folder / VARIABLES}: {len(settings.retailers)} "
+        f"retailer{'s' if len(settings.retailers) != 1 else ''}"
     )
     click.echo("Next steps:")
     for line in (
+        *([] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]),
         f"edit {CONFIGURATION}: what says your-… has to be filled in",
         f"cp {VARIABLES} .env && chmod 600 .env   then fill in the secrets",
         "set -a; . ./.env; set +a",
@@ -265,22 +268,22 @@ def _variables(settings: Settings) -> str:
     lines = [
         "# The secrets of retail.toml: copy this file to .env, fill it in, keep it out of version control, then:",
         "#   set -a; . ./.env; set +a",
-        "# Instead of a value, NAME_FILE=/path/of/a/file takes it from a file.",
+        "# Write each value between its quotes. Instead of a value, NAME_FILE=/path/of/a/file takes it from a file.",
         "",
         "# For customers' pseudonyms: a long random text. Keep it: with another one, all customers are new.",
-        f"{PREFIX}{PEPPER.upper()}=",
+        f"{PREFIX}{PEPPER.upper()}=''",
     ]
     if not settings.warehouse.embedded:
-        lines += ["", "# The login of PostgreSQL.", f"{PREFIX}{PASSWORD.upper()}="]
+        lines += ["", "# The login of PostgreSQL.", f"{PREFIX}{PASSWORD.upper()}=''"]
     for retailer_id, retailer in settings.retailers.items():
         names = secret_names(retailer_id, settings)
-        lines += ["", f"# {retailer.name}", *(f"{PREFIX}{name.upper()}=" for name in names)]
+        lines += ["", f"# {retailer.name}", *(f"{PREFIX}{name.upper()}=''" for name in names)]
     if location.is_bucket(settings.lake):
         lines += [
             "",
             "# S3: or a profile, or the machine's role.",
-            "AWS_ACCESS_KEY_ID=",
-            "AWS_SECRET_ACCESS_KEY=",
+            "AWS_ACCESS_KEY_ID=''",
+            "AWS_SECRET_ACCESS_KEY=''",
         ]
     return "\n".join(lines) + "\n"
 

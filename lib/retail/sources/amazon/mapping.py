@@ -157,6 +157,8 @@ class AmazonSales:
 
     def _is_contradicted(self, order: JSON, item: JSON) -> bool:
         """Whether the line's own total, which counts, says otherwise than the option of the taxed marketplaces."""
+        if not self.taxed_marketplaces:  # nothing is said
+            return False
         stated = _prices_include_tax(item, entries(item, "proceeds", "breakdowns"))
         return stated not in (None, self._is_configured_as_taxed(order)) and not _is_cancelled(order, item)
 
