@@ -1,4 +1,4 @@
-# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · test-sparks · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,12 +7,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 VERSITYGW := v1.8.0
 TOXIPROXY := v2.12.0
 UV := 0.13.9
+SPARKS := 3.5 4.0
 OLDEST_POSTGRESQL := 14
 OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup sparks test-sparks test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
 
 setup: $(VENV)/.complete
 
@@ -83,6 +84,16 @@ $(SUPERSET)/.complete: tests/superset/requirements.txt | $(VENV)/.complete
 superset-zip:
 	@mkdir -p var && $(PYTHON) bi/superset_zip.py $(if $(URI),--uri '$(URI)') var/retail-superset.zip
 
+# The other Sparks, each in an environment of its own with what its Python half wants; ours is in $(VENV).
+sparks: $(foreach version,$(SPARKS),var/sparks/$(version)/.complete)
+
+var/sparks/%/.complete: tests/sparks/%.txt pyproject.toml | $(VENV)/.complete
+	@echo "Installing Spark $* into var/sparks/$* (300 MB) …"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python var/sparks/$*/.venv
+	@$(BIN)/uv pip install --quiet --python var/sparks/$*/.venv/bin/python --require-hashes -r $<
+	@$(BIN)/uv pip install --quiet --python var/sparks/$*/.venv/bin/python --no-deps --editable .
+	@touch $@
+
 demo: setup
 	@retail demo
 
@@ -98,17 +109,18 @@ test mutations: export SPARK_CONF_DIR = $(CURDIR)/tests/spark
 # Lint, types and imports are checked beside the tests: both end, then the first that failed says so.
 test: setup airflow s3-server node-tools postgresql-14
 	@mkdir -p var; $(MAKE) --no-print-directory check > var/check.log 2>&1 & checking=$$!; \
-	    pytest tests -n 2 --dist loadgroup -m "not cluster and not nightly" --durations=25; tests=$$?; \
+	    pytest tests -n 2 --dist loadgroup -m "not cluster and not sparks and not nightly" --durations=25; tests=$$?; \
 	    wait $$checking; checks=$$?; cat var/check.log; [ $$tests -eq 0 ] && [ $$checks -eq 0 ]
 	@echo "On PostgreSQL $(OLDEST_POSTGRESQL):"; RETAIL_TEST_POSTGRESQL=$(OLDEST_POSTGRESQL) \
 	    pytest tests/warehouse -n 2 --dist loadgroup -m "postgres and not spark and not slow and not nightly"
 
 # All that `make test` leaves out: longer chains of kills, more random histories, every PostgreSQL, the cluster, Superset.
 nightly: setup airflow s3-server node-tools postgresql-14 superset
-	@pytest tests -n 2 --dist loadgroup -m "nightly and not cluster" --durations=25
+	@pytest tests -n 2 --dist loadgroup -m "nightly and not cluster and not sparks" --durations=25
 	@for major in $(OTHER_POSTGRESQLS); do echo "On PostgreSQL $$major:"; \
 	    RETAIL_TEST_POSTGRESQL=$$major pytest tests/warehouse -n 2 --dist loadgroup -m "not spark" || exit 1; done
 	@pytest tests -m cluster
+	@$(MAKE) --no-print-directory test-sparks
 	@pytest tests/end_to_end/test_superset.py
 	@$(MAKE) --no-print-directory soak
 
@@ -126,6 +138,10 @@ test-pythons:
 # spark-submit to a master and two workers on this machine, the lake on S3, an executor killed.
 test-cluster: setup airflow s3-server
 	@pytest tests -m cluster
+
+# Days and corrections on each Spark and Delta that docs/SUPPORTED.md names, compared with Sail's row by row.
+test-sparks: setup sparks s3-server
+	@RETAIL_REQUIRE_SPARKS=1 pytest tests/end_to_end/test_sparks.py
 
 test-superset: setup superset
 	@pytest tests/end_to_end/test_superset.py
@@ -172,8 +188,10 @@ lock: setup
 	    --no-annotate --no-header tests/superset/requirements.in --output-file tests/superset/requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header tests/airflow/requirements.in --output-file tests/airflow/requirements.txt
+	@for version in $(SPARKS); do $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --no-annotate --no-header --extra simulator pyproject.toml tests/sparks/$$version.in --output-file tests/sparks/$$version.txt || exit 1; done
 
 # What can be made again. The lake, the embedded PostgreSQL and the secrets below var/ are yours: nothing here deletes them.
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis var/retail-superset.zip \
-	    $(addprefix var/,airflow bin jars node postgresql-14 superset trino)
+	    $(addprefix var/,airflow bin jars node postgresql-14 sparks superset trino)

@@ -14,7 +14,7 @@ export RETAIL_ENGINE=spark RETAIL_HOME=${RETAIL_HOME:-$here} PYSPARK_PYTHON=$pyt
 package=$(mktemp -d)
 trap 'rm -rf "$package"' EXIT
 (cd "$here/lib" && "$python" -m zipfile -c "$package/retail.zip" retail)
-"$python" -m retail.cli spark-options > "$package/options"
+"$python" -m retail.cli spark-options -- "$@" > "$package/options"
 options=()
 while IFS= read -r option; do options+=("$option"); done < "$package/options"
 "$("$python" -m pyspark.find_spark_home)/bin/spark-submit" \

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from bench import lines, watched
+from retail.lake import spark_artifacts
 
 STEPS = ("stage", "gate", "merge")
 
@@ -96,12 +97,13 @@ def _table(measured: list[Measured], number: int) -> str:
 
 def head() -> str:
     """The machine and the versions."""
-    names = ("pysail", "pyspark", "delta-spark", "great-expectations", "duckdb", "dlt", "deltalake")
+    names = ("pysail", "pyspark", "great-expectations", "duckdb", "dlt", "deltalake")
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; "
         + ", ".join(f"{name} {version(name)}" for name in names)
+        + f", Delta {spark_artifacts.find().pair.delta_version} on Spark"
         + "\n"
     )
 

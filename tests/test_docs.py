@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from retail.lake.engine import DELTA
+from retail.lake.spark_artifacts import PAIRS
 from retail.records import FIELDS
 from retail.sources import pii
 from retail.sources.amazon.service import AmazonOptions
@@ -172,8 +172,8 @@ def test_a_command_that_runs_elsewhere_names_its_configuration_by_an_absolute_pa
             assert "HADOOP_CONF_DIR=" in block
 
 
-def test_no_command_gives_delta_to_a_spark_that_it_is_not_built_for() -> None:
-    shown = "".join(blocks(""))
-    assert re.findall(r"delta-spark_\S+|emr-serverless|batches submit", shown) == []
-    assert DELTA.split(":")[1] in DEPLOY
-    assert DELTA.split(":")[2] in DEPLOY
+def test_the_documents_name_each_spark_with_the_delta_that_it_gets() -> None:
+    supported = (ROOT / "docs" / "SUPPORTED.md").read_text(encoding="utf-8")
+    for pair in PAIRS:
+        assert pair.delta in supported
+        assert re.search(rf"^\| {pair.spark}\.\d+ \| {pair.delta_version} \|", supported, re.MULTILINE)

@@ -16,6 +16,7 @@ MADE = {
     "var/bin",
     "var/jars",
     "var/node",
+    "var/sparks",
     "var/superset",
     "var/trino",
     "var/postgresql-14",

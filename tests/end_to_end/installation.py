@@ -97,15 +97,16 @@ class Installation:
         return forked.run(arguments, self._variables(environment), self.folder)
 
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self._run([sys.executable, *arguments], environment)
+        return self.run([sys.executable, *arguments], environment)
 
     def spark_submit(
         self, *arguments: str, master: str = "local[2]", **environment: str
     ) -> subprocess.CompletedProcess[str]:
         command = [str(home() / "spark-submit.sh"), "--master", master, *arguments]
-        return self._run(command, {"RETAIL_PYTHON": sys.executable, **environment})
+        return self.run(command, {"RETAIL_PYTHON": sys.executable, **environment})
 
-    def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        """A command in a process of its own, with the keys and the configuration."""
         variables = self._variables(environment)
         process = subprocess.Popen(
             command,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from retail.cli.options import with_settings
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError
-from retail.lake import engine
+from retail.lake import engine, spark_artifacts
 from retail.lake.storage import open_storage
 from retail.runs.task_failures import Failure, note
 
@@ -28,12 +28,17 @@ def note_failure(settings: Settings, /, record: IO[str]) -> None:
     note(open_storage(settings.lake, settings.engine), failure)
 
 
-@click.command("spark-options", hidden=True)
+@click.command("spark-options", hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("submitted", nargs=-1, type=click.UNPROCESSED)
 @with_settings
-def spark_options(settings: Settings, /) -> None:
-    """What spark-submit has to be told of jars and configuration, each word on a line of its own."""
+def spark_options(settings: Settings, /, submitted: tuple[str, ...]) -> None:
+    """The jars and configuration for spark-submit, each word on a line of its own.
+
+    SUBMITTED are the words that spark-submit gets beside them: if they bring Delta, ours is left out.
+    """
     options = engine.spark_options(settings)
-    click.echo(f"--jars\n{','.join(map(str, engine.jars(settings)))}")
+    jars = engine.jars(settings, delta=not spark_artifacts.names_delta(submitted))
+    click.echo(f"--jars\n{','.join(map(str, jars))}")
     for key, value in options.items():
         click.echo(f"--conf\n{key}={value}")
 

@@ -28,10 +28,12 @@ import structlog
 from retail.config import environment
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
-from retail.lake import location, s3_address, temporary_folder
+from retail.lake import location, s3_address, spark_artifacts, temporary_folder
+from retail.lake.spark_artifacts import Pair
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
 
 log = structlog.get_logger(__name__)
 
@@ -40,27 +42,6 @@ T = TypeVar("T")
 # For Sail only, whose server is in this process.
 SECONDS_TO_START: Final = 60
 SECONDS_TO_END: Final = 30
-
-DELTA: Final = "io.delta:delta-spark_4.1_2.13:4.3.1"
-AWS_SDK: Final = "2.29.52"
-POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
-PACKAGES: Final = (
-    DELTA,
-    "org.apache.hadoop:hadoop-aws:3.4.2",
-    # hadoop-aws depends on the SDK's 600 MB bundle; these are the parts of it that S3A uses.
-    *(
-        f"software.amazon.awssdk:{part}:{AWS_SDK}"
-        for part in (
-            "s3",
-            "s3-transfer-manager",
-            "sts",
-            "apache-client",
-            "netty-nio-client",
-            "url-connection-client",
-        )
-    ),
-    POSTGRESQL,
-)
 
 # A batch job needs throughput, not short pauses: a tenth less time than with the JVM's default collector.
 JAVA_OPTIONS: Final = "-XX:+UseParallelGC"
@@ -73,11 +54,14 @@ _LOST: Final = re.compile(
     r"|failed to lookup address information|HTTP error: |non-2xx status code: (408|429|5\d\d)"
     # Only the lease holder commits: that commit conflicts with itself, because its response was lost.
     r"|Failed to commit transaction"
-    r"|Unable to execute HTTP request|Service: S3, Status Code: (408|429|5\d\d)"
+    r"|Unable to execute HTTP request|Service: (Amazon )?S3[,;] Status Code: (408|429|5\d\d)"
 )
 # S3A doubles the pause after each try, and multiplies it by 0.5 to 1.5.
 _S3A_PAUSE_SECONDS: Final = 0.5
 
+_EXTENSION: Final = "io.delta.sql.DeltaSparkSessionExtension"
+# Set where spark-submit started this Python, in each of its ways.
+_LAUNCHED: Final = frozenset({"SPARK_ENV_LOADED", "PYSPARK_GATEWAY_PORT"})
 _OF_PYSPARK: Final = ("SPARK_", "PYSPARK_")
 _OF_CONNECT: Final = frozenset({"SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE", "SPARK_REMOTE"})
 
@@ -93,6 +77,7 @@ def open_session(settings: Settings) -> Iterator[SparkSession]:
 @contextmanager
 def _sail(settings: Settings) -> Iterator[SparkSession]:
     """A server in this process, and a session of it. The session ends first, then the server, each in limited time."""
+    _require_connect()
     environment.keep_loopback_direct()
     with _environment(_sail_variables(settings.lake), without=environment.S3_OPTIONS), _sail_server() as port:
         session = _answered(lambda: _session_at(port))
@@ -102,6 +87,17 @@ def _sail(settings: Settings) -> Iterator[SparkSession]:
             yield session
         finally:
             _disconnect(session)
+
+
+def _require_connect() -> None:
+    """Raise EngineError if PySpark's Connect client is too old for what `_session_at` needs of it."""
+    import pyspark
+
+    if int(pyspark.__version__.split(".")[0]) < 4:
+        raise EngineError(
+            f"Sail needs PySpark 4.0 or newer, and this Python has {pyspark.__version__}",
+            hint='run with engine = "spark", or: pip install "pyspark[connect]==4.1.1"',
+        )
 
 
 @contextmanager
@@ -248,7 +244,7 @@ def _sail_variables(lake: LakeSettings) -> dict[str, str]:
 
 @contextmanager
 def _spark(settings: Settings) -> Iterator[SparkSession]:
-    from pyspark.errors import PySparkException
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
@@ -256,15 +252,31 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
             "Spark needs Java 17 or newer, and no java is on the PATH",
             hint='install a JDK (Debian: openjdk-17-jre-headless), or run with engine = "sail"',
         )
+    is_running = SparkContext._active_spark_context is not None
+    opened = _theirs(settings, SparkSession.builder.getOrCreate()) if is_running else _ours(settings)
+    with opened as session:
+        if not str(session.sparkContext.master).startswith("local"):
+            location.require_shared(settings.lake)
+        yield session
+
+
+@contextmanager
+def _ours(settings: Settings) -> Iterator[SparkSession]:
+    """A session that this process starts, and stops; `spark-submit` may have started its JVM."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    found = spark_artifacts.find()
     builder = SparkSession.builder.appName("retail-lakehouse")
-    if "SPARK_ENV_LOADED" not in os.environ:  # set by spark-submit, whose master and jars then apply
+    if not _LAUNCHED & os.environ.keys():  # else spark-submit's master and jars apply
+        spark_artifacts.require_same(found)
         builder = builder.master(settings.spark.master).config(
             "spark.driver.memory", settings.spark.driver_memory
         )
         for key, value in _temporary(temporary_folder.folder()).items():
             builder = builder.config(key, value)
         builder = builder.config("spark.jars", ",".join(_uris(jars(settings))))
-    for key, value in spark_options(settings).items():
+    for key, value in spark_options(settings, found.pair).items():
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
@@ -274,11 +286,44 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
             f"Spark did not start: {error}", hint="see `java -version` (17 or newer) and `retail doctor`"
         ) from error
     try:
-        if not str(session.sparkContext.master).startswith("local"):
-            location.require_shared(settings.lake)
+        _require_delta(session)
         yield session
     finally:
         session.stop()
+
+
+@contextmanager
+def _theirs(settings: Settings, running: SparkSession) -> Iterator[SparkSession]:
+    """A session beside the one that a notebook or a service runs. It has its own options, and theirs is not stopped."""
+    session = running.newSession()
+    options = spark_options(settings, spark_artifacts.pair_for(session.version))
+    _require_delta(session)
+    for key, value in options.items():
+        if session.conf.isModifiable(key):
+            session.conf.set(key, value)
+    yield session
+
+
+def _require_delta(session: Any) -> None:
+    """Raise EngineError if the Spark that runs is not supported, or has no Delta."""
+    from py4j.protocol import Py4JError
+
+    pair = spark_artifacts.pair_for(session.version)
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:  # its Delta is part of its Spark, under other names
+        return
+    try:
+        session.sparkContext._jvm.org.apache.spark.util.Utils.classForName(_EXTENSION, True, False)
+    except Py4JError:
+        raise EngineError(
+            f"this Spark {session.version} has no Delta",
+            hint=f"start it with --packages {pair.delta}, or switch on the service's own Delta",
+        ) from None
+    if _EXTENSION not in session.conf.get("spark.sql.extensions", ""):
+        raise EngineError(
+            f"the session of Spark {session.version} that runs here was started without Delta's extension",
+            hint=f"start it with --conf spark.sql.extensions={_EXTENSION}"
+            " --conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        )
 
 
 def _uris(files: list[Path]) -> list[str]:
@@ -296,12 +341,17 @@ def _temporary(folder: Path) -> dict[str, str]:
     }
 
 
-def spark_options(settings: Settings) -> dict[str, str]:
-    """Spark configuration that the product needs wherever Spark runs; `spark-submit.sh` passes the same."""
+def spark_options(settings: Settings, pair: Pair | None = None) -> dict[str, str]:
+    """Spark configuration that the product needs wherever Spark runs; `spark-submit.sh` passes the same.
+
+    The Spark is the one that is installed here, or `pair`. Raises EngineError if it is not supported.
+    """
+    pair = pair or spark_artifacts.find().pair
     options = {
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.extensions": _EXTENSION,
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",  # Spark 4's default: a value that does not fit is an error, not a null
         "spark.sql.shuffle.partitions": str(settings.spark.shuffle_partitions),
         "spark.databricks.delta.snapshotPartitions": "2",
         # The JVM never compiles a method of more than 8,000 bytes; Spark then splits the code it generates.
@@ -325,9 +375,7 @@ def spark_options(settings: Settings) -> dict[str, str]:
         options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
         # The same chain as everywhere else: variables, profile, web identity, the container's or machine's
         # role.
-        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = (
-            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-        )
+        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = pair.credentials
         options |= _s3a_retries(settings)
     return options
 
@@ -347,10 +395,22 @@ def _s3a_retries(settings: Settings) -> dict[str, str]:
         # The SDK's retries happen within each of S3A's: a silent server would be waited for five times as
         # long.
         "attempts.maximum": "1",
-        "connection.establish.timeout": "15s",  # the minimum of S3A
-        "connection.timeout": "30s",
+        # In milliseconds without a unit, as Hadoop 3.3 wants them. The first is the minimum of S3A.
+        "connection.establish.timeout": "15000",
+        "connection.timeout": "30000",
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in values.items()}
+
+
+def to_arrow(rows: DataFrame) -> pa.Table:
+    """The frame's rows. Spark 3.5 has no public way to Arrow."""
+    if hasattr(rows, "toArrow"):
+        return rows.toArrow()
+    import pyarrow
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    frame: Any = rows
+    return pyarrow.Table.from_batches(frame._collect_as_arrow(), to_arrow_schema(rows.schema))
 
 
 def failures() -> tuple[type[Exception], ...]:
@@ -372,23 +432,25 @@ def lost_lake_in(message: str) -> str | None:
     return None if found is None else message[found.start() :].partition("\n")[0].strip()[:200]
 
 
-def jars(settings: Settings) -> list[Path]:
-    """The Delta and S3 jars, and PostgreSQL's if `sync.method` needs it, resolved once into `spark.jars_folder`.
+def jars(settings: Settings, *, delta: bool = True) -> list[Path]:
+    """The jars for the Spark that is installed here, resolved once into `spark.jars_folder`.
 
-    `spark.jars.packages` would resolve them again at every start, which costs 8 s. Only one process at a time does it:
-    two in one folder break each other. Raises EngineError.
+    They are Delta and S3A, unless Spark has its own (or, for Delta, `delta` is false), and PostgreSQL's driver if
+    `sync.method` needs it. `spark.jars.packages` would resolve them again at every start, which costs 8 s. Only one
+    process at a time does it: two in one folder break each other. Raises EngineError.
     """
-    folder = Path(settings.spark.jars_folder).resolve() / DELTA.rsplit(":", 1)[1]
+    found = spark_artifacts.find()
+    folder = Path(settings.spark.jars_folder).resolve() / found.pair.delta_version
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "resolving").open("a") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             if not (folder / "complete").exists():
-                _resolve_jars(folder)
-    driver = _jar(POSTGRESQL)
-    return sorted(
-        jar for jar in (folder / "jars").glob("*.jar") if jar.name != driver or settings.sync.method == "jdbc"
-    )
+                _resolve_jars(folder, found.pair.packages)
+    left_out = spark_artifacts.left_out(delta=found.has_delta or not delta, s3a=found.has_s3a)
+    if settings.sync.method != "jdbc":
+        left_out = (*left_out, _jar(spark_artifacts.POSTGRESQL))
+    return sorted(jar for jar in (folder / "jars").glob("*.jar") if not jar.name.startswith(left_out))
 
 
 def _jar(package: str) -> str:
@@ -396,14 +458,14 @@ def _jar(package: str) -> str:
     return "{}_{}-{}.jar".format(*package.split(":"))
 
 
-def _resolve_jars(folder: Path) -> None:
+def _resolve_jars(folder: Path, packages: Collection[str]) -> None:
     with tempfile.TemporaryDirectory() as home:
-        result = _resolve(folder, Path(home), {})
+        result = _resolve(folder, packages, Path(home), {})
         if result.returncode != 0:
             # Maven may have left a pom without its jar in the home's .m2: Ivy then takes it from nowhere
             # else, ever.
             shutil.rmtree(folder / "cache", ignore_errors=True)
-            result = _resolve(folder, Path(home), {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"})
+            result = _resolve(folder, packages, Path(home), {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"})
     if result.returncode != 0:
         raise EngineError(
             f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
@@ -412,7 +474,9 @@ def _resolve_jars(folder: Path) -> None:
     (folder / "complete").touch()
 
 
-def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def _resolve(
+    folder: Path, packages: Collection[str], home: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     program = home / "resolve.py"
     program.write_text("from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().stop()\n")
     find_home = [sys.executable, "-m", "pyspark.find_spark_home"]
@@ -422,8 +486,8 @@ def _resolve(folder: Path, home: Path, environment: Mapping[str, str]) -> subpro
         *("--master", "local[1]"),
         *("--conf", f"spark.jars.ivy={location.for_engine(folder, 'sail')}"),
         *("--conf", "spark.ui.enabled=false"),
-        *("--packages", ",".join(PACKAGES)),
-        *("--exclude-packages", "software.amazon.awssdk:bundle"),
+        *("--packages", ",".join(packages)),
+        *("--exclude-packages", "software.amazon.awssdk:bundle"),  # not SDK v1's, whose group is another
         str(program),
     ]
     return subprocess.run(  # noqa: S603

@@ -50,11 +50,12 @@ def parse(lines: DataFrame, table: Table, fields: tuple[str, ...]) -> DataFrame:
     missing = " OR ".join(f"{name} IS NULL OR {name} = ''" for name in table.natural_key)
     return (
         lines.withColumn("json", F.from_json("value", schema))
+        .withColumn("fetched_at", fetched_at)
         .select(
             "value",
             "from_retailer",
             *(F.col(f"json.{name}").alias(name) for name in table.attributes),
-            fetched_at.try_cast("timestamp").alias("updated_at"),
+            F.expr("try_cast(fetched_at AS timestamp)").alias("updated_at"),  # Spark 3.5 has it in SQL only
             F.col("json.source_ref").alias("source_ref"),
             F.lit(0).alias("mapping_version"),
             F.lit("").alias("fetch_order"),

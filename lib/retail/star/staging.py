@@ -94,7 +94,9 @@ def parse(raw: DataFrame) -> DataFrame:
 
     A value of the wrong type becomes null here and a reason in `judge`. Beside them is what landing noted of the line.
     """
-    parsed = raw.withColumn("json", F.from_json("value", f"{RAW_SCHEMA}, {NOTED} string"))
+    parsed = raw.withColumn("json", F.from_json("value", f"{RAW_SCHEMA}, {NOTED} string")).withColumn(
+        "fitting", F.struct(*(_fitting(name, kind) for name, kind in TYPES.items()))
+    )
     typed = [_typed(name) for name in FIELDS]
     kept = [F.col(f"json.{name}").alias(f"raw_{name}") for name in TYPES]
     return parsed.select("value", "from_retailer", "logical_date", f"json.{NOTED}", *typed, *kept)
@@ -177,8 +179,12 @@ def _typed(name: str) -> Column:
     kind = TYPES.get(name)
     if kind is None:
         return F.col(f"json.{name}").alias(name)
-    text = F.when(F.col(f"json.{name}").rlike(_PATTERNS[kind]), F.col(f"json.{name}"))
-    return text.try_cast(kind).alias(name)
+    return F.expr(f"try_cast(fitting.{name} AS {kind})").alias(name)  # Spark 3.5 has it in SQL only
+
+
+def _fitting(name: str, kind: str) -> Column:
+    """The field's text if it has the form of its type."""
+    return F.when(F.col(f"json.{name}").rlike(_PATTERNS[kind]), F.col(f"json.{name}")).alias(name)
 
 
 def _check_keys(counted: Counted, sales: DataFrame) -> None:

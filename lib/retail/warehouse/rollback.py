@@ -20,6 +20,7 @@ from psycopg2 import sql
 from retail.config.settings import sql_text
 from retail.errors import WarehouseError
 from retail.lake import delta, layout
+from retail.lake.engine import to_arrow
 from retail.lake.storage import Storage
 from retail.runs.counts import HopCount
 from retail.warehouse import totals, views
@@ -240,7 +241,7 @@ def _stage(connection: Connection, source: _Earlier, table: StarTable) -> tuple[
     with reading(source, table):
         months = source.months(table) if table.name == FACT else []
         for part in source.parts(table, months, rows=ROWS_AT_ONCE):
-            copy(connection, part.toArrow(), staged.place)
+            copy(connection, to_arrow(part), staged.place)
     prepare(connection, staged)
     return staged, months
 

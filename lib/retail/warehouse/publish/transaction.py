@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from psycopg2.extras import execute_values
 
 from retail.config.settings import sql_text
+from retail.lake.engine import to_arrow
 from retail.lake.storage import Storage
 from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.publish import jdbc, restatement, statistics, upsert
@@ -131,7 +132,7 @@ class _Copying:
 
     def stage(self, table: StarTable, parts: Sequence[DataFrame]) -> tuple[Staged, int]:
         staged = temporary(self.connection, table)
-        return staged, sum(copy(self.connection, rows.toArrow(), staged.place) for rows in parts)
+        return staged, sum(copy(self.connection, to_arrow(rows), staged.place) for rows in parts)
 
 
 def _stage(
