@@ -68,7 +68,6 @@ class Case:
 CASES = [
     Case("3.5", "3.3.3"),
     Case("3.5", "3.3.2", "io.delta:delta-spark_2.12"),
-    Case("3.5", "3.2.1", "io.delta:delta-spark_2.12"),
     Case("4.0", "4.0.1"),
     Case("4.0", "4.0.0", "io.delta:delta-spark_2.13"),
     Case("4.1", "4.3.1"),

@@ -140,6 +140,12 @@ def test_a_spark_session_opens_in_a_process_that_sail_ran_in(tmp_path: Path) -> 
         assert session.range(3).count() == 3
     with open_session(settings_for("spark", tmp_path)) as session:
         assert session.range(3).count() == 3
+        # As in a notebook, whose session is not ours: it has its own options, and lives on.
+        session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+        with open_session(settings_for("spark", tmp_path)) as beside:
+            assert beside.conf.get("spark.sql.session.timeZone") == "UTC"
+        assert session.conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
+        assert session.range(3).count() == 3
 
 
 def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

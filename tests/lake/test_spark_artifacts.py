@@ -12,7 +12,9 @@ from retail.config.settings import LakeSettings, SparkSettings
 from retail.errors import EngineError
 from retail.lake import spark_artifacts
 from retail.lake.engine import jars, spark_options
-from retail.lake.spark_artifacts import PAIRS, find, names_delta, pair_for
+from retail.lake.spark_artifacts import PAIRS, Home, find, names_delta, pair_for
+
+CREDENTIALS = "spark.hadoop.fs.s3a.aws.credentials.provider"
 
 
 def spark_home(folder: Path, *names: str) -> Path:
@@ -36,8 +38,9 @@ def test_delta_and_s3a_follow_the_spark(spark: str, delta: str, hadoop: str) -> 
     pair = pair_for(spark)
     assert pair.delta == delta
     assert f"org.apache.hadoop:hadoop-aws:{hadoop}" in pair.packages
-    (provider,) = {pair.credentials}
-    sdk = "com.amazonaws" if provider.startswith("com.amazonaws.") else "software.amazon.awssdk"
+    sdk = (
+        "com.amazonaws" if Home(spark).credentials.startswith("com.amazonaws.") else "software.amazon.awssdk"
+    )
     assert any(package.startswith(f"{sdk}:") for package in pair.packages)
 
 
@@ -55,11 +58,12 @@ def test_the_spark_is_the_one_in_spark_home(tmp_path: Path, monkeypatch: pytest.
     services = spark_home(
         tmp_path / "spark", "spark-core_2.12-3.5.5-amzn-1.jar", "delta-storage-3.3.2.jar",
         "delta-spark_2.12-3.3.2-amzn-0.jar", "hadoop-aws-3.4.1-amzn-2.jar",
+        "hadoop-client-api-3.4.1-amzn-2.jar",
     )  # fmt: skip
     monkeypatch.setenv("SPARK_HOME", str(services))
     found = find()
     assert (found.version, found.scala, found.pair) == ("3.5.5-amzn-1", "2.12", pair_for("3.5.5"))
-    assert (found.has_delta, found.has_s3a) == (True, True)
+    assert (found.has_delta, found.has_s3a, found.hadoop) == (True, True, "3.4.1-amzn-2")
     with pytest.raises(EngineError, match=r"3\.5\.5-amzn-1"):
         spark_artifacts.require_same(found)
 
@@ -118,7 +122,11 @@ def test_s3a_gets_the_credentials_chain_of_its_sdk_and_times_that_hadoop_3_3_rea
         update={"lake": LakeSettings(url="s3://bucket/lake")}
     )
     for pair in PAIRS:
-        options = spark_options(settings, pair)
-        assert options["spark.hadoop.fs.s3a.aws.credentials.provider"] == pair.credentials
+        options = spark_options(settings, Home(f"{pair.spark}.1"))
+        assert options[CREDENTIALS].startswith(
+            "com.amazonaws." if pair.spark == "3.5" else "software.amazon."
+        )
         assert int(options["spark.hadoop.fs.s3a.connection.timeout"]) == 30_000
         assert int(options["spark.hadoop.fs.s3a.connection.establish.timeout"]) == 15_000
+    of_service = spark_options(settings, Home("3.5.5-amzn-1", hadoop="3.4.1-amzn-2"))
+    assert of_service[CREDENTIALS].startswith("software.amazon.")

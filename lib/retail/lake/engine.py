@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ from retail.config import environment
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
 from retail.lake import location, s3_address, spark_artifacts, temporary_folder
-from retail.lake.spark_artifacts import Pair
+from retail.lake.spark_artifacts import Home
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -263,6 +264,7 @@ def _spark(settings: Settings) -> Iterator[SparkSession]:
 @contextmanager
 def _ours(settings: Settings) -> Iterator[SparkSession]:
     """A session that this process starts, and stops; `spark-submit` may have started its JVM."""
+    from pyspark import SparkContext
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -276,7 +278,10 @@ def _ours(settings: Settings) -> Iterator[SparkSession]:
         for key, value in _temporary(temporary_folder.folder()).items():
             builder = builder.config(key, value)
         builder = builder.config("spark.jars", ",".join(_uris(jars(settings))))
-    for key, value in spark_options(settings, found.pair).items():
+    else:
+        SparkContext._ensure_initialized()
+        found = replace(found, hadoop=_hadoop())
+    for key, value in spark_options(settings, found).items():
         builder = builder.config(key, value)
     try:
         session = builder.getOrCreate()
@@ -296,12 +301,22 @@ def _ours(settings: Settings) -> Iterator[SparkSession]:
 def _theirs(settings: Settings, running: SparkSession) -> Iterator[SparkSession]:
     """A session beside the one that a notebook or a service runs. It has its own options, and theirs is not stopped."""
     session = running.newSession()
-    options = spark_options(settings, spark_artifacts.pair_for(session.version))
+    options = spark_options(settings, Home(session.version, hadoop=_hadoop()))
     _require_delta(session)
     for key, value in options.items():
-        if session.conf.isModifiable(key):
+        if key.startswith("spark.hadoop."):  # a session knows them by Hadoop's own names
+            session.conf.set(key.removeprefix("spark.hadoop."), value)
+        elif session.conf.isModifiable(key):
             session.conf.set(key, value)
     yield session
+
+
+def _hadoop() -> str:
+    """The version of Hadoop in the JVM that runs."""
+    from pyspark import SparkContext
+
+    jvm: Any = SparkContext._jvm
+    return str(jvm.org.apache.hadoop.util.VersionInfo.getVersion())
 
 
 def _require_delta(session: Any) -> None:
@@ -341,12 +356,13 @@ def _temporary(folder: Path) -> dict[str, str]:
     }
 
 
-def spark_options(settings: Settings, pair: Pair | None = None) -> dict[str, str]:
+def spark_options(settings: Settings, home: Home | None = None) -> dict[str, str]:
     """Spark configuration that the product needs wherever Spark runs; `spark-submit.sh` passes the same.
 
-    The Spark is the one that is installed here, or `pair`. Raises EngineError if it is not supported.
+    The Spark is the one that is installed here, or `home`. Raises EngineError if it is not supported.
     """
-    pair = pair or spark_artifacts.find().pair
+    home = home or spark_artifacts.find()
+    spark_artifacts.pair_for(home.version, scala=home.scala)
     options = {
         "spark.sql.extensions": _EXTENSION,
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -375,7 +391,7 @@ def spark_options(settings: Settings, pair: Pair | None = None) -> dict[str, str
         options["spark.hadoop.fs.s3a.endpoint.region"] = settings.lake.s3_region
         # The same chain as everywhere else: variables, profile, web identity, the container's or machine's
         # role.
-        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = pair.credentials
+        options["spark.hadoop.fs.s3a.aws.credentials.provider"] = home.credentials
         options |= _s3a_retries(settings)
     return options
 

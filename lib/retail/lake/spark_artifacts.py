@@ -1,4 +1,4 @@
-"""The Sparks that the code runs on, and what goes with each: Delta, S3A and the name of AWS's credentials chain.
+"""The Sparks that the code runs on, and what goes with each: Delta, S3A and AWS's SDK.
 
 A Spark that has Delta or S3A of its own, as services' do, keeps them: two of one kind on a class path break each other.
 """
@@ -19,6 +19,7 @@ POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
 
 _DELTA: Final = re.compile(r"\bdelta-(spark|core)(?![a-z])")
 _S3A: Final = re.compile(r"\bhadoop-aws\b")
+_HADOOP: Final = re.compile(r"hadoop-(?:client-api|common)-(\d\S*)\.jar")
 _CORE: Final = re.compile(r"spark-core_(\d+\.\d+)-(\d+\.\d+\S*)\.jar")
 # hadoop-aws depends on the SDK's bundle of 600 MB; these are the parts of it that S3A uses.
 _SDK: Final = tuple(
@@ -44,7 +45,6 @@ class Pair:
     delta_version: str
     hadoop: str
     sdk: tuple[str, ...]
-    credentials: str
 
     @property
     def delta(self) -> str:
@@ -57,21 +57,11 @@ class Pair:
         return (self.delta, f"org.apache.hadoop:hadoop-aws:{self.hadoop}", *self.sdk, POSTGRESQL)
 
 
-_CHAIN: Final = "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
-
 PAIRS: Final = (
     # SDK v1 as its bundle: the parts would bring a Jackson of their own, older than Spark's.
-    Pair(
-        "3.5",
-        "2.12",
-        "delta-spark",
-        "3.3.3",
-        "3.3.4",
-        ("com.amazonaws:aws-java-sdk-bundle:1.12.262",),
-        "com.amazonaws.auth.DefaultAWSCredentialsProviderChain",
-    ),
-    Pair("4.0", "2.13", "delta-spark", "4.0.1", "3.4.1", _SDK, _CHAIN),
-    Pair("4.1", "2.13", "delta-spark_4.1", "4.3.1", "3.4.2", _SDK, _CHAIN),
+    Pair("3.5", "2.12", "delta-spark", "3.3.3", "3.3.4", ("com.amazonaws:aws-java-sdk-bundle:1.12.262",)),
+    Pair("4.0", "2.13", "delta-spark", "4.0.1", "3.4.1", _SDK),
+    Pair("4.1", "2.13", "delta-spark_4.1", "4.3.1", "3.4.2", _SDK),
 )
 SUPPORTED: Final = ", ".join(f"{pair.spark} (Delta {pair.delta_version})" for pair in PAIRS)
 
@@ -95,17 +85,25 @@ def pair_for(spark: str, *, scala: str | None = None) -> Pair:
 
 @dataclass(frozen=True)
 class Home:
-    """A Spark on this machine: its version, and whether its own jars have Delta and S3A."""
+    """A Spark: its version, and whether its own jars have Delta and S3A. `hadoop` may be a service's own choice."""
 
     version: str
-    scala: str | None
-    has_delta: bool
-    has_s3a: bool
+    scala: str | None = None
+    has_delta: bool = False
+    has_s3a: bool = False
+    hadoop: str | None = None
 
     @property
     def pair(self) -> Pair:
         """Raises EngineError if it is not supported."""
         return pair_for(self.version, scala=self.scala)
+
+    @property
+    def credentials(self) -> str:
+        """The name of AWS's default chain: S3A has SDK v1 up to Hadoop 3.3, v2 after it."""
+        if (self.hadoop or self.pair.hadoop).startswith("3.3."):
+            return "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"
+        return "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
 
 
 def find() -> Home:
@@ -115,11 +113,13 @@ def find() -> Home:
     folder = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
     names = [jar.name for jar in folder.glob("*.jar")] if folder.is_dir() else []
     core = next(filter(None, map(_CORE.fullmatch, names)), None)
+    client = next(filter(None, map(_HADOOP.fullmatch, names)), None)
     return Home(
         version=core[2] if core else pyspark.__version__,
         scala=core[1] if core else None,
         has_delta=has_delta(names),
         has_s3a=any(map(_S3A.search, names)),
+        hadoop=client[1] if client else None,
     )
 
 
