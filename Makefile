@@ -104,7 +104,7 @@ dist: setup
 
 # Spark interprets its plans here, for compiling them costs more than running them on a handful of rows; by night it
 # compiles them, as in production.
-test mutations: export SPARK_CONF_DIR = $(CURDIR)/tests/spark
+test test-sparks mutations: export SPARK_CONF_DIR = $(CURDIR)/tests/spark
 
 # Lint, types and imports are checked beside the tests: both end, then the first that failed says so.
 test: setup airflow s3-server node-tools postgresql-14
