@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
 from retail.cli.doctor.published import examine_published
+from retail.cli.doctor.tables import examine_tables
 from retail.cli.local.demo import demo_environment
 from retail.cli.output.console import console
 from retail.cli.output.progress import PlainReport
@@ -169,6 +172,8 @@ def test_damage_is_named_before_anything_is_begun(
             DAMAGES[damage](folder)
             with pytest.raises(TableDamagedError) as stopped:
                 run(work, DAYS[2])
+            with pytest.raises(TableDamagedError):
+                examine_tables(work)
     finally:
         work.storage.write(layout.TABLES, record)
     if (table, damage) == (FACT, "empty"):
@@ -193,6 +198,20 @@ def test_what_others_may_do_to_a_table_is_no_damage(made: Installation, work: Wo
         table_states.require_sound(work.storage, work.ledger)
     record = work.storage.read(layout.TABLES)
     work.storage.delete(layout.TABLES)
+    table_states.require_sound(work.storage, work.ledger)
+    with put_back(made, FACT) as folder:
+        DeltaTable(str(folder)).create_checkpoint()
+        table_states.record(work.storage)
+        (checkpoint,) = (folder / "_delta_log").glob("*.checkpoint.parquet")
+        pq.write_table(pq.read_table(checkpoint), checkpoint, compression="gzip")  # as another writer would
+        table_states.require_sound(work.storage, work.ledger)
+    of_somebody_else = made.folder / "lake" / "star" / "forecast"
+    for mode in ("append", "overwrite"):
+        write_deltalake(str(of_somebody_else), pa.table({"n": [1, 2]}), mode=mode)
+        table_states.record(work.storage)
+    write_deltalake(str(of_somebody_else), pa.table({"n": [3]}), mode="overwrite")
+    table_states.require_sound(work.storage, work.ledger)
+    shutil.rmtree(of_somebody_else)
     table_states.require_sound(work.storage, work.ledger)
     work.storage.write(layout.TABLES, record)
 

@@ -87,6 +87,7 @@ def test_all_is_well_under_any_tool_s_variables_and_nothing_is_left_of_the_tries
     tried = {
         "retailer retailer_1",
         "storage",
+        "Delta tables",
         "deltalake in the lake",
         "engine in the lake",
         "PostgreSQL rights",

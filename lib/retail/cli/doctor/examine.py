@@ -21,6 +21,7 @@ from retail.cli.doctor.bucket import examine_bucket
 from retail.cli.doctor.finding import Finding, exit_code, failed
 from retail.cli.doctor.published import examine_published
 from retail.cli.doctor.retailers import examine_retailers
+from retail.cli.doctor.tables import examine_tables
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
@@ -120,6 +121,7 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     if location.is_bucket(settings.lake):
         yield "bucket", url, lambda: examine_bucket(settings.lake), (STORAGE,)
     yield "deltalake in the lake", url, lambda: lake.check_deltalake(workspace.storage), (STORAGE,)
+    yield "Delta tables", url, lambda: examine_tables(workspace), (STORAGE,)
     yield ENGINE, settings.engine, lambda: _engine(workspace), ()
     in_lake = partial(_engine_in_lake, workspace)
     yield "engine in the lake", url, in_lake, (ENGINE, STORAGE)

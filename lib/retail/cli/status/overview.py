@@ -47,16 +47,16 @@ def show_status(workspace: Workspace, out: Console, *, now: datetime | None = No
         out.print(f"\nrunning now: run {working['run_id']}, process {working['pid']} on {working['host']}")
     if any((ledger.ended(run_id) or {}).get("reopened") for run_id in run_ids):
         _show_rollbacks(workspace, out)
-    rebuild = rebuild_note.read(workspace.storage)
-    if rebuild is not None:
-        out.print(
-            f"\nA rebuild of {', '.join(rebuild.tables)} has not ended; no run works until it has: {rebuild.command}",
-            markup=False,
-            soft_wrap=True,
-        )
     out.print()
     _show_retailers(workspace, out, now)
-    _show_next(workspace, out, working)
+    rebuild = rebuild_note.read(workspace.storage)
+    if rebuild is None:
+        _show_next(workspace, out, working)
+        return
+    out.print(
+        f"\nA rebuild of {', '.join(rebuild.tables)} has not ended; no run works until it has.", markup=False
+    )
+    out.print(f"next: {rebuild.command}   (resumes it)", markup=False, soft_wrap=True)
 
 
 def show_run(workspace: Workspace, out: Console, run_id: str) -> None:
