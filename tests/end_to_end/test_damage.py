@@ -135,7 +135,7 @@ DAMAGES: dict[str, Damage] = {
     "deleted": lambda table: DeltaTable(str(table)).delete(f"business_date = '{DAYS[0]}'"),
     "altered": lambda table: DeltaTable(str(table)).update({"total_amount": "2 * total_amount"}),
 }
-# What an old lake, of which no run has recorded anything, shows too.
+# What is seen in an old lake too, where no run has recorded anything.
 OF_ANY = ("empty", "cut", "between", "file")
 
 
