@@ -38,6 +38,7 @@ TABLE_REWRITES: Final = f"{OPS}rewrites.json"
 FORMAT: Final = f"{OPS}format.json"
 TABLES: Final = f"{OPS}tables.json"
 REBUILD: Final = f"{OPS}rebuild.json"
+DAMAGED: Final = f"{OPS}damaged/"
 
 
 def payload_day(retailer_id: str, logical_date: date) -> str:
@@ -116,7 +117,7 @@ def merge_plan(table: str) -> str:
 
 def set_aside(run_id: str, key: str) -> str:
     """Where a rebuild keeps an object of a damaged log."""
-    return f"{OPS}damaged/{run_id}/{key}"
+    return f"{DAMAGED}{run_id}/{key}"
 
 
 def run_checked(run_id: str) -> str:

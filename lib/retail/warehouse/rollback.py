@@ -195,8 +195,13 @@ class _Earlier(Source):
 
     earlier: Mapping[str, int]
 
-    @property
-    def hint(self) -> str:
+    def hint(self, table: StarTable) -> str:
+        rebuilt = _rebuilt_at(self.storage, table)
+        if self.earlier.get(table.name, rebuilt) < rebuilt:
+            return (
+                f"nothing was changed; a rebuild replaced the table at version {rebuilt}, and what it held before "
+                "cannot be restored"
+            )
         return (
             "nothing was changed; a version older than maintain.retention_days is gone and cannot be restored"
         )
@@ -221,6 +226,14 @@ class _Earlier(Source):
     def months(self, fact: StarTable) -> list[str]:
         found = self.changed(fact).select("business_month").distinct().collect()
         return sorted(month for (month,) in found)
+
+
+def _rebuilt_at(storage: Storage, table: StarTable) -> int:
+    """The version at which the newest rebuild replaced the Delta table: older ones are gone. 0 if none did."""
+    log = f"{layout.star_table(table.name)}/log/"
+    kept = (key.removeprefix(layout.DAMAGED).partition("/") for key in storage.list(layout.DAMAGED))
+    at = (name.removeprefix("version-") for name, _, rest in kept if rest.startswith(log))
+    return max((int(version) for version in at if version.isdecimal()), default=0)
 
 
 def _last_two(connection: Connection) -> tuple[Publish, Publish]:

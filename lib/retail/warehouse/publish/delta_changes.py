@@ -30,9 +30,8 @@ class Source:
     pending_run_ids: tuple[str, ...]
     versions: Mapping[str, int]
 
-    @property
-    def hint(self) -> str:
-        """What to do if a table cannot be read."""
+    def hint(self, table: StarTable) -> str:  # noqa: ARG002 - a rollback has one for each table
+        """What to do if the table cannot be read."""
         return "check that the lake can be reached; nothing was published, so run the same command again"
 
     @property
@@ -104,7 +103,7 @@ def reading(source: Source, table: StarTable) -> Iterator[None]:
     except engine.failures() as error:
         raise EngineError(
             f"Delta table star/{table.name}, {source.version_of(table)}, cannot be read: {error}",
-            hint=source.hint,
+            hint=source.hint(table),
         ) from error
 
 
