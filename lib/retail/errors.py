@@ -201,7 +201,7 @@ def named_by_rebuild(table: str) -> str:
 
 
 class TableDamagedError(StorageError):
-    """A Delta table is not as the last run left it: an object is damaged or missing; nothing was written.
+    """A Delta table is not as the last run left it: an object is damaged or missing. The table was left as it is.
 
     `table` is its key in the lake.
     """
@@ -211,7 +211,7 @@ class TableDamagedError(StorageError):
     def __init__(self, what: str, wrong: str, *, table: str) -> None:
         super().__init__(
             f"{what} {wrong}; the Delta table {table} is damaged",
-            hint=f"nothing was changed; `retail rebuild --table {named_by_rebuild(table)}` makes it again "
+            hint=f"the table was left as it is; `retail rebuild --table {named_by_rebuild(table)}` makes it again "
             "from the raw files. If the lake was restored from a backup, restore its ops/ of the same moment instead",
         )
         self.table = table

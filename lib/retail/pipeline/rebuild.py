@@ -7,6 +7,7 @@ the end: then the whole star is compared with it and sent in one transaction (do
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -18,7 +19,13 @@ from typing import Final
 import structlog
 
 from retail import star
-from retail.errors import StorageError, TableDamagedError, TieOutError
+from retail.errors import (
+    ConfigurationError,
+    StorageError,
+    TableDamagedError,
+    TieOutError,
+    named_by_rebuild,
+)
 from retail.lake import delta, delta_log, layout
 from retail.lake.storage import Storage
 from retail.pipeline import runner
@@ -33,7 +40,6 @@ from retail.runs.ledger import Ledger
 from retail.runs.rebuild_note import RebuildNote
 from retail.runs.run import Run
 from retail.star import merge
-from retail.star.build import forget_plan, months_of_run
 from retail.star.quarantine.table import groups
 from retail.star.tables import fact_sales
 
@@ -69,19 +75,21 @@ def rebuild_tables(
 ) -> Rebuilt:
     """Make `tables` of the lake again, from all days that were merged, or only those from `first` to `last`.
 
-    A killed rebuild resumes where it stopped. With days, the log must be whole: only the rows of data files that are
-    missing are made again. Raises StorageError before anything is changed if a day has no raw file,
-    RebuildLeftError if a rebuild of other tables has not ended, and whatever a run raises.
+    A killed rebuild resumes where it stopped; other tables join it, and without days it takes all days. With days, the
+    log must be whole: only the rows of data files that are missing are made again. Before anything is changed, raises
+    StorageError if a day has no raw file, ConfigurationError if its retailer is not configured, TableDamagedError if
+    another table is damaged, RebuildLeftError if the days are not those of the rebuild that is left; later, whatever
+    a run raises.
     """
     with workspace.lease(_run_id()) as leased:
         note = rebuild_note.read(leased.storage)
-        is_widened = (
-            note is not None and note.days and not (first or last) and set(note.tables) <= set(tables)
-        )
-        if note is None or is_widened:
-            note = _begin(leased, tables, first, last, command, after=note)
-        elif not set(tables).issubset(note.tables):
+        if note is None:
+            note = _begin(leased, tables, first, last, command, after=None)
+        elif (first or last) and not (note.is_of(first, last) and set(tables) <= set(note.tables)):
             rebuild_note.require_none(leased.storage)
+        elif not (first or last) and (note.days or not set(tables) <= set(note.tables)):
+            both = tuple(dict.fromkeys((*note.tables, *tables)))
+            note = _begin(leased, both, None, None, command, after=note)
         note = _empty(leased, note)
     while note.left:
         part = next(in_parts(note.left, workspace.settings.runs.days_a_run))
@@ -122,9 +130,9 @@ def _begin(
     *,
     after: RebuildNote | None,
 ) -> RebuildNote:
-    """Note the rebuild, which follows one of some days only if `after` is given.
+    """Note the rebuild, which takes in the one that is left, `after`, if that is given.
 
-    Raises StorageError if a day cannot be rebuilt; then nothing was changed.
+    Raises StorageError or ConfigurationError if a day cannot be rebuilt; then nothing was changed.
     """
     storage, ledger = leased.storage, leased.ledger
     from_raw = [table for table in tables if table in FROM_RAW]
@@ -135,15 +143,11 @@ def _begin(
             "the ledger has no such day that any run merged, so nothing could be made again",
             hint="nothing was changed; if ops/ was lost, restore it from a backup first",
         )
+    _require_configured(leased, units)
     _require_raw(storage, units)
     keys = [key for table in tables for key in _keys(storage, table)]
-    found, states = delta_log.logs(storage, table_states.ROOMS), table_states.recorded(storage)
-    versions = {}
-    for key in keys:
-        newest = found[key].newest if key in found else None
-        known = states[key].version if key in states else -1
-        versions[key] = max(-1 if newest is None else newest, known) + 1
-    fact = states.get(fact_sales.TABLE.path)
+    _require_others_sound(leased, tables, keys)
+    fact = table_states.recorded(storage).get(fact_sales.TABLE.path)
     rows, money = (None, None) if fact is None else (fact.rows, fact.money)
     if after is not None:
         rows, money = after.rows, after.money
@@ -156,20 +160,72 @@ def _begin(
         tables=tuple(tables),
         command=command,
         to_empty=() if first or last else tuple(keys),
-        versions=versions,
+        versions=_versions(storage, keys, after),
         left=tuple(units),
         days=bool(first or last),
+        first=first,
+        last=last,
         rows=rows,
         money=money,
     )
     if first or last:
         _drop_missing_files(storage, keys)
     rebuild_note.write(storage, note)
-    for run_id in ledger.run_ids():  # what they planned was for a table that is gone
-        if MergeResult.of(ledger, run_id) is None and months_of_run(ledger, run_id):
-            forget_plan(ledger, run_id)
+    _forget_plans(ledger, note)
     table_states.forget(storage, keys)
     return note
+
+
+def _versions(storage: Storage, keys: Sequence[str], after: RebuildNote | None) -> dict[str, int]:
+    """For each table the first version that it never had."""
+    found, states = delta_log.logs(storage, table_states.ROOMS), table_states.recorded(storage)
+    versions = {}
+    for key in keys:
+        newest = found[key].newest if key in found else None
+        known = states[key].version if key in states else -1
+        noted = after.versions.get(key, 0) if after is not None else 0
+        versions[key] = max((-1 if newest is None else newest) + 1, known + 1, noted)
+    return versions
+
+
+def _forget_plans(ledger: Ledger, note: RebuildNote) -> None:
+    """Forget what killed runs planned to merge into tables that are emptied; other tables need theirs.
+
+    A plan explains the rows of its table that no record has yet.
+    """
+    names = [key.removeprefix(layout.STAR) for key in note.to_empty if key.startswith(layout.STAR)]
+    for run_id in ledger.run_ids() if names else ():
+        if MergeResult.of(ledger, run_id) is None:
+            for plan in map(layout.merge_plan, names):
+                if ledger.step(run_id, plan) is not None:
+                    ledger.forget_step(run_id, plan)
+
+
+def _require_configured(leased: LeasedWorkspace, units: Sequence[RetailerDay]) -> None:
+    """Raises ConfigurationError if a retailer of these days is not configured: dim_retailer would lack it."""
+    lacking = sorted({retailer for retailer, _ in units}.difference(leased.workspace.settings.retailers))
+    if lacking:
+        raise ConfigurationError(
+            [f"{retailer} is not configured, and the lake has merged its days" for retailer in lacking],
+            hint="the star was not changed; put it back into conf/*.toml, give the same command again, and remove it "
+            "once the rebuild has ended",
+        )
+
+
+def _require_others_sound(leased: LeasedWorkspace, tables: Sequence[str], keys: Sequence[str]) -> None:
+    """Raises TableDamagedError if another table is damaged and is found first; its hint names all of them.
+
+    One that is found later joins the rebuild when it is named.
+    """
+    try:
+        table_states.require_sound(leased.storage, leased.ledger)
+    except TableDamagedError as error:
+        if error.table not in keys:
+            named = " ".join(f"--table {each}" for each in (*tables, named_by_rebuild(error.table)))
+            error.hint = f"nothing was changed; `retail rebuild {named}` makes them again together"
+            raise
+    except StorageError:  # of a table that is so damaged that it cannot be opened
+        return
 
 
 def _empty(leased: LeasedWorkspace, note: RebuildNote) -> RebuildNote:
@@ -310,12 +366,17 @@ def _keys(storage: Storage, name: str) -> list[str]:
 
 
 def _rejected(storage: Storage, units: Sequence[RetailerDay], note: RebuildNote) -> dict[str, int]:
-    """Lines of these days that are in quarantine, by retailer: the gate has let them pass before."""
+    """Lines of these days that are in quarantine, by retailer: the gate has let them pass before.
+
+    If the quarantine is made again it does not have them yet. All days of a rebuild have passed the gate, some in a
+    replay or with a wider share: any number passes.
+    """
+    if layout.QUARANTINE in note.tables:
+        return dict.fromkeys((retailer for retailer, _ in units), sys.maxsize)
     lines = Counter[str]()
-    if layout.QUARANTINE not in note.tables:
-        for group in groups(storage):
-            if (group.retailer_id, group.logical_date) in set(units):
-                lines[group.retailer_id] += group.rows
+    for group in groups(storage):
+        if (group.retailer_id, group.logical_date) in set(units):
+            lines[group.retailer_id] += group.rows
     return dict(lines)
 
 

@@ -21,8 +21,8 @@ from retail.runs.days import RetailerDay
 class RebuildNote:
     """A rebuild of `tables`: those still `to_empty`, then the retailer-days that are `left` to merge again.
 
-    `versions` are those from which each table's new log begins; `command` resumes it. `days`: only some were named.
-    `rows` and `money` are the fact's, as the last run left them.
+    `versions` are those from which each table's new log begins; `command` resumes it. `days`: only some were named,
+    those from `first` to `last`. `rows` and `money` are the fact's, as the last run left them.
     """
 
     tables: tuple[str, ...]
@@ -33,6 +33,14 @@ class RebuildNote:
     days: bool = False
     rows: int | None = None
     money: dict[str, str] | None = field(default=None)
+    first: date | None = None
+    last: date | None = None
+
+    def is_of(self, first: date | None, last: date | None) -> bool:
+        """Whether only these days were named. An earlier version did not note which: then any are."""
+        return self.days and (
+            (self.first is None and self.last is None) or (self.first, self.last) == (first, last)
+        )
 
 
 def read(storage: Storage) -> RebuildNote | None:
@@ -41,6 +49,8 @@ def read(storage: Storage) -> RebuildNote | None:
         noted = json.loads(storage.read(layout.REBUILD))
         noted["tables"], noted["to_empty"] = tuple(noted["tables"]), tuple(noted["to_empty"])
         noted["left"] = tuple((retailer, date.fromisoformat(day)) for retailer, day in noted["left"])
+        for name in ("first", "last"):
+            noted[name] = date.fromisoformat(noted[name]) if noted.get(name) else None
         return RebuildNote(**noted)
     except ObjectNotFoundError:
         return None
@@ -53,7 +63,11 @@ def read(storage: Storage) -> RebuildNote | None:
 
 def write(storage: Storage, note: RebuildNote) -> None:
     """Only for the holder of the lease."""
-    noted = asdict(note) | {"left": [[retailer, day.isoformat()] for retailer, day in note.left]}
+    noted = asdict(note) | {
+        "left": [[retailer, day.isoformat()] for retailer, day in note.left],
+        "first": note.first.isoformat() if note.first else None,
+        "last": note.last.isoformat() if note.last else None,
+    }
     storage.write(layout.REBUILD, json.dumps(noted, indent=1).encode())
 
 
@@ -69,5 +83,5 @@ def require_none(storage: Storage) -> None:
         raise RebuildLeftError(
             f"a rebuild of {', '.join(note.tables)} has begun and not ended: "
             f"{len(note.left)} retailer-days are left",
-            hint=f"nothing was changed; run `{note.command}`, which resumes it",
+            hint=f"run `{note.command}`, which resumes it; until it has ended nothing else changes the star",
         )

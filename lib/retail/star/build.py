@@ -67,11 +67,6 @@ def months_of_run(ledger: Ledger, run_id: str) -> list[str]:
     return list(planned["partitions"]) if planned else []
 
 
-def forget_plan(ledger: Ledger, run_id: str) -> None:
-    """Forget what the run planned to merge into the fact: the table that it was planned for is replaced."""
-    ledger.forget_step(run_id, _plan_step(fact_sales.TABLE))
-
-
 def merged_by(context: LakeContext, run_id: str) -> list[HopCount]:
     """Counts of the fact's merge planned by that run, and what its partitions hold now; empty if it never merged.
 
