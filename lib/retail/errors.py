@@ -64,7 +64,9 @@ class ConfigurationError(RetailError):
     code = "configuration"
     exit_code = 2
 
-    def __init__(self, problems: list[str], *, hint: str = "fix the configuration file or the environment") -> None:
+    def __init__(
+        self, problems: list[str], *, hint: str = "fix the configuration file or the environment"
+    ) -> None:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         super().__init__(f"the configuration has {len(problems)} problem(s):\n{lines}", hint=hint)
         self.problems = problems
