@@ -102,7 +102,7 @@ def test_what_an_unknown_run_restated_is_refused(workspace: Workspace) -> None:
 def test_the_check_warns_of_what_never_came_and_counts_every_gap(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check_step, "_tie_out", lambda _: [])
+    monkeypatch.setattr(check_step, "_tie_out", lambda _: ([], {}))
     silent = [Gap("retailer_1", "2017-01-02", f"s{n}", None, 28, 28) for n in range(1_200)]
     monkeypatch.setattr(check_step, "judge_lake", lambda _: check_step.Findings([], [], [], silent, []))
     workspace.ledger.begin("run-2", [("retailer_1", DAYS[1])], tasks=["check"], engine="sail")

@@ -37,7 +37,8 @@ S3_OPTIONS: Final = frozenset(
     }
 )  # fmt: skip
 PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "grpc_proxy", "no_grpc_proxy")
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
+# Without brackets: httpx, which Airflow uses, cannot read `[::1]`.
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 _CHANGING: Final = threading.RLock()
 
 
