@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from retail.config.settings import home
+from retail.star import migration
 from tests.end_to_end.installation import Figures, Installation, make_older, star_of, warehouse_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -88,7 +89,7 @@ def test_a_lake_of_the_form_before_is_migrated_by_the_next_run_and_nothing_is_se
     again = made.retail("--verbose", "run", "--date", str(DAYS[0]), "--again")
 
     assert again.returncode == 0, again.stdout + again.stderr
-    assert json.loads((made.folder / "lake/ops/format.json").read_text())["format"] == 3
+    assert json.loads((made.folder / "lake/ops/format.json").read_text())["format"] == migration.FORMAT
     assert '"event": "lake migrated"' in again.stderr
     assert re.search(r"merge .* [0-9,]+ unchanged\n", again.stdout), again.stdout
     assert " 0 changed rows sent\n" in again.stdout
