@@ -225,8 +225,8 @@ def test_a_rebuild_makes_what_was_and_killed_in_between_it_resumes(
     tables = ("fact_sales", "dim_store", "quarantine")
     version, quarantined = DeltaTable(str(lake / FACT)).version(), made.delta("quarantine").num_rows
     DAMAGES["empty"](lake / FACT)
-    DAMAGES["cut"](lake / "star/dim_store")
-    DAMAGES["empty"](lake / "quarantine")
+    DAMAGES["file"](lake / "star/dim_store")
+    DAMAGES["file"](lake / "quarantine")
     monkeypatch.setattr(rebuild, "in_parts", lambda units, _: in_parts(units, 1))
 
     def killed(*_: object, **__: object) -> None:
