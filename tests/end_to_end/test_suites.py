@@ -25,7 +25,9 @@ def test_a_fact_whose_store_is_gone_stops_the_check_and_is_told_by_its_key(insta
     fact = made.delta("star/fact_sales").to_pylist()[0]
     store = DeltaTable(str(made.folder / "lake/star/dim_store"))
     store.delete(f"store_key = {fact['store_key']}")
-    (made.folder / "lake/ops/tables.json").unlink()  # else the check names the deletion before it looks at any key
+    (
+        made.folder / "lake/ops/tables.json"
+    ).unlink()  # else the check names the deletion before it looks at any key
 
     stopped = made.retail("check", *DAY)
     assert stopped.returncode == 4, stopped.stdout + stopped.stderr
