@@ -27,10 +27,9 @@ def require_own(ledger: Ledger, warehouse: Warehouse) -> None:
     """
     foreign = sorted(published_runs(warehouse).difference(ledger.run_ids()))
     if foreign:
-        which = f"{foreign[0]} to {foreign[-1]}" if len(foreign) > 1 else foreign[0]
         raise PublishForeignError(
-            f"PostgreSQL at {warehouse.dsn()} holds {len(foreign)} runs that this lake does not know ({which}); "
-            "nothing was changed there",
+            f"PostgreSQL at {warehouse.dsn()} holds {len(foreign)} runs that this lake does not know "
+            f"({_named(foreign)}); no row was changed there",
             hint="check that [warehouse] and lake.url belong together; if what those runs brought may go, "
             "`retail rebuild --postgresql --replace` makes PostgreSQL what this lake has",
             runs=foreign,
@@ -41,11 +40,14 @@ def require_published(ledger: Ledger, warehouse: Warehouse) -> int:
     """Returns the number of runs that both know. Raises PublishLostError if PostgreSQL lacks any, or WarehouseError."""
     lost, expected = lost_runs(ledger, warehouse), ledger.published()
     if lost:
-        which = f"{lost[0]} to {lost[-1]}" if len(lost) > 1 else lost[0]
         raise PublishLostError(
-            f"PostgreSQL at {warehouse.dsn()} lacks {len(lost)} of {len(expected)} runs that were published ({which}): "
-            "it was replaced, emptied, or restored from an older dump",
+            f"PostgreSQL at {warehouse.dsn()} lacks {len(lost)} of {len(expected)} runs that were published "
+            f"({_named(lost)}): it was replaced, emptied, or restored from an older dump",
             hint="check that [warehouse] names the right database; then `retail rebuild --postgresql` "
             "fills it from Delta",
         )
     return len(expected)
+
+
+def _named(runs: list[str]) -> str:
+    return f"{runs[0]} to {runs[-1]}" if len(runs) > 1 else runs[0]

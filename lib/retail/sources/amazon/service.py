@@ -269,7 +269,7 @@ class Amazon:
         )
 
     def _transaction_pages(self, day: Window, posted: float) -> tuple[int, int]:
-        """The pages that so many transactions of a day take, and the calls made to find out."""
+        """The pages that this number of transactions of a day takes, and the calls made to find out."""
         body, asked = self._next_transactions(day, None)
         found = finances.transactions(body)
         return (1 if finances.next_token(body) is None else ceil(posted / max(1, len(found)))), asked
