@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS marts.restated_transaction (
     PRIMARY KEY (run_id, retailer_id, business_date, currency, transaction_id)
 );
 
-COMMENT ON TABLE marts.restated_transaction IS 'One row per transaction that changed a published day, with the change. They add up to after − before in restatement';
+COMMENT ON TABLE marts.restated_transaction IS 'One row per transaction that changed a published day, with the change. They add up to after − before in restatement, but for days that somebody had changed by hand before a rebuild';
 COMMENT ON COLUMN marts.restated_transaction.run_id IS 'The run that published the change';
 COMMENT ON COLUMN marts.restated_transaction.retailer_id IS 'The retailer';
 COMMENT ON COLUMN marts.restated_transaction.business_date IS 'The day, which had been published before';
