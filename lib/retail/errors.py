@@ -261,7 +261,7 @@ class PublishLostError(WarehouseError):
 
 
 class PublishForeignError(WarehouseError):
-    """PostgreSQL holds runs that this lake does not know; the whole star was to be sent, which removes their rows.
+    """PostgreSQL holds runs that this lake does not know; a publish would mix the rows of two lakes.
 
     `runs` are these.
     """

@@ -339,6 +339,8 @@ def test_postgresql_that_lost_its_runs_is_noticed_and_filled_by_the_next_run(
     with pytest.raises(PublishForeignError) as foreign:
         rebuild_postgresql(work, PlainReport(console()))
     assert foreign.value.runs == ["of-another-lake"]
+    with pytest.raises(PublishForeignError):
+        run(work, DAYS[2])
     sql(made, "DELETE FROM ops.publish WHERE run_id = 'of-another-lake'")
     assert run(work, DAYS[2]).outcome == "success"
     assert examine_published(work)

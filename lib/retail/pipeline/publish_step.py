@@ -22,8 +22,10 @@ def publish_step(context: StepContext) -> PublishResult:
     """Step 6. Send what changed in Delta since the last publish to PostgreSQL, in one transaction.
 
     The whole star if it is being rebuilt, or if PostgreSQL lost runs that it had: then it may hold anything. Raises
-    PublishForeignError if it would then lose what another lake published.
+    PublishForeignError, before anything is written there, if PostgreSQL holds what another lake published.
     """
+    if not context.options.replace:
+        require_own(context.ledger, context.warehouse)
     migration.migrate(context, star.TABLES)  # adds new columns to PostgreSQL now
     lost = lost_runs(context.ledger, context.warehouse, but=context.run_id)
     prepare(context.warehouse)
@@ -34,8 +36,6 @@ def publish_step(context: StepContext) -> PublishResult:
         if run_id not in published and context.ledger.reached_merge(run_id)
     ]
     whole = context.options.rebuild or bool(lost)
-    if whole and not context.options.replace:
-        require_own(context.ledger, context.warehouse)
     if lost:
         log.warning("PostgreSQL lacks runs that were published: sending the whole star", runs=len(lost))
     months = (

@@ -23,7 +23,8 @@ def lost_runs(ledger: Ledger, warehouse: Warehouse, *, but: str | None = None) -
 def require_own(ledger: Ledger, warehouse: Warehouse) -> None:
     """Raises PublishForeignError if PostgreSQL holds runs that the ledger does not know, or WarehouseError.
 
-    They are another lake's, or this one lost its ledger: a whole publish would remove what they brought.
+    They are another lake's, or this one lost its ledger: a publish would mix two lakes' rows, and a whole one remove
+    what those runs brought.
     """
     foreign = sorted(published_runs(warehouse).difference(ledger.run_ids()))
     if foreign:
