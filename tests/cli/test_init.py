@@ -60,7 +60,7 @@ def test_what_it_writes_is_accepted_and_only_the_secrets_are_missing(
     filled = {name: "x" for name in variables(folder)}
     assert problems(settings, Secrets(filled), settings.retailers) == []
     assert len(problems(settings, Secrets({}), settings.retailers)) > len(services)
-    assert sorted(each.name for each in folder.iterdir()) == [".env.example", "retail.toml"]
+    assert sorted(each.name for each in folder.iterdir()) == [".env.example", ".gitignore", "retail.toml"]
     if lake:
         assert settings.start_date == date(2026, 1, 31)
         assert (settings.warehouse.host, settings.warehouse.port) == ("db.example.com", 5433)

@@ -30,8 +30,14 @@ from retail.runs.table_states import are_equal, in_words
 )
 @click.option("--postgresql", is_flag=True, help="Bring PostgreSQL to what Delta has, whatever it holds.")
 @click.option("--replace", is_flag=True, help="With --postgresql: also what another lake published may go.")
-@click.option("--from", "since", type=DAY, metavar="DATE", help="Only missing data files, of days from here.")
-@click.option("--to", "until", type=DAY, metavar="DATE", help="Last logical date of those days.")
+@click.option(
+    "--from",
+    "since",
+    type=DAY,
+    metavar="DATE",
+    help="If data files of some days are missing: first logical date to rebuild.",
+)
+@click.option("--to", "until", type=DAY, metavar="DATE", help="Last logical date to rebuild [all dates].")
 @with_settings
 def rebuild(
     settings: Settings,

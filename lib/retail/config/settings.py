@@ -370,7 +370,8 @@ def _said(error: ErrorDetails) -> str:
     """One problem of a key, in words; for a key that does not exist, the one that was probably meant."""
     key = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
-        return f"{key}: {error['msg']}"
+        example = ", such as 2026-01-31" if "date" in error["type"] else ""
+        return f"{key}: {error['msg']}{example}"
     section, *rest = error["loc"]
     field = Settings.model_fields.get(str(section)) if rest else None
     model = (

@@ -59,7 +59,7 @@ def examine(settings: Settings, conf: Path, secrets: Secrets, out: Console, *, a
     if as_json:
         show_json(out, findings)
     else:
-        wrong = sum(not each.ok for each in findings)
+        wrong = sum(not each.ok and not each.is_consequence for each in findings)
         out.print("Everything is in place." if not wrong else f"{wrong} problem(s) to fix.")
     return code
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from retail.errors import RetailError
+from retail.errors import ConfigurationError, RetailError
 
 EVERY_RETAILER_FAILED: Final = 1
 
@@ -29,6 +29,11 @@ class Finding:
     @property
     def ok(self) -> bool:
         return self.exit_code == 0
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether a retailer was not asked because of its configuration, which has a finding of its own."""
+        return self.retailer is not None and self.code == ConfigurationError.code
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, **asdict(self)}

@@ -47,7 +47,10 @@ def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> in
 
     Raises ConfigurationError for a configuration of real retailers, or one whose lake or server others may share.
     """
-    _require_playground(settings)
+    if found := real_parts(settings):
+        raise ConfigurationError(
+            found, hint="the demo is for conf/local.toml: unset RETAIL_CONF and the RETAIL_… variables"
+        )
     started = time.monotonic()
     environment = demo_environment()
     dates = [settings.start_date + timedelta(days=n) for n in range(days)]
@@ -75,8 +78,8 @@ def _noon_of(day: date) -> datetime:
     return datetime.combine(day, time_of_day(12), UTC)
 
 
-def _require_playground(settings: Settings) -> None:
-    """Raises ConfigurationError if the star may be real: simulated sales must never get into it."""
+def real_parts(settings: Settings) -> list[str]:
+    """What in a configuration may be real, each by its key: simulated sales must never get there."""
     found = []
     if "://" in settings.lake.url:
         found.append(f"lake.url: {settings.lake.url} is not a local folder")
@@ -87,10 +90,7 @@ def _require_playground(settings: Settings) -> None:
     for name, retailer in settings.retailers.items():
         if urlsplit(retailer.base_url).scheme == "https":
             found.append(f"retailers.{name}.base_url: {retailer.base_url} may be a real retailer")
-    if found:
-        raise ConfigurationError(
-            found, hint="the demo is for conf/local.toml: unset RETAIL_CONF and the RETAIL_… variables"
-        )
+    return found
 
 
 def demo_environment() -> dict[str, str]:

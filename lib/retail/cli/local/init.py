@@ -25,11 +25,13 @@ from retail.warehouse.connection import PASSWORD
 
 CONFIGURATION: Final = "retail.toml"
 VARIABLES: Final = ".env.example"
+IGNORED: Final = ".gitignore"
 EMBEDDED: Final = "embedded"
 
 # By currency where it is not that of North America: Amazon's own regions.
 _EUROPE: Final = ("EUR", "GBP", "SEK", "PLN", "TRY", "EGP", "AED", "SAR", "INR", "ZAR")
 _FAR_EAST: Final = ("JPY", "AUD", "SGD")
+_IGNORED: Final = ".env\n/lake/\n/postgresql/\n"
 _BEFORE_TODAY: Final = timedelta(days=7)
 
 
@@ -67,7 +69,7 @@ class _Block:
 @click.option("--warehouse", help="postgresql://user@host:port/database without a password, or embedded.")
 @click.option("--force", is_flag=True, help="Replace the files if they exist.")
 def init(*, folder: Path, force: bool, **given: Any) -> None:
-    """Write `retail.toml` and `.env.example` into FOLDER [this one].
+    """Write `retail.toml`, `.env.example` and, if there is none, `.gitignore` into FOLDER [this one].
 
     Asks on a terminal for what no option names; elsewhere takes the defaults. No secret is asked for, nor written.
     """
@@ -90,9 +92,11 @@ def init(*, folder: Path, force: bool, **given: Any) -> None:
 
 
 def write(folder: Path, answers: Answers, *, force: bool = False) -> Settings:
-    """Write both files into `folder`, once the configuration's own loader has accepted what they say.
+    """Write the files into `folder`, once the configuration's own loader has accepted what they say.
 
-    Raises ConfigurationError if it does not, or if one of them exists and may not be replaced; nothing is written then.
+    A `.gitignore` keeps the secrets and the data out of version control; one that exists is left as it is. Raises
+    ConfigurationError if the loader does not accept, or if a file exists and may not be replaced; nothing is written
+    then.
     """
     existing = [str(folder / name) for name in (CONFIGURATION, VARIABLES) if (folder / name).exists()]
     if existing and not force:
@@ -107,6 +111,8 @@ def write(folder: Path, answers: Answers, *, force: bool = False) -> Settings:
         draft.write_text(_configuration(answers, folder.resolve()), encoding="utf-8")
         settings = _accepted(draft)
         (folder / VARIABLES).write_text(_variables(settings), encoding="utf-8")
+        if not (folder / IGNORED).exists():
+            (folder / IGNORED).write_text(_IGNORED, encoding="utf-8")
         draft.replace(folder / CONFIGURATION)
     finally:
         draft.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from retail.cli.local.demo import real_parts
 from retail.cli.status import next_commands
 from retail.errors import ConfigurationError, RetailError
 from retail.pipeline.schedule import due_units
@@ -18,10 +19,10 @@ from retail.pipeline.tasks import STEPS
 from retail.pipeline.workspace import Workspace
 from retail.runs import lease, rebuild_note
 from retail.runs.counts import rows_at
+from retail.sources.registry import problems
 from retail.warehouse import rollback
 
 SHOWN_RUNS = 10
-_DUE = ("retail run", "loads what is due; --to D ends earlier")
 
 
 def show_status(workspace: Workspace, out: Console, *, now: datetime | None = None) -> None:
@@ -138,7 +139,7 @@ def _show_next(workspace: Workspace, out: Console, working: dict[str, Any] | Non
     newest = (
         next_commands.with_newest(ledger, workspace.settings.runs.days_a_run) if working is None else None
     )
-    command, effect = (newest.command, newest.effect) if newest else _DUE
+    command, effect = (newest.command, newest.effect) if newest else _what_is_due(workspace)
     out.print(f"\nnext: {command}   ({effect})", soft_wrap=True)
     run_ids = ledger.run_ids()[-SHOWN_RUNS:] if working is None else []
     others = list(next_commands.with_earlier(ledger, run_ids, newest))
@@ -146,6 +147,17 @@ def _show_next(workspace: Workspace, out: Console, working: dict[str, Any] | Non
         others += next_commands.with_replays(workspace.storage, [*others, *([newest] if newest else [])])
     for other in others:
         out.print(f"also: {other.command}   ({other.effect})", soft_wrap=True)
+
+
+def _what_is_due(workspace: Workspace) -> tuple[str, str]:
+    """The command that loads what is due and its effect: the demo's where a run would lack the simulator's keys."""
+    settings = workspace.settings
+    if not real_parts(settings) and problems(settings, workspace.secrets, settings.retailers):
+        due = due_units(workspace, tuple(settings.retailers))
+        if due:
+            days = (max(day for _, day in due) - settings.start_date).days + 1
+            return f"retail demo --days {days}", "loads what is due from the simulated retailers"
+    return "retail run", "loads what is due; --to D ends earlier"
 
 
 def _next_days(days: Sequence[date]) -> str:
