@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from retail.config import environment
 from retail.config.secrets import Secrets
 from retail.config.settings import WarehouseSettings
-from retail.errors import WarehouseError
+from retail.errors import WarehouseError, WarehouseRefusedError
 from retail.warehouse.connection import Warehouse, open_warehouse, taking_turns
 
 pytestmark = pytest.mark.postgres
@@ -38,6 +39,25 @@ def test_any_server_is_used_with_the_secret_as_password(warehouse: Warehouse) ->
         open_warehouse(settings, wrong),
     ):
         pass
+
+
+def test_a_password_that_is_rotated_in_mid_run_is_read_again(warehouse: Warehouse, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("first")
+    with warehouse.connect("rotate") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE rotated LOGIN PASSWORD 'first'")
+        settings = WarehouseSettings(
+            host=warehouse.host, port=warehouse.port, database=warehouse.database, user="rotated"
+        )
+        secrets = Secrets({}, {"warehouse_password": f"file:{path}"})
+        with open_warehouse(settings, secrets) as opened:
+            cursor.execute("ALTER ROLE rotated PASSWORD 'second'")
+            with pytest.raises(WarehouseRefusedError), opened.connect("work"):
+                pass
+            path.write_text("second")
+            with opened.connect("work") as working:
+                assert working.info.user == "rotated"
+        cursor.execute("DROP ROLE rotated")
 
 
 def test_a_refused_statement_becomes_an_error_that_names_work_and_table(warehouse: Warehouse) -> None:

@@ -260,7 +260,7 @@ def _show(out: Console, workspace: Workspace, result: Result) -> None:
 
 def _plan(settings: Settings, wanted: list[RetailerDay]) -> None:
     out = console.console()
-    planned = plan_ingest(settings, Secrets(), wanted)
+    planned = plan_ingest(settings, Secrets().with_references(settings.secrets), wanted)
     console.show_plan(out, planned)
     sys.exit(3 if any(each.failure for each in planned) else 0)
 

@@ -1,28 +1,50 @@
-"""Secrets come from the environment or from files that it names; never from configuration files."""
+"""Secrets come from the environment, from files that it names, or from where `[secrets]` refers to.
+
+A configuration file never holds one.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from retail.config import text_files
+from retail.config.secret_stores import SecretStores, UnreadableError
 from retail.errors import ConfigurationError
 
 PREFIX = "RETAIL_"
+# The names of the secrets that belong to no retailer.
+PEPPER = "customer_pepper"
+WAREHOUSE_PASSWORD = "warehouse_password"  # noqa: S105
 
 
 class Secret:
-    """A value that is shown only on request: not in `repr`, logs, tracebacks' locals or formats."""
+    """A value that is shown only on request: not in `repr`, logs, tracebacks' locals or formats.
 
-    __slots__ = ("_value",)
+    `read` reads it again where it lives.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_read", "_value")
+
+    def __init__(self, value: str, read: Callable[[], str | None] | None = None) -> None:
         self._value = value
+        self._read = read
 
     def reveal(self) -> str:
         """The secret itself; call it where it is used, never where it is passed on."""
         return self._value
+
+    def renew(self) -> bool:
+        """Read it again, after it was refused; returns whether it has changed. One that is gone stays as it was."""
+        try:
+            value = self._read() if self._read is not None else None
+        except ConfigurationError:
+            return False
+        if not value or value == self._value:
+            return False
+        self._value = value
+        return True
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -31,25 +53,26 @@ class Secret:
 
 
 class Secrets:
-    """Looks a secret up by name, as `RETAIL_<NAME>` or as the file that `RETAIL_<NAME>_FILE` names."""
+    """Looks a secret up by name: as `RETAIL_<NAME>`, as the file that `RETAIL_<NAME>_FILE` names, or by its reference.
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    `references` is `[secrets]` of the configuration; a variable counts over it.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, references: Mapping[str, str] | None = None
+    ) -> None:
         self._environment = os.environ if environment is None else environment
+        self._references = references or {}
+        self._stores = SecretStores(self._environment)
+
+    def with_references(self, references: Mapping[str, str]) -> Secrets:
+        """The same, with the references of a configuration."""
+        return Secrets(self._environment, references)
 
     def get(self, name: str) -> Secret | None:
-        """The secret, or None if neither variable is set or the value is empty."""
-        variable = PREFIX + name.upper()
-        path = self._environment.get(variable + "_FILE")
-        if path:
-            try:
-                value = text_files.read(Path(path)).strip()
-            except OSError as error:
-                raise ConfigurationError(
-                    [f"{variable}_FILE: {path} cannot be read ({error.strerror})"]
-                ) from None
-        else:
-            value = self._environment.get(variable, "")
-        return Secret(value) if value else None
+        """The secret, or None if it is not set anywhere, or empty. Raises ConfigurationError if it cannot be read."""
+        value = self._read(name)
+        return Secret(value, lambda: self._read(name, again=True)) if value else None
 
     def require(self, name: str) -> Secret:
         """The secret, or ConfigurationError naming the variable to set."""
@@ -65,7 +88,32 @@ class Secrets:
     def missing(self, names: Iterable[str]) -> list[str]:
         """One problem per secret that is not set, in words for the person who sets it."""
         return [
-            f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of its file)"
+            f"secret {PREFIX}{name.upper()} is not set (or {PREFIX}{name.upper()}_FILE, the path of its file,"
+            f" or [secrets] {name})"
             for name in names
             if self.get(name) is None
         ]
+
+    def _read(self, name: str, *, again: bool = False) -> str | None:
+        variable = PREFIX + name.upper()
+        path = self._environment.get(variable + "_FILE")
+        if path:
+            try:
+                return text_files.read(Path(path)).strip()
+            except OSError as error:
+                raise ConfigurationError(
+                    [f"{variable}_FILE: {path} cannot be read ({error.strerror})"]
+                ) from None
+        value = self._environment.get(variable, "")
+        reference = self._references.get(name)
+        if value or reference is None:
+            return value
+        if again:
+            self._stores.forget(reference)
+        try:
+            return self._stores.read(reference)
+        except UnreadableError as error:
+            raise ConfigurationError(
+                [f"secrets.{name}: {reference}: {error}"],
+                hint="check the reference, and that this user may read what it names",
+            ) from None

@@ -32,7 +32,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from retail.config import text_files, variables
+from retail.config import secret_stores, text_files, variables
 from retail.errors import ConfigurationError
 
 _OWN: Final = Path("retail.toml")
@@ -274,6 +274,9 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     retailers: dict[str, RetailerSettings] = Field(min_length=1)
     """The retailers, by id: `[retailers.retailer_1]`."""
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """Where secrets live that no variable holds, by the name of the secret: `env:NAME`, `file:PATH`,
+    `aws-secretsmanager:NAME#KEY` or `vault:MOUNT/PATH#KEY`. See [Secrets](#secrets)."""
 
     _folder: Path | None = PrivateAttr(default=None)
 
@@ -281,6 +284,16 @@ class Settings(BaseSettings):
     def folder(self) -> Path | None:
         """The folder of the file that these settings come from; None if they come from none."""
         return self._folder
+
+    @field_validator("secrets")
+    @classmethod
+    def _are_references(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, reference in value.items():
+            try:
+                secret_stores.require_reference(reference)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return value
 
     @field_validator("retailers")
     @classmethod

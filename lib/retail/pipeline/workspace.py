@@ -34,7 +34,7 @@ class Workspace:
 
     def __init__(self, settings: Settings, secrets: Secrets) -> None:
         self.settings = settings
-        self.secrets = secrets
+        self.secrets = secrets.with_references(settings.secrets)
         self._open = ExitStack()
 
     @cached_property

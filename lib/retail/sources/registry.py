@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from retail.config import variables
-from retail.config.secrets import Secrets
+from retail.config.secrets import PEPPER, WAREHOUSE_PASSWORD, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
 from retail.sources import fields
@@ -25,7 +25,6 @@ SERVICES: Final[dict[str, str]] = {
     "walmart": "retail.sources.walmart.service:Walmart",
     "shopify": "retail.sources.shopify.service:Shopify",
 }
-PEPPER: Final = "customer_pepper"
 # Together with the configuration's revisions, as many as the star can order
 # (docs/decisions/0002-order-of-versions.md).
 MOST_MAPPING_VERSIONS: Final = 1_000
@@ -37,6 +36,7 @@ def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> 
     found = [each for retailer_id in retailers for each in _of_retailer(retailer_id, settings)]
     names = [name for retailer_id in retailers for name in secret_names(retailer_id, settings)]
     found += [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
+    found += _unknown_references(settings)
     return found + [each for retailer_id in retailers for each in _unknown(retailer_id, settings, secrets)]
 
 
@@ -148,6 +148,17 @@ def secret_names(retailer_id: str, settings: Settings) -> list[str]:
     except (KeyError, ValueError):
         return []
     return [f"{retailer_id}_{name}" for name in names]
+
+
+def _unknown_references(settings: Settings) -> Iterator[str]:
+    """Entries of `[secrets]` that no part of the configuration asks for."""
+    known = [name for retailer_id in settings.retailers for name in secret_names(retailer_id, settings)]
+    known += [PEPPER, WAREHOUSE_PASSWORD]
+    for name in settings.secrets:
+        if name not in known:
+            meant = variables.closest(name, [each.upper() for each in known])
+            suggestion = f"; did you mean {meant.lower()}?" if meant else ""
+            yield f"secrets.{name} is no secret of this configuration and sets nothing{suggestion}"
 
 
 def _unknown(retailer_id: str, settings: Settings, secrets: Secrets) -> Iterator[str]:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import psycopg2
 
 from retail.config import environment
-from retail.config.secrets import Secret, Secrets
+from retail.config.secrets import WAREHOUSE_PASSWORD, Secret, Secrets
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError, WarehouseRefusedError
 from retail.warehouse import server_checks
@@ -21,8 +21,6 @@ from retail.warehouse.embedded import server as embedded
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
-
-PASSWORD: Final = "warehouse_password"  # noqa: S105 - the secret's name
 
 # One number for everything that writes: schema changes, publishes and refreshes of one database take turns.
 _WRITERS_LOCK: Final = 0x72657461696C
@@ -99,7 +97,18 @@ class Warehouse:
             connection.close()
 
     def _open(self) -> Connection:
-        """A connection whose statements commit themselves, with the server's settings."""
+        """A connection whose statements commit themselves, with the server's settings.
+
+        A password that is refused is read again where it lives: it may have been rotated.
+        """
+        try:
+            return self._log_in()
+        except WarehouseRefusedError:
+            if self.password is None or not self.password.renew():
+                raise
+            return self._log_in()
+
+    def _log_in(self) -> Connection:
         try:
             with environment.without(environment.LIBPQ):
                 connection = psycopg2.connect(
@@ -137,7 +146,7 @@ class Warehouse:
             "does not support SSL": "set ssl = on at the server; warehouse.sslmode asks for it",
             "no encryption": "the server may ask for TLS: set warehouse.sslmode to verify-full",
         }
-        usual = f"check that it is running, and that [warehouse] and RETAIL_{PASSWORD.upper()} are right"
+        usual = f"check that it is running, and that [warehouse] and RETAIL_{WAREHOUSE_PASSWORD.upper()} are right"
         return next((hint for sign, hint in hints.items() if sign in said), usual)
 
 
@@ -164,7 +173,7 @@ def open_warehouse(
             port=settings.port,
             database=settings.database,
             user=settings.user,
-            password=secrets.get(PASSWORD),
+            password=secrets.get(WAREHOUSE_PASSWORD),
             sslmode=settings.sslmode,
             sslrootcert=settings.sslrootcert,
         )

@@ -93,7 +93,7 @@ def _findings(settings: Settings, conf: Path, secrets: Secrets) -> Iterator[Find
             if not found.ok:
                 wrong.add(name)
             yield found
-        yield from examine_retailers(settings, secrets)
+        yield from examine_retailers(settings, workspace.secrets)
 
 
 def _tried(name: str, where: str, check: Callable[[], str]) -> Finding:

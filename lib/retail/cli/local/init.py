@@ -15,13 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from retail.config.secrets import PREFIX
+from retail.config.secrets import PEPPER, PREFIX, WAREHOUSE_PASSWORD
 from retail.config.settings import Settings, load_settings
 from retail.errors import ConfigurationError
 from retail.lake import location
 from retail.sources.amazon.mapping import MARKETPLACES
-from retail.sources.registry import PEPPER, secret_names
-from retail.warehouse.connection import PASSWORD
+from retail.sources.registry import secret_names
 
 CONFIGURATION: Final = "retail.toml"
 VARIABLES: Final = ".env.example"
@@ -251,7 +250,7 @@ def _warehouse(address: str, folder: Path) -> list[str]:
     if parts.password:
         raise ConfigurationError(
             ["--warehouse: the address has a password"],
-            hint=f"leave it out; it comes from {PREFIX}{PASSWORD.upper()}",
+            hint=f"leave it out; it comes from {PREFIX}{WAREHOUSE_PASSWORD.upper()}",
         )
     if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or not parts.path.strip("/"):
         raise ConfigurationError(
@@ -259,7 +258,7 @@ def _warehouse(address: str, folder: Path) -> list[str]:
             hint="name it like postgresql://retail@db.example.com:5432/retail, or say embedded",
         )
     return [
-        f"# PostgreSQL. The password comes from {PREFIX}{PASSWORD.upper()}.",
+        f"# PostgreSQL. The password comes from {PREFIX}{WAREHOUSE_PASSWORD.upper()}.",
         "[warehouse]",
         f"host = {_text(parts.hostname)}",
         f"port = {parts.port or 5432}",
@@ -280,7 +279,7 @@ def _variables(settings: Settings) -> str:
         f"{PREFIX}{PEPPER.upper()}=''",
     ]
     if not settings.warehouse.embedded:
-        lines += ["", "# The login of PostgreSQL.", f"{PREFIX}{PASSWORD.upper()}=''"]
+        lines += ["", "# The login of PostgreSQL.", f"{PREFIX}{WAREHOUSE_PASSWORD.upper()}=''"]
     for retailer_id, retailer in settings.retailers.items():
         names = secret_names(retailer_id, settings)
         lines += ["", f"# {retailer.name}", *(f"{PREFIX}{name.upper()}=''" for name in names)]

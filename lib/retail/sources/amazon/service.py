@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from retail.config.secrets import Secret, Secrets
+from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, RefusedError
 from retail.sources import pii
@@ -148,7 +148,7 @@ class Amazon:
         client_id, client_secret, refresh = (
             secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
-        self._pepper = secrets.require("customer_pepper")
+        self._pepper = secrets.require(PEPPER)
         profile = AmazonProfile(
             self._options.token_url, client_id=client_id, client_secret=client_secret, refresh=refresh
         )

@@ -26,6 +26,8 @@ from retail.sources.values.json_path import JSON, dump, parse, text
 from retail.sources.values.money import is_positive, number
 
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+# OAuth's refusals of a client (RFC 6749, 5.2), and Walmart's of its credentials.
+_LOGIN_REFUSED: Final = frozenset({400, 401, 403})
 _USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
 _BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
 AGAIN: Final = "run the same command again later; it continues after the last stored page"
@@ -96,6 +98,8 @@ class HttpClient:
         answer = self._send_within(quota, cost, request)
         if self._profile.token_refused(answer):
             self._token = None
+            if isinstance(self._profile.token_request(), Secret):
+                self._renew_secrets()
             answer = self._send_within(quota, cost, request)
         if answer.status not in accept:
             raise self._refused(request, answer)
@@ -152,6 +156,8 @@ class HttpClient:
             self._token_ends = inf
             return request.reveal()
         answer = self._send(request)
+        if answer.status in _LOGIN_REFUSED and self._renew_secrets():
+            return self._fetch_token()
         token = text(answer.body, "access_token")
         if answer.status != 200 or token is None:
             raise self._refused(request, answer)
@@ -161,6 +167,13 @@ class HttpClient:
         # Walmart's tokens live 900 s, Amazon's 3600: refreshed a minute early, they do not expire in flight.
         self._token_ends = self._clock.monotonic() + max(seconds - 60, seconds / 2)
         return token
+
+    def _renew_secrets(self) -> bool:
+        """Read refused secrets again where they live; returns whether one was rotated."""
+        renewed = [secret.renew() for secret in self._profile.secrets]
+        if any(renewed):
+            log.info("secrets_renewed", retailer_id=self._retailer_id)
+        return any(renewed)
 
     def _send(self, request: Request, quota: Quota | None = None) -> Response:
         """One exchange. Raises _LaterError for transient failures."""

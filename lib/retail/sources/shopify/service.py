@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import Field, model_validator
 
-from retail.config.secrets import Secrets
+from retail.config.secrets import PEPPER, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import CursorExpiredError, ExtractError, OutOfReachError
 from retail.sources import pii
@@ -104,7 +104,7 @@ class Shopify:
         self._retailer_id = retailer_id
         self._base_url = retailer.base_url
         self._options = ShopifyOptions(**retailer.options)
-        self._pepper = secrets.require("customer_pepper")
+        self._pepper = secrets.require(PEPPER)
         found = [secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)]
         access = (
             StaticToken(found[0])

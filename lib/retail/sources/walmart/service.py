@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from pydantic import Field
 
-from retail.config.secrets import Secret, Secrets
+from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, OutOfReachError
 from retail.sources import pii
@@ -76,14 +76,17 @@ class WalmartProfile:
     def __init__(
         self, token_url: str, *, client_id: Secret, client_secret: Secret, channel_type: str | None
     ) -> None:
-        pair = f"{client_id.reveal()}:{client_secret.reveal()}"
-        self._basic = Secret(base64.b64encode(pair.encode()).decode())
-        self.secrets = (client_id, client_secret, self._basic)
+        self._client_id, self._client_secret = client_id, client_secret
         self._token_url = token_url
         self._channel = {"WM_CONSUMER.CHANNEL.TYPE": channel_type} if channel_type else {}
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        pair = f"{self._client_id.reveal()}:{self._client_secret.reveal()}"
+        return (self._client_id, self._client_secret, Secret(base64.b64encode(pair.encode()).decode()))
+
     def token_request(self) -> Request:
-        headers = {"Authorization": f"Basic {self._basic.reveal()}", **self._common()}
+        headers = {"Authorization": f"Basic {self.secrets[-1].reveal()}", **self._common()}
         form = {"grant_type": "client_credentials"}
         return Request(method="POST", url=self._token_url, headers=headers, form=form)
 
@@ -145,7 +148,7 @@ class Walmart:
         client_id, client_secret = (
             secrets.require(f"{retailer_id}_{name}") for name in self.secret_names(retailer.options)
         )
-        self._pepper = secrets.require("customer_pepper")
+        self._pepper = secrets.require(PEPPER)
         profile = WalmartProfile(
             self._options.token_url or f"{self._base_url}/v3/token",
             client_id=client_id,
