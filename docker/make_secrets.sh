@@ -13,7 +13,7 @@ random() { openssl rand -hex 24; }
 keep() { [ -s "$1" ] || tr -d '\n' >"$1"; }
 
 for name in postgresql_password warehouse_password airflow_database_password airflow_jwt_secret airflow_api_secret \
-    customer_pepper s3_access_key s3_secret_key retailer_1_refresh_token; do
+    customer_pepper s3_root_access_key s3_root_secret_key s3_access_key s3_secret_key retailer_1_refresh_token; do
     random | keep "$name"
 done
 for retailer in 1 2 3; do
@@ -21,7 +21,7 @@ for retailer in 1 2 3; do
     random | keep "retailer_${retailer}_client_secret"
 done
 openssl rand -base64 32 | tr '+/' '-_' | keep airflow_fernet_key
-printf '{"operator": "%s"}\n' "$(random)" | keep airflow_users.json
+printf '{"viewer": "%s", "operator": "%s", "admin": "%s"}\n' "$(random)" "$(random)" "$(random)" | keep airflow_users.json
 printf 'postgresql+psycopg2://airflow:%s@postgresql:5432/airflow\n' "$(cat airflow_database_password)" | keep airflow_database
 if [ ! -s simulator_certificate.pem ]; then
     openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=simulator -addext subjectAltName=DNS:simulator,DNS:localhost \

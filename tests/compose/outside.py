@@ -14,10 +14,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +32,7 @@ from retail.warehouse.embedded.os_user import account_for
 Service = dict[str, Any]
 _PATIENCE: Final = 240
 _OURS: Final = ("retail-lakehouse:", "retail-lakehouse-airflow:")
-_KEPT: Final = ("HOME", "LANG", "JAVA_HOME", "TMPDIR")
+_KEPT: Final = ("LANG", "JAVA_HOME")
 
 
 class Outside:
@@ -58,6 +60,8 @@ class Outside:
             Path("/opt/retail", path.name).symlink_to(path)
         Path("/opt/retail/jars").symlink_to(home() / "var" / "jars")
         Path("/opt/airflow/.venv").symlink_to(home() / "var" / "airflow" / ".venv")
+        Path("/opt/checkout").mkdir()  # where it can be found below a service's own /tmp
+        _do("mount", "--rbind", str(home()), "/opt/checkout")
         _do("mount", "-o", "remount,ro", "/opt")  # as for the image's user, who owns nothing there
 
     def start(self, name: str) -> None:
@@ -112,7 +116,9 @@ class Outside:
                 source, target = (each["source"], each["target"]) if isinstance(each, dict) else (each, each)
                 file = Path(self.compose["secrets"][source]["file"]).name
                 shutil.copy(self.folder / "made" / file, secrets / target)
-        environment = {key: os.environ[key] for key in _KEPT if key in os.environ}
+        environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | {
+            "HOME": "/var/lib/retail"
+        }
         environment |= {key: _unescape(str(value)) for key, value in service.get("environment", {}).items()}
         environment["PATH"] = self._path(service)
         if service["image"].startswith(_OURS):
@@ -120,7 +126,8 @@ class Outside:
         if service["image"].startswith(_OURS[1]):
             environment["AIRFLOW_HOME"] = "/var/lib/airflow"
         hostname = service.get("hostname", name)
-        inside = ["unshare", "--mount", "--uts", "sh", "-c", _INSIDE, str(secrets), hostname]
+        script = "\n".join([_INSIDE, *_file_systems(service), 'exec "$@"'])
+        inside = ["unshare", "--mount", "--uts", "sh", "-ec", script, str(secrets), hostname]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [*inside, *command], env=environment, cwd="/var/lib/retail", stdin=subprocess.DEVNULL,
@@ -142,7 +149,7 @@ class Outside:
         service["environment"]["SCRIPT"] = str(home() / "docker" / "postgresql.sh")
 
 
-_INSIDE: Final = 'mount --bind "$0" /run/secrets && hostname "$1" && shift && exec "$@"'
+_INSIDE: Final = 'mount --bind "$0" /run/secrets; hostname "$1"; shift'
 _POSTGRESQL: Final = """
 set -e
 export PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")" PGHOST=127.0.0.1
@@ -155,6 +162,18 @@ sh "$SCRIPT"
 $as pg_ctl --wait --pgdata "$0/data" stop
 exec $as postgres -D "$0/data" $local
 """
+
+
+def _file_systems(service: Service) -> Iterator[str]:
+    """The commands that make the root read-only, as the service asks for it, and mount what it may write."""
+    if service.get("read_only"):
+        yield "mount -o remount,bind,ro /"
+    for each in service.get("tmpfs", []):
+        place, _, options = each.partition(":")
+        yield f"mkdir -p {place}; mount -t tmpfs -o {options} tmpfs {place}"
+        if home().is_relative_to(place):
+            checkout = shlex.quote(str(home()))
+            yield f"mkdir -p {checkout}; mount --rbind /opt/checkout {checkout}"
 
 
 def _test_of(service: Service) -> list[str]:

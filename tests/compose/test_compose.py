@@ -121,14 +121,23 @@ def test_the_documents_say_how_the_dag_is_switched_on_in_the_stack() -> None:
         assert told in (home() / document).read_text(encoding="utf-8"), document
 
 
+def test_a_service_writes_to_its_volumes_alone_and_has_bounds() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"] and service["pids_limit"], name
+
+
+def test_the_s3_server_s_root_keys_go_to_nobody_who_works_with_the_lake() -> None:
+    having = {name for name, service in SERVICES.items() if "s3_root_secret_key" in secrets_of(service)}
+    assert having == {"s3", "bucket"}
+
+
 def test_ours_run_as_a_user_without_rights_and_hold_no_secret() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.M)
     for stage in stages[-2:]:
         assert re.findall(r"^USER (\S+)", stage, re.M)[-1] == "10001"
-    for name, service in SERVICES.items():
-        if service["image"].startswith("retail-lakehouse"):
-            rights = (service["cap_drop"], service["security_opt"])
-            assert rights == (["ALL"], ["no-new-privileges:true"]), name
     ignored = (home() / ".dockerignore").read_text(encoding="utf-8").split()
     assert {"*", "conf/demo.env"} <= set(ignored)
     assert not {"!var", "!.git", "!.venv"} & set(ignored)
@@ -233,12 +242,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     found.stop()
 
 
-LOG_IN = """
-import json, urllib.request as r
-password = json.load(open("/run/secrets/airflow_users"))["operator"]
-body = json.dumps({"username": "operator", "password": password}).encode()
-asked = r.Request("http://airflow-api:8080/auth/token", body, {"Content-Type": "application/json"})
-print(r.urlopen(asked).status)
+# What each account gets for the same four questions, and somebody without an account.
+ROLES = """
+import json, sys, urllib.error, urllib.request as r
+passwords = json.load(open("/run/secrets/airflow_users"))
+def ask(method, path, body=None, token=None):
+    headers = {"Content-Type": "application/json"} | ({"Authorization": "Bearer " + token} if token else {})
+    asked = r.Request("http://airflow-api:8080" + path, body and json.dumps(body).encode(), headers, method=method)
+    try:
+        with r.urlopen(asked) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        return refused.code, {}
+for name, password in [*passwords.items(), ("admin", "guess"), ("nobody", "")]:
+    token = ask("POST", "/auth/token", {"username": name, "password": password})[1].get("access_token")
+    dag = "/api/v2/dags/retail_data_pipeline"
+    print(name, *(ask(*each, token=token)[0] for each in [
+        ("GET", dag), ("PATCH", dag, {"is_paused": True}), ("GET", "/api/v2/connections"), ("GET", "/auth/fab/v1/users"),
+    ]))
 """
 
 
@@ -248,7 +269,11 @@ print(r.urlopen(asked).status)
 @pytest.mark.s3
 @pytest.mark.xdist_group("spark")
 def test_every_service_becomes_healthy_and_a_day_goes_all_the_way_by_hand(stack: Stack) -> None:
-    assert stack.run("airflow-api", "python", "-c", LOG_IN) == (0, "201\n")
+    code, said = stack.run("airflow-migrate", "/opt/airflow/.venv/bin/python", "-c", ROLES)
+    assert (code, said.split("\n")) == (0, [
+        "viewer 200 403 403 403", "operator 200 200 403 403", "admin 200 200 200 200",
+        "admin 401 401 401 401", "nobody 401 401 401 401", "",
+    ])  # fmt: skip
     code, said = stack.run("pipeline", *map(str, SERVICES["pipeline"]["command"]))
     assert (code, said.splitlines()[-1]) == (0, "Everything is in place."), said
     code, said = stack.run("pipeline", "retail", "run", "--date", "2017-01-01")
