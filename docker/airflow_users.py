@@ -1,4 +1,4 @@
-"""Airflow's accounts, as AIRFLOW_USERS_FILE names them with their passwords: {"viewer": "…", "operator": "…", "admin": "…"}.
+"""Airflow's accounts with the passwords of AIRFLOW_USERS_FILE: {"viewer": "…", "operator": "…", "admin": "…"}.
 
 Run with Airflow's Python after `airflow db migrate`. An account that exists gets the password of the file, and its role
 again; accounts that the file does not name are left as they are.

@@ -258,7 +258,8 @@ for name, password in [*passwords.items(), ("admin", "guess"), ("nobody", "")]:
     token = ask("POST", "/auth/token", {"username": name, "password": password})[1].get("access_token")
     dag = "/api/v2/dags/retail_data_pipeline"
     print(name, *(ask(*each, token=token)[0] for each in [
-        ("GET", dag), ("PATCH", dag, {"is_paused": True}), ("GET", "/api/v2/connections"), ("GET", "/auth/fab/v1/users"),
+        ("GET", dag), ("PATCH", dag, {"is_paused": True}),
+        ("GET", "/api/v2/connections"), ("GET", "/auth/fab/v1/users"),
     ]))
 """
 
