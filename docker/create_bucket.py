@@ -7,10 +7,10 @@ PIPELINE_ACCESS_KEY_FILE and PIPELINE_SECRET_KEY_FILE name; its account owns the
 from __future__ import annotations
 
 import os
+from html import escape
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape
 
 import boto3
 import requests

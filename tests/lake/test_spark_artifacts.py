@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pyspark
@@ -9,10 +10,11 @@ import pytest
 from tests.conftest import settings_for
 
 from retail.config.settings import LakeSettings, SparkSettings
+from retail.config.settings import home as settings_home
 from retail.errors import EngineError
 from retail.lake import spark_artifacts
 from retail.lake.engine import jars, spark_options
-from retail.lake.spark_artifacts import PAIRS, Home, find, names_delta, pair_for
+from retail.lake.spark_artifacts import PAIRS, Home, find, names_delta, pair_for, require_known
 
 CREDENTIALS = "spark.hadoop.fs.s3a.aws.credentials.provider"
 
@@ -99,6 +101,32 @@ def test_a_spark_with_its_own_delta_or_s3a_gets_neither_a_second_time(
     }  # fmt: skip
     assert given("delta-spark_4.1_2.13-4.2.0.jar", "hadoop-aws-3.4.2.jar") == {"org.reactivestreams"}
     assert "io.delta" not in given("another.jar", "third.jar", "fourth.jar", delta=False)
+
+
+def test_the_digest_of_each_jar_that_is_added_is_known() -> None:
+    lines = (settings_home() / "conf" / "spark-jars.sha256").read_text(encoding="utf-8").splitlines()
+    known = {line.split()[1] for line in lines}
+    assert {
+        "{}_{}-{}.jar".format(*package.split(":")) for pair in PAIRS for package in pair.packages
+    } <= known
+
+
+def test_a_jar_that_is_another_than_the_one_chosen_is_deleted_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETAIL_HOME", str(tmp_path))
+    (tmp_path / "conf").mkdir()
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    (jars / "good.jar").write_bytes(b"good")
+    digest = hashlib.sha256(b"good").hexdigest()
+    (tmp_path / "conf" / "spark-jars.sha256").write_text(f"{digest}  good.jar\n{digest}  changed.jar\n")
+    require_known(jars)
+    (jars / "changed.jar").write_bytes(b"evil")
+    (jars / "added.jar").write_bytes(b"good")
+    with pytest.raises(EngineError, match=r"added\.jar, changed\.jar"):
+        require_known(jars)
+    assert [jar.name for jar in jars.iterdir()] == ["good.jar"]
 
 
 @pytest.mark.parametrize(

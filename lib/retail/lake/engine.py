@@ -487,6 +487,7 @@ def _resolve_jars(folder: Path, packages: Collection[str]) -> None:
             f"the jars for Spark could not be resolved: {_without_stack(result.stderr)[-800:]}",
             hint="see that Java 17 is there and Maven Central can be reached; then run the same command again",
         )
+    spark_artifacts.require_known(folder / "jars")
     (folder / "complete").touch()
 
 

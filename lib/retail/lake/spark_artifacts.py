@@ -5,6 +5,7 @@ A Spark that has Delta or S3A of its own, as services' do, keeps them: two of on
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from retail.config.settings import home
 from retail.errors import EngineError
 
 POSTGRESQL: Final = "org.postgresql:postgresql:42.7.14"
@@ -144,6 +146,28 @@ def left_out(*, delta: bool, s3a: bool) -> tuple[str, ...]:
     """How the names of the jars begin that a Spark with Delta or S3A of its own does not get."""
     of_s3a = ("org.apache.hadoop_hadoop-aws-", "software.amazon.", "com.amazonaws_")
     return (*(("io.delta_",) if delta else ()), *(of_s3a if s3a else ()))
+
+
+def require_known(folder: Path) -> None:
+    """Raise EngineError unless each jar of the folder is the one that `conf/spark-jars.sha256` lists; delete others.
+
+    A mirror or a cache that hands out something else is found before Java loads it.
+    """
+    lines = (home() / "conf" / "spark-jars.sha256").read_text(encoding="utf-8").splitlines()
+    known = {name: digest for digest, name in map(str.split, lines)}
+    wrong = [jar for jar in sorted(folder.glob("*.jar")) if _sha256(jar) != known.get(jar.name)]
+    for jar in wrong:
+        jar.unlink()
+    if wrong:
+        raise EngineError(
+            f"not the jars that conf/spark-jars.sha256 lists, and deleted: {', '.join(jar.name for jar in wrong)}",
+            hint="see where Maven and Ivy fetch from (~/.m2, ~/.ivy2, settings.xml), then run the same command again",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def names_delta(arguments: Sequence[str]) -> bool:
