@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from tests.conftest import needs_java, settings_for
 from tests.s3 import S3Server
+from urllib3 import HTTPResponse
 
 from retail.config.settings import LakeSettings
 from retail.lake import delta, location, s3_address
@@ -59,6 +62,29 @@ def test_every_client_is_given_the_same_decision(
         spark = spark_options(settings_for("spark", Path("x")).model_copy(update={"lake": lake}))
         assert spark["spark.hadoop.fs.s3a.path.style.access"] == str(path_style).lower()
         assert spark["spark.hadoop.fs.s3a.endpoint"] == endpoint
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sent"), [("https://s3.example.com", set()), (None, {"x-amz-sdk-checksum-algorithm"})]
+)
+def test_a_server_that_is_not_amazon_s_gets_the_bytes_alone(
+    endpoint: str | None, sent: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    storage = S3Storage(LakeSettings(url="s3://b-1/lake", s3_endpoint=endpoint))
+    seen: list[AWSPreparedRequest] = []
+
+    def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        seen.append(request)
+        return AWSResponse(request.url, 200, {"ETag": "e"}, HTTPResponse(BytesIO(), preload_content=False))
+
+    storage.client.meta.events.register("before-send.s3", answer)  # type: ignore[arg-type]
+    storage.write("key", b"bytes")
+    headers = {name.lower() for name in seen[0].headers}
+    checksums = {name for name in headers if "checksum" in name or name == "x-amz-trailer"}
+    assert sent <= checksums if sent else checksums == set()
+    assert "aws-chunked" not in str(seen[0].headers.get("Content-Encoding")) or sent
 
 
 @pytest.mark.s3

@@ -114,6 +114,9 @@ class S3Storage:
             connect_timeout=_SECONDS_TO_CONNECT,
             read_timeout=_SECONDS_TO_ANSWER,
             s3={"addressing_style": self._address.for_boto3},
+            # Other servers than Amazon's refuse boto3's checksums, or store the trailer in the object
+            # (github.com/boto/boto3/issues/4392, 4435). S3 itself keeps them.
+            request_checksum_calculation="when_required" if settings.s3_endpoint else None,
         )
         client: S3Client = self._session.client(
             "s3", endpoint_url=settings.s3_endpoint, region_name=settings.s3_region, config=config
