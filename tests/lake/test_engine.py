@@ -10,23 +10,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
 from pyspark.sql.connect.client.reattach import ExecutePlanResponseReattachableIterator
 from structlog.testing import capture_logs
 from tests.conftest import needs_java, settings_for
 from tests.kill.told import in_operations
 
+from retail.config import environment
 from retail.config.settings import LakeSettings, RunSettings, SparkSettings, SyncSettings
 from retail.errors import EngineError
-from retail.lake import engine
-from retail.lake.engine import jars, open_session, spark_options, without_session
+from retail.lake import engine, sail_server
+from retail.lake.engine import jars, local_options, open_session, spark_options, without_session
+from retail.lake.sail_server import SailServer
 
 
 def test_sail_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    environment.keep_loopback_direct()  # as the first session of a process does, for good
     before = dict(os.environ)
     with open_session(settings_for("sail", tmp_path)) as session:
         assert session.range(3).count() == 3
@@ -81,31 +85,13 @@ def test_at_an_interrupt_sail_answers_until_its_session_is_closed(tmp_path: Path
         assert session.range(3).count() == 3
 
 
-class Sail(SparkConnectServer):  # type: ignore[misc]
-    """One that is not to be reached, or does not end."""
-
-    silent: socket.socket | None = None
-    goes_on: threading.Event | None = None
-
-    @property
-    def listening_address(self) -> tuple[str, int]:
-        if self.silent is not None:
-            return self.silent.getsockname()
-        return super().listening_address
-
-    def stop(self) -> None:
-        if self.goes_on is not None:
-            self.goes_on.wait(60)
-        super().stop()
-
-
 def test_a_sail_that_does_not_answer_is_an_error_with_a_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pysail.spark.SparkConnectServer", Sail)
     monkeypatch.setattr(engine, "SECONDS_TO_START", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(Sail, "silent", silent)
+        server = SailServer("127.0.0.1:{1}".format(*silent.getsockname()), stop=lambda: None)
+        monkeypatch.setattr(sail_server, "start", lambda: server)
         with (
             pytest.raises(EngineError, match=r"did not answer within 0\.3 s") as caught,
             open_session(settings_for("sail", tmp_path)),
@@ -118,8 +104,14 @@ def test_a_sail_that_does_not_answer_is_an_error_with_a_next_step(
 def test_a_sail_that_does_not_end_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pysail.spark.SparkConnectServer", Sail)
-    monkeypatch.setattr(Sail, "goes_on", threading.Event())
+    server = sail_server.start()
+    may_end = threading.Event()
+
+    def stop() -> None:
+        may_end.wait(60)
+        server.stop()
+
+    monkeypatch.setattr(sail_server, "start", lambda: replace(server, stop=stop))
     monkeypatch.setattr(engine, "SECONDS_TO_END", 0.3)
     with capture_logs() as told, open_session(settings_for("sail", tmp_path)) as session:
         assert session.range(3).count() == 3
@@ -127,8 +119,7 @@ def test_a_sail_that_does_not_end_keeps_nobody_waiting(
         ("did not end in time and is left behind", "the engine's server")
     ]
     in_operations("did not end in time and is left behind", told[0]["event"])
-    assert Sail.goes_on is not None
-    Sail.goes_on.set()
+    may_end.set()
 
 
 @pytest.mark.spark
@@ -146,6 +137,43 @@ def test_a_spark_session_opens_in_a_process_that_sail_ran_in(tmp_path: Path) -> 
             assert beside.conf.get("spark.sql.session.timeZone") == "UTC"
         assert session.conf.get("spark.sql.session.timeZone") == "Asia/Tokyo"
         assert session.range(3).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("master", "is_local"),
+    [
+        ("local", True),
+        ("local[*]", True),
+        ("local[2,3]", True),
+        ("spark://host:7077", False),
+        ("yarn", False),
+        ("k8s://https://localhost", False),
+    ],
+)
+def test_a_spark_on_one_machine_authenticates_on_loopback(master: str, is_local: bool) -> None:
+    options = local_options(master)
+    assert (options.get("spark.authenticate") == "true") is is_local
+    assert (options.get("spark.driver.bindAddress") == "127.0.0.1") is is_local
+
+
+@pytest.mark.spark
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_spark_listens_on_loopback_only(engine: str, session: SparkSession) -> None:
+    if engine != "spark":
+        pytest.skip("Sail's port is in test_sail_server.py")
+    assert session.sparkContext._jsc.sc().conf().get("spark.authenticate") == "true"
+    process = session.sparkContext._gateway.proc.pid
+    files = [str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir() if each.is_symlink()]
+    lines = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:]
+    ]
+    listening = [
+        words[1].rpartition(":")[0] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in files
+    ]
+    assert len(listening) >= 3
+    assert {each[-8:] for each in listening} == {"0100007F"}, "127.0.0.1, in IPv6 too"
 
 
 def test_spark_without_java_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import IO, Final
 
 import click
@@ -34,13 +37,21 @@ def note_failure(settings: Settings, /, record: IO[str]) -> None:
 def spark_options(settings: Settings, /, submitted: tuple[str, ...]) -> None:
     """The jars and configuration for spark-submit, each word on a line of its own.
 
-    SUBMITTED are the words that spark-submit gets beside them: if they bring Delta, ours is left out.
+    SUBMITTED are the words that spark-submit gets beside them: if they bring Delta, ours is left out. A Spark on this
+    machine alone listens on loopback.
     """
-    options = engine.spark_options(settings)
+    options = engine.spark_options(settings) | engine.local_options(_master(submitted))
     jars = engine.jars(settings, delta=not spark_artifacts.names_delta(submitted))
     click.echo(f"--jars\n{','.join(map(str, jars))}")
     for key, value in options.items():
         click.echo(f"--conf\n{key}={value}")
+
+
+def _master(submitted: Sequence[str]) -> str:
+    """The master that spark-submit.sh will have: the last that is named."""
+    named = [value for option, value in pairwise(submitted) if option == "--master"]
+    named += [word.partition("=")[2] for word in submitted if word.startswith("--master=")]
+    return named[-1] if named else os.environ.get("SPARK_MASTER") or "local[*]"
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (note_failure, spark_options)

@@ -29,7 +29,7 @@ import structlog
 from retail.config import environment
 from retail.config.settings import LakeSettings, Settings
 from retail.errors import EngineError
-from retail.lake import location, s3_address, spark_artifacts, temporary_folder
+from retail.lake import location, s3_address, sail_server, spark_artifacts, temporary_folder
 from retail.lake.spark_artifacts import Home
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ _LOST: Final = re.compile(
 # S3A doubles the pause after each try, and multiplies it by 0.5 to 1.5.
 _S3A_PAUSE_SECONDS: Final = 0.5
 
+_ON_THIS_MACHINE: Final = re.compile(r"local(\[[^\]]*\])?")
+_FOR_JARS: Final = "local[1]"
 _EXTENSION: Final = "io.delta.sql.DeltaSparkSessionExtension"
 # Set where spark-submit started this Python, in each of its ways.
 _LAUNCHED: Final = frozenset({"SPARK_ENV_LOADED", "PYSPARK_GATEWAY_PORT"})
@@ -80,8 +82,11 @@ def _sail(settings: Settings) -> Iterator[SparkSession]:
     """A server in this process, and a session of it. The session ends first, then the server, each in limited time."""
     _require_connect()
     environment.keep_loopback_direct()
-    with _environment(_sail_variables(settings.lake), without=environment.S3_OPTIONS), _sail_server() as port:
-        session = _answered(lambda: _session_at(port))
+    with (
+        _environment(_sail_variables(settings.lake), without=environment.S3_OPTIONS),
+        _sail_server() as target,
+    ):
+        session = _answered(lambda: _session_at(target))
         try:
             _answered(lambda: session.conf.set("spark.sql.session.timeZone", "UTC"))
             _take_interrupts_back()
@@ -102,21 +107,21 @@ def _require_connect() -> None:
 
 
 @contextmanager
-def _sail_server() -> Iterator[int]:
-    """The port on which Sail answers during the block."""
-    from pysail.spark import SparkConnectServer
-
-    server = SparkConnectServer(ip="127.0.0.1", port=0)
-    server.start(background=True)
+def _sail_server() -> Iterator[str]:
+    """Where gRPC reaches Sail during the block."""
+    server = sail_server.start()
     try:
-        yield server.listening_address[1]
+        exposure = sail_server.exposure_of(server)
+        if exposure is not None:
+            log.warning("engine open to other accounts", exposure=exposure)
+        yield server.target
     finally:
         _in_time("the engine's server", server.stop)
 
 
-def _session_at(port: int) -> Any:
-    """A session for the server at that port, which has not been called yet."""
-    from pyspark.sql.connect.client import DefaultChannelBuilder
+def _session_at(target: str) -> Any:
+    """A session for the server at that address, which has not been called yet."""
+    from pyspark.sql.connect.client import ChannelBuilder
     from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.connect.session import SparkSession
 
@@ -126,10 +131,18 @@ def _session_at(port: int) -> Any:
         def can_retry(self, exception: BaseException) -> bool:
             return super().can_retry(exception) or "Exception deserializing response" in str(exception)
 
+    class Channel(ChannelBuilder):
+        """As the default, which knows no Unix sockets, and would want TLS if the environment holds a token."""
+
+        host = "localhost"
+
+        def toChannel(self) -> Any:  # noqa: N802
+            return self._insecure_channel(target)
+
     # As `builder.remote` does it, but for the option: a proxy of the environment, even one with its own no_grpc_proxy,
     # would be asked for this machine.
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
-    channel = DefaultChannelBuilder(f"sc://127.0.0.1:{port}", channelOptions=[("grpc.enable_http_proxy", 0)])
+    channel: Any = Channel(channelOptions=[("grpc.enable_http_proxy", 0)])
     session: Any = SparkSession.builder.channelBuilder(channel).create()
     # By default calls to a dead server are retried for ten minutes; one in this process never comes back.
     session.client.set_retry_policies([Policy(max_retries=6, max_backoff=5_000)])
@@ -275,7 +288,9 @@ def _ours(settings: Settings) -> Iterator[SparkSession]:
         builder = builder.master(settings.spark.master).config(
             "spark.driver.memory", settings.spark.driver_memory
         )
-        for key, value in _temporary(temporary_folder.folder()).items():
+        for key, value in (
+            _temporary(temporary_folder.folder()) | local_options(settings.spark.master)
+        ).items():
             builder = builder.config(key, value)
         builder = builder.config("spark.jars", ",".join(_uris(jars(settings))))
     else:
@@ -353,6 +368,20 @@ def _temporary(folder: Path) -> dict[str, str]:
         "spark.hadoop.hadoop.tmp.dir": str(folder),
         "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
         "spark.driver.extraJavaOptions": f'{JAVA_OPTIONS} "-Djava.io.tmpdir={folder}"',
+    }
+
+
+def local_options(master: str) -> dict[str, str]:
+    """For a Spark on one machine: ports on loopback, and a secret, which the JVM makes and keeps in memory.
+
+    None for the master of a cluster, whose executors must reach the driver.
+    """
+    if not _ON_THIS_MACHINE.fullmatch(master):
+        return {}
+    return {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.authenticate": "true",
     }
 
 
@@ -500,9 +529,10 @@ def _resolve(
     spark_home = subprocess.run(find_home, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
     command = [
         str(Path(spark_home) / "bin" / "spark-submit"),
-        *("--master", "local[1]"),
+        *("--master", _FOR_JARS),
         *("--conf", f"spark.jars.ivy={location.for_engine(folder, 'sail')}"),
         *("--conf", "spark.ui.enabled=false"),
+        *(word for pair in local_options(_FOR_JARS).items() for word in ("--conf", "=".join(pair))),
         *("--packages", ",".join(packages)),
         *("--exclude-packages", "software.amazon.awssdk:bundle"),  # not SDK v1's, whose group is another
         str(program),

@@ -1,6 +1,7 @@
 """`retail doctor`: check that everything is in place, and say what to do if it is not.
 
-A check is a function that returns what it found in words, or raises a RetailError; to add one, yield it in `_checks`.
+A check is a function that returns what it found in words, or a `Warned`, or raises a RetailError; to add one, yield it
+in `_checks`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from rich.console import Console
 
 from retail.cli.doctor import lake
 from retail.cli.doctor.bucket import examine_bucket
-from retail.cli.doctor.finding import Finding, exit_code, failed
+from retail.cli.doctor.finding import Finding, Warned, exit_code, failed
 from retail.cli.doctor.published import examine_published
 from retail.cli.doctor.retailers import examine_retailers
 from retail.cli.doctor.tables import examine_tables
 from retail.config.secrets import Secrets
 from retail.config.settings import Settings
 from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
-from retail.lake import location
+from retail.lake import location, sail_server
 from retail.pipeline.workspace import Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
@@ -44,7 +45,7 @@ ENGINE: Final = "engine"
 WAREHOUSE: Final = "PostgreSQL"
 
 Check = tuple[
-    str, str, Callable[[], str], tuple[str, ...]
+    str, str, Callable[[], str | Warned], tuple[str, ...]
 ]  # its name, where, the check, and the checks it needs
 
 
@@ -73,7 +74,8 @@ def show_json(out: Console, findings: list[Finding]) -> None:
 
 def _show(out: Console, found: Finding) -> None:
     where = f" ({found.where})" if found.where and found.where not in found.what else ""
-    out.print(f"  {'ok  ' if found.ok else 'FAIL'}  {found.check}: {found.what}{where}", markup=False)
+    mark = ("warn" if found.warning else "ok  ") if found.ok else "FAIL"
+    out.print(f"  {mark}  {found.check}: {found.what}{where}", markup=False)
     if found.next:
         out.print(f"        next: {found.next}", markup=False)
 
@@ -96,9 +98,12 @@ def _findings(settings: Settings, conf: Path, secrets: Secrets) -> Iterator[Find
         yield from examine_retailers(settings, workspace.secrets)
 
 
-def _tried(name: str, where: str, check: Callable[[], str]) -> Finding:
+def _tried(name: str, where: str, check: Callable[[], str | Warned]) -> Finding:
     try:
-        return Finding(check=name, what=check(), where=where)
+        found = check()
+        if isinstance(found, Warned):
+            return Finding(check=name, what=found.what, where=where, next=found.next, warning=True)
+        return Finding(check=name, what=found, where=where)
     except RetailError as error:
         return failed(name, where, error)
     except (
@@ -123,6 +128,8 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     yield "deltalake in the lake", url, lambda: lake.check_deltalake(workspace.storage), (STORAGE,)
     yield "Delta tables", url, lambda: examine_tables(workspace), (STORAGE,)
     yield ENGINE, settings.engine, lambda: _engine(workspace), ()
+    if settings.engine == "sail":
+        yield "the engine's port", settings.engine, _port, (ENGINE,)
     in_lake = partial(_engine_in_lake, workspace)
     yield "engine in the lake", url, in_lake, (ENGINE, STORAGE)
     yield (
@@ -178,6 +185,17 @@ def _engine(workspace: Workspace) -> str:
     if rows != 3:
         raise EngineError(f"the engine returned {rows} of 3 rows", hint="install its package again")
     return f"{workspace.settings.engine} returned {rows} of 3 rows, Spark API {session.version}"
+
+
+def _port() -> str | Warned:
+    exposure = sail_server.exposure()
+    if exposure is None:
+        return "no other account of this machine can use it"
+    return Warned(
+        exposure,
+        next='run in a container or on a machine with no other accounts, or with engine = "spark":'
+        " docs/OPERATIONS.md, The engine is open to other accounts",
+    )
 
 
 def _engine_in_lake(workspace: Workspace) -> str:

@@ -15,7 +15,7 @@ EVERY_RETAILER_FAILED: Final = 1
 class Finding:
     """The result of a check: what was found, where, and what to do next. `exit_code` is 0 if all is well.
 
-    `retailer` is the retailer that a check is about.
+    A `warning` stops no run. `retailer` is the retailer that a check is about.
     """
 
     check: str
@@ -24,6 +24,7 @@ class Finding:
     next: str = ""
     code: str | None = None
     exit_code: int = 0
+    warning: bool = False
     retailer: str | None = None
 
     @property
@@ -37,6 +38,14 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a check found that works, and leaves a risk; and what to do about it."""
+
+    what: str
+    next: str
 
 
 def failed(check: str, where: str, error: RetailError, *, retailer: str | None = None) -> Finding:
