@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from retail.config.secrets import Secrets
-from retail.config.settings import configuration_file, home, load_settings, web_address
+from retail.config.settings import WarehouseSettings, configuration_file, home, load_settings, web_address
 from retail.errors import ConfigurationError
 from retail.sources.registry import problems
 
@@ -283,3 +283,25 @@ def test_a_secret_s_file_may_have_a_byte_order_mark_and_its_content_is_in_no_mes
     with pytest.raises(ConfigurationError) as refused:
         Secrets(environment).get("customer_pepper")
     assert "pper" not in str(refused.value).replace(str(file), "")
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "mode"),
+    [
+        ({"host": "db.example.com"}, "verify-full"),
+        ({"host": "10.0.0.5"}, "verify-full"),
+        ({"host": "localhost.example.com"}, "verify-full"),
+        ({"host": "127.0.0.1,db.example.com"}, "verify-full"),
+        ({"host": "db.example.com", "sslmode": "require"}, "require"),
+        ({"host": "localhost"}, "prefer"),
+        ({"host": "127.0.0.9"}, "prefer"),
+        ({"host": "::1"}, "prefer"),
+        ({"host": "/var/run/postgresql"}, "prefer"),
+        ({"host": "localhost", "sslmode": "verify-full"}, "verify-full"),
+        ({"host": "db.example.com", "embedded": True}, "prefer"),
+    ],
+)
+def test_a_server_off_this_machine_proves_who_it_is_unless_the_configuration_says_otherwise(
+    warehouse: dict[str, object], mode: str
+) -> None:
+    assert WarehouseSettings.model_validate(warehouse).tls == mode

@@ -112,3 +112,11 @@ def test_a_server_without_tls_is_refused_where_it_is_asked_for(folder: Path, aut
         refused = refusal(settings(server.port, sslrootcert=str(authority.file)))
     assert "server does not support SSL" in refused.message
     assert "ssl = on" in refused.hint
+
+
+def test_the_default_takes_no_server_that_only_encrypts(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a server off this machine is; one that proves nothing would be taken by `prefer`."""
+    monkeypatch.setattr(WarehouseSettings, "is_on_this_machine", False)
+    refused = refusal(settings(port, sslmode=None))
+    assert refused.code == "warehouse-refused"
+    assert "sslmode=verify-full" in refused.message

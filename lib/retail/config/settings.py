@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from datetime import date
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -184,6 +185,15 @@ class MaintainSettings(Section):
     """Smaller files are compacted, within their partition."""
 
 
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class WarehouseSettings(Section):
     """PostgreSQL."""
 
@@ -199,10 +209,20 @@ class WarehouseSettings(Section):
     """The database."""
     user: str = "retail"
     """The login. Its password is a secret."""
-    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
-    """TLS, as a libpq `sslmode`."""
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    """TLS, as a libpq `sslmode`: by default `verify-full`, and `prefer` for a server on this machine."""
     sslrootcert: str | None = None
     """The CA certificate file for `verify-ca` and `verify-full`."""
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether no other machine can be between us and the server: it is embedded, on loopback, or a Unix socket."""
+        return self.embedded or all(_is_this_machine(host.strip()) for host in self.host.split(","))
+
+    @property
+    def tls(self) -> str:
+        """The `sslmode` that holds."""
+        return self.sslmode or ("prefer" if self.is_on_this_machine else "verify-full")
 
 
 class SyncSettings(Section):

@@ -141,7 +141,7 @@ class Warehouse:
             "certificate verify failed": f"the certificate is expired, or none of {trusted} signed it:"
             " set warehouse.sslrootcert to the file of the authority that did, or renew it at the server",
             "root certificate file": "set warehouse.sslrootcert to the file of the authority that signed the"
-            " server's certificate",
+            " server's certificate: a server off this machine must prove who it is",
             "could not read root certificate": "set warehouse.sslrootcert to a file of certificates in PEM form",
             "does not support SSL": "set ssl = on at the server; warehouse.sslmode asks for it",
             "no encryption": "the server may ask for TLS: set warehouse.sslmode to verify-full",
@@ -174,7 +174,7 @@ def open_warehouse(
             database=settings.database,
             user=settings.user,
             password=secrets.get(WAREHOUSE_PASSWORD),
-            sslmode=settings.sslmode,
+            sslmode=settings.tls,
             sslrootcert=settings.sslrootcert,
         )
     )

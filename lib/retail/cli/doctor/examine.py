@@ -24,7 +24,7 @@ from retail.cli.doctor.published import examine_published
 from retail.cli.doctor.retailers import examine_retailers
 from retail.cli.doctor.tables import examine_tables
 from retail.config.secrets import Secrets
-from retail.config.settings import Settings
+from retail.config.settings import Settings, WarehouseSettings
 from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
 from retail.lake import location, sail_server
 from retail.pipeline.workspace import Workspace
@@ -129,7 +129,7 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     yield "Delta tables", url, lambda: examine_tables(workspace), (STORAGE,)
     yield ENGINE, settings.engine, lambda: _engine(workspace), ()
     if settings.engine == "sail":
-        yield "the engine's port", settings.engine, _port, (ENGINE,)
+        yield "the engine's port", settings.engine, engine_port, (ENGINE,)
     in_lake = partial(_engine_in_lake, workspace)
     yield "engine in the lake", url, in_lake, (ENGINE, STORAGE)
     yield (
@@ -142,6 +142,8 @@ def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
         "embedded" if settings.warehouse.embedded else f"{settings.warehouse.host}:{settings.warehouse.port}"
     )
     yield WAREHOUSE, server, lambda: _warehouse(workspace.warehouse), ()
+    if not settings.warehouse.is_on_this_machine:
+        yield f"{WAREHOUSE} TLS", server, lambda: tls_of(settings.warehouse), ()
     yield f"{WAREHOUSE} rights", server, lambda: rights_of(workspace.warehouse), (WAREHOUSE,)
     yield "published runs", server, lambda: examine_published(workspace), (STORAGE, WAREHOUSE)
     needed = settings.engine == "spark"
@@ -187,7 +189,8 @@ def _engine(workspace: Workspace) -> str:
     return f"{workspace.settings.engine} returned {rows} of 3 rows, Spark API {session.version}"
 
 
-def _port() -> str | Warned:
+def engine_port() -> str | Warned:
+    """Who could use the engine of a run on this machine."""
     exposure = sail_server.exposure()
     if exposure is None:
         return "no other account of this machine can use it"
@@ -210,6 +213,16 @@ def _conditions(workspace: Workspace) -> str:
 
 def _warehouse(warehouse: Warehouse) -> str:
     return f"{warehouse.dsn()}, {schema_of(warehouse)}"
+
+
+def tls_of(settings: WarehouseSettings) -> str | Warned:
+    """How sure it is that the server is the one that is meant."""
+    if settings.tls == "verify-full":
+        return "the server must prove that it is the configured one"
+    return Warned(
+        f"with warehouse.sslmode {settings.tls} another machine in the network can pass for the server",
+        next='set warehouse.sslmode = "verify-full" and warehouse.sslrootcert: docs/POSTGRESQL.md, TLS',
+    )
 
 
 def rights_of(warehouse: Warehouse) -> str:

@@ -264,7 +264,8 @@ def _warehouse(address: str, folder: Path) -> list[str]:
         f"port = {parts.port or 5432}",
         f"database = {_text(unquote(parts.path.strip('/')))}",
         f"user = {_text(unquote(parts.username or 'retail'))}",
-        'sslmode = "prefer"  # "verify-full" with sslrootcert checks the server\'s name',
+        "# Off this machine the server must prove who it is. The authority that signed its certificate:",
+        '# sslrootcert = "/etc/ssl/db-ca.crt"',
     ]
 
 
