@@ -17,7 +17,11 @@ UNION ALL
 
 SELECT
     format('may not use schema %s', nspname),
-    format('GRANT retail_owner TO %I, or log in as the owner of the schemas', current_user)
+    format(
+        'GRANT %I TO %I, or log in as the owner of the schemas',
+        coalesce(nullif(current_setting('retail.roles', true), ''), 'retail') || '_owner',
+        current_user
+    )
 FROM pg_namespace
 WHERE nspname IN ('star', 'marts', 'ops') AND NOT has_schema_privilege(oid, 'USAGE')
 
@@ -25,12 +29,16 @@ UNION ALL
 
 SELECT
     format('may not write %s.%s', nspname, relname),
-    format('GRANT retail_owner TO %I, or log in as the owner of the schemas', current_user)
+    format(
+        'GRANT %I TO %I, or log in as the owner of the schemas',
+        coalesce(nullif(current_setting('retail.roles', true), ''), 'retail') || '_owner',
+        current_user
+    )
 FROM pg_class
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE
-    (nspname, relname) IN (('star', 'fact_sales'), ('star', 'dim_date'), ('ops', 'publish'))
+    (nspname, relname) IN (('star', 'fact_sales'), ('star', 'dim_date'), ('ops', 'publish'), ('ops', 'turn'))
     AND NOT (
         has_table_privilege(pg_class.oid, 'INSERT')
-        AND (nspname = 'ops' OR has_table_privilege(pg_class.oid, 'UPDATE'))
+        AND (relname = 'publish' OR has_table_privilege(pg_class.oid, 'UPDATE'))
     );

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def programs(wanted: str) -> Path:
 def running(folder: Path) -> Iterator[Warehouse]:
     """The chosen server's database `template`, which is left empty; the server ends without writing to the disk."""
     if major() == EMBEDDED:
-        settings = WarehouseSettings(embedded=True, data_folder=str(folder / "shared"), database="template")
+        settings = WarehouseSettings(
+            embedded=True, data_folder=str(folder / "shared"), database="template", roles="retail"
+        )
         with open_warehouse(settings, Secrets({})) as warehouse:
             yield warehouse
             # A shutdown in order would write 80 databases to the disk first.
@@ -66,7 +69,7 @@ def running(folder: Path) -> Iterator[Warehouse]:
     with started(programs(major()), folder) as server:
         with server.connect("make the template") as connection:
             connection.cursor().execute("CREATE DATABASE template")
-        yield Warehouse(server.host, server.port, "template", server.user, server.password, server.sslmode)
+        yield replace(server, database="template")
 
 
 @contextmanager
@@ -124,6 +127,6 @@ def started(
     told = " ".join(f"-c {name}='{value}'" for name, value in all_options.items())
     run("pg_ctl", "-D", str(data), "-w", "-t", "120", "-l", str(data / "server.log"), "-o", told, "start")
     try:
-        yield Warehouse(cluster.HOST, port, "postgres", "retail", Secret(PASSWORD), "disable")
+        yield Warehouse(cluster.HOST, port, "postgres", "retail", Secret(PASSWORD), "disable", roles="retail")
     finally:
         run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")

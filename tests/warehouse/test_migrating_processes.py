@@ -25,7 +25,7 @@ from retail.config.secrets import Secret
 from retail.warehouse.connection import Warehouse
 from retail.warehouse.schema.ddl import prepare
 host, port, name, user, sslmode = sys.argv[1:]
-prepare(Warehouse(host, int(port), name, user, Secret(sys.stdin.readline()), sslmode))
+prepare(Warehouse(host, int(port), name, user, Secret(sys.stdin.readline()), sslmode, roles="retail"))
 """
 
 

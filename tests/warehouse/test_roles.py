@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from retail.config.secrets import Secret
 from retail.config.settings import home
 from retail.errors import WarehouseError
 from retail.warehouse import rights
-from retail.warehouse.connection import Warehouse
+from retail.warehouse.connection import Warehouse, taking_turns
 from retail.warehouse.schema import ddl
 from retail.warehouse.views import refresh
 from tests.warehouse.conftest import Write, database, refused_as
@@ -44,7 +45,7 @@ class Login:
             self.does(statement)
         except WarehouseError as error:
             assert isinstance(error.__cause__, psycopg2.errors.InsufficientPrivilege), error
-            assert "retail_owner" in error.hint
+            assert self.warehouse.role("owner") in error.hint
             return True
         return False
 
@@ -129,6 +130,13 @@ def test_bi_writes_nowhere(ours: Warehouse, reader: Login) -> None:
         "CREATE TABLE public.mine (n integer)",
         "CREATE TEMPORARY TABLE mine (n integer)",
         "CREATE SCHEMA mine",
+        "SELECT lo_create(0)",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT pg_advisory_lock(1)",
+        "SELECT pg_advisory_lock_shared(1, 1)",
+        "SELECT pg_try_advisory_xact_lock(1)",
+        "SELECT * FROM ops.turn",
         "DROP MATERIALIZED VIEW marts.mv_daily_sales",
         "UPDATE marts.freshness SET rows = 0",
         "GRANT SELECT ON ops.publish TO PUBLIC",
@@ -298,6 +306,126 @@ def test_a_database_in_use_is_told_who_loses_the_right_to_temporary_tables(serve
         ddl.prepare(older)
     [notice] = [each["notice"] for each in told if each["event"] == "PostgreSQL warns"]
     assert "GRANT TEMPORARY ON DATABASE" in notice
+
+
+def test_what_an_administrator_grants_of_locks_stays(ours: Warehouse, reader: Login) -> None:
+    with ours.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint) TO PUBLIC")
+        cursor.execute("UPDATE ops.definition SET checksum = 'older'")  # as after an upgrade
+    ddl.prepare(ours)
+    assert reader.does("SELECT pg_advisory_lock(1)") == [("",)]
+
+
+def test_no_lock_of_a_reader_stops_a_writer(ours: Warehouse, reader: Login) -> None:
+    """Also where nobody could revoke the functions, and the reader takes each number that it has seen."""
+    numbers = (
+        "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks"
+        " WHERE locktype = 'advisory' AND objsubid = 1"
+    )
+    with ours.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute("GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock(bigint) TO PUBLIC")
+        cursor.execute("GRANT EXECUTE ON FUNCTION pg_catalog.pg_advisory_lock_shared(bigint) TO PUBLIC")
+        with taking_turns(connection):
+            seen = reader.does(numbers)
+        assert len(seen) == 1
+    with reader.warehouse.connect("attack") as attack, ours.connect("write") as connection:
+        for (number,) in (*seen, (0x72657461696C,)):
+            attack.cursor().execute("SELECT pg_advisory_lock(%s)", (number,))
+        connection.cursor().execute("SET lock_timeout = '2s'")
+        with taking_turns(connection), ours.connect("write too") as other:
+            other.cursor().execute("SET lock_timeout = '50ms'")
+            with refused_as("55P03"), taking_turns(other):
+                pytest.fail("two write at once")
+
+
+def test_a_turn_ends_with_the_session_that_has_it(ours: Warehouse) -> None:
+    with ours.connect("write") as first, ours.connect("write next") as second:
+        turn = taking_turns(first)
+        turn.__enter__()
+        second.cursor().execute("SET lock_timeout = '5s'")
+        first.close()
+        with taking_turns(second):
+            pass
+
+
+def test_the_roles_know_each_table_and_view_of_ours_by_name(ours: Warehouse) -> None:
+    text = (home() / "sql" / "roles.sql").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"'((?:star|marts|ops)\.\w+)'", text) if "%" not in name}
+    assert named == {name for name in relations(ours) if "fact_sales_" not in name}
+
+
+@pytest.fixture
+def pipeline(server: Warehouse) -> Iterator[Login]:
+    """A login that is no administrator, with a database of its own."""
+    fresh = database(server, template="template1")
+    name = f"pipeline_{fresh.database}"
+    with fresh.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+        cursor.execute(f"ALTER DATABASE {fresh.database} OWNER TO {name}")
+    yield Login(replace(fresh, user=name, password=Secret("x"), roles=None))
+    with fresh.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute(f"REASSIGN OWNED BY {name} TO {server.user}; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_the_roles_touch_nothing_that_others_have_in_our_schemas(server: Warehouse, pipeline: Login) -> None:
+    """An analyst with one view of his own became a member of the owner's role, and could delete facts."""
+    ddl.prepare(pipeline.warehouse)
+    admin = replace(server, database=pipeline.warehouse.database)
+    analyst = f"analyst_{admin.database}"
+    with admin.connect("test") as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {analyst} LOGIN PASSWORD 'x'")
+        cursor.execute(f"GRANT CREATE, USAGE ON SCHEMA star, marts TO {analyst}")
+        cursor.execute(f"SET SESSION AUTHORIZATION {analyst}")
+        cursor.execute("CREATE MATERIALIZED VIEW marts.mv_mine AS SELECT 1 AS n")
+        cursor.execute("CREATE TABLE star.mine (n integer)")
+        cursor.execute("RESET SESSION AUTHORIZATION; DROP TABLE marts.tie_out")
+        cursor.execute(f"SET SESSION AUTHORIZATION {analyst}")
+        cursor.execute("CREATE TABLE marts.tie_out (n integer)")  # a name of ours
+        cursor.execute("RESET SESSION AUTHORIZATION")
+        cursor.execute((home() / "sql" / "roles.sql").read_text(encoding="utf-8"))
+        cursor.execute(
+            "SELECT relname, relowner::regrole::text, relacl::text FROM pg_class"
+            " WHERE relname IN ('mv_mine', 'mine', 'tie_out', 'fact_sales') ORDER BY relname"
+        )
+        found = {name: (owner, acl) for name, owner, acl in cursor}
+        cursor.execute(f"SELECT pg_has_role('{analyst}', 'retail_owner', 'MEMBER')")
+        assert cursor.fetchone() == (False,)
+        assert any("tie_out" in notice for notice in connection.notices)
+    fact = found.pop("fact_sales")
+    assert fact[0] == "retail_owner"
+    assert set(found.values()) == {(analyst, None)}
+    person = Login(replace(admin, user=analyst, password=Secret("x")))
+    assert person.is_refused("DELETE FROM star.fact_sales")
+    assert person.is_refused("SET ROLE retail_owner")
+    assert pipeline.does("DELETE FROM star.fact_sales") == []
+    with admin.connect("test") as connection:
+        connection.cursor().execute(f"DROP OWNED BY {analyst}; DROP ROLE {analyst}")
+
+
+def test_two_databases_of_a_server_share_no_rights(ours: Warehouse, server: Warehouse) -> None:
+    """Unless both name the roles: whoever could write one could write the other."""
+    second = replace(database(server, template="template1"), roles=None)
+    with structlog.testing.capture_logs() as told:
+        ddl.prepare(second)
+    assert any("warehouse.roles" in each.get("notice", "") for each in told)
+    state = ddl.state(second)
+    assert (state.is_newest, state.has_roles) == (True, False)
+    rights_there = "SELECT has_schema_privilege('retail_owner', 'star', 'USAGE')"
+    assert Login(second).does(rights_there) == [(False,)]
+    shop = replace(second, roles=f"shop_{second.database}")
+    assert [file.name for file in ddl.state(shop).definitions] == ["roles.sql"]
+    ddl.prepare(shop)
+    assert ddl.state(shop).has_roles
+    with contextmanager(login)(shop, shop.role("owner")) as person:
+        person.does("DELETE FROM star.fact_sales")
+        there = Login(replace(person.warehouse, database=ours.database))
+        assert there.is_refused("SELECT FROM star.fact_sales")
+    with shop.connect("test") as connection, connection.cursor() as cursor:
+        for kind in ("owner", "loader", "reader"):
+            cursor.execute(
+                f"REASSIGN OWNED BY {shop.role(kind)} TO {server.user}; DROP OWNED BY {shop.role(kind)}"
+            )
+            cursor.execute(f"DROP ROLE {shop.role(kind)}")
 
 
 def test_what_a_role_lacks_for_a_publish_is_known_before_one(

@@ -213,6 +213,9 @@ class WarehouseSettings(Section):
     """TLS, as a libpq `sslmode`: by default `verify-full`, and `prefer` for a server on this machine."""
     sslrootcert: str | None = None
     """The CA certificate file for `verify-ca` and `verify-full`."""
+    roles: str | None = Field(default=None, pattern=r"^[a-z_][a-z0-9_]{0,50}$")
+    """What the names of the three roles begin with, instead of `retail`: `shop` for `shop_owner`, `shop_loader` and
+    `shop_reader`. Databases of one server share roles only if each sets the same."""
 
     @property
     def is_on_this_machine(self) -> bool:

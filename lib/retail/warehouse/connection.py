@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import secrets as random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 import psycopg2
+import psycopg2.errorcodes
 
 from retail.config import environment
 from retail.config.secrets import WAREHOUSE_PASSWORD, Secret, Secrets
-from retail.config.settings import WarehouseSettings
+from retail.config.settings import WarehouseSettings, sql_text
 from retail.errors import WarehouseError, WarehouseRefusedError
 from retail.warehouse import server_checks
 from retail.warehouse.embedded import server as embedded
@@ -22,8 +26,9 @@ from retail.warehouse.embedded import server as embedded
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-# One number for everything that writes: schema changes, publishes and refreshes of one database take turns.
-_WRITERS_LOCK: Final = 0x72657461696C
+# For a database that does not have ops.turn yet, so that two do not create the schema at once.
+_FIRST_LOCK: Final = 0x72657461696C
+_SECONDS_BETWEEN_LOOKS: Final = 0.1
 
 # libpq has no code for a connection that was refused. A message that is not known, or is in the server's own language,
 # counts as one that may pass.
@@ -31,6 +36,11 @@ _REFUSED: Final = re.compile(
     r"password authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
     r"|(role|database) \".*\" does not exist|permission denied for database|does not match host name"
     r"|certificate verify failed|root certificate|does not support SSL"
+)
+
+_WAIT: Final = (
+    "another run is writing to this database, or a query is reading what has to change: wait for it to end,"
+    " then run the same command again"
 )
 
 # Set after connecting, for pools refuse or drop what libpq's `options` asks for. They count over whatever is set for
@@ -63,6 +73,11 @@ class Warehouse:
     password: Secret | None = None
     sslmode: str = "prefer"
     sslrootcert: str | None = None
+    roles: str | None = None
+
+    def role(self, kind: str) -> str:
+        """The name of one of the roles of `sql/roles.sql`: `owner`, `loader` or `reader`."""
+        return f"{self.roles or 'retail'}_{kind}"
 
     def dsn(self) -> str:
         """The address for people and logs, without the password."""
@@ -79,10 +94,10 @@ class Warehouse:
         """
         connection = self._open()
         try:
-            _set_up(connection)
+            _set_up(connection, self.roles)
             yield connection
         except psycopg2.Error as error:
-            raise _failure(error, doing=doing, where=self.dsn()) from error
+            raise self._failure(error, doing=doing) from error
         finally:
             connection.close()
 
@@ -92,7 +107,7 @@ class Warehouse:
         try:
             server_checks.require_usable(connection, self._open, where=self.dsn())
         except psycopg2.Error as error:
-            raise _failure(error, doing="ask for the version", where=self.dsn()) from error
+            raise self._failure(error, doing="ask for the version") from error
         finally:
             connection.close()
 
@@ -149,6 +164,28 @@ class Warehouse:
         usual = f"check that it is running, and that [warehouse] and RETAIL_{WAREHOUSE_PASSWORD.upper()} are right"
         return next((hint for sign, hint in hints.items() if sign in said), usual)
 
+    def _failure(self, error: psycopg2.Error, *, doing: str) -> WarehouseError:
+        if isinstance(error, psycopg2.InterfaceError) and isinstance(error.__context__, psycopg2.Error):
+            error = error.__context__  # a rollback that finds the connection gone hides the cause
+        said = error.diag.message_primary or str(error).strip()
+        table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
+        detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+        if isinstance(error, psycopg2.errors.LockNotAvailable):
+            hint = _WAIT
+        elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
+            hint = (
+                f"log in as a member of {self.role('owner')}, which owns the schemas: see docs/POSTGRESQL.md"
+            )
+        elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):
+            hint = "nothing was changed; drop what depends on it, run the same command again, and recreate it"
+        elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
+            hint = f"check that {self.dsn()} is running; nothing was left half-done, so run the same command again"
+        else:
+            hint = "nothing was left half-done; fix the cause, then run the same command again"
+        failure = WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)
+        failure.sqlstate = error.pgcode
+        return failure
+
 
 @contextmanager
 def open_warehouse(
@@ -163,7 +200,13 @@ def open_warehouse(
         with embedded.running(settings, keep_running=keep_running) as server:
             yield _tried(
                 Warehouse(
-                    server.host, server.port, settings.database, server.user, server.password, "disable"
+                    server.host,
+                    server.port,
+                    settings.database,
+                    server.user,
+                    server.password,
+                    "disable",
+                    roles=settings.roles,
                 )
             )
         return
@@ -176,18 +219,51 @@ def open_warehouse(
             password=secrets.get(WAREHOUSE_PASSWORD),
             sslmode=settings.tls,
             sslrootcert=settings.sslrootcert,
+            roles=settings.roles,
         )
     )
 
 
 @contextmanager
 def taking_turns(connection: Connection) -> Iterator[None]:
-    """Keep other writers of this database out, across transactions, until the block or the connection ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (_WRITERS_LOCK,))
+    """Keep other writers of this database out, across transactions, until the block or the connection ends.
+
+    Schema changes, publishes and refreshes take turns. Only who may write `ops` can take one; a reader's locks count
+    for nothing. Raises WarehouseError if others write for longer than the session's `lock_timeout`.
+    """
+    key = _take_turn(connection)
     yield
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s)", (_WRITERS_LOCK,))
+        cursor.execute("SELECT pg_advisory_unlock(%s)", (key,))
+
+
+def _take_turn(connection: Connection) -> int:
+    """The advisory lock that holds the turn."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_regclass('ops.turn') IS NOT NULL, setting::bigint FROM pg_settings WHERE name = 'lock_timeout'"
+        )
+        is_there, milliseconds = cursor.fetchone() or (False, 0)
+        key = random.randbits(63) if is_there else _FIRST_LOCK
+        cursor.execute("SELECT pg_advisory_lock(%s)", (key,))
+    give_up = time.monotonic() + (milliseconds / 1000 or math.inf)
+    while is_there and not _turn_is_taken(connection, key):
+        if time.monotonic() > give_up:
+            raise _busy(f"another process has been writing to this database for {milliseconds / 1000:g} s")
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return key
+
+
+def _turn_is_taken(connection: Connection, key: int) -> bool:
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql_text("turn", "take"), {"key": key})
+        return cursor.rowcount == 1
+
+
+def _busy(message: str) -> WarehouseError:
+    failure = WarehouseError(message, hint=_WAIT)
+    failure.sqlstate = psycopg2.errorcodes.LOCK_NOT_AVAILABLE
+    return failure
 
 
 def _tried(warehouse: Warehouse) -> Warehouse:
@@ -195,7 +271,7 @@ def _tried(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def _set_up(connection: Connection) -> None:
+def _set_up(connection: Connection, roles: str | None) -> None:
     """Set what our session needs, as far as the server's version knows it."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -206,27 +282,5 @@ def _set_up(connection: Connection) -> None:
             " JOIN pg_catalog.pg_settings USING (name) WHERE setting IS DISTINCT FROM wanted",
             (json.dumps(_SESSION),),
         )
-
-
-def _failure(error: psycopg2.Error, *, doing: str, where: str) -> WarehouseError:
-    if isinstance(error, psycopg2.InterfaceError) and isinstance(error.__context__, psycopg2.Error):
-        error = error.__context__  # a rollback that finds the connection gone hides the cause
-    said = error.diag.message_primary or str(error).strip()
-    table = ".".join(filter(None, (error.diag.schema_name, error.diag.table_name)))
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    if isinstance(error, psycopg2.errors.LockNotAvailable):
-        hint = (
-            "another run is writing to this database, or a query is reading what has to change: wait for it to end,"
-            " then run the same command again"
-        )
-    elif isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        hint = "log in as a member of retail_owner, which owns the schemas: see docs/POSTGRESQL.md"
-    elif isinstance(error, psycopg2.errors.DependentObjectsStillExist):
-        hint = "nothing was changed; drop what depends on it, run the same command again, and recreate it"
-    elif error.pgcode is None or error.pgcode.startswith(("08", "57P")):
-        hint = f"check that {where} is running; nothing was left half-done, so run the same command again"
-    else:
-        hint = "nothing was left half-done; fix the cause, then run the same command again"
-    failure = WarehouseError(f"cannot {doing}{f' ({table})' if table else ''}: {said}{detail}", hint=hint)
-    failure.sqlstate = error.pgcode
-    return failure
+        if roles is not None:
+            cursor.execute("SELECT set_config('retail.roles', %s, false)", (roles,))

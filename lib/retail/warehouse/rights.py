@@ -28,7 +28,11 @@ def lacking_for_schema(warehouse: Warehouse) -> list[tuple[str, str]]:
         return []
     pending = [migration.name for migration in ddl.state(warehouse).migrations]
     what = f"{warehouse.user} may not change schema star, and the next publish applies {', '.join(pending)}"
-    return [(what, f"GRANT retail_owner TO {warehouse.user}, or publish once as an owner")] if pending else []
+    return (
+        [(what, f"GRANT {warehouse.role('owner')} TO {warehouse.user}, or publish once as an owner")]
+        if pending
+        else []
+    )
 
 
 def may_create(warehouse: Warehouse) -> bool:

@@ -235,7 +235,10 @@ def rights_of(warehouse: Warehouse) -> str:
         )
     if rights.may_create(warehouse):
         return f"{warehouse.user} may create, write and use temporary tables"
-    return f"{warehouse.user} may write, and create no table: a new month's partition needs a member of retail_owner"
+    owner = warehouse.role("owner")
+    return (
+        f"{warehouse.user} may write, and create no table: a new month's partition needs a member of {owner}"
+    )
 
 
 def schema_of(warehouse: Warehouse) -> str:

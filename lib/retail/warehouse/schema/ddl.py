@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from psycopg2.extras import execute_values
 
-from retail.config.settings import home
+from retail.config.settings import home, sql_text
 from retail.errors import WarehouseError
 from retail.warehouse import server_checks
 from retail.warehouse.connection import Warehouse, taking_turns
@@ -81,24 +81,25 @@ def state(warehouse: Warehouse) -> State:
 def state_of(connection: Connection) -> State:
     """The same over a connection."""
     ours = migrations.known(_folder() / "migrations")
-    files = [*star_files(), *view_files(), _roles()]
+    files = [*star_files(), *view_files(), _roles_file()]
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('ops.migration') IS NOT NULL")
         if cursor.fetchone() != (True,):
-            return State(0, _roles_are_there(connection), tuple(ours), tuple(files))
+            return State(0, _roles(connection).are_ours, tuple(ours), tuple(files))
         cursor.execute((_folder() / "renew" / "state.sql").read_text(encoding="utf-8"))
-        had, checksums, has_roles, may_make_roles, lacks_default_privileges = cursor.fetchone() or (None,) * 5
+        had, checksums, may_make_roles, lacks_default_privileges = cursor.fetchone() or (None,) * 4
+    roles = _roles(connection)
     applied = [Migration(*row) for row in had or ()]
     pending = migrations.pending(ours, applied)
-    if not (has_roles or may_make_roles):
-        files.remove(_roles())
+    if not roles.are_ours and (roles.are_anothers or not may_make_roles):
+        files.remove(_roles_file())
     changed = tuple(
         file
         for file in files
         if (checksums or {}).get(_key(file)) != migrations.checksum(file)
-        or (file == _roles() and lacks_default_privileges)
+        or (file == _roles_file() and lacks_default_privileges)
     )
-    return State(applied[-1].number if applied else 0, bool(has_roles), tuple(pending), changed)
+    return State(applied[-1].number if applied else 0, roles.are_ours, tuple(pending), changed)
 
 
 def _migrate(connection: Connection, state: State) -> None:
@@ -120,9 +121,9 @@ def _migrate(connection: Connection, state: State) -> None:
     if force:
         view_rebuild.put_back(connection, kept, force)
     done += _bring_views(connection, [file for file in view_files() if file in state.definitions])
-    _apply(connection, _roles())  # new objects need their grants
-    if _roles_are_there(connection):
-        done.append(_roles())
+    _apply(connection, _roles_file())  # new objects need their grants
+    if _roles(connection).are_ours:
+        done.append(_roles_file())
     _record(connection, done)
 
 
@@ -158,15 +159,19 @@ def _exists(connection: Connection, view: str) -> bool:
         return cursor.fetchone() == (True,)
 
 
-def _roles_are_there(connection: Connection) -> bool:
+class _Roles(NamedTuple):
+    are_ours: bool
+    are_anothers: bool
+
+
+def _roles(connection: Connection) -> _Roles:
+    """Whether the roles exist for this database, and whether they are those of another database of the server."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_roles WHERE rolname IN ('retail_owner', 'retail_loader', 'retail_reader')"
-        )
-        return cursor.fetchone() == (3,)
+        cursor.execute(sql_text("renew", "roles"))
+        return _Roles(*(cursor.fetchone() or (False, False)))
 
 
-def _roles() -> Path:
+def _roles_file() -> Path:
     return _folder() / "roles.sql"
 
 
