@@ -6,7 +6,10 @@ RetailError
 │   ├── RefusedError
 │   ├── QuotaError
 │   ├── CursorExpiredError
-│   └── OutOfReachError
+│   ├── OutOfReachError
+│   ├── AnswerLimitError
+│   ├── BadCursorError
+│   └── ForbiddenAddressError
 ├── NobodyAnsweredError
 ├── QualityError
 │   ├── GateError
@@ -36,6 +39,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import ClassVar
 
+from retail.outgoing_text import mask
+
 
 class RetailError(Exception):
     """An engine, a driver or a library failed in a way that nothing else here names; the log has its own words.
@@ -47,9 +52,9 @@ class RetailError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Masked here, because a message goes to the console, the logs, the ledger and reports.
+        self.message, self.hint = mask(message), mask(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  next: {self.hint}" if self.hint else self.message
@@ -109,6 +114,24 @@ class OutOfReachError(ExtractError):
     """The retailer no longer shows that day, and answers for later ones."""
 
     code = "out-of-reach"
+
+
+class AnswerLimitError(ExtractError):
+    """An answer is larger, deeper or slower than any real one; no more of it was read."""
+
+    code = "answer-limit"
+
+
+class BadCursorError(ExtractError):
+    """The retailer's cursor to the next page is no text, empty or leads in circles. That is never taken for the end."""
+
+    code = "bad-cursor"
+
+
+class ForbiddenAddressError(ExtractError):
+    """The retailer named an address for a file that is not among those that may be asked; nothing was sent there."""
+
+    code = "forbidden-address"
 
 
 class NobodyAnsweredError(RetailError):

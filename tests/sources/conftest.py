@@ -170,7 +170,7 @@ class Seen:
 
 
 class Scripted:
-    """A server that gives out tokens `token-1`, `token-2`, …, and otherwise the replies of a script in turn.
+    """A server that gives out tokens `access-token-1`, `access-token-2`, …, and else the replies of a script in turn.
 
     Amazon's transactions have a script of their own: without one there are none.
     """
@@ -206,7 +206,11 @@ class Scripted:
         if parts.path.endswith("token"):
             self.tokens += 1
             good = Reply(
-                body={"access_token": f"token-{self.tokens}", "expires_in": 3600, "scope": "read_orders"}
+                body={
+                    "access_token": f"access-token-{self.tokens}",
+                    "expires_in": 3600,
+                    "scope": "read_orders",
+                }
             )
             reply = next(self._token_replies, good)
         else:

@@ -127,7 +127,7 @@ def test_of_several_numbers_the_same_one_is_taken_in_any_order(amazon, scripted,
 def test_further_pages_of_amazon_are_read_and_counted_as_calls(amazon, scripted, reply):
     server = scripted(
         reply(body=items(item("A", itemName="a"), token="t1")),
-        reply(body=items(item("B", itemName="b"), token="t1")),
+        reply(body=items(item("B", itemName="b"))),
     )
 
     calls = list(amazon(server.url).describe(["A", "B", "C"], []))

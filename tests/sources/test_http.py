@@ -126,7 +126,10 @@ def test_an_expired_token_is_refreshed_once_and_the_same_page_asked_again(script
 
     assert first_page(open_at("retailer_1", server.url)) == EMPTY
     assert server.tokens == 2
-    assert [seen.headers["x-amz-access-token"] for seen in server.seen] == ["token-1", "token-2"]
+    assert [seen.headers["x-amz-access-token"] for seen in server.seen] == [
+        "access-token-1",
+        "access-token-2",
+    ]
     assert server.seen[0].query == server.seen[1].query
     assert time.slept == []
 
@@ -207,7 +210,7 @@ def test_a_redirect_is_not_followed_so_the_token_goes_nowhere_else(scripted, rep
 
 
 def test_no_secret_is_shown_even_where_the_retailer_repeats_it(scripted, reply, open_at, secret_values):
-    echo = {"error": " ".join([*secret_values, "token-1", "jo@example.com"])}
+    echo = {"error": " ".join([*secret_values, "access-token-1", "jo@example.com"])}
     server = scripted(reply(500, echo), reply(400, echo))
 
     with capture_logs() as logs, pytest.raises(ExtractError) as caught:
@@ -216,7 +219,7 @@ def test_no_secret_is_shown_even_where_the_retailer_repeats_it(scripted, reply, 
     shown = f"{caught.value} {logs}"
     assert len(logs) == 1
     own = [value for value in secret_values if value.startswith(("amzn", "Atzr"))]
-    assert [value for value in [*own, "token-1", "jo@example.com"] if value in shown] == []
+    assert [value for value in [*own, "access-token-1", "jo@example.com"] if value in shown] == []
 
 
 def test_a_password_in_netrc_does_not_take_the_place_of_our_header(

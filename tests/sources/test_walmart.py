@@ -553,7 +553,10 @@ def test_an_expired_token_is_refreshed_once_and_the_same_page_asked_again(
 
     next(open_at("retailer_2", server.url).pages(WINDOW, None))
 
-    assert [seen.headers["wm_sec.access_token"] for seen in server.seen] == ["token-1", "token-2"]
+    assert [seen.headers["wm_sec.access_token"] for seen in server.seen] == [
+        "access-token-1",
+        "access-token-2",
+    ]
     assert server.seen[0].query == server.seen[1].query
     assert server.seen[0].headers["wm_qos.correlation_id"] != server.seen[1].headers["wm_qos.correlation_id"]
 

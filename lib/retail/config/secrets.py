@@ -12,6 +12,7 @@ from pathlib import Path
 from retail.config import text_files
 from retail.config.secret_stores import SecretStores, UnreadableError
 from retail.errors import ConfigurationError
+from retail.outgoing_text import remember
 
 PREFIX = "RETAIL_"
 # The names of the secrets that belong to no retailer.
@@ -22,6 +23,8 @@ WAREHOUSE_PASSWORD = "warehouse_password"  # noqa: S105
 class Secret:
     """A value that is shown only on request: not in `repr`, logs, tracebacks' locals or formats.
 
+    Where its text comes to be in something that leaves the process all the same, `retail.outgoing_text` masks it.
+
     `read` reads it again where it lives.
     """
 
@@ -30,6 +33,7 @@ class Secret:
     def __init__(self, value: str, read: Callable[[], str | None] | None = None) -> None:
         self._value = value
         self._read = read
+        remember(value)
 
     def reveal(self) -> str:
         """The secret itself; call it where it is used, never where it is passed on."""
@@ -44,6 +48,7 @@ class Secret:
         if not value or value == self._value:
             return False
         self._value = value
+        remember(value)
         return True
 
     def __repr__(self) -> str:

@@ -204,7 +204,7 @@ class PayloadFields:
             inner = place.shapes.get(shape)
             if inner is None:
                 inner = self._learn(value, place, day)
-                if len(place.shapes) < _MOST_SHAPES:
+                if len(place.shapes) < _MOST_SHAPES and len(value) <= _MOST_NAMES:
                     place.shapes[shape] = inner
             for name, below in inner:
                 self._enter(value[name], below, day)

@@ -32,6 +32,7 @@ from retail.sources.values.timestamps import is_normal, utc_text
 # As staging reads an amount (a test keeps the two in step): an amount it cannot read counts no money here
 # either.
 _AMOUNT: Final = re.compile(r"-?[0-9]{1,11}([.][0-9]{1,4})?", re.ASCII)
+_LONGEST_AMOUNT: Final = 17
 # Places to which amounts are counted before they are rounded: a day's sum of them stays exact in 28 digits.
 _COUNTED: Final = Decimal("1e-8")
 _WIDE: Final = Context(prec=200)
@@ -113,7 +114,8 @@ class _Tally:
 
 def money_of(record: SalesRecord) -> Decimal:
     """The line's total if it is an amount that the star can hold, else 0."""
-    return _money(record.total_amount or "")
+    amount = record.total_amount or ""
+    return _money(amount) if len(amount) <= _LONGEST_AMOUNT else Decimal(0)
 
 
 @lru_cache(maxsize=4096)

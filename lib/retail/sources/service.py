@@ -11,7 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from retail.config.secrets import Secrets
 from retail.config.settings import RetailerSettings, Settings, web_address
-from retail.errors import CursorExpiredError, ExtractError, OutOfReachError, RefusedError
+from retail.errors import (
+    BadCursorError,
+    CursorExpiredError,
+    ExtractError,
+    OutOfReachError,
+    RefusedError,
+)
 from retail.records import SalesRecord
 from retail.sources.http.client import AGAIN
 from retail.sources.http.messages import Clock
@@ -21,6 +27,8 @@ from retail.sources.window import Window
 
 # A filter applied after paging can leave pages empty; an endless series of them means a faulty cursor.
 _MOST_EMPTY_PAGES: Final = 10
+# Two million orders of one day, where a page has a hundred.
+_MOST_PAGES: Final = 20_000
 
 # The reason of `without_lines`.
 NO_LINES: Final = "no_lines"
@@ -190,7 +198,7 @@ def follow(
 ) -> Iterator[Page]:
     """Yields pages until one names no next cursor.
 
-    Raises CursorExpiredError if the initial `cursor` is refused, ExtractError for a cursor or a page that repeats.
+    Raises CursorExpiredError if the initial `cursor` is refused, BadCursorError for a cursor or a page that repeats.
     """
     first = cursor
     seen = {cursor}
@@ -206,8 +214,9 @@ def follow(
         found = orders(page.answer)
         empty = 0 if found else empty + 1
         repeats = found and found == last and not page.begins
-        if repeats or page.next_cursor in seen - {None} or empty > _MOST_EMPTY_PAGES:
-            raise ExtractError(
+        is_known = page.next_cursor is not None and page.next_cursor in seen
+        if repeats or is_known or empty > _MOST_EMPTY_PAGES or len(seen) > _MOST_PAGES:
+            raise BadCursorError(
                 f"{retailer_id}: page {len(seen)} of this query repeats; the retailer's cursor does not advance",
                 hint=AGAIN,
             )

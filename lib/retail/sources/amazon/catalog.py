@@ -9,6 +9,7 @@ from typing import Final
 from retail.errors import ExtractError, RefusedError
 from retail.records import MasterRecord, ProductRecord
 from retail.sources.catalog import MOST_REFUSALS, batches
+from retail.sources.cursors import SeenCursors, next_cursor
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request
 from retail.sources.http.rate_limit import Quota
@@ -92,7 +93,8 @@ class AmazonCatalog:
             "includedData": DATASETS,
             "pageSize": str(MOST_SKUS),  # default 10
         }
-        left, tokens = set(skus), set[str]()
+        left = set(skus)
+        tokens = SeenCursors(self.retailer_id, f"GET {PATH}")
         while True:
             request = Request(method="GET", url=self.base_url + PATH, params=params)
             body = self.http.ask(request, quota=self.quota).body
@@ -106,11 +108,10 @@ class AmazonCatalog:
             }
             left -= set(found)
             yield found
-            token = text(body, "pagination", "nextToken")
-            if token is None or token in tokens or not left:
+            token = next_cursor(body, "pagination", "nextToken", retailer_id=self.retailer_id)
+            if token is None or not left:
                 return
-            tokens.add(token)
-            params = {**params, "pageToken": token}
+            params = {**params, "pageToken": tokens.new(token)}
 
     @property
     def _hint(self) -> str:

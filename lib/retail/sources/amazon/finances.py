@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from retail.records import SalesRecord
+from retail.sources.cursors import next_cursor
 from retail.sources.service import Skipped, unreadable
 from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
@@ -177,9 +178,10 @@ def located(answer: JSON) -> Iterator[tuple[str, JSON]]:
             yield f"/{'/'.join(path)}/{place}", transaction
 
 
-def next_token(answer: JSON) -> str | None:
-    """The token of the next page, beside the list."""
-    return text(answer, "payload", "nextToken") or text(answer, "nextToken")
+def next_token(answer: JSON, *, retailer_id: str) -> str | None:
+    """The token of the next page, beside the list. Raises BadCursorError."""
+    inside = next_cursor(answer, "payload", "nextToken", retailer_id=retailer_id)
+    return inside or next_cursor(answer, "nextToken", retailer_id=retailer_id)
 
 
 def _row(line: SalesRecord, amounts: _Amounts, units: Decimal | None) -> SalesRecord:

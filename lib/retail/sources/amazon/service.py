@@ -22,6 +22,7 @@ from retail.errors import ExtractError, RefusedError
 from retail.sources import pii
 from retail.sources.amazon import catalog, finances, mapping
 from retail.sources.amazon.catalog import AmazonCatalog
+from retail.sources.cursors import bad_cursor, next_cursor
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response, answered_at
 from retail.sources.http.rate_limit import Quota, QuotaPolicy
@@ -272,14 +273,15 @@ class Amazon:
         """The pages that this number of transactions of a day takes, and the calls made to find out."""
         body, asked = self._next_transactions(day, None)
         found = finances.transactions(body)
-        return (1 if finances.next_token(body) is None else ceil(posted / max(1, len(found)))), asked
+        is_last = finances.next_token(body, retailer_id=self._retailer_id) is None
+        return (1 if is_last else ceil(posted / max(1, len(found)))), asked
 
     def _changed_between(self, start: datetime, end: datetime) -> float:
         """The number of orders that changed, extrapolated from the time that one page covers."""
         body = self._ask(start, end, None)
         found = mapping.orders(body)
         last = timestamps.from_iso(at(found[-1], "lastUpdatedTime")) if found else None
-        if text(body, "pagination", "nextToken") is None or not timestamps.is_normal(last):
+        if self._next_of_orders(body) is None or not timestamps.is_normal(last):
             return len(found)
         covered = datetime.fromisoformat(str(last)) - start
         return len(found) * max(1.0, (end - start) / max(covered, timedelta(seconds=1)))
@@ -316,14 +318,21 @@ class Amazon:
         self, start: datetime, end: datetime, cursor: str | None, *, by: _By = "lastUpdated"
     ) -> Page:
         body = self._ask(start, end, cursor, by=by)
-        following = text(body, "pagination", "nextToken")
+        following = self._next_of_orders(body)
         if following is None and self._options.refunds:
             following = _OF_TRANSACTIONS
         return Page(self._stripped(body), following)
 
+    def _next_of_orders(self, body: JSON) -> str | None:
+        token = next_cursor(body, "pagination", "nextToken", retailer_id=self._retailer_id)
+        if token is not None and token.startswith(_OF_TRANSACTIONS):
+            # It would end the orders and begin the transactions.
+            raise bad_cursor(self._retailer_id, "pagination.nextToken", f"begins with {_OF_TRANSACTIONS}")
+        return token
+
     def _page_of_transactions(self, window: Window, token: str | None) -> Page:
         body, _ = self._next_transactions(window, token)
-        following = finances.next_token(body)
+        following = finances.next_token(body, retailer_id=self._retailer_id)
         cursor = None if following is None else _OF_TRANSACTIONS + following
         return Page(self._stripped(body), cursor, begins=token is None)
 
@@ -332,13 +341,12 @@ class Amazon:
         seen = {token}
         while True:
             body = self._ask_transactions(window, token)
-            token = finances.next_token(body)
+            token = finances.next_token(body, retailer_id=self._retailer_id)
             if finances.transactions(body) or token is None:
                 return body, len(seen)
             if token in seen or len(seen) > _MOST_EMPTY_PAGES:
-                raise ExtractError(
-                    f"{self._retailer_id}: the pages of GET {TRANSACTIONS_PATH} are empty without end",
-                    hint="run the same command again; if it happens again, report it with the log",
+                raise bad_cursor(
+                    self._retailer_id, f"nextToken of GET {TRANSACTIONS_PATH}", "does not advance"
                 )
             seen.add(token)
 

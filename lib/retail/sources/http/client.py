@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from math import inf
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 import requests
 import structlog
@@ -18,11 +18,25 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from retail.config import environment
 from retail.config.secrets import Secret
 from retail.config.settings import ExtractSettings
-from retail.errors import ExtractError, QuotaError, RefusedError
-from retail.sources.http.messages import ApiProfile, Clock, Request, Response, answered_at, retry_after
-from retail.sources.http.rate_limit import SHORT_WAIT, Quota, QuotaPolicy, QuotaWait
-from retail.sources.pii import without_e_mail
-from retail.sources.values.json_path import JSON, dump, parse, text
+from retail.errors import AnswerLimitError, ExtractError, QuotaError, RefusedError
+from retail.sources.http.bounded import (
+    TIMES_THE_TIMEOUT,
+    BoundedSession,
+    Limits,
+    SlowError,
+    parse_bounded,
+)
+from retail.sources.http.messages import (
+    ApiProfile,
+    Clock,
+    Request,
+    Response,
+    answered_at,
+    quoted,
+    retry_after,
+)
+from retail.sources.http.rate_limit import LONGEST_WAIT, SHORT_WAIT, Quota, QuotaPolicy, QuotaWait
+from retail.sources.values.json_path import JSON, dump, text
 from retail.sources.values.money import is_positive, number
 
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -30,6 +44,8 @@ _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LOGIN_REFUSED: Final = frozenset({400, 401, 403})
 _USER_AGENT: Final = f"retail-lakehouse/{version('retail-lakehouse')} (Language=Python)"
 _BACKOFF: Final = wait_exponential_jitter(initial=1, max=60, jitter=1)
+# A header's value; tokens of the three retailers have up to 2,000 characters.
+_TOKEN: Final = re.compile(r"[\x21-\x7e]{1,8192}")
 AGAIN: Final = "run the same command again later; it continues after the last stored page"
 
 log = structlog.get_logger(__name__)
@@ -53,16 +69,14 @@ class HttpClient:
         self._clock = clock
         self._quota_policy = quota_policy
         self._waited_for_quota = 0.0
-        self._token: str | None = None
+        self._token: Secret | None = None
         self._token_ends = 0.0
         self.scope: str | None = (
             None  # what the token permits, in the retailer's words; None if it does not say
         )
         environment.keep_loopback_direct()
-        self._session = requests.Session()
+        self._session = BoundedSession(retailer_id)
         self._session.headers["User-Agent"] = _USER_AGENT
-        # Set to keep requests from overwriting our header with a password from ~/.netrc.
-        self._session.auth = lambda prepared: prepared
 
     def ask(
         self,
@@ -76,7 +90,8 @@ class HttpClient:
 
         Transient failures are retried within `extract.tries` and `extract.retry_budget_seconds`; waiting for the
         `quota`, of which the request takes `cost`, does not count towards that budget. Raises QuotaError if the quota
-        is used up and waiting is not allowed, RefusedError and ExtractError with the retailer's last response.
+        is used up and waiting is not allowed, AnswerLimitError for an answer beyond any real one or too slow, and
+        RefusedError and ExtractError with the retailer's last response.
         """
         began = self._clock.monotonic() - self._waited_for_quota
         attempts = Retrying(
@@ -134,6 +149,11 @@ class HttpClient:
 
     def _announced(self, seconds: float) -> float:
         """The same seconds, after reporting the wait for the quota. Raises QuotaError if waiting is not allowed."""
+        if seconds > LONGEST_WAIT:
+            raise QuotaError(
+                f"{self._retailer_id}: by the retailer's figures its quota is used up for {seconds / 3600:,.0f} hours",
+                hint=AGAIN,
+            )
         if seconds > SHORT_WAIT:
             until = self._clock.now() + timedelta(seconds=seconds)
             if not self._quota_policy.waits:
@@ -148,18 +168,20 @@ class HttpClient:
     def _signed(self, request: Request) -> Request:
         if self._token is None or self._clock.monotonic() >= self._token_ends:
             self._token = self._fetch_token()
-        return replace(request, headers={**request.headers, **self._profile.headers(self._token)})
+        headers = self._profile.headers(self._token.reveal())
+        return replace(request, headers={**request.headers, **headers})
 
-    def _fetch_token(self) -> str:
+    def _fetch_token(self) -> Secret:
         request = self._profile.token_request()
         if isinstance(request, Secret):
             self._token_ends = inf
-            return request.reveal()
+            return request
         answer = self._send(request)
         if answer.status in _LOGIN_REFUSED and self._renew_secrets():
             return self._fetch_token()
-        token = text(answer.body, "access_token")
-        if answer.status != 200 or token is None:
+        found = text(answer.body, "access_token")
+        token = Secret(found) if found is not None else None  # known from here on, so that no error shows it
+        if answer.status != 200 or found is None or token is None or not _TOKEN.fullmatch(found):
             raise self._refused(request, answer)
         self.scope = text(answer.body, "scope")
         life = number(answer.body.get("expires_in") if isinstance(answer.body, dict) else None)
@@ -179,25 +201,27 @@ class HttpClient:
         """One exchange. Raises _LaterError for transient failures."""
         seconds = self._settings.timeout_seconds
         try:
-            response = self._session.request(
+            response = self._session.open(
                 request.method,
                 request.url,
+                Limits(seconds=seconds * TIMES_THE_TIMEOUT),
                 params=dict(request.params),
                 headers=dict(request.headers),
                 data=dict(request.form) if request.form is not None else _body(request),
                 timeout=(min(10.0, seconds), seconds),
-                # A redirect would carry the token to another host.
-                allow_redirects=False,
             )
+            content = self._session.body(response)
+        except SlowError as error:
+            raise _LaterError(str(error), too_slow=True) from None
         except requests.Timeout:
             raise _LaterError(f"no answer within {seconds:g} s") from None
         except requests.RequestException as error:
             # The exception's message holds the address with the query, so only the name of its type is shown.
             raise _LaterError(f"the connection broke ({type(error).__name__})") from None
-        return self._read(response, quota)
+        return self._read(response, content, quota)
 
-    def _read(self, response: requests.Response, quota: Quota | None) -> Response:
-        answer = Response(response.status_code, response.headers, _json_or_text(response))
+    def _read(self, response: requests.Response, content: bytes, quota: Quota | None) -> Response:
+        answer = Response(response.status_code, response.headers, self._json_or_text(content))
         if quota is not None:
             self._profile.learn(answer, quota)
         hint = self._profile.wait(answer, self._clock.now())
@@ -235,10 +259,11 @@ class HttpClient:
     def _gave_up(
         self, request: Request, error: _LaterError, attempts: Retrying, began: float
     ) -> ExtractError:
+        kind = AnswerLimitError if error.too_slow else ExtractError
         tries = attempts.statistics.get("attempt_number", 1)
         seconds = self._clock.monotonic() - self._waited_for_quota - began
         wish = "" if not error.wait else f"; it asks for a wait of {error.wait:.0f} s"
-        return ExtractError(
+        return kind(
             f"{self._retailer_id}: {request.asked}: gave up after {tries} tries in {seconds:.0f} s: {error}{wish}",
             hint=f"raise extract.tries and extract.retry_budget_seconds, or {AGAIN}",
         )
@@ -260,24 +285,32 @@ class HttpClient:
         return RefusedError(said, hint=hint, status=answer.status, answered_at=there)
 
     def _said(self, answer: Response) -> str:
-        """Status and text of the response, without secrets and people's addresses."""
-        words = answer.body if isinstance(answer.body, str) else dump(answer.body)
-        for secret in (*(each.reveal() for each in self._profile.secrets), self._token):
-            for form in _forms_of(secret) if secret else ():
-                words = words.replace(form, "***")
-        return f"HTTP {answer.status} {without_e_mail(' '.join(words.split()))[:300]}".rstrip()
+        return f"HTTP {answer.status} {quoted(answer.body)}".rstrip()
+
+    def _json_or_text(self, content: bytes) -> JSON:
+        try:
+            return parse_bounded(content, retailer_id=self._retailer_id)
+        except ValueError:
+            return content[:2000].decode("utf-8", "replace")
 
 
 class _LaterError(Exception):
     """The same request may succeed later; `wait` is the retailer's own hint, in seconds."""
 
     def __init__(
-        self, reason: str, wait: float | None = None, *, throttled: bool = False, hinted: bool = True
+        self,
+        reason: str,
+        wait: float | None = None,
+        *,
+        throttled: bool = False,
+        hinted: bool = True,
+        too_slow: bool = False,
     ) -> None:
         super().__init__(reason)
         self.wait = wait
         self.throttled = throttled
         self.hinted = hinted
+        self.too_slow = too_slow
 
 
 def _wait(state: RetryCallState) -> float:
@@ -289,11 +322,6 @@ def _wait(state: RetryCallState) -> float:
     return wait if error.hinted else max(wait, _BACKOFF(state))
 
 
-def _forms_of(secret: str) -> set[str]:
-    """The secret as it is, and as a form or a JSON text would hold it."""
-    return {secret, quote(secret, safe=""), quote_plus(secret), dump(secret).strip('"')}
-
-
 def _is_throttled(state: RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome else None
     return isinstance(error, _LaterError) and error.throttled
@@ -301,10 +329,3 @@ def _is_throttled(state: RetryCallState) -> bool:
 
 def _body(request: Request) -> bytes | None:
     return None if request.json is None else dump(request.json).encode()
-
-
-def _json_or_text(response: requests.Response) -> JSON:
-    try:
-        return parse(response.content)
-    except ValueError:
-        return response.content[:2000].decode("utf-8", "replace")

@@ -7,12 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from retail.config.secrets import Secret
+from retail.outgoing_text import mask, printable
 from retail.sources.http.rate_limit import Quota
-from retail.sources.values.json_path import JSON
+from retail.sources.pii import without_e_mail
+from retail.sources.values.json_path import JSON, dump
+
+_LOOKED_AT: Final = 10_000
+_QUOTED: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +82,18 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
+def quoted(body: JSON) -> str:
+    """The beginning of what a retailer said, in one line for a message: without secrets and e-mail addresses."""
+    words = (body if isinstance(body, str) else dump(body))[:_LOOKED_AT]
+    # Cut last, for what is cut in two is recognised no more.
+    return printable(without_e_mail(mask(" ".join(words.split()))))[:_QUOTED]
+
+
 def answered_at(headers: Mapping[str, str]) -> datetime | None:
     """The server's own time, from its `Date` header (RFC 9110, 6.6.1); None if there is none."""
     try:
         found = parsedate_to_datetime(headers["Date"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -93,5 +105,5 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

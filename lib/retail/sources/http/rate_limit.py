@@ -12,8 +12,8 @@ from typing import Final
 SHORT_WAIT: Final = 10.0
 
 
-# A hint of more than a day is a mistake, and no client waits that long.
-_LONGEST_HINT: Final = 86_400.0
+# A wait of more than a day is a mistake of the retailer's figures, and no client waits that long.
+LONGEST_WAIT: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class Quota:
 
     def refused(self, cost: float, wait: float | None) -> None:
         """The retailer said "too many": it holds less than we thought; `wait` is its own hint, in seconds."""
-        refill = cost if wait is None else min(wait, _LONGEST_HINT) * self.per_second
+        refill = cost if wait is None else min(wait, LONGEST_WAIT) * self.per_second
         self.learn(available=min(cost, self.burst) - refill)
 
 

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from retail.errors import ExtractError, RefusedError
-from retail.sources import pii
+from retail.sources.cursors import SeenCursors
 from retail.sources.http.client import AGAIN, HttpClient
-from retail.sources.http.messages import Request, Response
+from retail.sources.http.messages import Request, Response, quoted
 from retail.sources.http.rate_limit import Quota
 from retail.sources.shopify.api_profile import points
 from retail.sources.shopify.ledger import needs_ledger
+from retail.sources.shopify.pagination import page_cursor
 from retail.sources.shopify.queries import LEDGER, MORE_LINES, PATH
 from retail.sources.values import timestamps
-from retail.sources.values.json_path import JSON, at, dump, entries, text
+from retail.sources.values.json_path import JSON, at, entries, text
 
 # Assumed cost of a query until its first response reports it.
 _FIRST_COST = 100.0
@@ -50,9 +51,8 @@ class ShopifyApi:
         parent = at(answer.body, *path[:-1])
         is_gone = may_be_gone and isinstance(parent, dict) and path[-1] in parent
         if errors or (at(answer.body, *path) is None and not is_gone):
-            said = pii.without_e_mail(dump(errors))[:300]
             raise RefusedError(
-                f"{self.retailer_id}: Shopify refuses the query: {said}",
+                f"{self.retailer_id}: Shopify refuses the query: {quoted(errors)}",
                 hint="too costly: lower options.page_size or options.lines_page_size; "
                 "access denied: give the application read_orders and read_products",
                 status=400,
@@ -76,20 +76,14 @@ class ShopifyApi:
             order["isDeleted"] = True
 
     def next_cursor(self, connection: JSON) -> str | None:
-        """The cursor of the next page; None on the last one. Raises ExtractError if it is missing."""
-        more, cursor = at(connection, "pageInfo", "hasNextPage"), text(connection, "pageInfo", "endCursor")
-        if not isinstance(more, bool) or (more and cursor is None):
-            raise ExtractError(
-                f"{self.retailer_id}: a page of POST {PATH} has no valid `pageInfo`",
-                hint=AGAIN,
-            )
-        return cursor if more else None
+        """The cursor of the next page; None on the last one. Raises BadCursorError."""
+        return page_cursor(connection, retailer_id=self.retailer_id)
 
     def _complete_lines(self, order: JSON, lines: dict[str, JSON]) -> None:
         nodes = entries(lines, "nodes")
         if nodes is None:
             return
-        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its lines")
+        cursors = SeenCursors(self.retailer_id, f"the lines of order {text(order, 'id')}")
         while (cursor := self.next_cursor(lines)) is not None:
             variables = {"order": at(order, "id"), "lines": self.lines, "after": cursors.new(cursor)}
             more = at(self._part(MORE_LINES, variables, "lineItems", "nodes"), "lineItems")
@@ -104,7 +98,7 @@ class ShopifyApi:
         """
         known = timestamps.from_iso(at(order, "updatedAt"))
         found: list[JSON] = []
-        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its agreements")
+        cursors = SeenCursors(self.retailer_id, f"the agreements of order {text(order, 'id')}")
         after: str | None = None
         while True:
             now = self._ledger(order, after=after, agreements=_AGREEMENTS)
@@ -127,7 +121,7 @@ class ShopifyApi:
         sales, found = at(agreement, "sales"), entries(agreement, "sales", "nodes")
         if found is None:
             return None
-        cursors = _Cursors(self.retailer_id, f"order {text(order, 'id')}: the cursor of its sales")
+        cursors = SeenCursors(self.retailer_id, f"the sales of order {text(order, 'id')}")
         while (cursor := self.next_cursor(sales)) is not None:
             now = self._ledger(order, after=before, agreements=1, after_sale=cursors.new(cursor))
             connection = at(now, "agreements")
@@ -174,18 +168,3 @@ def _is_later(instant: str | None, other: str | None) -> bool:
 
 class _OrderGoneError(Exception):
     """Shopify has no order of that id any more: `order` is null (schema 2026-10, QueryRoot.order)."""
-
-
-class _Cursors:
-    """Stops a walk whose cursor repeats."""
-
-    def __init__(self, retailer_id: str, what: str) -> None:
-        self._message = f"{retailer_id}: {what} does not advance"
-        self._seen: set[str] = set()
-
-    def new(self, cursor: str) -> str:
-        """The same cursor. Raises ExtractError if it has occurred before."""
-        if cursor in self._seen:
-            raise ExtractError(self._message, hint=AGAIN)
-        self._seen.add(cursor)
-        return cursor

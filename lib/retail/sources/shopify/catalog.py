@@ -13,13 +13,14 @@ from typing import Final
 from retail.errors import ExtractError
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 from retail.sources.catalog import batches
+from retail.sources.cursors import SeenCursors
 from retail.sources.http.client import AGAIN, HttpClient
-from retail.sources.http.messages import Clock, Request
+from retail.sources.http.messages import Clock, Request, quoted
 from retail.sources.http.rate_limit import Quota
-from retail.sources.pii import without_e_mail
 from retail.sources.shopify.mapping import number_of
+from retail.sources.shopify.pagination import page_cursor
 from retail.sources.values.gtin import gtin14
-from retail.sources.values.json_path import JSON, at, dump, entries, text
+from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.values.timestamps import utc_text
 
 # SKUs per search, and nodes per page; with product and category that costs no more than this many points.
@@ -143,30 +144,20 @@ class ShopifyProducts:
 
     def _pages(self, query: str, name: str, variables: dict[str, JSON]) -> Iterator[_Nodes]:
         after: str | None = None
-        seen: set[str] = set()
+        seen = SeenCursors(self.retailer_id, f"Shopify's {name}")
         while True:
             data = self._ask(query, {**variables, "first": PAGE, "after": after}, name)
-            more, cursor = (
-                at(data, name, "pageInfo", "hasNextPage"),
-                text(data, name, "pageInfo", "endCursor"),
-            )
             nodes = entries(data, name, "nodes")
-            if nodes is None or not isinstance(more, bool) or (more and cursor is None):
+            if nodes is None:
                 # Otherwise everything requested would be taken for unknown.
                 raise ExtractError(
-                    f"{self.retailer_id}: a response with Shopify's {name} has no list or no valid cursor",
-                    hint=AGAIN,
+                    f"{self.retailer_id}: a response with Shopify's {name} has no list", hint=AGAIN
                 )
-            has_next = more
-            yield _Nodes(nodes, has_next)
-            if not has_next or cursor is None:
+            cursor = page_cursor(at(data, name), retailer_id=self.retailer_id)
+            yield _Nodes(nodes, cursor is not None)
+            if cursor is None:
                 return
-            if cursor in seen:
-                raise ExtractError(
-                    f"{self.retailer_id}: the cursor of Shopify's {name} does not advance", hint=AGAIN
-                )
-            seen.add(cursor)
-            after = cursor
+            after = seen.new(cursor)
 
     def _ask(self, query: str, variables: dict[str, JSON], name: str) -> JSON:
         """The `data` of the response, if it is complete."""
@@ -176,7 +167,7 @@ class ShopifyProducts:
         data, errors = at(body, "data"), at(body, "errors")
         if errors or at(data, name) is None:
             raise ExtractError(
-                f"{self.retailer_id}: Shopify refuses the query of {name}: {without_e_mail(dump(errors))[:300]}",
+                f"{self.retailer_id}: Shopify refuses the query of {name}: {quoted(errors)}",
                 hint="access denied: give the application the scopes read_products and read_locations",
             )
         return data

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from retail.errors import CursorExpiredError, ExtractError
-from retail.sources.values.json_path import JSON, entries, text
+from retail.sources.cursors import bad_cursor, next_cursor
+from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.values.timestamps import from_iso, is_normal
 from retail.sources.window import Window
 
@@ -108,6 +109,17 @@ def place_of(cursor: str, *, retailer_id: str) -> Paged | Bulk:
             f"{retailer_id}: the cursor of the last page is not one of this version's",
             hint="the day is fetched from its start",
         ) from None
+
+
+def page_cursor(connection: JSON, *, retailer_id: str) -> str | None:
+    """The cursor of a connection's next page; None on the last one. Raises BadCursorError if either is not said."""
+    more = at(connection, "pageInfo", "hasNextPage")
+    if not isinstance(more, bool):
+        raise bad_cursor(retailer_id, "pageInfo.hasNextPage", "is neither true nor false")
+    cursor = next_cursor(connection, "pageInfo", "endCursor", retailer_id=retailer_id) if more else None
+    if more and cursor is None:
+        raise bad_cursor(retailer_id, "pageInfo.endCursor", "is missing")
+    return cursor
 
 
 def orders_of(answer: JSON) -> list[JSON]:

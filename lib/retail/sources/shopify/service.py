@@ -47,6 +47,8 @@ ALL_ORDERS: Final = "read_all_orders"
 REACH: Final = timedelta(days=60)
 # How far Shopify lets one query be paged through.
 MOST_OBJECTS: Final = 25_000
+# Where Shopify keeps the files of bulk operations, by the examples of its guide.
+STORAGE: Final = "storage.googleapis.com"
 # For a plan only: the share of orders that change after their sale, and the points charged for the two
 # queries.
 CHANGING: Final = 0.15
@@ -63,7 +65,8 @@ class ShopifyOptions(Options):
 
     `access` selects the static token of an older application, or client credentials that buy tokens. The two page sizes
     determine a query's cost, which Shopify limits to 1,000 points. A window of `bulk_from_orders` orders or more is
-    read by a bulk operation, which may take `bulk_wait_seconds`; 0 disables bulk operations.
+    read by a bulk operation, which may take `bulk_wait_seconds`, and so may reading its file, which is fetched from the
+    shop's host or one of `bulk_hosts` alone; 0 disables bulk operations.
     """
 
     access: Literal["client_credentials", "token"] = "client_credentials"
@@ -73,6 +76,7 @@ class ShopifyOptions(Options):
     most_objects: int = Field(default=MOST_OBJECTS, ge=2, le=MOST_OBJECTS)
     bulk_from_orders: int = Field(default=5_000, ge=0)
     bulk_wait_seconds: float = Field(default=6 * 3600, gt=0)
+    bulk_hosts: list[str] = Field(default_factory=lambda: [STORAGE])
 
     @model_validator(mode="after")
     def _pages_fit(self) -> ShopifyOptions:
@@ -125,7 +129,11 @@ class Shopify:
             retailer_id, self._base_url, self._http, self._quota, lines=self._options.lines_page_size
         )
         self._bulk = BulkReader(
-            self._api, settings.extract, clock, wait_seconds=self._options.bulk_wait_seconds
+            self._api,
+            settings.extract,
+            clock,
+            wait_seconds=self._options.bulk_wait_seconds,
+            hosts=self._options.bulk_hosts,
         )
         self._scopes: frozenset[str] | None = None
 

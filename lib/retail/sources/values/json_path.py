@@ -7,7 +7,8 @@ import re
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from typing import TypeAlias
+from itertools import chain
+from typing import Final, TypeAlias
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | Decimal | bool | None"
 
@@ -16,8 +17,16 @@ _MARK = uuid.uuid4().hex
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
+# What is larger is no number of a retailer's: arithmetic with 1e99999999 does not end.
+_MOST_DIGITS: Final = 100
+# Real answers are 12 levels deep. Python's own limit is about 1,000 calls, which walk these values.
+DEEPEST: Final = 200
+
+
 def parse(data: bytes | str) -> JSON:
-    """The JSON in `data`, its numbers as int or Decimal. Raises ValueError if it is not JSON, or is cut off.
+    """The JSON in `data`, its numbers as int or Decimal; a number that is none of a retailer's stays text.
+
+    Raises ValueError if it is not JSON, is cut off, or is nested more deeply than DEEPEST.
 
     >>> parse('{"amount": 0.10}')
     {'amount': Decimal('0.10')}
@@ -26,7 +35,24 @@ def parse(data: bytes | str) -> JSON:
         value: JSON = json.loads(data, parse_float=_number, parse_int=_whole, parse_constant=Decimal)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if depth(value, most=DEEPEST) > DEEPEST:
+        raise ValueError("nested too deeply")
     return value
+
+
+def depth(value: JSON, *, most: int) -> int:
+    """The number of lists and objects within each other; counts no further than `most` + 1.
+
+    >>> depth({"a": [1]}, most=9), depth(1, most=9)
+    (2, 0)
+    """
+    level, found = [value], 0
+    while level := [each for each in level if type(each) in (dict, list)]:
+        found += 1
+        if found > most:
+            break
+        level = list(chain.from_iterable(each.values() if type(each) is dict else each for each in level))  # type: ignore[misc]
+    return found
 
 
 def dump(value: JSON) -> str:
@@ -94,15 +120,17 @@ def text(value: JSON, *path: str | int) -> str | None:
 
 
 def _number(digits: str) -> Decimal | str:
+    if len(digits) > _MOST_DIGITS:
+        return digits
     try:
-        return Decimal(digits)
+        number = Decimal(digits)
     except InvalidOperation:  # an exponent beyond what Decimal holds
         return digits
+    return number if abs(number.adjusted()) <= _MOST_DIGITS else digits
 
 
-def _whole(digits: str) -> int | Decimal:
-    # int() refuses more than 4,300 digits, and one such number must not cost the whole page.
-    return int(digits) if len(digits) <= 100 else Decimal(digits)
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
 
 
 def _marked(value: object) -> str:

@@ -16,6 +16,8 @@ FOUR_PLACES: Final = Decimal("0.0001")
 _WIDE: Final = Context(prec=200)
 # Decimal computes with 28 digits; no amount or quantity of a sale comes near them.
 _MOST_DIGITS: Final = 24
+# Longer text is not even looked at.
+_LONGEST: Final = 100
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 
@@ -26,7 +28,7 @@ def number(value: JSON) -> Decimal | None:
     (Decimal('19.99'), None, Decimal('NaN'))
     """
     if isinstance(value, str):
-        return _spelt(value)
+        return _spelt(value) if len(value) <= _LONGEST else NAN if value.strip() else None
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):

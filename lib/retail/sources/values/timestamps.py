@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from retail.sources.values.json_path import JSON, text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_MILLISECONDS = 10**15  # beyond the year 9999
+# No time is longer; a cache of longer texts could hold a retailer's whole answers.
+_LONGEST = 64
 _NORMAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 
@@ -26,7 +29,8 @@ def utc_text(instant: datetime) -> str:
 def from_iso(value: JSON) -> str | None:
     """An ISO 8601 time with an offset or Z. Anything else stays as it came, for the quarantine to show."""
     found = text(value)
-    return _from_iso(found) if isinstance(value, str) and found is not None else found
+    is_short = isinstance(value, str) and found is not None and len(found) <= _LONGEST
+    return _from_iso(str(found)) if is_short else found
 
 
 @lru_cache(maxsize=1024)
@@ -44,6 +48,9 @@ def from_milliseconds(value: JSON) -> str | None:
     """Milliseconds since 1970. Anything that is no such number stays as it came."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return text(value)
+    is_time = Decimal(value).is_finite() and -_MOST_MILLISECONDS <= value <= _MOST_MILLISECONDS
+    if not is_time:  # int() of 1e99999999 does not end
+        return text(value)
     try:
         return utc_text(_EPOCH + timedelta(milliseconds=int(value)))
     except (ValueError, OverflowError):
@@ -55,11 +62,13 @@ def is_normal(instant: str | None) -> bool:
     return instant is not None and _NORMAL.fullmatch(instant) is not None
 
 
-@lru_cache(maxsize=1024)
 def business_date(instant: str | None, zone: ZoneInfo) -> str | None:
     """The date on the retailer's calendar at `instant`; None if that is not a time."""
-    if instant is None or not is_normal(instant):
-        return None
+    return _business_date(instant, zone) if instant is not None and is_normal(instant) else None
+
+
+@lru_cache(maxsize=1024)
+def _business_date(instant: str, zone: ZoneInfo) -> str | None:
     try:
         return datetime.fromisoformat(instant).astimezone(zone).date().isoformat()
     except (ValueError, OverflowError):

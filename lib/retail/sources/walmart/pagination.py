@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from retail.errors import CursorExpiredError, ExtractError
+from retail.errors import BadCursorError, CursorExpiredError, ExtractError
 from retail.sources.window import Window
 
 # One call shows one kind of ship node only, SellerFulfilled by default; often most sales are WFS.
 ORDER_LISTS: Final = ("SellerFulfilled", "WFSFulfilled", "3PLFulfilled")
 RETURNS: Final = "returns"
+# A list can grow while it is walked, but not to twice its size.
+_MOST_TIMES: Final = 2
+_A_PAGE: Final = 200
 LISTS: Final = (*ORDER_LISTS, RETURNS)
 
 
@@ -80,8 +83,14 @@ class Place:
         return replace(self, total=first, seen=self.seen + entries, moved=moved)
 
     def after(self, query: str | None, window: Window) -> Place | None:
-        """The place after a page that was counted in; None after the last list."""
+        """The place after a page that was counted in; None after the last list. Raises BadCursorError for no end."""
         if query is not None:
+            if self.seen > _MOST_TIMES * ((self.total or 0) + _A_PAGE):
+                raise BadCursorError(
+                    f"Walmart's list {self.of}: {self.seen:,} entries came of {self.total or 0:,}; "
+                    "its cursor leads in circles",
+                    hint="run the same command again later; pages so far are kept",
+                )
             return replace(self, query=query)
         if self.moved or (self.is_short and self.query is not None):
             return self.halved()

@@ -22,6 +22,7 @@ from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ExtractError, OutOfReachError
 from retail.sources import pii
+from retail.sources.cursors import SeenCursors, bad_cursor, next_cursor
 from retail.sources.http.client import HttpClient
 from retail.sources.http.messages import Clock, Request, Response, answered_at
 from retail.sources.http.rate_limit import Quota, QuotaPolicy
@@ -35,7 +36,7 @@ from retail.sources.service import (
     require_over_there,
 )
 from retail.sources.values import money
-from retail.sources.values.json_path import JSON, at, text
+from retail.sources.values.json_path import JSON, at
 from retail.sources.walmart import catalog, mapping
 from retail.sources.walmart.catalog import WalmartItems
 from retail.sources.walmart.errors import error_code, is_nothing_found
@@ -245,18 +246,20 @@ class Walmart:
                 place = place.halved()
                 continue
             found = mapping.entries_of(answer) or []
-            meta = at(answer, "meta") if place.of == RETURNS else at(answer, "list", "meta")
+            query = self._next_query(answer, of_returns=place.of == RETURNS)
             counted = place.counted(total=total, entries=len(found))
-            if counted.is_short and counted.query is None and text(meta, "nextCursor") is None:
+            if counted.is_short and counted.query is None and query is None:
                 # A single page cannot have lost an entry between pages: the count is of something else.
                 log.warning(
                     "list is shorter than its total", retailer=self._retailer_id, told=total, came=len(found)
                 )
-            following = counted.after(text(meta, "nextCursor"), window)
+            following = counted.after(query, window)
             if found or following is None:
                 self._explain_refunds(found, place.of)
                 cursor = following.cursor if following else None
                 return Page(self._stripped(answer), cursor, begins=place.query is None)
+            if query is not None:
+                raise bad_cursor(self._retailer_id, "nextCursor", "leads on from a page without entries")
             place = following
 
     def _stripped(self, answer: JSON) -> JSON:
@@ -281,18 +284,31 @@ class Walmart:
             yield from self._look_up(ORDERS_PATH, params)
 
     def _look_up(self, path: str, params: dict[str, str]) -> list[JSON]:
+        """All entries of a list that has a page, rarely more."""
         request = Request(method="GET", url=self._base_url + path, params={**params, "limit": "200"})
-        answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
-        if answer.status == 404:
-            self._check_nothing_found(request, answer)
-            return []
-        found = mapping.entries_of(answer.body)
-        if found is None:
-            raise ExtractError(
-                f"{self._retailer_id}: the response to {request.asked} has no list",
-                hint="check that base_url is Walmart Marketplace's; if so, its format has changed",
-            )
-        return found
+        seen, found = SeenCursors(self._retailer_id, f"GET {path}"), list[JSON]()
+        while True:
+            answer = self._http.ask(request, accept=(200, 404), quota=self._quota)
+            if answer.status == 404:
+                self._check_nothing_found(request, answer)
+                return found
+            page = mapping.entries_of(answer.body)
+            if page is None:
+                raise ExtractError(
+                    f"{self._retailer_id}: the response to {request.asked} has no list",
+                    hint="check that base_url is Walmart Marketplace's; if so, its format has changed",
+                )
+            found += page
+            query = self._next_query(answer.body, of_returns=path == RETURNS_PATH)
+            if query is None:
+                return found
+            request = Request(method="GET", url=_with_query(self._base_url + path, seen.new(query)))
+
+    def _next_query(self, answer: JSON, *, of_returns: bool) -> str | None:
+        if not of_returns:
+            return next_cursor(answer, "list", "meta", "nextCursor", retailer_id=self._retailer_id)
+        # Required text in the specification of returns, so the last page has an empty one.
+        return next_cursor(answer, "meta", "nextCursor", retailer_id=self._retailer_id, empty_ends=True)
 
     def _ask(
         self,
@@ -315,7 +331,7 @@ class Walmart:
             return answer.body, 0
         path = ("meta",) if place.of == RETURNS else ("list", "meta")
         total = money.number(at(answer.body, *path, "totalCount"))
-        if mapping.entries_of(answer.body) is None or total is None or total.is_nan():
+        if mapping.entries_of(answer.body) is None or total is None or not total.is_finite() or total < 0:
             raise ExtractError(
                 f"{self._retailer_id}: the response to {request.asked} has no list with a `totalCount`",
                 hint="check that base_url is Walmart Marketplace's; if so, its format has changed",
@@ -329,7 +345,7 @@ class Walmart:
             query = place.query.lstrip("?")
             if place.of in ORDER_LISTS and "shipNodeType=" not in query:
                 query += f"&shipNodeType={place.of}"
-            return Request(method="GET", url=f"{url}?{query}")
+            return Request(method="GET", url=_with_query(url, query))
         if place.of == RETURNS:
             by = "returnCreation" if by_creation else "returnLastModified"
             params = {
@@ -373,3 +389,8 @@ class Walmart:
                 f"{self._retailer_id}: {request.asked}: HTTP 404, not Walmart's CONTENT_NOT_FOUND",
                 hint=f"check that retailers.{self._retailer_id}.base_url is right",
             )
+
+
+def _with_query(url: str, query: str) -> str:
+    """The address with Walmart's own query string, which must not be encoded again."""
+    return f"{url}?{query.lstrip('?')}"
