@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import re
 import sys
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -19,7 +21,13 @@ from retail.cli.output import streams
 from retail.cli.sql import command as sql
 from retail.config import environment, logs
 from retail.config.settings import load_settings
+from retail.errors import ConfigurationError
 from retail.lake import temporary_folder
+from retail.outgoing_text import printable, remember
+
+UMASK: Final = "RETAIL_UMASK"
+# Credentials that other programs' variables hold; our own are known as soon as they are read.
+_OF_OTHERS: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class Process(Commands):
@@ -30,10 +38,16 @@ class Process(Commands):
         code: object = 1
         streams.prepare()
         _name_home()
+        for variable in _OF_OTHERS:
+            remember(os.environ.get(variable, ""))
         try:
+            _keep_files_private()
             self.main(*args, **kwargs)
         except SystemExit as ended:
             code = ended.code
+        except ConfigurationError as error:
+            code = error.exit_code
+            click.echo(f"retail: [{error.code}] {error}", err=True)
         except BaseException as error:
             _report(error)
         _end(code if isinstance(code, int) else int(code is not None))
@@ -47,11 +61,20 @@ def _name_home() -> None:
         os.environ["HOME"] = str(temporary_folder.folder())
 
 
+def _keep_files_private() -> None:
+    """Make what this process writes its user's alone, or what RETAIL_UMASK says. Raises ConfigurationError."""
+    given = os.environ.get(UMASK, "077")
+    if not re.fullmatch("0?[0-7]{3}", given):
+        raise ConfigurationError([f"{UMASK} is {given!r}: give it three octal digits, such as 027"])
+    os.umask(int(given, 8))
+
+
 def _report(error: BaseException) -> None:
     """An error that nothing below names: where it happened for us, and what to do for the user."""
     lost = streams.why_lost(error)
     if lost is None:
-        sys.excepthook(type(error), error, error.__traceback__)
+        with suppress(OSError, ValueError):
+            sys.stderr.write(printable("".join(traceback.format_exception(error))))
     said = f"the output could not be written: {lost}" if lost else f"{type(error).__name__}: {error}"
     hint = (
         "write it elsewhere; what the command did is kept, and given again it resumes where it stopped"
@@ -60,7 +83,7 @@ def _report(error: BaseException) -> None:
         " where it stopped"
     )
     with suppress(OSError, ValueError):
-        click.echo(f"retail: [failed] {said}\n  next: {hint}", err=True)
+        click.echo(f"retail: [failed] {printable(said)}\n  next: {hint}", err=True)
 
 
 def _end(code: int) -> NoReturn:

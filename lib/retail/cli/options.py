@@ -15,6 +15,7 @@ from rich.console import Console
 from retail.cli.output.progress import LiveReport, PlainReport
 from retail.config.settings import Settings
 from retail.errors import RetailError
+from retail.outgoing_text import printable
 from retail.runs.days import RetailerDay, units_of
 
 P = ParamSpec("P")
@@ -51,7 +52,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except RetailError as error:
-            click.echo(f"retail: [{error.code}] {error}", err=True)
+            click.echo(f"retail: [{error.code}] {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("retail: interrupted; the same command resumes where it stopped", err=True)

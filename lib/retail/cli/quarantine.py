@@ -259,7 +259,7 @@ def _show_line(out: Console, line: Refused, lake: str) -> None:
     out.print(f"{line.row}  {line.retailer_id} {line.logical_date}", style="bold", markup=False)
     out.print(f"  {line.severity}: {line.reasons}{warnings}", markup=False)
     if line.source_ref:
-        page, _, place = line.source_ref.partition("#")
+        page, _, place = console.one_line(line.source_ref).partition("#")
         out.print(f"  payload page: {lake}/{page}", markup=False, soft_wrap=True)
         out.print(f"  JSON pointer: {place or '-'}", markup=False, soft_wrap=True)
     out.print(f"  staged by:    run {line.run_id}", markup=False)
@@ -272,7 +272,7 @@ def _pretty(value: str) -> str:
     """The line as indented JSON, or as it is if it is not JSON."""
     try:
         return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -13,7 +13,14 @@ from retail.config.secrets import PEPPER, PREFIX, WAREHOUSE_PASSWORD
 
 # Read by our own programs, though they are no settings: where things are, Airflow's DAG, and the tests.
 OURS: Final = frozenset(
-    {"RETAIL_HOME", "RETAIL_CONF", "RETAIL_PYTHON", "RETAIL_AIRFLOW_CONF", "RETAIL_SHARED_APIS"}
+    {
+        "RETAIL_HOME",
+        "RETAIL_CONF",
+        "RETAIL_UMASK",
+        "RETAIL_PYTHON",
+        "RETAIL_AIRFLOW_CONF",
+        "RETAIL_SHARED_APIS",
+    }
 )
 OURS_BEGIN: Final = ("RETAIL_TEST_", "RETAIL_REQUIRE_", "RETAIL_AIRFLOW_")
 SECRETS: Final = tuple(PREFIX + name.upper() for name in (PEPPER, WAREHOUSE_PASSWORD))

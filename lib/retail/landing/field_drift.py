@@ -25,6 +25,7 @@ from typing import Any, Final
 from retail.errors import DamagedError, ObjectNotFoundError
 from retail.lake import layout
 from retail.lake.storage import Storage
+from retail.outgoing_text import mask_values
 from retail.sources.values import money
 from retail.sources.values.json_path import JSON, everywhere
 
@@ -155,7 +156,7 @@ class PayloadFields:
                 "to_tell": {"run_id": self._run_id, "fields": [asdict(each) for each in new]},
                 "fields": {path: asdict(self._known[path]) for path in sorted(self._known)},
             }
-            self._storage.write(self._key, json.dumps(values, indent=1).encode())
+            self._storage.write(self._key, json.dumps(mask_values(values), indent=1).encode())
             self._changed = False
         return new
 

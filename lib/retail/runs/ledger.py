@@ -21,6 +21,7 @@ from typing import Any, Literal
 from retail.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from retail.lake import layout
 from retail.lake.storage import Storage
+from retail.outgoing_text import mask_values
 from retail.runs.days import RetailerDay, Span
 from retail.runs.run import Run
 
@@ -296,7 +297,8 @@ class Ledger:
         return {(key[2], date.fromisoformat(key[3])) for key in keys}
 
     def _write(self, key: str, values: dict[str, Any]) -> None:
-        self._storage.write(key, json.dumps(values, indent=1, ensure_ascii=False).encode())
+        text = json.dumps(mask_values(values), indent=1, ensure_ascii=False)
+        self._storage.write(key, text.encode())
 
     def _read(self, key: str) -> dict[str, Any]:
         try:

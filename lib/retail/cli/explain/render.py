@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 
 from retail.cli.explain.trace import Explained, Found, Row
+from retail.cli.output.console import one_line
 from retail.star.quarantine.listing import in_one_line
 from retail.star.tables import fact_sales
 
@@ -21,7 +22,8 @@ def show(out: Console, found: Found) -> None:
     """Print each line's trace, and the refused lines of that name."""
     for each in found.lines:
         for place, text in _places(each):
-            out.print(f"  {place:<11} {text}" if place else text, markup=False, soft_wrap=True)
+            words = one_line(text)
+            out.print(f"  {place:<11} {words}" if place else words, markup=False, soft_wrap=True)
         if each.answered is not None:
             text = json.dumps(each.answered.part, indent=2, ensure_ascii=False, default=str)
             lines = text.split("\n")
@@ -32,7 +34,7 @@ def show(out: Console, found: Found) -> None:
         out.print(f"… and {found.more} more lines of it; select one by its sales_key\n")
     for row in found.refused:
         out.print(
-            f"in quarantine, {row.retailer_id} {row.logical_date}: {row.reasons}; {row.source_ref}",
+            one_line(f"in quarantine, {row.retailer_id} {row.logical_date}: {row.reasons}; {row.source_ref}"),
             markup=False,
             soft_wrap=True,
         )

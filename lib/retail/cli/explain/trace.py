@@ -254,7 +254,7 @@ def _answered(storage: Storage, source: re.Match[str], missing: list[str]) -> An
         missing.append(f"{source['key']} does not exist")
         return None
     steps = [step.replace("~1", "/").replace("~0", "~") for step in source["pointer"].split("/")[1:]]
-    path = (int(step) if step.isascii() and step.isdigit() else step for step in steps)
+    path = (int(step) if step.isascii() and step.isdigit() and len(step) < 10 else step for step in steps)
     part = at({"answer": page.answer}, *path)
     if part is None:
         missing.append(f"{source['key']} has no value at {source['pointer']}")

@@ -66,7 +66,7 @@ def demo(settings: Settings, days: int, out: Console, report: PlainReport) -> in
         console.show_result(out, result, counts_of(work.ledger, result.run_id) if result.run_id else [])
         out.print(f"total time: {time.monotonic() - started:.1f} s\n")
         for name, columns, rows in first_rows(work.warehouse, SHOWN_ROWS):
-            out.print(f"[bold]marts.{name}[/bold]")
+            out.print(f"marts.{name}", style="bold")
             out.print(console.rows_table(columns, rows))
             out.print()
         with server.running(settings.warehouse, keep_running=True):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from rich.console import Console, JustifyMethod
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from retail.landing.estimate import Planned
+from retail.outgoing_text import mask, printable
 from retail.pipeline.runner import Result
 from retail.runs.counts import HopCount
 
@@ -37,13 +39,29 @@ _OF_A_MERGE: Final = frozenset({"delta_before", "inserted", "updated_in", "delet
 
 def console() -> Console:
     """Standard output; plain and 120 wide if it is not a terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=120)
+    found = _SafeConsole(highlight=False)
+    return found if found.is_terminal else _SafeConsole(highlight=False, width=120)
 
 
 def uncut() -> Console:
     """Like `console`, with lines that continue past the terminal's edge instead of being cut."""
-    return Console(highlight=False, width=100_000)
+    return _SafeConsole(highlight=False, width=100_000)
+
+
+class _SafeConsole(Console):
+    """Shows no secret, and control characters of what it prints as escapes: only its own move or colour anything."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(emoji=False, markup=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        # Before lines are broken, which would cut a secret in two.
+        return super().render_str(printable(mask(text)), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            shown = segment if segment.control else segment._replace(text=printable(mask(segment.text)))
+            yield shown
 
 
 def tie_out_table(counts: Sequence[HopCount]) -> Table:
@@ -68,10 +86,15 @@ def rows_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, exac
     for position, name in enumerate(columns):
         number = any(isinstance(row[position], (int, float, Decimal)) for row in rows)
         justify: JustifyMethod = "right" if number else "left"
-        table.add_column(Text(name), justify=justify, no_wrap=True, overflow="ellipsis")
+        table.add_column(Text(one_line(name)), justify=justify, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*(Text(shown(value)) for value in row))
+        table.add_row(*(Text(one_line(shown(value))) for value in row))
     return table
+
+
+def one_line(text: str) -> str:
+    """A value in a table, which nothing in it can break out of: line feeds and tabs are escapes too."""
+    return printable(mask(text)).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def _figures(counts: Sequence[HopCount], hop: str) -> str:

@@ -1,4 +1,4 @@
-"""The standard streams as they are given to us: closed, full, or not able to show every character."""
+"""The standard streams: as they are given to us, closed, full, or not able to show every character; and masked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from retail.outgoing_text import mask
+
 # What a full disk, a full quota or a reader that is gone answers.
 _OUTPUT_LOST: Final = (errno.ENOSPC, errno.EDQUOT, errno.EPIPE)
 
 
 def prepare() -> None:
-    """Give each closed stream to /dev/null, and print characters that a stream's encoding lacks as `\\u2026`.
+    """Give each closed stream to /dev/null, print characters that a stream's encoding lacks as `\\u2026`, mask secrets.
 
     Without the first, the next file opened would get the number of a closed stream, and whatever prints would write
     into that file.
@@ -23,9 +25,30 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             _occupy(number)
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, _Masked.over(stream))
+
+
+class _Masked(io.TextIOWrapper):
+    """A stream in which no secret is shown, whoever writes: a library, a traceback, or we."""
+
+    @classmethod
+    def over(cls, stream: io.TextIOWrapper) -> _Masked:
+        """The same file; `sys.__stdout__` and its like keep the stream, which would close the file with itself."""
+        stream.flush()
+        return cls(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors="backslashreplace",
+            line_buffering=stream.line_buffering,
+            write_through=stream.write_through,
+        )
+
+    def write(self, text: str) -> int:
+        super().write(mask(text))
+        return len(text)
 
 
 def why_lost(error: BaseException) -> str | None:

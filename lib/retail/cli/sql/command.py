@@ -27,6 +27,11 @@ from retail.pipeline.workspace import Workspace
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print all rows as CSV instead of a table.")
 @click.option(
+    "--no-formulas",
+    is_flag=True,
+    help="With --csv: put ' before a text that a spreadsheet would take for a formula.",
+)
+@click.option(
     "--print",
     "dialect",
     type=click.Choice(["athena", "spark"]),
@@ -41,6 +46,7 @@ def sql(
     engine: str | None,
     rows: int,
     as_csv: bool,
+    no_formulas: bool,
     dialect: str | None,
 ) -> None:
     """Query the lake in SQL, without PostgreSQL: the star, the raw files and the views.
@@ -50,7 +56,9 @@ def sql(
     if dialect is not None:
         _print(settings, dialect)
         return
-    show = prompt.as_csv if as_csv else prompt.as_table(rows)
+    if no_formulas and not as_csv:
+        raise click.UsageError("--no-formulas is for --csv")
+    show = prompt.as_csv(no_formulas=no_formulas) if as_csv else prompt.as_table(rows)
     settings = settings.model_copy(update={"engine": engine or settings.engine})
     with Workspace(settings, Secrets()) as workspace:
         external_tables.register(workspace.session, settings, workspace.storage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from rich.console import Console
 from retail.cli.output import console
 from retail.errors import EngineError, RetailError
 from retail.lake import sql_text
+from retail.outgoing_text import printable
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -22,6 +24,10 @@ HELP: Final = r"""statements end in ;
   \d        list the tables
   \d NAME   list the columns of a table
   \q        quit (or Ctrl-D)"""
+
+# What begins a formula in Excel, LibreOffice or Google Sheets, in full width too; and what they take off before it.
+_FORMULA: Final = re.compile(r"[\s\x00-\x20\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20|%]|[\t\r\n]")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+([.][0-9]+)?", re.ASCII)
 
 Show = Callable[["DataFrame"], None]
 
@@ -65,12 +71,37 @@ def as_table(most: int) -> Show:
     return show
 
 
-def as_csv(frame: DataFrame) -> None:
-    """Writes all rows as CSV to standard output, as they come; NULL is an empty field."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(frame.columns)
-    for row in _presentable(frame).toLocalIterator():
-        writer.writerow("" if value is None else console.exactly(value) for value in row)
+def as_csv(*, no_formulas: bool = False) -> Show:
+    """Writes all rows as CSV to standard output, as they come; NULL is an empty field.
+
+    With `no_formulas`, a text that a spreadsheet would take for a formula begins with an apostrophe. On a terminal,
+    control characters are escapes.
+    """
+
+    to_terminal = sys.stdout.isatty()
+
+    def field(value: object) -> str:
+        text = "" if value is None else console.exactly(value)
+        if no_formulas and isinstance(value, str) and _is_formula(text):
+            text = f"'{text}"
+        return printable(text) if to_terminal else text
+
+    def show(frame: DataFrame) -> None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(map(field, frame.columns))
+        for row in _presentable(frame).toLocalIterator():
+            writer.writerow(map(field, row))
+
+    return show
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet may execute the text: by its first character, blanks aside, unless it is a number.
+
+    >>> [_is_formula(each) for each in ("=1+1", " @SUM(A1)", "-2+3", "-2.50", "1=1", "\\t=1")]
+    [True, True, True, False, False, True]
+    """
+    return bool(_FORMULA.match(text)) and not _NUMBER.fullmatch(text)
 
 
 def _typed(out: Console) -> Iterator[str]:

@@ -21,6 +21,7 @@ import structlog
 
 from retail.lake import layout
 from retail.lake.storage import Storage
+from retail.outgoing_text import mask_values
 from retail.quality.suites.validation import Failure, Validation
 
 log = structlog.get_logger()
@@ -52,7 +53,8 @@ def keep(storage: Storage, run_id: str, step: str, validations: Sequence[Validat
         "judged_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "validations": [asdict(validation) for validation in validations],
     }
-    storage.write(layout.validation(run_id, step), json.dumps(values, ensure_ascii=False).encode())
+    kept = json.dumps(mask_values(values), ensure_ascii=False)
+    storage.write(layout.validation(run_id, step), kept.encode())
     if any(validation.critical for validation in validations):
         try:
             build(storage, run_ids=[run_id])
