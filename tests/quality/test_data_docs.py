@@ -72,6 +72,23 @@ def test_no_page_asks_another_host_for_anything(session: SparkSession, lake: Loc
 
 
 @ON_SAIL
+def test_what_looks_like_html_is_shown_as_text(session: SparkSession, lake: LocalStorage) -> None:
+    data_docs.keep(lake, "run-1", "check", validated(session, BAD))
+    kept = lake.read("quality/validations/run-1/check.json").decode()
+    tag = "<img src=x onerror=alert(1)>"
+    values = json.loads(kept.replace("customer_id", tag))
+    values["judged_at"] = values["step"] = tag
+    lake.write("quality/validations/run-1/check.json", json.dumps(values).encode())
+
+    assert data_docs.build(lake) == 1
+
+    pages = [lake.read(key).decode() for key in lake.list("quality/data_docs/")]
+    assert [page for page in pages if "<img" in page] == []
+    assert [page for page in pages if "< img" in page] != []
+    assert [page for page in pages if "default-src 'none'" not in page] == []
+
+
+@ON_SAIL
 def test_a_file_of_validations_that_cannot_be_read_keeps_no_page_from_being_made(
     session: SparkSession, lake: LocalStorage
 ) -> None:

@@ -88,9 +88,11 @@ def as_csv(*, no_formulas: bool = False) -> Show:
 
     def show(frame: DataFrame) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(map(field, frame.columns))
-        for row in _presentable(frame).toLocalIterator():
-            writer.writerow(map(field, row))
+        # Which quotes no lone \r by itself, and readers take one for the end of a row.
+        quoting = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in itertools.chain([frame.columns], _presentable(frame).toLocalIterator()):
+            fields = [field(value) for value in row]
+            (quoting if any("\r" in each for each in fields) else writer).writerow(fields)
 
     return show
 

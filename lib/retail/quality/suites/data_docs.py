@@ -11,6 +11,7 @@ data-docs`; rendering them in every run would take longer than validating the ta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 INDEX: Final = f"{layout.DATA_DOCS}index.html"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_TAG: Final = re.compile(r"<(?=[A-Za-z/!?])")
 # The number of runs listed; the findings of earlier ones stay in quality/validations/.
 _LISTED_RUNS: Final = 30
 
@@ -123,8 +125,17 @@ def _render(view: Any, kept: Kept, validation: Validation) -> str:
     )
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 
-    loaded = expectationSuiteValidationResultSchema.load(validation.result)
+    loaded = expectationSuiteValidationResultSchema.load(_without_tags(validation.result))
     result = ExpectationSuiteValidationResult(**{name: loaded[name] for name in validation.result})
     content = ValidationResultsPageRenderer().render(result)
     page: str = view.render(content, template="retail_page.j2", kept=kept, validation=validation)
     return page
+
+
+def _without_tags(value: Any) -> Any:
+    """The values with no text that is a tag of HTML: of Great Expectations' own templates, not all escape."""
+    if isinstance(value, str):
+        return _TAG.sub("< ", value)
+    if isinstance(value, dict):
+        return {_without_tags(key): _without_tags(held) for key, held in value.items()}
+    return [_without_tags(held) for held in value] if isinstance(value, list) else value
