@@ -1,4 +1,4 @@
-# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · test-sparks · check · audit · mutations · soak · secrets · bench · bench-large · data-model · picture · superset-zip · lock · jar-digests · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
+# setup · demo · dist · test · nightly · test-fast · test-pythons · test-airflow · test-superset · test-cluster · test-sparks · check · audit · mutations · soak · fuzz · secrets · bench · bench-large · data-model · picture · superset-zip · lock · jar-digests · trino · clean. Python 3.11 and make; Java 17 only for the Spark engine.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ OTHER_POSTGRESQLS := 14 15
 SUPERSET := var/superset
 SECONDS ?= 600
 
-.PHONY: setup sparks test-sparks test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak secrets bench bench-large data-model picture lock jar-digests audit clean
+.PHONY: setup sparks test-sparks test-pythons airflow test-airflow s3-server node-tools postgresql-14 trino superset superset-zip demo dist test nightly test-fast test-superset test-cluster check mutations soak fuzz secrets bench bench-large data-model picture lock jar-digests audit clean
 
 setup: $(VENV)/.complete
 
@@ -173,6 +173,10 @@ soak: setup
 	@python -m tests.oracle.soak --seconds $$(($(SECONDS) / 3))
 	@python -m tests.kill.soak --seconds $$(($(SECONDS) / 3))
 	@python -m tests.cases.soak --seconds $$(($(SECONDS) / 3))
+
+# Hostile input to every parser of outside data, with new seeds for as long as told.
+fuzz: setup
+	@python -m tests.fuzz.soak --seconds $(SECONDS)
 
 # The secrets of docker-compose.yml, as files below var/secrets.
 secrets:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from retail.errors import CursorExpiredError, ExtractError, StorageError
 from retail.landing import payloads
 from retail.landing.fetch import Extracted, extract
+from retail.sources.registry import sales_of
 from retail.sources.service import Page
 from retail.sources.window import Window
 
@@ -354,4 +355,35 @@ def test_a_day_that_is_not_over_is_not_asked_for_lest_a_part_be_taken_for_the_wh
         )  # fmt: skip
 
     assert service.asked_from == []
+    assert list(lake.list("payloads/")) == []
+
+
+@pytest.mark.parametrize(
+    ("retailer_id", "answer"),
+    [
+        ("retailer_1", {"payload": {"transactions": {}}}),
+        ("retailer_1", {"transactions": "none"}),
+        ("retailer_2", {"list": {"elements": {"order": {}}}}),
+        ("retailer_3", {"data": {"orders": {"nodes": {"a": 1}}}}),
+    ],
+)
+def test_a_page_without_a_list_of_its_own_is_not_kept_since_it_would_stop_every_landing(
+    lake, settings_of, retailer_id, answer
+):
+    class Garbled:
+        def pages(self, _window, _cursor):
+            yield Page(answer, None)
+
+    sales = sales_of(retailer_id, settings_of("http://127.0.0.1:9"))
+    with pytest.raises(ExtractError):
+        extract(
+            Garbled(),
+            lake,
+            retailer_id=retailer_id,
+            window=WINDOW,
+            run_id="r1",
+            sales=sales,
+            now=lambda: datetime(2017, 1, 7, tzinfo=UTC),
+        )
+
     assert list(lake.list("payloads/")) == []

@@ -71,7 +71,7 @@ def endless(before: bytes, again: bytes, pause: float = 0.0) -> Attack:
     return send
 
 
-def ask(url: str, *, seconds: float = 10.0, most_bytes: int = 2**20) -> bytes:
+def ask(url: str, *, seconds: float = 5.0, most_bytes: int = 2**20) -> bytes:
     session = BoundedSession("shop")
     response = session.open("GET", url, Limits(seconds, most_bytes), timeout=(5, 5))
     return session.body(response)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from retail.errors import ExtractError, RefusedError
+from retail.errors import BadCursorError, ExtractError, RefusedError
 from retail.sources.values.gtin import gtin14
 
 NOW = "2017-01-10T12:00:00.000000Z"
@@ -371,3 +371,24 @@ def test_a_cursor_of_shopify_that_does_not_advance_is_a_failure(open_at, scripte
 
     with pytest.raises(ExtractError, match="does not advance"):
         told(open_at("retailer_3", server.url).catalog(), ["A"])
+
+
+@pytest.mark.parametrize("token", ["t1", {"value": "t2"}, 7, " "])
+def test_a_token_of_amazon_that_repeats_or_is_none_is_no_last_page(amazon, scripted, reply, token):
+    server = scripted(
+        reply(body=items(item("A", itemName="a"), token="t1")),
+        reply(body=items(item("B", itemName="b"), token=token)),
+    )
+
+    with pytest.raises(BadCursorError):
+        list(amazon(server.url).describe(["A", "B", "C"], []))
+
+
+def test_two_locations_of_shopify_with_one_number_are_one_store(open_at, scripted, reply):
+    places = [{"id": "gid://shopify/Location/1", "name": name} for name in ("Main", "Annex")]
+    page = {"pageInfo": {"hasNextPage": False}, "nodes": places}
+    server = scripted(reply(body={"data": {"locations": page}}))
+
+    found = list(open_at("retailer_3", server.url).catalog().describe([], ["1"]))
+
+    assert {record.store_id for call in found for record in call} == {"1"}

@@ -127,3 +127,16 @@ def test_the_business_date_is_the_one_on_the_retailers_calendar():
     assert timestamps.business_date("2017-01-05T08:00:00.000000Z", los_angeles) == "2017-01-05"
     assert timestamps.business_date("yesterday", los_angeles) is None
     assert timestamps.business_date("0001-01-01T00:00:00.000000Z", los_angeles) is None
+
+
+@pytest.mark.parametrize("sent", ["1E+99999999", "-1E+99999999", "1E+17", "NaN", "Infinity"])
+def test_milliseconds_without_end_are_no_time_and_take_none(sent):
+    assert timestamps.from_milliseconds(Decimal(sent)) == sent
+
+
+@pytest.mark.parametrize("size", [101, 10_000_000])
+def test_a_text_of_any_length_is_no_number_and_no_time(size):
+    assert money.number("9" * size).is_nan()
+    assert money.number(" " * size) is None
+    assert timestamps.from_iso("2017-01-05T10:00:00Z" + " " * size) == "2017-01-05T10:00:00Z" + " " * size
+    assert timestamps.business_date("9" * size, ZoneInfo("UTC")) is None

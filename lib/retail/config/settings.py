@@ -261,8 +261,8 @@ class RetailerSettings(Section):
     def _is_a_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York") from None
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a name too long for a file
+            raise ValueError(f"{value[:80]!r} is not an IANA time zone such as America/New_York") from None
         return value
 
     @field_validator("base_url")
@@ -367,7 +367,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigurationError(
             [f"{path} cannot be read: {error.strerror}", *_of_variables({})], hint="name it with --conf"
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets some of Python's own through
         raise ConfigurationError([f"{path} is not TOML: {error}", *_of_variables({})]) from None
     found = _of_variables(values)
     hint = f"fix {path} or the RETAIL_… variable that overrides it"

@@ -12,7 +12,7 @@ from retail.errors import CursorExpiredError, ExtractError
 from retail.lake.storage import Storage
 from retail.landing import payloads
 from retail.landing.payloads import Payload
-from retail.sources.service import Page, Service
+from retail.sources.service import ListsEntries, Page, Sales, Service
 from retail.sources.values.json_path import JSON
 from retail.sources.values.timestamps import utc_text
 from retail.sources.window import Window
@@ -48,6 +48,7 @@ def extract(
     window: Window,
     run_id: str,
     force: bool = False,
+    sales: Sales | None = None,
     look: Callable[[JSON, date], None] | None = None,
     on_page: Callable[[PageWritten], None] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -57,6 +58,7 @@ def extract(
     Resumes after the last page of this run or, unless `force`, of the newest run that did not reach the window's end. A
     day whose walk was begun without its look-back is continued without it. If the retailer no longer accepts that
     page's cursor, or a changed configuration means the page is of another window, the window is walked from its start.
+    A page in which `sales` finds no list of its own is refused before it is stored, as landing would refuse the day.
     `look` is shown each response once it is stored, and first the stored ones, because the run that stored them may
     have been killed. Raises ExtractError if the retailer cannot be read (the pages so far are kept), and for a day that
     is not over, since part of it would be taken for the whole.
@@ -73,6 +75,7 @@ def extract(
             look(payload.answer, window.logical_date)
     new_walk = ""
     for page, walk, walk_page in _pages(service, window, left, retailer_id=retailer_id):
+        _require_own(sales, page, window, retailer_id)
         number += 1
         if walk_page == 1:
             new_walk = payloads.walk_of(run_id, number)
@@ -125,6 +128,15 @@ def _require_over(window: Window, retailer_id: str, now: datetime) -> None:
         raise ExtractError(
             f"{retailer_id}: {window.logical_date} does not end before {window.end:%Y-%m-%d %H:%M} UTC",
             hint="run this date again after that; other days and retailers are not affected",
+        )
+
+
+def _require_own(sales: Sales | None, page: Page, window: Window, retailer_id: str) -> None:
+    if isinstance(sales, ListsEntries) and sales.entries(page.answer) is None:
+        raise ExtractError(
+            f"{retailer_id}: an answer for {window.logical_date} has no list of what was asked for; it was not kept",
+            hint="run the same command again; if it happens again, the retailer's format has changed: report it with "
+            "the log",
         )
 
 

@@ -35,7 +35,7 @@ from retail.quality.suites import validation
 from retail.runs.days import RetailerDay
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy, QuotaWait
-from retail.sources.registry import open_service, watched_of, windows_of
+from retail.sources.registry import open_service, sales_of, watched_of, windows_of
 from retail.sources.service import Service
 from retail.sources.window import Window
 
@@ -270,6 +270,7 @@ def _fetch(extraction: _Extraction, service: Service, unit: RetailerDay) -> None
         window=extraction.windows[unit],
         run_id=context.run_id,
         force=context.options.force,
+        sales=sales_of(retailer_id, context.settings),
         look=extraction.fields.look,
         on_page=partial(_page_kept, context, interrupted),
     )

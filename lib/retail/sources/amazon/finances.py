@@ -168,7 +168,8 @@ def transactions(answer: JSON) -> list[JSON]:
 
 def is_without_list(answer: JSON) -> bool:
     """Whether this is a page of transactions that has no list: the model requires none."""
-    return isinstance(answer, dict) and (not answer or isinstance(answer.get("payload"), dict))
+    payload = at(answer, "payload")
+    return answer == {} or (isinstance(payload, dict) and payload.get("transactions") is None)
 
 
 def located(answer: JSON) -> Iterator[tuple[str, JSON]]:

@@ -127,7 +127,7 @@ class ShopifyProducts:
                 if (number := number_of(node)) is not None and number in left
             ]
             for record in found:
-                del left[record.store_id]
+                left.pop(record.store_id, None)  # two can have one number
             yield found if page.has_next else [*found, *(self._store(store, None) for store in left)]
 
     def _store(self, store_id: str, location: JSON) -> StoreRecord:
