@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from tests.conftest import needs_java, settings_for
 from tests.s3 import S3Server
 from urllib3 import HTTPResponse
@@ -77,7 +78,7 @@ def test_a_server_that_is_not_amazon_s_gets_the_bytes_alone(
 
     def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         seen.append(request)
-        return AWSResponse(request.url, 200, {"ETag": "e"}, HTTPResponse(BytesIO(), preload_content=False))
+        return AWSResponse(request.url, 200, HTTPHeaders(), HTTPResponse(BytesIO(), preload_content=False))
 
     storage.client.meta.events.register("before-send.s3", answer)  # type: ignore[arg-type]
     storage.write("key", b"bytes")

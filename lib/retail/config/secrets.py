@@ -23,9 +23,8 @@ WAREHOUSE_PASSWORD = "warehouse_password"  # noqa: S105
 class Secret:
     """A value that is shown only on request: not in `repr`, logs, tracebacks' locals or formats.
 
-    Where its text comes to be in something that leaves the process all the same, `retail.outgoing_text` masks it.
-
-    `read` reads it again where it lives.
+    `read` reads it again where it lives. Where its text comes to be in something that leaves the process all the same,
+    `retail.outgoing_text` masks it.
     """
 
     __slots__ = ("_read", "_value")
