@@ -34,17 +34,21 @@ def prepare() -> None:
 class _Masked(io.TextIOWrapper):
     """A stream in which no secret is shown, whoever writes: a library, a traceback, or we."""
 
+    _under: io.TextIOWrapper
+
     @classmethod
     def over(cls, stream: io.TextIOWrapper) -> _Masked:
-        """The same file; `sys.__stdout__` and its like keep the stream, which would close the file with itself."""
+        """The same file. It keeps the stream, which would close the file when nobody has it any more."""
         stream.flush()
-        return cls(
+        masked = cls(
             stream.buffer,
             encoding=stream.encoding,
             errors="backslashreplace",
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
+        masked._under = stream
+        return masked
 
     def write(self, text: str) -> int:
         super().write(mask(text))
