@@ -85,16 +85,10 @@ def test_a_process_killed_in_the_middle_leaves_the_database_as_it_was(
     assert query("SELECT count(area) FROM star.dim_store") == [(0,)]
 
 
-def test_where_nothing_is_pending_a_look_is_all_it_costs(warehouse: Warehouse, query: Query) -> None:
-    locked = replace(warehouse)
+def test_where_nothing_is_pending_nobody_who_works_is_waited_for(warehouse: Warehouse) -> None:
     with warehouse.connect("test") as connection, connection, connection.cursor() as cursor:
-        # Whoever wanted to write would wait: nothing does.
+        # Whoever wanted to write would wait for the session's lock_timeout, and fail.
         cursor.execute(
             "LOCK TABLE ops.migration, ops.definition, star.fact_sales, star.dim_date IN SHARE MODE"
         )
-        took = []
-        for _ in range(5):
-            started = time.perf_counter()
-            ddl.prepare(locked)
-            took.append(time.perf_counter() - started)
-    assert min(took) < 0.05
+        ddl.prepare(replace(warehouse))
