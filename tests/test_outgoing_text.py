@@ -168,8 +168,7 @@ def test_logs_hold_none_and_no_control_character(capsys: pytest.CaptureFixture[s
 def test_a_stream_masks_whoever_writes() -> None:
     Secret(SECRET)
     content = io.BytesIO()
-    given = io.TextIOWrapper(content, encoding="utf-8")
-    stream = _Masked.over(given)
+    stream = _Masked.over(io.TextIOWrapper(content, encoding="utf-8"))
 
     print("a", SECRET, file=stream, flush=True)
 

@@ -34,11 +34,11 @@ def prepare() -> None:
 class _Masked(io.TextIOWrapper):
     """A stream in which no secret is shown, whoever writes: a library, a traceback, or we."""
 
-    _under: io.TextIOWrapper
+    _given: io.TextIOWrapper
 
     @classmethod
     def over(cls, stream: io.TextIOWrapper) -> _Masked:
-        """The same file. It keeps the stream, which would close the file when nobody has it any more."""
+        """The same file, and the given stream with it, which would close the file with itself."""
         stream.flush()
         masked = cls(
             stream.buffer,
@@ -47,7 +47,7 @@ class _Masked(io.TextIOWrapper):
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )
-        masked._under = stream
+        masked._given = stream
         return masked
 
     def write(self, text: str) -> int:
