@@ -26,6 +26,7 @@ class RushedOrders:
 
 def test_a_watched_field_with_a_value_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract_step, "open_service", lambda *_, **__: RushedOrders())
+    monkeypatch.setattr(extract_step, "sales_of", lambda *_: None)
     monkeypatch.setattr(extract_step, "watched_of", lambda *_: {"orders[].rush": "delivered at once"})
     monkeypatch.setattr(validation, "warm_up", lambda: None)
     with Workspace(settings_for("sail", tmp_path), Secrets({})) as workspace:
