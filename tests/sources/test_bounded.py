@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import threading
 import time as real_time
 import tracemalloc
@@ -15,6 +16,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 import requests
+from tests.warehouse.tls import Authority
 
 from retail.errors import AnswerLimitError, ExtractError, RefusedError
 from retail.sources.http import bounded, client
@@ -32,7 +34,7 @@ def attacked_by() -> Iterator[Callable[[Attack], str]]:
     """The address of a server that answers each connection as the attack does, for as long as it is listened to."""
     servers = []
 
-    def start(attack: Attack) -> str:
+    def start(attack: Attack, *, reads_first: bool = True) -> str:
         server = socket.create_server(("127.0.0.1", 0))
         servers.append(server)
 
@@ -44,7 +46,7 @@ def attacked_by() -> Iterator[Callable[[Attack], str]]:
 
         def answer(connection: socket.socket) -> None:
             with connection, suppress(OSError):
-                if connection.recv(65536):
+                if not reads_first or connection.recv(65536):
                     attack(connection)
 
         threading.Thread(target=serve, daemon=True).start()
@@ -164,6 +166,33 @@ def test_a_connection_serves_one_answer_after_the_other(attacked_by):
     bodies = [session.body(session.open("GET", url, Limits(5.0), timeout=5)) for _ in range(2)]
 
     assert bodies == [b"{}", b"[]"]
+
+
+def test_the_limits_hold_over_tls_too(attacked_by, tmp_path):
+    authority = Authority(tmp_path, "authority")
+    files = authority.issue(tmp_path, host="localhost")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(files["server.crt"], files["server.key"])
+
+    def get(attack: Attack, limits: Limits, *, public_only: bool = False) -> bytes:
+        def encrypted(connection: socket.socket) -> None:
+            with server.wrap_socket(connection, server_side=True) as wrapped:
+                if wrapped.recv(65536):
+                    attack(wrapped)
+
+        port = attacked_by(encrypted, reads_first=False).rpartition(":")[2]
+        session = BoundedSession("shop", public_only=public_only)
+        url = f"https://localhost:{port}"
+        return session.body(session.open("GET", url, limits, timeout=5, verify=str(authority.file)))
+
+    good = whole(gzip.compress(b"{}"), b"Content-Encoding: gzip")
+    assert get(good, Limits(5.0)) == b"{}"
+    with pytest.raises(SlowError):
+        get(SLOW["a body"], Limits(0.3))
+    with pytest.raises(AnswerLimitError):
+        get(ATTACKS["a body without end"], Limits(5.0, 2**20))
+    with pytest.raises(requests.ConnectionError):
+        get(good, Limits(5.0), public_only=True)
 
 
 @pytest.mark.parametrize("status", [200, 401, 500])
