@@ -23,7 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from retail.errors import AnswerLimitError
-from retail.sources.values.json_path import JSON, depth, parse
+from retail.sources.values.json_path import JSON, TooDeepError, parse
 
 # The largest pages of the three retailers, 100 to 250 orders of a hundred lines, are below 20 MiB.
 MOST_BYTES: Final = 32 * 2**20
@@ -125,9 +125,10 @@ def parse_bounded(content: bytes, *, retailer_id: str) -> JSON:
     values = content.count(b",") + content.count(b"[") + content.count(b"{")
     if values > MOST_VALUES:
         raise _beyond(retailer_id, f"has more than {MOST_VALUES:,} values")
-    value = parse(content)
-    if depth(value, most=DEEPEST) > DEEPEST:
-        raise _beyond(retailer_id, f"is nested more than {DEEPEST} levels deep")
+    try:
+        value = parse(content, deepest=DEEPEST)
+    except TooDeepError:
+        raise _beyond(retailer_id, f"is nested more than {DEEPEST} levels deep") from None
     if len(content) > LONGEST_TEXT and _longest_text(value) > LONGEST_TEXT:
         raise _beyond(retailer_id, f"has a text of more than {LONGEST_TEXT:,} characters")
     return value

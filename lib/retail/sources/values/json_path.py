@@ -23,10 +23,14 @@ _MOST_DIGITS: Final = 100
 DEEPEST: Final = 200
 
 
-def parse(data: bytes | str) -> JSON:
+class TooDeepError(ValueError):
+    """JSON that is nested too deeply."""
+
+
+def parse(data: bytes | str, *, deepest: int = DEEPEST) -> JSON:
     """The JSON in `data`, its numbers as int or Decimal; a number that is none of a retailer's stays text.
 
-    Raises ValueError if it is not JSON, is cut off, or is nested more deeply than DEEPEST.
+    Raises ValueError if it is not JSON, or is cut off, and TooDeepError if it is nested more deeply than `deepest`.
 
     >>> parse('{"amount": 0.10}')
     {'amount': Decimal('0.10')}
@@ -34,9 +38,9 @@ def parse(data: bytes | str) -> JSON:
     try:
         value: JSON = json.loads(data, parse_float=_number, parse_int=_whole, parse_constant=Decimal)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if depth(value, most=DEEPEST) > DEEPEST:
-        raise ValueError("nested too deeply")
+        raise TooDeepError("nested too deeply") from None
+    if depth(value, most=deepest) > deepest:
+        raise TooDeepError("nested too deeply")
     return value
 
 
