@@ -19,6 +19,7 @@ from tests.conftest import settings_for
 from tests.kill.told import in_operations
 
 from retail.config import accounts
+from retail.errors import EngineError
 from retail.lake import private_port, sail_server
 from retail.lake.engine import open_session
 from retail.lake.private_port import CannotCloseError
@@ -103,45 +104,88 @@ def test_another_account_of_the_machine_gets_no_answer_from_the_engine(tmp_path:
 
 @linux
 @root
-def test_the_attack_succeeds_where_the_port_is_open(tmp_path: Path, without_filter: None) -> None:
+def test_the_attack_succeeds_where_the_port_is_open(tmp_path: Path, without_a_way: None) -> None:
     with open_session(settings_for("sail", tmp_path)):
         assert attacked_by_nobody(patience=10) == (1, 1)
+
+
+class Crowd:
+    """Who connects and greets at each moment at which the kernel lets anyone; what was answered is in `answered`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+        self.answered: list[bool] = []
+        self._clients: list[socket.socket] = []
+        self._times = times
+        real = private_port._put_out_of_reach
+        take_over = private_port.take_over
+
+        def crowd_in(listener: socket.socket) -> None:
+            if self._times > 0:
+                self._times -= 1
+                client = socket.create_connection(listener.getsockname(), timeout=_PATIENCE)
+                client.sendall(GREETING)
+                self._clients.append(client)
+            real(listener)
+            self.answered.append(answers(listener.getsockname()))
+
+        def taking_over(port: int) -> private_port.PrivatePort:
+            self.answered += [answers((address, port)) for address in ("127.0.0.1", private_port.UNREACHABLE)]
+            return take_over(port)
+
+        monkeypatch.setattr(private_port, "_put_out_of_reach", crowd_in)
+        monkeypatch.setattr(private_port, "take_over", taking_over)
+
+    def hear(self) -> None:
+        for client in self._clients:
+            with client:
+                try:
+                    self.answered.append(client.recv(1) != b"")
+                except OSError:
+                    self.answered.append(False)
 
 
 @linux
 def test_at_no_moment_of_its_start_does_the_engine_answer_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[bool] = []
-    known: dict[str, Any] = {}
-    take_over, answer_only = private_port.take_over, private_port._answer_only
-
-    def attack() -> None:
-        found.extend(
-            answers((address, port))
-            for port in known.values()
-            for address in ("127.0.0.1", private_port.UNREACHABLE)
-        )
-
-    def taking_over(port: int) -> private_port.PrivatePort:
-        known["first"] = port
-        attack()
-        taken = take_over(port)
-        known["exchanged"] = taken.listener.getsockname()[1]
-        attack()
-        return taken
-
-    def answering_only(listener: socket.socket, port: int | None) -> None:
-        answer_only(listener, port)
-        attack()
-
-    monkeypatch.setattr(private_port, "take_over", taking_over)
-    monkeypatch.setattr(private_port, "_answer_only", answering_only)
+    crowd = Crowd(monkeypatch, times=3)
     with open_session(settings_for("sail", tmp_path)) as session:
         assert session.range(3).count() == 3
-        attack()
-    assert len(found) >= 14
-    assert not any(found)
+        crowd.hear()
+    assert len(crowd.answered) == 2 + 4 + 3
+    assert not any(crowd.answered)
+
+
+@linux
+def test_who_keeps_crowding_in_stops_the_start_and_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = Crowd(monkeypatch, times=1_000)
+    before = list(_addresses())
+    with pytest.raises(EngineError, match="keeps connecting"), open_session(settings_for("sail", tmp_path)):
+        pass
+    crowd.hear()
+    assert not any(crowd.answered)
+    assert list(_addresses()) == before
+
+
+@linux
+def test_a_client_whose_connection_broke_gets_another() -> None:
+    server = sail_server.start()
+    try:
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect("\0" + server.target.partition(":")[2])
+                client.sendall(GREETING)
+                assert client.recv(1) != b""
+                with socket.socket(socket.AF_UNIX) as second:
+                    second.settimeout(10)
+                    second.connect("\0" + server.target.partition(":")[2])
+                    second.sendall(GREETING)
+                    assert second.recv(1) != b""
+    finally:
+        server.stop()
 
 
 @linux
@@ -177,15 +221,20 @@ def _none(*_: object) -> list[object]:
 
 
 @pytest.fixture
-def without_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that lacks what closes the port."""
-    monkeypatch.setattr(private_port, "_answer_only", _refuse)
+    monkeypatch.setattr(private_port, "_put_out_of_reach", _refuse)
 
 
 @linux
 @pytest.mark.parametrize(
     ("lacking", "instead"),
-    [("_answer_only", _refuse), ("_open_files", _none), ("_registrations", _none), ("_epoll_add", _none)],
+    [
+        ("_put_out_of_reach", _refuse),
+        ("_open_files", _none),
+        ("_registrations", _none),
+        ("_epoll_add", _none),
+    ],
 )
 def test_the_engine_runs_where_its_port_cannot_be_closed_and_the_run_warns_of_other_accounts(
     lacking: str, instead: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -199,7 +248,7 @@ def test_the_engine_runs_where_its_port_cannot_be_closed_and_the_run_warns_of_ot
 
 
 def test_a_machine_with_one_account_is_not_warned(
-    tmp_path: Path, without_filter: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, without_a_way: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accounts, "others", list)
     with capture_logs() as told, open_session(settings_for("sail", tmp_path)) as session:

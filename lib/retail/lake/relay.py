@@ -11,7 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import structlog
+
+from retail.errors import EngineError
 from retail.lake.private_port import PrivatePort
+
+_log = structlog.get_logger(__name__)
 
 _BYTES_AT_ONCE: Final = 1 << 18
 _SECONDS_TO_END: Final = 5
@@ -59,7 +64,11 @@ class Relay:
                     return
                 try:
                     self._join(client)
-                except OSError:  # the server is gone
+                except (
+                    OSError,
+                    EngineError,
+                ) as error:  # the server is gone, or others crowd in: gRPC tries again
+                    _log.warning("no connection to the engine", error=str(error))
                     client.close()
 
     def _join(self, client: socket.socket) -> None:

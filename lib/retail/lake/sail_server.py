@@ -52,18 +52,23 @@ def _closed() -> SailServer:
     server = _started(private_port.UNREACHABLE)
     try:
         port = private_port.take_over(server.listening_address[1])
-        relay = Relay(port)
     except OSError as error:
         server.stop()
         raise CannotCloseError(str(error)) from error
     except BaseException:
         server.stop()
         raise
+    try:
+        relay = Relay(port)
+    except OSError as error:
+        port.close()
+        server.stop()
+        raise CannotCloseError(str(error)) from error
 
     def stop() -> None:
         relay.close()
+        port.close()  # first: the server waits for its connections to end
         server.stop()
-        port.close()
 
     return SailServer(relay.target, stop)
 
