@@ -9,7 +9,7 @@ from datetime import date
 
 from retail.config.settings import home
 from retail.warehouse.connection import Warehouse
-from retail.warehouse.embedded.cluster import binaries
+from retail.warehouse.embedded.programs import binaries
 
 
 def report(

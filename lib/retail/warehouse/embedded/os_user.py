@@ -1,7 +1,7 @@
 """The account that the embedded server runs as: PostgreSQL refuses to run as root.
 
 Any other user runs it as themselves. Root, as in most containers, runs it as `nobody`, or as the existing owner of the
-data, and makes the folders above it searchable, not readable.
+data. That account cannot enter the folders above the data and need not: its programs start inside.
 """
 
 from __future__ import annotations
@@ -14,20 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from retail.errors import WarehouseError
 
 _BECOME: Final = """
 import os, sys
-uid, gid, *command = sys.argv[1:]
+uid, gid, *rest = sys.argv[1:]
 os.setgroups([])
 os.setgid(int(gid))
 os.setuid(int(uid))
-os.execv(command[0], command)
 """
-
-_log = structlog.get_logger(__name__)
+_RUN: Final = "os.execv(rest[0], rest)\n"
+# The working folder of whoever asks, by a way that enters no folder above it.
+_HERE: Final = Path("/proc/self/cwd")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,27 @@ class Account:
         """
         if not self.switch:
             return [*command]
-        return [sys.executable, "-I", "-S", "-c", _BECOME, str(self.uid), str(self.gid), *command]
+        return self._python(_RUN, *command)
+
+    def python(self, code: str, *arguments: str) -> list[str]:
+        """The command that runs Python code as this account; it finds the arguments in `rest`, and `os` and `sys`."""
+        if not self.switch:
+            return [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                f"import os, sys\nrest = sys.argv[1:]\n{code}",
+                *arguments,
+            ]
+        return self._python(code, *arguments)
+
+    def _python(self, code: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-I", "-S", "-c", _BECOME + code, str(self.uid), str(self.gid), *arguments]
+
+    def name_of(self, folder: Path) -> Path:
+        """How a program that was started in `folder` names it. Another account cannot enter what is above."""
+        return _HERE if self.switch else folder
 
     def why_unknown(self) -> str | None:
         """What to do if the machine has no name for this account, as PostgreSQL's initdb wants it."""
@@ -60,34 +78,34 @@ class Account:
         return None
 
     def give(self, path: Path) -> None:
-        """Make this account the owner of `path`."""
+        """Make this account the owner of `path`, which is in a folder of ours alone."""
         if self.switch:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
-    def allow_traversal(self, path: Path) -> None:
-        """Make sure that this account can reach `path`: root adds the search bit to folders above that lack it.
-
-        Raises WarehouseError if that is not allowed.
-        """
+    def can_enter(self, folder: Path) -> bool:
+        """Whether this account may go into that folder, and into all above it."""
         if not self.switch:
-            return
-        for folder in path.resolve().parents:
-            status = folder.stat()
-            if status.st_mode & stat.S_IXOTH or (status.st_uid == self.uid and status.st_mode & stat.S_IXUSR):
-                continue
-            try:
-                folder.chmod(stat.S_IMODE(status.st_mode) | stat.S_IXOTH)
-            except OSError as error:
-                raise WarehouseError(
-                    f"the embedded PostgreSQL runs as user {self.uid}, who cannot enter {folder}: {error.strerror}",
-                    hint="set warehouse.data_folder to a folder such as /var/lib/retail, or run as another user",
-                ) from error
-            _log.warning("folder opened for other users to enter", folder=str(folder), user=self.uid)
+            return True
+        whole = folder.resolve()
+        for each in (whole, *whole.parents):
+            status = each.stat()
+            is_own = status.st_uid == self.uid and status.st_mode & stat.S_IXUSR
+            if not (status.st_mode & stat.S_IXOTH or is_own):
+                return False
+        return True
 
 
 def account_for(data: Path) -> Account:
     """The account that runs the server over the data folder `data`. Raises WarehouseError if it is another person's."""
-    owner = data.stat() if data.exists() else None
+    try:
+        owner = data.lstat()
+    except FileNotFoundError:
+        owner = None
+    if owner is not None and not stat.S_ISDIR(owner.st_mode):
+        raise WarehouseError(
+            f"{data} is not a folder",
+            hint="another account may have put it there: look at it, then move it away",
+        )
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
             raise WarehouseError(
@@ -95,6 +113,11 @@ def account_for(data: Path) -> Account:
                 hint="run as the user who created it, or set warehouse.data_folder to a folder of your own",
             )
         return Account(os.geteuid(), os.getegid(), switch=False)
+    if not _HERE.exists():
+        raise WarehouseError(
+            "PostgreSQL refuses to run as root, and this system cannot start it as another user in a closed folder",
+            hint="run as another user, or set warehouse.embedded = false and name a server",
+        )
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid, switch=True)
     try:

@@ -23,7 +23,9 @@ from retail.config import environment
 from retail.config.secrets import Secret
 from retail.config.settings import WarehouseSettings
 from retail.errors import WarehouseError
-from retail.warehouse.embedded.cluster import HOST, Cluster, binaries
+from retail.warehouse.embedded import own_folder
+from retail.warehouse.embedded.cluster import HOST, Cluster
+from retail.warehouse.embedded.programs import binaries
 
 _USERS: Final = "users.lock"
 _STARTING: Final = "start.lock"
@@ -49,13 +51,13 @@ def running(settings: WarehouseSettings, *, keep_running: bool = False) -> Itera
     """
     cluster = _cluster(settings)
     keep = cluster.folder / "keep"
-    with (cluster.folder / _USERS).open("a") as users:
+    with own_folder.open_own(cluster.folder / _USERS, "a") as users:
         try:
             with _turn(cluster):
                 _lock(users, fcntl.LOCK_SH)
                 server = _ensure_started(cluster, settings)
                 if keep_running:
-                    keep.touch()
+                    own_folder.open_own(keep, "a").close()
             yield server
         finally:
             with _turn(cluster):
@@ -66,7 +68,7 @@ def running(settings: WarehouseSettings, *, keep_running: bool = False) -> Itera
 def stop(settings: WarehouseSettings) -> bool:
     """Stop a server that was kept running; returns whether there was one. Raises WarehouseError if it is in use."""
     cluster = _cluster(settings)
-    with _turn(cluster), (cluster.folder / _USERS).open("a") as users:
+    with _turn(cluster), own_folder.open_own(cluster.folder / _USERS, "a") as users:
         if not _is_last(users):
             raise WarehouseError(
                 f"the embedded PostgreSQL over {cluster.folder} is in use",
@@ -95,11 +97,10 @@ def psql_command(settings: WarehouseSettings) -> str:
 
 
 def _cluster(settings: WarehouseSettings) -> Cluster:
-    cluster = Cluster(Path(settings.data_folder), user=settings.user)
+    cluster = Cluster(own_folder.make(Path(settings.data_folder)), user=settings.user)
     try:
-        cluster.folder.mkdir(parents=True, exist_ok=True)
         for name in (_USERS, _STARTING):
-            (cluster.folder / name).open("a").close()
+            own_folder.open_own(cluster.folder / name, "a").close()
     except OSError as error:
         raise WarehouseError(
             f"{cluster.folder} cannot hold the embedded PostgreSQL: {error.strerror}",
@@ -150,7 +151,7 @@ def _ensure_database(server: Server, database: str) -> None:
 @contextmanager
 def _turn(cluster: Cluster) -> Iterator[None]:
     """Lets one process at a time start or stop the server. Raises WarehouseError after six minutes."""
-    with (cluster.folder / _STARTING).open("a") as file:
+    with own_folder.open_own(cluster.folder / _STARTING, "a") as file:
         _lock(file, fcntl.LOCK_EX)
         yield
 
