@@ -55,8 +55,8 @@ def binaries_for(account: Account) -> Path:
 def _copy_of(found: Path) -> Path:
     """A copy of the package's programs and of the libraries that lie beside it."""
     package = found.parent.parent
-    status = (found / "postgres").stat()
-    name = hashlib.sha256(f"{found}|{status.st_mtime_ns}|{status.st_size}".encode()).hexdigest()[:16]
+    with (found / "postgres").open("rb") as program:
+        name = hashlib.file_digest(program, "sha256").hexdigest()[:16]
     CACHE.mkdir(mode=0o755, exist_ok=True)
     CACHE.chmod(0o755)
     _require_root_s(CACHE)
