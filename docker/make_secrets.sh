@@ -8,7 +8,7 @@ mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
 
-random() { openssl rand -hex 24; }
+random() { openssl rand -hex 32; }
 # Without a line's end: Airflow's …_CMD would take it for a part of the secret.
 keep() { [ -s "$1" ] || tr -d '\n' >"$1"; }
 

@@ -2,6 +2,7 @@
 
 RetailError
 ├── ConfigurationError
+├── PepperChangedError
 ├── ExtractError
 │   ├── RefusedError
 │   ├── QuotaError
@@ -75,6 +76,13 @@ class ConfigurationError(RetailError):
         lines = "\n".join(f"  - {problem}" for problem in problems)
         super().__init__(f"the configuration has {len(problems)} problem(s):\n{lines}", hint=hint)
         self.problems = problems
+
+
+class PepperChangedError(RetailError):
+    """The pepper is not the one under which the lake's customers have their pseudonyms; nothing was started."""
+
+    code = "pepper-changed"
+    exit_code = 2
 
 
 class ExtractError(RetailError):

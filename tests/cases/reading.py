@@ -99,7 +99,7 @@ class Reading:
         return self.held.now
 
     def service(self, now: datetime):
-        secrets = Secrets(_SECRETS | {"RETAIL_CUSTOMER_PEPPER": "a pepper"})
+        secrets = Secrets(_SECRETS | {"RETAIL_CUSTOMER_PEPPER": "a pepper of the cases, 32 bytes long"})
         return open_service(self.name, self.settings, secrets, clock=Clock(now=lambda: now))
 
     def rows(self) -> list[SalesRecord]:

@@ -132,7 +132,7 @@ def secrets() -> Secrets:
     values = {
         f"RETAIL_{retailer_of(case).upper()}_{name}": f"{case} {name}" for case in CASES for name in names
     }
-    return Secrets(values | {"RETAIL_CUSTOMER_PEPPER": "a pepper for the cases"})
+    return Secrets(values | {"RETAIL_CUSTOMER_PEPPER": "a pepper for the cases of 32 bytes"})
 
 
 @pytest.fixture(scope="module")

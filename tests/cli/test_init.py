@@ -57,7 +57,7 @@ def test_what_it_writes_is_accepted_and_only_the_secrets_are_missing(
     assert {each.time_zone for each in settings.retailers.values()} == {zone}
     assert settings.lake.url == (lake or str(folder / "lake"))
     assert set(variables(folder).values()) == {"''"}
-    filled = {name: "x" for name in variables(folder)}
+    filled = {name: "x" * 32 for name in variables(folder)}
     assert problems(settings, Secrets(filled), settings.retailers) == []
     assert len(problems(settings, Secrets({}), settings.retailers)) > len(services)
     assert sorted(each.name for each in folder.iterdir()) == [".env.example", ".gitignore", "retail.toml"]

@@ -35,7 +35,16 @@ from retail.sources.values import money, timestamps
 from retail.sources.values.json_path import JSON, at, entries, text
 from retail.sources.window import Window
 
-PERSONAL_DATA: Final = pii.Rules(removed=frozenset({"member_name"}), customer=("member",))
+RECEIPT: Final = "number member sold_at changed_at void training till currency"
+LINE: Final = "line article title units amount discount tax"
+PERSONAL_DATA: Final = pii.Rules(
+    removed=frozenset({"member_name"}),
+    customer=("member",),
+    kept=(
+        *("receipts", "next", *(f"receipts[].{name}" for name in RECEIPT.split())),
+        *(f"receipts[].lines[].{name}" for name in LINE.split()),
+    ),
+)
 CALLS_A_MINUTE: Final = 120
 
 

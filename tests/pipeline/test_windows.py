@@ -58,7 +58,7 @@ def asked(lake: Path, zone: str, *days: int) -> list[tuple[datetime, datetime]]:
     extract = settings.extract.model_copy(update={"overlap_minutes": 0})
     settings = settings.model_copy(update={"retailers": {"retailer_1": retailer}, "extract": extract})
     Till.asked = []
-    with Workspace(settings, Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper"})) as workspace:
+    with Workspace(settings, Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper" * 6})) as workspace:
         units = [("retailer_1", date(2017, 1, day)) for day in days]
         run_id = f"run-{days[0]}"
         run = workspace.ledger.begin(run_id, units, tasks=("ingest",), engine="sail")

@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "RETAIL_RETAILER_2_CLIENT_SECRET": "wm-client-secret-05",
     "RETAIL_RETAILER_3_CLIENT_ID": "shop-client-id-06",
     "RETAIL_RETAILER_3_CLIENT_SECRET": "shpss-client-secret-07",
-    "RETAIL_CUSTOMER_PEPPER": "pepper-08-for-the-tests",
+    "RETAIL_CUSTOMER_PEPPER": "pepper-08-for-the-tests-of-32-bytes",
 }
 
 

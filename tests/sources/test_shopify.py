@@ -86,7 +86,7 @@ def open_with(settings_of, time):
 
     def build(secrets, url, **options):
         settings = settings_of(url, options={"retailer_3": options})
-        found = Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper", **secrets})
+        found = Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper" * 6, **secrets})
         return open_service("retailer_3", settings, found, clock=time.clock())
 
     return build

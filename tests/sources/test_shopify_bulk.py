@@ -34,7 +34,9 @@ def state(status, *, lines=(), url=None, error=None):
 def file_of(orders, *, lines=1):
     """The lines of a file: so many orders, each with so many line items."""
     for number in range(orders):
-        yield json.dumps({"id": f"o{number}", "updatedAt": "2017-01-05T10:00:00Z", "n": 1.10}).encode()
+        yield json.dumps(
+            {"id": f"o{number}", "updatedAt": "2017-01-05T10:00:00Z", "taxesIncluded": 1.10}
+        ).encode()
         for item in range(lines):
             yield json.dumps({"id": f"o{number}-{item}", "__parentId": f"o{number}"}).encode()
 
@@ -85,7 +87,7 @@ def test_a_window_of_many_orders_is_read_by_one_operation(shop, reply, open_at, 
     assert [len(page.answer["data"]["orders"]["nodes"]) for page in pages] == [0, 250, 250, 100]
     first = pages[1].answer["data"]["orders"]["nodes"][0]
     assert first["lineItems"] == {"nodes": [{"id": "o0-0"}, {"id": "o0-1"}]}
-    assert str(first["n"]) == "1.1"
+    assert str(first["taxesIncluded"]) == "1.1"
     places = [page.next_cursor and json.loads(page.next_cursor) for page in pages]
     assert places == [*({"bulk": OPERATION, "done": n} for n in (0, 250, 500)), None]
     assert time.slept == [1.0, 2.0]

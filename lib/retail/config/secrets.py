@@ -17,6 +17,7 @@ from retail.outgoing_text import remember
 PREFIX = "RETAIL_"
 # The names of the secrets that belong to no retailer.
 PEPPER = "customer_pepper"
+NEW_PEPPER = "new_pepper"
 WAREHOUSE_PASSWORD = "warehouse_password"  # noqa: S105
 
 
@@ -68,13 +69,20 @@ class Secrets:
         self._environment = os.environ if environment is None else environment
         self._references = references or {}
         self._stores = SecretStores(self._environment)
+        self._given: dict[str, Secret] = {}
 
     def with_references(self, references: Mapping[str, str]) -> Secrets:
         """The same, with the references of a configuration."""
-        return Secrets(self._environment, references)
+        return self._like(self._given, references)
+
+    def given(self, name: str, secret: Secret) -> Secrets:
+        """The same secrets, but for the one of that name."""
+        return self._like({**self._given, name: secret}, self._references)
 
     def get(self, name: str) -> Secret | None:
         """The secret, or None if it is not set anywhere, or empty. Raises ConfigurationError if it cannot be read."""
+        if name in self._given:
+            return self._given[name]
         value = self._read(name)
         return Secret(value, lambda: self._read(name, again=True)) if value else None
 
@@ -97,6 +105,11 @@ class Secrets:
             for name in names
             if self.get(name) is None
         ]
+
+    def _like(self, given: dict[str, Secret], references: Mapping[str, str]) -> Secrets:
+        others = Secrets(self._environment, references)
+        others._given = given
+        return others
 
     def _read(self, name: str, *, again: bool = False) -> str | None:
         variable = PREFIX + name.upper()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from retail.config.secrets import PEPPER, PREFIX, WAREHOUSE_PASSWORD
+from retail.config.secrets import NEW_PEPPER, PEPPER, PREFIX, WAREHOUSE_PASSWORD
 
 # Read by our own programs, though they are no settings: where things are, Airflow's DAG, and the tests.
 OURS: Final = frozenset(
@@ -23,7 +23,7 @@ OURS: Final = frozenset(
     }
 )
 OURS_BEGIN: Final = ("RETAIL_TEST_", "RETAIL_REQUIRE_", "RETAIL_AIRFLOW_")
-SECRETS: Final = tuple(PREFIX + name.upper() for name in (PEPPER, WAREHOUSE_PASSWORD))
+SECRETS: Final = tuple(PREFIX + name.upper() for name in (PEPPER, NEW_PEPPER, WAREHOUSE_PASSWORD))
 # The login of a retailer that this configuration does not have: one environment may serve several configurations.
 _LOGIN: Final = re.compile(r"RETAIL_[A-Z0-9_]+_(ID|KEY|SECRET|TOKEN|PASSWORD)(_FILE)?")
 # Kubernetes sets these for each Service of a namespace, such as one called `retail-db`.

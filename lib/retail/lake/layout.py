@@ -37,6 +37,7 @@ PENDING_REPLAYS: Final = f"{OPS}replays.json"
 TABLE_REWRITES: Final = f"{OPS}rewrites.json"
 FORMAT: Final = f"{OPS}format.json"
 TABLES: Final = f"{OPS}tables.json"
+PEPPER: Final = f"{OPS}pepper.json"
 REBUILD: Final = f"{OPS}rebuild.json"
 DAMAGED: Final = f"{OPS}damaged/"
 

@@ -26,7 +26,7 @@ from retail.lake.storage import Storage
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 from retail.sources.catalog import Catalog
 from retail.sources.http.messages import Clock
-from retail.sources.pii import without_e_mail
+from retail.sources.pii import without_contacts
 from retail.sources.values.timestamps import utc_text
 
 Kind: TypeAlias = Literal["products", "stores"]
@@ -165,7 +165,7 @@ class _Writer:
             if (kind, record.id) in self._seen:
                 continue
             self._seen.add((kind, record.id))
-            self._kept[kind].append(_without_e_mails(record).to_line() + "\n")
+            self._kept[kind].append(_without_contacts(record).to_line() + "\n")
             if is_described(record):
                 self.found += 1
             else:
@@ -216,8 +216,8 @@ def _ids_recorded(kind: Kind, lines: bytes, *, since: str) -> Iterator[str]:
             yield record.id
 
 
-def _without_e_mails(record: MasterRecord) -> MasterRecord:
-    """Keeps e-mail addresses in product names out of the lake."""
+def _without_contacts(record: MasterRecord) -> MasterRecord:
+    """Keeps e-mail addresses and phone numbers in names of products and stores out of the lake."""
     if isinstance(record, ProductRecord):
         return replace(
             record,
@@ -229,7 +229,7 @@ def _without_e_mails(record: MasterRecord) -> MasterRecord:
 
 
 def _clean(words: str | None) -> str | None:
-    return None if words is None else without_e_mail(words)
+    return None if words is None else without_contacts(words)
 
 
 def _log(looked_up: LookedUp) -> None:

@@ -23,7 +23,7 @@ from retail.errors import (
     RetailError,
     StorageError,
 )
-from retail.landing import payloads
+from retail.landing import payloads, pepper
 from retail.landing.fetch import PageWritten, extract
 from retail.landing.field_drift import NewField, PayloadFields, WatchedField
 from retail.landing.land import require_whole
@@ -234,7 +234,7 @@ def _extracted(extraction: _Extraction, without: dict[RetailerDay, RetailError])
     service = open_service(
         retailer_id,
         step.context.settings,
-        step.context.secrets,
+        pepper.with_earlier(step.context.storage, step.context.secrets),
         clock=Clock(sleep=lambda seconds: _sleep(seconds, retailer_id, step.interrupted)),
         quota_policy=extraction.quota_policy,
     )

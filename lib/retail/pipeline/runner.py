@@ -26,6 +26,7 @@ from retail.errors import (
 )
 from retail.lake import outage
 from retail.lake.storage import Storage
+from retail.landing import pepper
 from retail.pipeline import finish, resume
 from retail.pipeline.check_step import check_step
 from retail.pipeline.describe_step import describe_step, is_due
@@ -132,6 +133,8 @@ def run(
     with workspace.lease(run_id) as leased:
         ledger, storage = leased.ledger, leased.storage
         _require_sound(storage, ledger, asked, options)
+        if "ingest" in tasks:
+            pepper.require(storage, workspace.secrets)
         # Only inside the lease can nobody else end the remaining units or merge before this run.
         left = _left(ledger, asked)
         resumed = _resumed(ledger, left, asked) if left else Resumed()

@@ -11,12 +11,19 @@
 
 A path is relative to the object. One that ends in `**` stands for everything below it that has no entry of its own. A
 watched field that carries a value is reported by the run that fetched it; docs/FIELDS.md shows all tables.
+
+The tables are also the list of what is kept: a field without an entry, or in a group with `kept = false`, loses its
+value before an answer is stored (`retail.sources.pii`).
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -27,12 +34,13 @@ _BELOW: Final = ".**"
 
 
 class Ignored(BaseModel):
-    """Unused fields that share one reason."""
+    """Unused fields that share one reason; `kept` says whether a stored answer has them all the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     because: str
     fields: list[str]
+    kept: bool = True
 
 
 class FieldTable(BaseModel):
@@ -80,3 +88,100 @@ def watched(package: str) -> Mapping[str, str]:
 def below(place: str, path: str) -> str:
     """The path in the whole answer of a field of the object at `place`, which is empty for the answer itself."""
     return f"{place}.{path}" if place else path
+
+
+class Content(Enum):
+    """What a text may hold: an identifier of the business, another value that the code reads, or anything."""
+
+    IDENTIFIER = "identifier"
+    VALUE = "value"
+    FREE = "free"
+
+    @classmethod
+    def of(cls, meaning: str) -> Content:
+        """By what `used` says that the field serves.
+
+        >>> Content.of("product_id"), Content.of("product_name")
+        (<Content.IDENTIFIER: 'identifier'>, <Content.VALUE: 'value'>)
+        """
+        return cls.IDENTIFIER if _IDENTIFIER.search(meaning) else cls.VALUE
+
+
+_IDENTIFIER: Final = re.compile(r"\b(?:transaction_id|line_id|product_id|store_id|gtin|GTIN|page)\b")
+
+
+@dataclass(slots=True)
+class Place:
+    """A position in a vendor's answers. `keeps` says that a value there is kept, `is_removed` that the field goes.
+
+    Lists lead nowhere: their entries are at the place of the list. `is_named` says that an entry names the place, and
+    that it is not just below one that ends in `**`.
+    """
+
+    name: str = ""
+    is_named: bool = True
+    keeps: bool = False
+    is_removed: bool = False
+    content: Content = Content.FREE
+    _below: dict[str, Place] = field(default_factory=dict)
+    _rest: Place | None = None
+
+    def below(self, name: str) -> Place | None:
+        """The place of that field; None if no entry knows it. What contains itself is entered once in the tables."""
+        found = self._below.get(name)
+        if name and name == self.name and (found is None or not found._below):
+            return self
+        return found or self._rest
+
+    def enter(self, path: str, *, kept: bool, content: Content = Content.FREE) -> None:
+        """Add an entry. Where two vendors' objects share a place, it is kept if either keeps it."""
+        place = self
+        for step in filter(None, path.replace("[]", "").split(".")):
+            if step == "**":
+                place.keeps = place.keeps or kept
+                place._rest = place._rest or Place(is_named=False, keeps=kept, is_removed=not kept)
+                place.is_removed = not kept and not place._below and not place.keeps
+                return
+            place = place._below.setdefault(step, Place(step))
+        place.keeps = place.keeps or kept
+        place.is_removed = not place.keeps and not kept
+        place.content = content if content is not Content.FREE else place.content
+
+    def settle(self, rest: Place | None = None) -> None:
+        """Once all entries are there: what has none of its own belongs to the nearest one above that ends in `**`."""
+        self._rest = self._rest or rest
+        if self._rest is self:
+            return
+        if self._rest is not None and self._rest._rest is None:
+            self._rest._rest = self._rest
+        for place in self._below.values():
+            place.settle(self._rest)
+
+
+@lru_cache
+def places(package: str, kept: tuple[str, ...] = ()) -> Place:
+    """What is kept of a vendor's answers, by place; `kept` are whole paths that are in no table.
+
+    A path that ends in `**` is free text, any other one an identifier.
+    """
+    root = Place()
+    for table in tables(package).values():
+        for at in table.at:
+            _enter(root, at, table)
+    for path in kept:
+        root.enter(path, kept=True, content=Content.FREE if path.endswith("**") else Content.IDENTIFIER)
+    root.settle()
+    return root
+
+
+def _enter(root: Place, at: str, table: FieldTable) -> None:
+    for path, meaning in table.used.items():
+        root.enter(below(at, path), kept=True, content=Content.of(meaning))
+    kept: Iterable[str] = [
+        *table.watched,
+        *(path for each in table.ignored if each.kept for path in each.fields),
+    ]
+    for path in kept:
+        root.enter(below(at, path), kept=True)
+    for path in (path for each in table.ignored if not each.kept for path in each.fields):
+        root.enter(below(at, path), kept=False)

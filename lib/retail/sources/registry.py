@@ -10,10 +10,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from retail.config import variables
-from retail.config.secrets import PEPPER, WAREHOUSE_PASSWORD, Secrets
+from retail.config.secrets import PEPPER, PREFIX, WAREHOUSE_PASSWORD, Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
-from retail.sources import fields
+from retail.sources import fields, pii
 from retail.sources.http.messages import Clock
 from retail.sources.http.rate_limit import QuotaPolicy
 from retail.sources.service import Sales, Service
@@ -25,6 +25,7 @@ SERVICES: Final[dict[str, str]] = {
     "walmart": "retail.sources.walmart.service:Walmart",
     "shopify": "retail.sources.shopify.service:Shopify",
 }
+PEPPER_VARIABLE: Final = f"{PREFIX}{PEPPER.upper()}"
 # Together with the configuration's revisions, as many as the star can order
 # (docs/decisions/0002-order-of-versions.md).
 MOST_MAPPING_VERSIONS: Final = 1_000
@@ -37,6 +38,7 @@ def problems(settings: Settings, secrets: Secrets, retailers: Iterable[str]) -> 
     names = [name for retailer_id in retailers for name in secret_names(retailer_id, settings)]
     found += [each for name in [*names, PEPPER] for each in _of_secret(name, secrets)]
     found += _unknown_references(settings)
+    found += _of_pepper(secrets)
     return found + [each for retailer_id in retailers for each in _unknown(retailer_id, settings, secrets)]
 
 
@@ -181,6 +183,25 @@ def _unknown(retailer_id: str, settings: Settings, secrets: Secrets) -> Iterator
         )
         suggestion = f"; did you mean {meant}?" if meant else ""
         yield f"{name} is no variable of {retailer_id} and sets nothing{suggestion}"
+
+
+def pepper_problems(pepper: Secret, variable: str = PEPPER_VARIABLE) -> list[str]:
+    """What is wrong with a pepper, if anything: with few bytes, whoever has the pseudonyms tries every one."""
+    size = len(pepper.reveal().encode())
+    if size >= pii.LEAST_PEPPER_BYTES:
+        return []
+    return [
+        f"secret {variable} has {size} bytes and needs at least {pii.LEAST_PEPPER_BYTES}: `openssl rand -hex 32` makes "
+        "one. If the lake has customers, bring them to it with `retail pepper rotate`"
+    ]
+
+
+def _of_pepper(secrets: Secrets) -> list[str]:
+    try:
+        pepper = secrets.get(PEPPER)
+    except ConfigurationError:  # reported with the other secrets
+        return []
+    return [] if pepper is None else pepper_problems(pepper)
 
 
 def _of_secret(name: str, secrets: Secrets) -> list[str]:

@@ -276,7 +276,8 @@ def _variables(settings: Settings) -> str:
         "#   set -a; . ./.env; set +a",
         "# Write each value between its quotes. Instead of a value, NAME_FILE=/path/of/a/file takes it from a file.",
         "",
-        "# For customers' pseudonyms: a long random text. Keep it: with another one, all customers are new.",
+        "# For customers' pseudonyms: at least 32 bytes, made by `openssl rand -hex 32`. Keep it: a run with another",
+        "# one stops, and `retail pepper rotate` changes it.",
         f"{PREFIX}{PEPPER.upper()}=''",
     ]
     if not settings.warehouse.embedded:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from retail.config.secrets import Secret
 from retail.outgoing_text import mask, printable
 from retail.sources.http.rate_limit import Quota
-from retail.sources.pii import without_e_mail
+from retail.sources.pii import without_contacts
 from retail.sources.values.json_path import JSON, dump
 
 _LOOKED_AT: Final = 10_000
@@ -86,7 +86,7 @@ def quoted(body: JSON) -> str:
     """The beginning of what a retailer said, in one line for a message: without secrets and e-mail addresses."""
     words = (body if isinstance(body, str) else dump(body))[:_LOOKED_AT]
     # Cut last, for what is cut in two is recognised no more.
-    return printable(without_e_mail(mask(" ".join(words.split()))))[:_QUOTED]
+    return printable(without_contacts(mask(" ".join(words.split()))))[:_QUOTED]
 
 
 def answered_at(headers: Mapping[str, str]) -> datetime | None:

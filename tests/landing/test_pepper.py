@@ -1,0 +1,118 @@
+"""The pepper of a lake: noted at the first run, required by each later one, and kept after a rotation."""
+
+import json
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from tests.conftest import settings_for
+
+from retail.config.secrets import Secret, Secrets
+from retail.errors import ConfigurationError, PepperChangedError, StorageError
+from retail.lake import layout
+from retail.lake.storage.local import LocalStorage
+from retail.landing import pepper
+from retail.pipeline import runner
+from retail.pipeline.rebuild import _Silence
+from retail.pipeline.workspace import Workspace
+from retail.sources.pii import Pepper, pseudonym
+from retail.sources.registry import PEPPER, problems
+
+FIRST, SECOND, THIRD = (Secret(letter * 32) for letter in "abc")
+
+
+def secrets(value: Secret | str) -> Secrets:
+    return Secrets({"RETAIL_CUSTOMER_PEPPER": value if isinstance(value, str) else value.reveal()})
+
+
+def everything(lake: LocalStorage) -> str:
+    return "\n".join(lake.read(key).decode("latin-1") for key in lake.list(""))
+
+
+def test_a_pepper_that_changed_is_noticed_and_the_way_to_change_it_is_named(lake: LocalStorage) -> None:
+    pepper.require(lake, secrets(FIRST))
+    pepper.require(lake, secrets(FIRST))
+
+    before = everything(lake)
+    with pytest.raises(PepperChangedError) as caught:
+        pepper.require(lake, secrets(SECOND))
+    assert "retail pepper rotate" in caught.value.hint
+    assert everything(lake) == before
+    assert FIRST.reveal() not in before + str(caught.value)
+    assert SECOND.reveal() not in str(caught.value)
+
+
+def test_a_run_with_another_pepper_stops_before_it_begins(tmp_path: Path) -> None:
+    settings, storage = settings_for("sail", tmp_path), LocalStorage(tmp_path)
+    retailer = settings.retailers["retailer_2"].model_copy(update={"base_url": "http://127.0.0.1:9"})
+    settings = settings.model_copy(update={"retailers": {"retailer_2": retailer}})
+    pepper.require(storage, secrets(FIRST))
+    login = {f"RETAIL_RETAILER_2_CLIENT_{name}": "x" for name in ("ID", "SECRET")}
+    given = Secrets({**login, "RETAIL_CUSTOMER_PEPPER": SECOND.reveal()})
+    with Workspace(settings, given) as workspace, pytest.raises(PepperChangedError):
+        runner.run(workspace, [("retailer_2", date(2017, 1, 1))], _Silence(), tasks=("ingest",))
+    assert list(storage.list(layout.RUNS)) == []
+    assert list(storage.list("payloads/")) == []
+
+
+@pytest.mark.parametrize(("value", "is_enough"), [("x" * 31, False), ("x" * 32, True), ("é" * 16, True)])
+def test_a_pepper_has_at_least_32_bytes(tmp_path: Path, value: str, is_enough: bool) -> None:
+    found = [
+        each for each in problems(settings_for("sail", tmp_path), secrets(value), []) if "PEPPER" in each
+    ]
+    assert (found == []) is is_enough
+    if not is_enough:
+        assert "RETAIL_CUSTOMER_PEPPER has 31 bytes" in found[0]
+        assert "openssl rand -hex 32" in found[0]
+        assert value not in found[0]
+
+
+def test_after_rotations_the_newest_pepper_alone_gives_a_fetched_customer_the_rotated_pseudonym(
+    lake: LocalStorage,
+) -> None:
+    pepper.require(lake, secrets(FIRST))
+    note = pepper.read(lake)
+    assert note is not None
+    once = pepper.rotated(lake, note, FIRST, SECOND)
+    twice = pepper.rotated(lake, once, SECOND, THIRD)
+    assert pepper.rotated(lake, note, FIRST, SECOND) == once
+    pepper.write(lake, twice)
+
+    given = pepper.with_earlier(lake, secrets(THIRD)).require(PEPPER)
+    assert pseudonym(given, "retailer_1", "jo@example.com") == pseudonym(
+        Pepper(THIRD.reveal(), (FIRST, SECOND)), "retailer_1", "jo@example.com"
+    )
+    for each in (FIRST, SECOND, THIRD):
+        assert each.reveal() not in everything(lake)
+
+
+def test_with_the_pepper_before_a_rotation_nothing_is_fetched(lake: LocalStorage) -> None:
+    pepper.require(lake, secrets(FIRST))
+    note = pepper.read(lake)
+    assert note is not None
+    pepper.write(lake, pepper.rotated(lake, note, FIRST, SECOND))
+
+    for attempt in (pepper.require, pepper.with_earlier):
+        with pytest.raises(PepperChangedError):
+            attempt(lake, secrets(FIRST))
+
+
+def test_a_note_that_was_damaged_gives_nobody_another_pseudonym(lake: LocalStorage) -> None:
+    pepper.require(lake, secrets(FIRST))
+    note = pepper.read(lake)
+    assert note is not None
+    rotated = pepper.rotated(lake, note, FIRST, SECOND)
+    for earlier in (rotated.earlier[0][:-8] + "AAAAAAA=", "", "…"):
+        pepper.write(lake, replace(rotated, earlier=(earlier,)))
+        with pytest.raises(StorageError):
+            pepper.with_earlier(lake, secrets(SECOND))
+    lake.write(layout.PEPPER, json.dumps({"fingerprint": 1}).encode())
+    with pytest.raises(StorageError):
+        pepper.require(lake, secrets(FIRST))
+
+
+def test_without_a_pepper_nothing_is_noted(lake: LocalStorage) -> None:
+    with pytest.raises(ConfigurationError):
+        pepper.require(lake, Secrets({}))
+    assert pepper.read(lake) is None
