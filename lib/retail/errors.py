@@ -3,6 +3,7 @@
 RetailError
 ├── ConfigurationError
 ├── PepperChangedError
+├── ErasureError
 ├── ExtractError
 │   ├── RefusedError
 │   ├── QuotaError
@@ -22,6 +23,7 @@ RetailError
 │   ├── DamagedError
 │   ├── TableDamagedError
 │   ├── RebuildLeftError
+│   ├── CustomersLeftError
 │   └── NotFetchedError
 ├── EngineError
 ├── WarehouseError
@@ -83,6 +85,12 @@ class PepperChangedError(RetailError):
 
     code = "pepper-changed"
     exit_code = 2
+
+
+class ErasureError(RetailError):
+    """What should be gone of a customer was found all the same; the command has not ended, and can be given again."""
+
+    code = "erasure"
 
 
 class ExtractError(RetailError):
@@ -254,6 +262,12 @@ class RebuildLeftError(StorageError):
     """A rebuild of Delta tables has begun and not ended; until then nothing else reads or changes the star."""
 
     code = "rebuild-left"
+
+
+class CustomersLeftError(StorageError):
+    """An erasure or a rotation of the pepper has begun and not ended; until then no run works."""
+
+    code = "customers-left"
 
 
 class NotFetchedError(StorageError):

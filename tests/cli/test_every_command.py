@@ -36,6 +36,8 @@ COMMANDS = {
     "publish": ("publish", "--rollback"),
     "rebuild": ("rebuild", "--postgresql"),
     "maintain": ("maintain",),
+    "erase": ("erase", "--customer", "jo@example.com"),
+    "pepper": ("pepper", "rotate"),
     "warehouse": ("warehouse", "start"),
 }
 # They make what the others need, or serve until they are stopped.

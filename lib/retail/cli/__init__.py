@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from retail.cli import admin, data_docs, inspect, quarantine, rebuild, run, scheduler
+from retail.cli import admin, customers, data_docs, inspect, quarantine, rebuild, run, scheduler
 from retail.cli.local import command
 from retail.cli.options import Commands
 from retail.cli.output import streams
@@ -125,6 +125,7 @@ for _command in (
     *data_docs.COMMANDS,
     *admin.COMMANDS,
     *rebuild.COMMANDS,
+    *customers.COMMANDS,
     *sql.COMMANDS,
     *command.COMMANDS,
     *scheduler.COMMANDS,

@@ -29,6 +29,7 @@ COMMAND_GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Steps": ("ingest", "land", "transform", "check", "refresh"),
     "Inspect": ("status", "explain", "profile", "data-docs", "sql", "doctor"),
     "Repair": ("reconcile", "quarantine", "publish", "rebuild", "maintain"),
+    "Customers": ("erase", "pepper"),
     "Local": ("init", "demo", "simulate", "warehouse"),
 }
 

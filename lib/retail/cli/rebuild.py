@@ -17,6 +17,7 @@ from retail.pipeline.published import require_own
 from retail.pipeline.rebuild import FROM_RAW, STARTED_OVER, Rebuilt, rebuild_postgresql, rebuild_tables
 from retail.pipeline.step_results import PublishResult, counts_of
 from retail.pipeline.workspace import Workspace
+from retail.runs import customers_note
 from retail.runs.table_states import are_equal, in_words
 
 
@@ -66,6 +67,7 @@ def rebuild(
         raise click.UsageError(f"--from {first} is later than --to {last}")
     out = console.console()
     with Workspace(settings, Secrets()) as workspace:
+        customers_note.require_none(workspace.storage)
         with reporting(out) as report:
             if postgresql:
                 result = rebuild_postgresql(workspace, report, with_others=replace)

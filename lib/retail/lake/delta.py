@@ -109,16 +109,17 @@ def _bound(condition: str, values: Mapping[str, Value | Iterable[Value]]) -> str
     "id = 'it''s :n' OR n IN (CAST('-7' AS BIGINT))"
     """
 
-    def literal(name: re.Match[str]) -> str:
+    def replacement(name: re.Match[str]) -> str:
         value = values[name[1]]
         if isinstance(value, str | int | date):
-            return _literal(value)
-        return f"({', '.join(map(_literal, value)) or 'NULL'})"  # IN () is not valid SQL
+            return literal(value)
+        return f"({', '.join(map(literal, value)) or 'NULL'})"  # IN () is not valid SQL
 
-    return _PARAMETER.sub(literal, condition)
+    return _PARAMETER.sub(replacement, condition)
 
 
-def _literal(value: Value) -> str:
+def literal(value: Value) -> str:
+    """The value as the deltalake package's SQL writes it."""
     if isinstance(value, int):
         return f"CAST('{value}' AS BIGINT)"  # the smallest 64-bit number cannot be written as a literal
     if isinstance(value, date):

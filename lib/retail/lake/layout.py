@@ -37,6 +37,9 @@ PENDING_REPLAYS: Final = f"{OPS}replays.json"
 TABLE_REWRITES: Final = f"{OPS}rewrites.json"
 FORMAT: Final = f"{OPS}format.json"
 TABLES: Final = f"{OPS}tables.json"
+CUSTOMERS: Final = f"{OPS}customers.json"
+ERASED: Final = f"{OPS}erased.json"
+ERASURES: Final = f"{OPS}erasures/"
 PEPPER: Final = f"{OPS}pepper.json"
 REBUILD: Final = f"{OPS}rebuild.json"
 DAMAGED: Final = f"{OPS}damaged/"
@@ -55,6 +58,16 @@ def payload_run(retailer_id: str, logical_date: date, run_id: str) -> str:
 def payload_page(folder: str, page: int) -> str:
     """One page in a run's folder; pages count from 1."""
     return f"{folder}page-{page:05d}.json.gz"
+
+
+def payload_folder(retailer_id: str) -> str:
+    """The folder of all pages of a retailer."""
+    return f"payloads/{retailer_id}/"
+
+
+def erasure(run_id: str) -> str:
+    """The certificate of an erasure."""
+    return f"{ERASURES}{run_id}.json"
 
 
 def raw_folder(retailer_id: str) -> str:

@@ -21,7 +21,7 @@ import structlog
 from retail.errors import DamagedError, NotFetchedError, TieOutError
 from retail.lake.layout import raw_file
 from retail.lake.storage import Storage
-from retail.landing import payloads, withdrawn
+from retail.landing import erased, payloads, withdrawn
 from retail.landing.latest_versions import Fetched, LatestVersions
 from retail.landing.payloads import CHANGES, ORDERS, WITHDRAWN, Payload
 from retail.records import AHEAD, SalesRecord
@@ -254,12 +254,15 @@ def _fetched(
     sales: Sales, storage: Storage, retailer_id: str, logical_date: date, tally: _Tally
 ) -> Iterator[tuple[Payload, list[Fetched]]]:
     """Every page with its lines that are not skipped, in the order in which they were fetched."""
+    gone = erased.of(storage, retailer_id)  # a page may have been restored from a backup
     for key, payload in payloads.read_all(storage, retailer_id, logical_date):
         records = []
         entries, times = _Entries.of(sales, payload, key), _Times.of(payload)
         made = withdrawn.records if payload.kind == WITHDRAWN else sales.records
         for each in made(payload.answer, key):
             exact = record_of(each)
+            if exact.customer_id in gone:
+                exact = replace(exact, customer_id=None)
             record, is_ahead = times.dated(exact.rounded())
             tally.add_fetched(exact, record)
             entry = entries.of_record(record)

@@ -1,4 +1,4 @@
-"""Payload pages: what a retailer answered, without personal data, kept for ever and never changed.
+"""Payload pages: what a retailer answered, without personal data. They change only where customers do.
 
 payloads/<retailer_id>/date=YYYY-MM-DD/run=<run_id>/page-00001.json.gz
 """
@@ -16,6 +16,7 @@ from typing import Final
 from retail.errors import DamagedError
 from retail.lake import layout
 from retail.lake.storage import Storage
+from retail.landing import erased
 from retail.sources.values.json_path import JSON, at, dump, parse, text
 from retail.sources.values.timestamps import is_normal, utc_text
 from retail.sources.window import Window
@@ -102,7 +103,11 @@ def last(storage: Storage, retailer_id: str, logical_date: date, run_id: str | N
 
 
 def write(storage: Storage, payload: Payload) -> str | None:
-    """Write the page under its key and return the key; if the key exists, write nothing and return None."""
+    """Write the page under its key and return the key; if the key exists, write nothing and return None.
+
+    The link to customers who were erased is left out.
+    """
+    names = erased.of(storage, payload.retailer_id)
     window: JSON = {"start": payload.window_start, "end": payload.window_end}
     envelope: dict[str, JSON] = {
         "retailer_id": payload.retailer_id,
@@ -114,7 +119,7 @@ def write(storage: Storage, payload: Payload) -> str | None:
         "page": payload.page,
         "fetched_at": payload.fetched_at,
         "next_cursor": payload.next_cursor,
-        "answer": payload.answer,
+        "answer": erased.without(payload.answer, names),
     }
     if payload.kind != CHANGES:
         envelope |= {"kind": payload.kind}

@@ -103,6 +103,32 @@ def maintain(
     return done
 
 
+def keep_only_newest(storage: Storage, table: str, because: str) -> None:
+    """Delete every version of the table but the newest, with all that only older ones refer to.
+
+    A commit without rows comes first, whose property says `because` of what: the one before it may name what is to be
+    gone. Nobody else may be writing. Only for the holder of the lease.
+    """
+    from deltalake import PostCommitHookProperties
+
+    opened = delta.table(storage, table)
+    hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+    with delta.as_writer(storage), delta.failing(storage, table, "be cleaned", "give the same command again"):
+        with table_rewrites.noted(storage, table, opened.version()):
+            opened.alter.set_table_properties(
+                {"retail.cleaned": because}, raise_if_not_exists=False, post_commithook_properties=hooks
+            )
+        opened.update_incremental()
+        opened.create_checkpoint()
+        delta.forget_last_checkpoint(storage, table)
+    stored = [*storage.details(f"{table}/")]
+    entries = _entries(stored)
+    newest, always = max(entries), datetime.max.replace(tzinfo=UTC)
+    unneeded = _unneeded_files(storage, table, stored, entries, first=newest, cutoff=always)
+    for each in [*unneeded, *_past_entries(stored, newest)]:
+        storage.delete(each.key)
+
+
 def _lease(
     storage: Storage, began: datetime, lifetime: timedelta, *, dry_run: bool
 ) -> AbstractContextManager[lease.Lease | None]:

@@ -121,6 +121,22 @@ def rebuild_postgresql(workspace: Workspace, report: Report, *, with_others: boo
     return runner.run(workspace, units, report, tasks=("publish", "check", "refresh"), options=options)
 
 
+def require_rebuildable(leased: LeasedWorkspace) -> None:
+    """Raises StorageError or ConfigurationError if the star could not be made again from raw files."""
+    units = _merged(leased.ledger)
+    _require_configured(leased, units)
+    _require_raw(leased.storage, units)
+
+
+def publish_whole(workspace: Workspace, report: Report) -> str | None:
+    """Publish, check and show the whole star, and return the run that did; None if nothing was ever merged."""
+    units = _newest(_merged(workspace.ledger))
+    if not units:
+        return None
+    options = RunOptions(rebuild=True, force=True)
+    return runner.run(workspace, units, report, tasks=("publish", "check", "refresh"), options=options).run_id
+
+
 def _begin(
     leased: LeasedWorkspace,
     tables: Sequence[str],
@@ -300,12 +316,10 @@ def _finish(workspace: Workspace, note: RebuildNote, report: Report) -> Rebuilt:
     if note.days:
         _require_equal(workspace.storage, note)
     run_id, restated = None, 0
-    units = _newest(_merged(workspace.ledger))
-    if units and set(note.tables).intersection(FROM_RAW):
-        options = RunOptions(rebuild=True, force=True)
-        tasks = ("publish", "check", "refresh")
-        run_id = runner.run(workspace, units, report, tasks=tasks, options=options).run_id
-        published = PublishResult.of(workspace.ledger, str(run_id))
+    if set(note.tables).intersection(FROM_RAW):
+        run_id = publish_whole(workspace, report)
+    if run_id is not None:
+        published = PublishResult.of(workspace.ledger, run_id)
         restated = published.restated_days if published is not None else 0
     with workspace.lease(_run_id()) as leased:
         rebuild_note.end(leased.storage)

@@ -46,7 +46,7 @@ from retail.pipeline.workspace import LeasedWorkspace, Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
 from retail.quality.suites import validation
-from retail.runs import lease, rebuild_note, table_states
+from retail.runs import customers_note, lease, rebuild_note, table_states
 from retail.runs.days import RetailerDay, Span
 from retail.runs.ledger import Ledger, Outcome
 from retail.runs.run import Run, new_run_id
@@ -192,7 +192,12 @@ def not_done(ledger: Ledger, units: Iterable[RetailerDay]) -> list[RetailerDay]:
 
 
 def _require_sound(storage: Storage, ledger: Ledger, asked: _Asked, options: RunOptions) -> None:
-    """Raises TableDamagedError or RebuildLeftError, before anything is written; a fetch alone needs no table."""
+    """Raises TableDamagedError, RebuildLeftError or CustomersLeftError before anything is written.
+
+    A fetch alone needs no table.
+    """
+    if not options.rebuild:
+        customers_note.require_none(storage)
     if _FETCHES.issuperset(asked.tasks):
         return
     if not options.rebuild:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -106,10 +106,13 @@ def content_hash(*columns: str) -> Column:
     return F.expr(content_hash_sql(*columns))
 
 
-def content_hash_sql(*columns: str) -> str:
-    """`content_hash` as a SQL expression."""
+def content_hash_sql(*columns: str, values: Mapping[str, str] | None = None) -> str:
+    """`content_hash` as a SQL expression; `values` are expressions that take the place of columns."""
+    value = {name: name for name in columns} | dict(values or {})
     # xxhash64 skips nulls, and hashes each argument with the previous hash as its seed: no two run together.
-    pairs = (f"CASE WHEN {name} IS NOT NULL THEN '{name}' END, {name}" for name in sorted(columns))
+    pairs = (
+        f"CASE WHEN {value[name]} IS NOT NULL THEN '{name}' END, {value[name]}" for name in sorted(columns)
+    )
     return f"xxhash64({', '.join(pairs)})"
 
 

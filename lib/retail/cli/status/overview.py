@@ -17,7 +17,7 @@ from retail.pipeline.schedule import due_units
 from retail.pipeline.step_results import counts_of
 from retail.pipeline.tasks import STEPS
 from retail.pipeline.workspace import Workspace
-from retail.runs import lease, rebuild_note
+from retail.runs import customers_note, lease, rebuild_note
 from retail.runs.counts import rows_at
 from retail.sources.registry import problems
 from retail.warehouse import rollback
@@ -50,6 +50,13 @@ def show_status(workspace: Workspace, out: Console, *, now: datetime | None = No
         _show_rollbacks(workspace, out)
     out.print()
     _show_retailers(workspace, out, now)
+    change = customers_note.read(workspace.storage)
+    if change is not None:
+        out.print(
+            f"\nA change of customers ({change.kind}) has not ended; no run works until it has.", markup=False
+        )
+        out.print(f"next: {change.command}   (resumes it)", markup=False, soft_wrap=True)
+        return
     rebuild = rebuild_note.read(workspace.storage)
     if rebuild is None:
         _show_next(workspace, out, working)

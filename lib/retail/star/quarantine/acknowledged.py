@@ -90,6 +90,28 @@ def reopen(storage: Storage, lines: Mapping[RetailerDay, Collection[str]]) -> No
     _change(storage, lambda now: tuple(_without(now, lines)))
 
 
+def rename(storage: Storage, lines: Mapping[RetailerDay, Mapping[str, str]]) -> None:
+    """Give accepted lines, whose text is about to change, their new `row`. Raises StorageError."""
+
+    def renamed(now: tuple[Acceptance, ...]) -> tuple[Acceptance, ...]:
+        return tuple(
+            replace(
+                each,
+                lines={
+                    unit: {
+                        lines.get(unit, {}).get(row, row): accepted_for for row, accepted_for in rows.items()
+                    }
+                    for unit, rows in each.lines.items()
+                },
+            )
+            for each in now
+        )
+
+    now = load(storage).acceptances
+    if renamed(now) != now:
+        _change(storage, renamed)
+
+
 def _without(
     acceptances: tuple[Acceptance, ...], lines: Mapping[RetailerDay, Collection[str]]
 ) -> Iterator[Acceptance]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -27,6 +28,8 @@ COLUMNS: Final = (
 
 
 _GROUPED_BY: Final = ("retailer_id", "logical_date", "severity", "reasons")
+# Texts that one commit changes.
+_TEXTS_AT_ONCE: Final = 200
 _Key = tuple[str, date, str, str, str | None]  # _GROUPED_BY and the currency
 _Sums = dict[_Key, tuple[int, Decimal]]
 
@@ -81,6 +84,47 @@ def kept(storage: Storage, run_id: str) -> list[HopCount]:
         )
         for group, (rows, money) in figures.items()
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts of refused lines and what they become; `rows` are the lines' names, old and new, by retailer-day."""
+
+    changed: Mapping[str, str]
+    rows: Mapping[tuple[str, date], Mapping[str, str]]
+
+    @property
+    def lines(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+
+def texts_to_change(storage: Storage, holding: Sequence[str], change: Callable[[str, str], str]) -> Texts:
+    """The lines that hold one of these texts, changed; `change` gets the retailer and the text."""
+    texts, rows = dict[str, str](), dict[tuple[str, date], dict[str, str]]()
+    for line in _read(storage, EVERYTHING, ("value",)):
+        text = line["value"]
+        if any(each in text for each in holding) and (after := change(line["retailer_id"], text)) != text:
+            texts[text] = after
+            unit = (line["retailer_id"], line["logical_date"])
+            rows.setdefault(unit, {})[_name(line)] = _name({**line, "value": after})
+    return Texts(texts, rows)
+
+
+def change_texts(storage: Storage, texts: Texts) -> None:
+    """Change these texts; what was accepted stays accepted. Only for the holder of the lease."""
+    acknowledged.rename(storage, texts.rows)
+    changed = list(texts.changed.items())
+    for start in range(0, len(changed), _TEXTS_AT_ONCE):
+        part = [
+            (delta.literal(text), delta.literal(after))
+            for text, after in changed[start : start + _TEXTS_AT_ONCE]
+        ]
+        cases = " ".join(f"WHEN {text} THEN {after}" for text, after in part)
+        listed = ", ".join(text for text, _ in part)
+        with delta.as_writer(storage), delta.failing(storage, layout.QUARANTINE, "be changed"):
+            delta.table(storage, layout.QUARANTINE).update(
+                updates={"value": f"CASE value {cases} ELSE value END"}, predicate=f"value IN ({listed})"
+            )
 
 
 def groups(storage: Storage, selection: Selection = EVERYTHING) -> list[Group]:
