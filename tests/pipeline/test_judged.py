@@ -203,7 +203,9 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Begin:
         for name in STEPS:
             step = partial(unreliable, world, played.get(name, own[name]))
             monkeypatch.setitem(runner.STEP_FUNCTIONS, name, step)
-        workspace = Workspace(settings_for("sail", tmp_path / str(seed)), Secrets({}))
+        workspace = Workspace(
+            settings_for("sail", tmp_path / str(seed)), Secrets({"RETAIL_CUSTOMER_PEPPER": "pepper" * 6})
+        )
         workspace.__dict__ |= {"session": object(), "warehouse": object()}
         return world, workspace
 
