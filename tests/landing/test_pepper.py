@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import settings_for
 
-from retail.config.secrets import Secret, Secrets
+from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.errors import ConfigurationError, PepperChangedError, StorageError
 from retail.lake import layout
 from retail.lake.storage.local import LocalStorage
@@ -17,7 +17,7 @@ from retail.pipeline import runner
 from retail.pipeline.rebuild import _Silence
 from retail.pipeline.workspace import Workspace
 from retail.sources.pii import Pepper, pseudonym
-from retail.sources.registry import PEPPER, problems
+from retail.sources.registry import problems
 
 FIRST, SECOND, THIRD = (Secret(letter * 32) for letter in "abc")
 

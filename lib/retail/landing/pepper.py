@@ -19,12 +19,12 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from retail.config.secrets import Secret, Secrets
+from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.errors import ObjectNotFoundError, PepperChangedError, StorageError
 from retail.lake import layout
 from retail.lake.storage import Storage
 from retail.sources.pii import Pepper
-from retail.sources.registry import PEPPER, PEPPER_VARIABLE
+from retail.sources.registry import PEPPER_VARIABLE
 
 _FINGERPRINT: Final = b"retail-lakehouse: fingerprint of a pepper"
 _KEY: Final = b"retail-lakehouse: key for the peppers before"
