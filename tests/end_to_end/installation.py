@@ -46,6 +46,7 @@ master_calls = 0
 embedded = true
 data_folder = "{warehouse}"
 database = "{database}"
+roles = "retail"  # shared by the databases of the tests' server
 [retailers.retailer_1]
 service = "amazon"
 name = "Amazon US"

@@ -7,6 +7,7 @@ out is what by nature differs:
 - times of the wall clock: `started_at`, `ended_at`, `fetched_at`, `seconds` and the columns of `_TIMES`;
 - numbers of tries: `publish_id`, which skips a number for a transaction that was rolled back, the number of the lease,
   and versions of the tables below `staged/`, which a step that is done again replaces again;
+- whose turn it was to write to PostgreSQL last: `ops.turn` has the number of a session and of its lock;
 - `span`, the days that the command named: one that goes on from the checkpoints names none;
 - what `ops/tables.json` has of each table's log: sizes and a digest of commits, which have times and names in them;
 - what a step says of itself, where it was done again and found its work done: `_TOLD`;
@@ -113,7 +114,7 @@ def _postgresql(made: Installation) -> Iterator[tuple[str, list[object]]]:
         relations = cursor.fetchall()
         yield "PostgreSQL's relations", list(relations)
         for schema, name, kind, is_partition in relations:
-            if kind not in "rpm" or is_partition:
+            if kind not in "rpm" or is_partition or (schema, name) == ("ops", "turn"):
                 continue
             cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, name)))
             kept = [i for i, column in enumerate(cursor.description or ()) if column.name not in _OF_NATURE]
