@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from retail.config.secrets import Secrets
+from retail.config.secrets import PEPPER, Secrets
 from retail.errors import ConfigurationError, ErasureError, TieOutError
 from retail.lake import delta, delta_log, layout
 from retail.lake.storage import Storage
@@ -31,7 +31,6 @@ from retail.runs import customers_note, rebuild_note, table_states
 from retail.runs.customers_note import CustomersNote
 from retail.runs.run import Run
 from retail.sources import pii
-from retail.sources.registry import PEPPER
 from retail.star import customers as in_star
 from retail.star.customers import Customer
 from retail.star.tables import fact_sales

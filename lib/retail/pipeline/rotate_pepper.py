@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from retail.config.secrets import Secret
+from retail.config.secrets import PEPPER, Secret
 from retail.errors import ConfigurationError, PepperChangedError, TieOutError
 from retail.lake import delta, layout
 from retail.lake.storage import Storage
@@ -33,7 +33,7 @@ from retail.records import SalesRecord
 from retail.runs import customers_note, rebuild_note, table_states
 from retail.runs.customers_note import CustomersNote
 from retail.sources import pii
-from retail.sources.registry import PEPPER, PEPPER_VARIABLE, pepper_problems, sales_of
+from retail.sources.registry import PEPPER_VARIABLE, pepper_problems, sales_of
 from retail.sources.service import Sales, record_of
 from retail.sources.values.json_path import JSON, at, parse
 from retail.star.quarantine import table as quarantine
