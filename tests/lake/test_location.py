@@ -18,7 +18,13 @@ ODD = "a é日e\u0301 #100% ' \" ` [b] * {c} ? + & = : ~^|$;,!@(<>"
 
 
 @pytest.mark.parametrize(
-    "name", ["sail", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.nightly])]
+    "name",
+    [
+        "sail",
+        pytest.param(
+            "spark", marks=[pytest.mark.spark, pytest.mark.nightly, pytest.mark.xdist_group("spark")]
+        ),
+    ],
 )
 def test_a_folder_with_every_odd_character_holds_a_lake_and_nothing_is_written_beside_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -93,7 +93,11 @@ def test_a_server_that_is_not_amazon_s_gets_the_bytes_alone(
     ("name", "prefix"),
     [
         ("sail", "pre'fix/a+b=c"),
-        pytest.param("spark", "pre é#'\" %<>~| fix", marks=[pytest.mark.spark, pytest.mark.nightly]),
+        pytest.param(
+            "spark",
+            "pre é#'\" %<>~| fix",
+            marks=[pytest.mark.spark, pytest.mark.nightly, pytest.mark.xdist_group("spark")],
+        ),
     ],
 )
 def test_by_an_ip_address_and_the_default_all_clients_write_into_the_one_bucket(
