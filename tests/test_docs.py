@@ -85,6 +85,16 @@ def test_every_image_is_told_with_its_licence() -> None:
     assert [image for image in images if not re.search(rf"^\| `{image}` \|", told, re.MULTILINE)] == []
 
 
+def test_every_promise_of_security_names_a_test_that_is_there() -> None:
+    text = (ROOT / "docs" / "SECURITY.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "| test |" not in line]
+    assert len(rows) > 35
+    assert [row for row in rows if not re.search(r"`tests/[\w/]+\.py(::test_\w+)?`", row)] == []
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", text)
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file, _ in named}
+    assert [f"{file}::{name}" for file, name in named if name and f"def {name}(" not in texts[file]] == []
+
+
 def test_every_trap_has_a_test() -> None:
     rows = [line for line in RETAILERS.partition("## Traps")[2].splitlines() if line.startswith("| ")]
     traps = [row for row in rows if not row.startswith("| trap |")]
