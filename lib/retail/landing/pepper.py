@@ -49,20 +49,24 @@ def require(storage: Storage, secrets: Secrets) -> None:
 
     Raises PepperChangedError if the lake's customers have their pseudonyms under another one.
     """
-    note, given = read(storage), secrets.require(PEPPER)
-    if note is None:
-        write(storage, PepperNote(0, fingerprint(given)))
-    else:
-        _require_same(storage, note, given)
+    if require_unchanged(storage, secrets) is None:
+        write(storage, PepperNote(0, fingerprint(secrets.require(PEPPER))))
+
+
+def require_unchanged(storage: Storage, secrets: Secrets) -> PepperNote | None:
+    """The lake's note; None if no run has fetched yet. Raises PepperChangedError, StorageError."""
+    note = read(storage)
+    if note is not None:
+        _require_same(storage, note, secrets.require(PEPPER))
+    return note
 
 
 def with_earlier(storage: Storage, secrets: Secrets) -> Secrets:
     """The secrets, their pepper with those before it. Raises PepperChangedError, StorageError."""
-    note = read(storage)
+    note = require_unchanged(storage, secrets)
     if note is None or not note.earlier:
         return secrets
     given = secrets.require(PEPPER)
-    _require_same(storage, note, given)
     return secrets.given(PEPPER, Pepper(given.reveal(), opened(storage, note, given)))
 
 

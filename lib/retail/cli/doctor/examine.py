@@ -27,6 +27,7 @@ from retail.config.secrets import Secrets
 from retail.config.settings import Settings, WarehouseSettings
 from retail.errors import ConfigurationError, EngineError, RetailError, WarehouseRefusedError
 from retail.lake import location, sail_server
+from retail.landing import pepper
 from retail.pipeline.workspace import Workspace
 from retail.quality import drift
 from retail.quality.rules import load_row_rules
@@ -40,6 +41,7 @@ from retail.warehouse.schema import ddl
 _RETRY_SECONDS: Final = 3.0  # a person is waiting for the answer
 _SECONDS_FOR_JAVA: Final = 30
 # What others need: without it they are not tried.
+CONFIGURATION: Final = "configuration and secrets"
 STORAGE: Final = "storage"
 ENGINE: Final = "engine"
 WAREHOUSE: Final = "PostgreSQL"
@@ -120,11 +122,12 @@ def _tried(name: str, where: str, check: Callable[[], str | Warned]) -> Finding:
 def _checks(workspace: Workspace, conf: Path) -> Iterator[Check]:
     settings, secrets = workspace.settings, workspace.secrets
     url = settings.lake.url
-    yield "configuration and secrets", str(conf), lambda: _configuration(settings, secrets), ()
+    yield CONFIGURATION, str(conf), lambda: _configuration(settings, secrets), ()
     yield "rules and suites", str(conf.parent), lambda: _rules(settings.folder), ()
     yield STORAGE, url, lambda: lake.check_storage(workspace.storage), ()
     if location.is_bucket(settings.lake):
         yield "bucket", url, lambda: examine_bucket(settings.lake), (STORAGE,)
+    yield "customers' pepper", url, lambda: _pepper(workspace), (STORAGE, CONFIGURATION)
     yield "deltalake in the lake", url, lambda: lake.check_deltalake(workspace.storage), (STORAGE,)
     yield "Delta tables", url, lambda: examine_tables(workspace), (STORAGE,)
     yield ENGINE, settings.engine, lambda: _engine(workspace), ()
@@ -155,6 +158,13 @@ def _configuration(settings: Settings, secrets: Secrets) -> str:
     if found:
         raise ConfigurationError(found)
     return f"{len(settings.retailers)} retailers"
+
+
+def _pepper(workspace: Workspace) -> str:
+    note = pepper.require_unchanged(workspace.storage, workspace.secrets)
+    if note is None:
+        return "the next run notes it for this lake"
+    return f"the one of this lake, rotated {note.rotations} times"
 
 
 def _rules(beside: Path | None) -> str:
