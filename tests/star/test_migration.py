@@ -73,6 +73,7 @@ def _lines(lake: Lake, unit: tuple[str, object]) -> list[str]:
     return lake.workspace.storage.read(raw_file(*unit)).decode().splitlines()  # type: ignore[arg-type]
 
 
+@pytest.mark.spark_nightly
 def test_a_lake_of_older_code_is_today_s_after_its_migration_and_its_days_again_change_no_figure(
     older_lake: Lake,
 ) -> None:

@@ -82,6 +82,7 @@ def changed(found: dict[str, Any], before: dict[str, int]) -> set[str]:
     return {name for name, (now,) in facts(found, "content_hash").items() if now != before.get(name, now)}
 
 
+@pytest.mark.spark_nightly
 @pytest.mark.slow
 def test_a_day_staged_again_after_a_column_was_added_brings_its_values_and_changes_no_other_row(
     engine: str, tmp_path: Path, before: dict[str, int]
