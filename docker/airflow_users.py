@@ -30,5 +30,5 @@ if __name__ == "__main__":
                     raise SystemExit(f"{name}: Airflow made no account of it; its log says why")
             else:
                 user.roles = [role]
-                manager.update_user(user)
-                manager.reset_password(user.id, password)
+                if manager.update_user(user) is False or manager.reset_password(user.id, password) is False:
+                    raise SystemExit(f"{name}: Airflow did not change the account; its log says why")

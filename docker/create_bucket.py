@@ -34,15 +34,17 @@ def create(lake: LakeSettings, access: str, secret: str) -> None:
         config=Config(s3={"addressing_style": s3_address.of(lake).for_boto3}),
     )
     account = f"<Account><Access>{escape(access)}</Access><Secret>{escape(secret)}</Secret><Role>user</Role></Account>"
-    _administer(lake, "create-user", account)
+    if _administer(lake, "create-user", account) == _EXISTS:  # the file's key counts: it may be a new one
+        props = f"<MutableProps><Secret>{escape(secret)}</Secret></MutableProps>"
+        _administer(lake, f"update-user?{urlencode({'access': access})}", props)
     bucket = s3_address.bucket_of(lake)
     if bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=bucket)
     _administer(lake, f"change-bucket-owner?{urlencode({'bucket': bucket, 'owner': access})}")
 
 
-def _administer(lake: LakeSettings, action: str, body: str = "") -> None:
-    """Call the gateway's administration, which S3's own API lacks. Raises requests.HTTPError."""
+def _administer(lake: LakeSettings, action: str, body: str = "") -> int:
+    """The status of a call of the gateway's administration, which S3's own API lacks. Raises requests.HTTPError."""
     request = AWSRequest("PATCH", f"{lake.s3_endpoint}/{action}", data=body.encode())
     credentials = boto3.Session().get_credentials()
     S3SigV4Auth(credentials, "s3", lake.s3_region).add_auth(request)
@@ -51,6 +53,7 @@ def _administer(lake: LakeSettings, action: str, body: str = "") -> None:
     )
     if answer.status_code != _EXISTS:
         answer.raise_for_status()
+    return answer.status_code
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -289,3 +290,13 @@ def test_an_error_is_printed_without_control_characters(capsys: pytest.CaptureFi
 
     assert result.exit_code == 1
     assert not [each for each in "\x1b\x07\x9b\r\x7f\u202e" if each in result.output]
+
+
+def test_a_password_that_is_an_ordinary_word_changes_no_record(tmp_path: Path) -> None:
+    Secret("retailer")
+    ledger = Ledger(LocalStorage(tmp_path))
+    day = ("retailer_1", date(2017, 1, 5))
+    ledger.begin("run-1", [day], tasks=["ingest"], engine="sail")
+    ledger.end("run-1", "failed", reason="it said retailer")
+    assert ledger.run("run-1").units == (day,)
+    assert ledger.ended("run-1")["reason"] == f"it said {MASK}"

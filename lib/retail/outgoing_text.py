@@ -59,16 +59,16 @@ def remember(secret: str) -> None:
         _known.add(secret)
 
 
-def mask(text: str) -> str:
-    """The text with `***` for each secret, or piece of one, in it."""
+def mask(text: str, *, short: bool = True) -> str:
+    """The text with `***` for each secret, or piece of one, in it; without `short`, for those of PIECE characters."""
     if not _known or len(text) < SHORTEST:
         return text
-    found = list(_found(text))
+    found = list(_found(text, short=short))
     if _ENCODED.search(text):
         decoded, places = text, list(range(len(text) + 1))
         for _ in range(_ROUNDS):
             decoded, places = _decoded(decoded, places)
-            found += [(places[start], places[end]) for start, end in _found(decoded)]
+            found += [(places[start], places[end]) for start, end in _found(decoded, short=short)]
     if not found:
         return text
     parts, end = list[str](), 0
@@ -80,11 +80,20 @@ def mask(text: str) -> str:
 
 
 def mask_values(value: Any) -> Any:
-    """A copy of plain values, such as JSON holds, with every text in them masked, keys included."""
+    """A copy of plain values, such as JSON holds, with the texts in them masked.
+
+    Keys, ids, names and dates that a short secret is a part of stay: a password may be an ordinary word, and what is
+    written by them is read again.
+    """
     if isinstance(value, str):
-        return mask(value)
+        whole = mask(value)
+        is_prose = any(character.isspace() for character in value)
+        return whole if is_prose or whole == MASK else mask(value, short=False)
     if isinstance(value, Mapping):
-        return {mask_values(key): mask_values(held) for key, held in value.items()}
+        return {
+            mask(key, short=False) if isinstance(key, str) else key: mask_values(held)
+            for key, held in value.items()
+        }
     if isinstance(value, list | tuple):
         return [mask_values(held) for held in value]
     return value
@@ -116,10 +125,10 @@ def _forms(secret: str) -> set[str]:
     return {_lower(form) for form in forms if len(form) >= SHORTEST}
 
 
-def _found(text: str) -> Iterator[tuple[int, int]]:
+def _found(text: str, *, short: bool) -> Iterator[tuple[int, int]]:
     """Where a text has secrets and pieces of secrets."""
     text = _lower(text)
-    for form in list(_whole):
+    for form in list(_whole) if short else ():
         start = text.find(form)
         while start >= 0:
             yield start, start + len(form)

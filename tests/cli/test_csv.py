@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from retail import outgoing_text
+from retail.cli.output import streams
 from retail.cli.sql import prompt
 
 FORMULAS = [
@@ -65,3 +67,14 @@ def test_on_a_terminal_control_characters_are_escapes(written) -> None:
 
     assert written([(hostile, None)], terminal=True)[1] == ["a\\x1b]0;owned\\x07\\x9b2J", ""]
     assert written([(hostile, None)])[1] == [hostile, ""]
+
+
+def test_rows_are_as_they_are_though_a_password_is_an_ordinary_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prompt, "_presentable", lambda frame: frame)
+    outgoing_text.remember("postgres")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", streams._Masked.over(out))
+    prompt.as_csv()(Frame([("Learning PostgreSQL", Decimal("19.99"))]))  # type: ignore[arg-type]
+    assert out.buffer.getvalue().decode().splitlines()[1] == "Learning PostgreSQL,19.99"

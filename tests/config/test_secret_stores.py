@@ -70,11 +70,11 @@ def test_secrets_manager_s_current_version_is_read_once_and_again_when_it_is_ren
     aws: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
-        "AWS_ENDPOINT_URL": aws, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_DEFAULT_REGION": "eu-west-1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    client = boto3.client("secretsmanager")
+    client = boto3.client("secretsmanager", endpoint_url=aws)
     stored = {"client_id": "an id", "client_secret": "first"}
     arn = client.create_secret(Name="retail/amazon", SecretString=json.dumps(stored))["ARN"]
     client.create_secret(Name="plain", SecretString="a pepper\n")
@@ -88,7 +88,7 @@ def test_secrets_manager_s_current_version_is_read_once_and_again_when_it_is_ren
         "no_json": "aws-secretsmanager:plain#key",
         "no_key": "aws-secretsmanager:retail/amazon#clientsecret",
     }
-    secrets = Secrets({}, references)
+    secrets = Secrets({"AWS_ENDPOINT_URL_SECRETS_MANAGER": aws}, references)
     secret = secrets.require("by_name")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     assert secrets.require("by_arn").reveal() == "an id"

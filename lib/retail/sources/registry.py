@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from retail.config import variables
-from retail.config.secrets import PEPPER, PREFIX, WAREHOUSE_PASSWORD, Secret, Secrets
+from retail.config.secrets import NEW_PEPPER, PEPPER, PREFIX, WAREHOUSE_PASSWORD, Secret, Secrets
 from retail.config.settings import RetailerSettings, Settings
 from retail.errors import ConfigurationError
 from retail.sources import fields, pii
@@ -155,7 +155,7 @@ def secret_names(retailer_id: str, settings: Settings) -> list[str]:
 def _unknown_references(settings: Settings) -> Iterator[str]:
     """Entries of `[secrets]` that no part of the configuration asks for."""
     known = [name for retailer_id in settings.retailers for name in secret_names(retailer_id, settings)]
-    known += [PEPPER, WAREHOUSE_PASSWORD]
+    known += [PEPPER, NEW_PEPPER, WAREHOUSE_PASSWORD]
     for name in settings.secrets:
         if name not in known:
             meant = variables.closest(name, [each.upper() for each in known])

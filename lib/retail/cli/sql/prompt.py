@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from retail.cli.output import console
+from retail.cli.output import console, streams
 from retail.errors import EngineError, RetailError
 from retail.lake import sql_text
 from retail.outgoing_text import printable
@@ -87,12 +87,14 @@ def as_csv(*, no_formulas: bool = False) -> Show:
         return printable(text) if to_terminal else text
 
     def show(frame: DataFrame) -> None:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
+        out = streams.of_data()
+        writer = csv.writer(out, lineterminator="\n")
         # Which quotes no lone \r by itself, and readers take one for the end of a row.
-        quoting = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        quoting = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for row in itertools.chain([frame.columns], _presentable(frame).toLocalIterator()):
             fields = [field(value) for value in row]
             (quoting if any("\r" in each for each in fields) else writer).writerow(fields)
+        out.flush()
 
     return show
 
