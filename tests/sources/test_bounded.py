@@ -154,6 +154,31 @@ def test_what_is_packed_once_is_unpacked_and_what_is_cut_off_is_not_taken(attack
             ask(attacked_by(whole(broken, b"Content-Encoding: gzip")))
 
 
+def test_a_body_of_no_bytes_is_empty_even_where_its_header_says_gzip(attacked_by):
+    assert ask(attacked_by(whole(b"", b"Content-Encoding: gzip"))) == b""
+
+
+def test_a_refusal_without_a_body_keeps_what_its_status_means(scripted, reply, open_at, time):
+    packed = {"Content-Encoding": "gzip"}
+    page = {"list": {"meta": {"totalCount": 1}, "elements": {"order": [{"purchaseOrderId": "1"}]}}}
+    later = reply(429, b"", headers={**packed, "Retry-After": "7"})
+    server = scripted(reply(401, b"", headers=packed), later, *[reply(body=page)] * 9)
+    service = open_at("retailer_2", server.url)
+
+    assert next(service.pages(WINDOW, None)).answer["list"]["elements"] == page["list"]["elements"]
+    assert 7 <= sum(time.slept) < 30
+
+
+def test_gzip_of_several_members_is_read_whole_and_within_one_limit(attacked_by):
+    members = b"".join(map(gzip.compress, (b'{"orders"', b": [", b"", b"]}")))
+    assert ask(attacked_by(whole(members, b"Content-Encoding: gzip"))) == b'{"orders": []}'
+
+    with pytest.raises(requests.RequestException):
+        ask(attacked_by(whole(members[:-1], b"Content-Encoding: gzip")))
+    with pytest.raises(AnswerLimitError):
+        ask(attacked_by(whole(gzip.compress(b" " * 2**19) * 3, b"Content-Encoding: gzip")))
+
+
 def test_a_connection_serves_one_answer_after_the_other(attacked_by):
     answer = HEAD + b"Content-Length: 2\r\n\r\n{}"
 

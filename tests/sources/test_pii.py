@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from retail.config.secrets import Secret
+from retail.errors import ExtractError
 from retail.sources.pii import (
     AMAZON,
     SHOPIFY,
@@ -188,6 +189,21 @@ def test_a_text_where_an_object_was_known_and_an_object_where_a_text_was_keep_no
     order: dict[str, JSON] = {boxes[vendor]: "for Jo Doe, 1 Main St", ids[vendor]: {"owner": "Jo Doe"}}
 
     assert stripped(vendor, order) == {boxes[vendor]: "", ids[vendor]: {"owner": ""}}
+
+
+def test_rules_that_keep_nothing_are_refused():
+    with pytest.raises(ValueError, match="kept"):
+        Rules(removed=frozenset({"member_name"}), customer=("member",))
+
+
+def test_an_answer_of_whose_lists_the_rules_know_none_is_refused_and_not_taken_for_a_day_without_sales():
+    rules = Rules(removed=frozenset(), customer=("member",), kept=("next", "reciepts[].number"))
+
+    with pytest.raises(ExtractError, match="receipts"):
+        strip({"receipts": [{"number": "1"}], "next": "2"}, rules, name=named)
+    assert strip({"receipts": []}, rules, name=named) == {"receipts": []}
+    page: JSON = {"reciepts": [], "novelty": [{"a": 1}]}
+    assert strip(page, rules, name=named) == {"reciepts": [], "novelty": []}
 
 
 def test_where_the_table_knows_everything_below_a_key_that_is_no_field_s_name_goes():

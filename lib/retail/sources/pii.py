@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Final
 
 from retail.config.secrets import Secret
+from retail.errors import ExtractError
+from retail.outgoing_text import printable
 from retail.sources.fields import Content, Place, places
 from retail.sources.values.json_path import JSON, at, text
 
@@ -130,6 +132,13 @@ class Rules:
     kept: tuple[str, ...] = ()
     nobody: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        if not self.vendor and not self.kept:
+            raise ValueError(
+                "these rules keep nothing of an answer, and every sale is lost: name the fields to keep in `kept`, "
+                "such as receipts[].number, or the `vendor` package that has a fields.toml (docs/ADD_A_RETAILER.md)"
+            )
+
     @property
     def places(self) -> Place:
         """What is kept of an answer, place by place."""
@@ -189,16 +198,23 @@ SHOPIFY: Final = Rules(
 def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
     """A copy of the response without personal data; `name` returns the pseudonym of a customer's identifier.
 
-    Names of people that are removed from their own fields are removed from free text of the same answer too.
+    Names of people that are removed from their own fields are removed from free text of the same answer too. Raises
+    ExtractError if the answer has objects in lists, and the rules know none of its lists: its sales would be lost.
     """
     removed, customer = rules.removed, rules.customer[0]
     people = _any_of(_people(answer, rules))
+    emptied, knows_a_list = list[str](), False
 
-    def stripped(value: JSON, place: Place | None) -> JSON:
+    def stripped(value: JSON, place: Place | None, key: str = "") -> JSON:
+        nonlocal knows_a_list
         if isinstance(value, dict):
             return dict(fields(value, place))
         if isinstance(value, list):
-            return [stripped(held, place) for held in value] if place is not None else []
+            if place is None:
+                emptied.extend([key] if any(isinstance(held, dict) for held in value) else [])
+                return []
+            knows_a_list = True
+            return [stripped(held, place) for held in value]
         if value is None or (place is not None and place.keeps):
             return recognised(value, place) if isinstance(value, str) and place is not None else value
         return _blank(value)
@@ -214,7 +230,7 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
             is_named = below is not None and below.is_named
             # A key that no entry names may be the customer's own.
             if (is_named or _FIELD_NAME.fullmatch(key)) and not (below is not None and below.is_removed):
-                yield key, stripped(held, below)
+                yield key, stripped(held, below, key)
 
     def recognised(words: str, place: Place) -> str:
         if len(words) < _SHORTEST:
@@ -225,7 +241,14 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
             return without_contacts(words)
         return without_personal_data(words if people is None else people.sub(REMOVED_NAME, words))
 
-    return stripped(answer, rules.places)
+    left = stripped(answer, rules.places)
+    if emptied and not knows_a_list:
+        raise ExtractError(
+            f"of an answer whose list `{printable(emptied[0])}` has entries nothing would be kept; it was not stored",
+            hint="name the list and its fields in `kept` of the service's rules (docs/ADD_A_RETAILER.md); if the "
+            "service is not your own, the retailer's format has changed: report it with the log",
+        )
+    return left
 
 
 def without_e_mail(words: str) -> str:

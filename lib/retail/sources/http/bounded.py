@@ -93,11 +93,11 @@ class BoundedSession(requests.Session):
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
         """The body in unpacked pieces. Raises AnswerLimitError, SlowError, and requests.RequestException."""
         is_packed = response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip")
-        unpacker = zlib.decompressobj(_GZIP) if is_packed else None
+        unpacker = _Unpacker() if is_packed else None
         unpacked = 0
         try:
             while packed := response.raw.read(_CHUNK, decode_content=False):
-                for piece in _unpacked(unpacker, packed):
+                for piece in (packed,) if unpacker is None else unpacker.unpacked(packed):
                     unpacked += len(piece)
                     self._budget.require_bytes(unpacked)
                     yield piece
@@ -111,7 +111,7 @@ class BoundedSession(requests.Session):
             raise kind(error) from None
         except zlib.error as error:
             raise requests.exceptions.ContentDecodingError(error) from None
-        if unpacker is not None and not unpacker.eof:
+        if unpacker is not None and not unpacker.is_at_end:
             raise requests.exceptions.ContentDecodingError("the packed body is cut off")
 
     def body(self, response: requests.Response) -> bytes:
@@ -146,13 +146,22 @@ def _longest_text(value: JSON) -> int:
     return longest
 
 
-def _unpacked(unpacker: Any, packed: bytes) -> Iterator[bytes]:
-    if unpacker is None:
-        yield packed
-        return
-    while packed and not unpacker.eof:
-        yield unpacker.decompress(packed, _CHUNK)
-        packed = unpacker.unconsumed_tail
+class _Unpacker:
+    """Unpacks a body of gzip members, one after the other. No bytes at all are an empty body, as of a refusal."""
+
+    def __init__(self) -> None:
+        self._member: Any = None
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._member is None or self._member.eof
+
+    def unpacked(self, packed: bytes) -> Iterator[bytes]:
+        while packed:
+            if self.is_at_end:
+                self._member = zlib.decompressobj(_GZIP)
+            yield self._member.decompress(packed, _CHUNK)
+            packed = self._member.unconsumed_tail or self._member.unused_data
 
 
 def _beyond(retailer_id: str, what: str) -> AnswerLimitError:
