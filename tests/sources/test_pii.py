@@ -346,6 +346,29 @@ def test_an_id_that_reads_like_a_phone_number_stays_to_the_digit():
         assert stripped(vendor, order) == order
 
 
+def skus_of(*skus: str) -> list[JSON]:
+    items: list[JSON] = [{"product": {"sellerSku": sku}} for sku in skus]
+    left = stripped(AMAZON, {"orderItems": items})
+    return [at(left, "orderItems", number, "product", "sellerSku") for number in range(len(skus))]
+
+
+def test_a_sku_that_reads_like_an_e_mail_address_stays_as_it_is():
+    skus = ["TEE@M.Black", "TEE@L.Black", "AB@C.XL", "A%40b.co", "MUG@2.in", "PK@12.50.de", "A@B.C"]
+
+    assert skus_of(*skus) == skus
+
+
+def test_two_identifiers_with_e_mail_addresses_stay_two_and_the_same_ones_without_the_addresses():
+    skus = ["jo@example.com", "Jo@example.com", "x-kim%40shop.example.co.uk-7", "kim@EXAMPLE.COM"]
+
+    first = skus_of(*skus)
+
+    assert len(set(map(str, first))) == 4
+    assert skus_of(*skus) == first
+    assert not any("example" in str(each).lower() for each in first)
+    assert named("jo@example.com")[-12:] not in str(first[0])
+
+
 def test_a_long_text_takes_no_longer_than_its_length_asks():
     for part in ("a.", "+1 ", "1-", "Jo ", "call ", "(1", "a@", "a@a."):
         assert isinstance(without_personal_data(part * 50_000), str)

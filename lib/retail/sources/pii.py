@@ -31,6 +31,17 @@ _E_MAIL: Final = re.compile(
     r"(?:[^\s@\"'<>,;:.()\[\]/%]{1,63}\.){1,8}(?:[^\W\d_]{2,63}|xn--[a-z0-9-]{2,59})(?![\w@])",
     re.IGNORECASE,
 )
+# In an identifier only what ends as addresses do: `TEE@M.Black`, `PK@2.in` and `AB@C.XL` are SKUs.
+_COUNTRIES: Final = (
+    "ae ai ar at au be bg br ca cc ch cl cn co cy cz de dk ee eg es eu fi fr gr hk hr hu id ie il in io is it jp ke kr"
+    " lt lu lv me mt mx my ng nl no nz pe ph pk pl pt ro rs ru sa se sg si sk th tr tv tw ua uk us vn za"
+)
+_E_MAIL_IN_IDENTIFIER: Final = re.compile(
+    r"[^\s@\"'<>,;:()\[\]]{1,64}(?:@|%40)(?:[^\s@\"'<>,;:.()\[\]/%]{1,63}\.){1,8}"
+    r"(?:(?i:com|net|org|edu|gov|info|biz|name|example|invalid|test)"
+    rf"|(?<=\w\w\.)(?<!\d\d\.)(?<!%40\w\.)(?:{_COUNTRIES.replace(' ', '|')}))(?![\w@])"
+)
+_DIGITS_OF_MARK: Final = 12
 # A number that only a phone has: with the country's `+`, or as North America writes it. An order id (3-7-7 digits),
 # a GTIN or an ISBN is neither.
 _PHONE: Final = re.compile(
@@ -236,7 +247,7 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
         if len(words) < _SHORTEST:
             return words
         if place.content is Content.IDENTIFIER:
-            return without_e_mail(words)
+            return _identifier(words, name=name)
         if place.content is Content.VALUE:
             return without_contacts(words)
         return without_personal_data(words if people is None else people.sub(REMOVED_NAME, words))
@@ -252,8 +263,21 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
 
 
 def without_e_mail(words: str) -> str:
-    """The text with every e-mail address replaced. Safe for ids, whose every change is a wrong number."""
+    """The text with every e-mail address replaced."""
     return _E_MAIL.sub(REMOVED, words) if "@" in words or "%40" in words else words
+
+
+def _identifier(words: str, *, name: Callable[[str], str]) -> str:
+    """The identifier with each e-mail address replaced by a mark of its own, so that two identifiers stay two.
+
+    The mark is keyed as pseudonyms are, and is nobody's pseudonym. Under a rotated pepper it is another one.
+    """
+
+    def mark(address: re.Match[str]) -> str:
+        keyed = name(f"address in an identifier\n{address[0].encode('utf-8', 'replace').hex()}")
+        return f"{REMOVED[:-1]} {keyed[-_DIGITS_OF_MARK:]})"
+
+    return _E_MAIL_IN_IDENTIFIER.sub(mark, words) if "@" in words or "%40" in words else words
 
 
 def without_contacts(words: str) -> str:
