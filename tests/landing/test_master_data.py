@@ -218,3 +218,9 @@ def test_no_address_of_a_person_is_landed_with_a_name(lake, ask):
 
     lines = [*landed(lake), *landed(lake, "raw/master-data/stores/retailer_1/")]
     assert [line for line in lines if "@" in json.dumps(line)] == []
+
+
+def test_a_part_number_in_a_name_is_no_phone_number(lake, ask):
+    ask(Catalogue({"p1": "Whirlpool 285-753-1000"}), sold("p1"))
+
+    assert [line["product_name"] for line in landed(lake)] == ["Whirlpool 285-753-1000"]

@@ -16,6 +16,7 @@ from retail.sources.pii import (
     next_pseudonym,
     pseudonym,
     strip,
+    title_without_contacts,
     without_contacts,
     without_e_mail,
     without_personal_data,
@@ -321,15 +322,59 @@ def test_identifiers_survive(identifier):
             "AA 1.5V 4+4",
             "Set 2017-2018, 555 pcs",
         ),
+        *(
+            "Whirlpool 285-753-1000",
+            "Model 450.500.6000",
+            "Puzzle 500.999.2020",
+            "Size (200) 300-4000",
+            "Set of +1 2 3 4 5 6 7 sizes",
+            "Resistor +12.5 3.3 5.5",
+            "Weights +10 20 30 40 lb",
+            "Phone 11 12 13 14 15 case",
+            "Phone 15 256 GB 2023",
+            "+1234567.89",
+            "+12345678.90",
+        ),
     ],
 )
 def test_titles_of_goods_survive(title):
-    assert without_contacts(title) == title
+    assert title_without_contacts(title) == title
     order: dict[str, JSON] = {
         "buyer": {"buyerName": "Hugo Boss"},
         "orderItems": [{"product": {"title": title, "sellerSku": title}}],
     }
     assert at(stripped(AMAZON, order), "orderItems") == order["orderItems"]
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("Mug, ring +49 30 901820", "Mug, ring (phone number removed)"),
+        ("Mug +49 (30) 90182000", "Mug (phone number removed)"),
+        ("Mug +17755550199", "Mug (phone number removed)"),
+        ("Mug +1 (775) 555-0199", "Mug (phone number removed)"),
+        ("+33 6 12 34 56 78 Plate", "(phone number removed) Plate"),
+        ("Plate, call 775-555-0199 now", "Plate, (phone number removed) now"),
+        ("Plate, Tel: 030 901820", "Plate, (phone number removed)"),
+        ("Plate of jo@example.com", "Plate of (e-mail address removed)"),
+    ],
+)
+def test_titles_lose_what_can_only_be_a_contact(words, left):
+    assert title_without_contacts(words) == left
+
+
+def test_a_number_a_date_and_a_code_stay_to_the_digit():
+    order: dict[str, JSON] = {
+        "createdTime": "2017-01-05 call 7755550199",
+        "orderItems": [
+            {
+                "quantityOrdered": "+12345678",
+                "proceeds": {"proceedsTotal": {"amount": "+17755550199"}},
+            }
+        ],
+    }
+
+    assert stripped(AMAZON, order) == order
 
 
 def test_an_id_that_reads_like_a_phone_number_stays_to_the_digit():
@@ -372,6 +417,7 @@ def test_two_identifiers_with_e_mail_addresses_stay_two_and_the_same_ones_withou
 def test_a_long_text_takes_no_longer_than_its_length_asks():
     for part in ("a.", "+1 ", "1-", "Jo ", "call ", "(1", "a@", "a@a."):
         assert isinstance(without_personal_data(part * 50_000), str)
+        assert isinstance(title_without_contacts(part * 50_000), str)
 
 
 def test_the_answer_itself_is_left_as_it_came():

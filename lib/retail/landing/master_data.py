@@ -26,7 +26,7 @@ from retail.lake.storage import Storage
 from retail.records import MasterRecord, ProductRecord, StoreRecord
 from retail.sources.catalog import Catalog
 from retail.sources.http.messages import Clock
-from retail.sources.pii import without_contacts
+from retail.sources.pii import title_without_contacts
 from retail.sources.values.timestamps import utc_text
 
 Kind: TypeAlias = Literal["products", "stores"]
@@ -229,7 +229,7 @@ def _without_contacts(record: MasterRecord) -> MasterRecord:
 
 
 def _clean(words: str | None) -> str | None:
-    return None if words is None else without_contacts(words)
+    return None if words is None else title_without_contacts(words)
 
 
 def _log(looked_up: LookedUp) -> None:

@@ -91,23 +91,27 @@ def below(place: str, path: str) -> str:
 
 
 class Content(Enum):
-    """What a text may hold: an identifier of the business, another value that the code reads, or anything."""
+    """What a text may hold: an identifier of the business, a number, date or code, a title or name, or anything."""
 
     IDENTIFIER = "identifier"
-    VALUE = "value"
+    CODE = "code"
+    TITLE = "title"
     FREE = "free"
 
     @classmethod
     def of(cls, meaning: str) -> Content:
         """By what `used` says that the field serves.
 
-        >>> Content.of("product_id"), Content.of("product_name")
-        (<Content.IDENTIFIER: 'identifier'>, <Content.VALUE: 'value'>)
+        >>> Content.of("product_id"), Content.of("tax_amount"), Content.of("product_name")
+        (<Content.IDENTIFIER: 'identifier'>, <Content.CODE: 'code'>, <Content.TITLE: 'title'>)
         """
-        return cls.IDENTIFIER if _IDENTIFIER.search(meaning) else cls.VALUE
+        if _IDENTIFIER.search(meaning):
+            return cls.IDENTIFIER
+        return cls.TITLE if _TITLE.search(meaning) else cls.CODE
 
 
 _IDENTIFIER: Final = re.compile(r"\b(?:transaction_id|line_id|product_id|store_id|gtin|GTIN|page)\b")
+_TITLE: Final = re.compile(r"\b(?:product_name|brand|category|store_name|store_city|store_region)\b")
 
 
 @dataclass(slots=True)

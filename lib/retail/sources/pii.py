@@ -50,6 +50,20 @@ _PHONE: Final = re.compile(
     r"|(?:1[-. ])?(?:\(\d{3}\)[ -]?|[2-9]\d{2}[-.])[2-9]\d{2}[-. ]\d{4}"
     r")(?![\w-]|[./]\d)"
 )
+# In a title, only what cannot be a part number or a set of sizes: a country with groups as phones have them, or
+# digits after a word such as "call".
+_NORTH_AMERICAN: Final = r"(?:\(\d{3}\) ?|\d{3}[-. ])\d{3}[-. ]\d{4}"
+_PHONE_IN_TITLE: Final = re.compile(
+    r"(?<![\w+./-])(?:"
+    r"\+(?:1\d{10}|7\d{10}|[2-689]\d{7,14})"
+    rf"|\+1[-. ]?{_NORTH_AMERICAN}"
+    # Eight to fifteen digits in all, and one kind of separator.
+    r"|\+(?=(?:\D{0,2}\d){8,15}(?!\D?\d))(?:7|[2-689]\d{1,2})(?P<between>[-. ])(?:\(0?\d{1,4}\)|\d{1,4})"
+    r"(?:(?P=between)\d{2,8}){1,5}"
+    r"|\b(?i:call|phone|telephone|tel|mobile|fax|whatsapp|telefon)\b(?i:\s(?:me|us|at|on|number|is)){0,3}[.: ]{1,3}"
+    rf"(?:\d{{7,15}}|\d{{3}}-\d{{4}}|(?:1[-. ])?{_NORTH_AMERICAN}|0\d{{1,4}}[ /-]\d{{3,8}}(?:[ -]\d{{2,8}})?)"
+    r")(?![\w-]|[.,/]\d)"
+)
 # In free text, what else looks like a phone number counts as one too.
 _LIKELY_PHONE: Final = re.compile(
     r"(?<![\w+./-])(?:"
@@ -246,10 +260,10 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
     def recognised(words: str, place: Place) -> str:
         if len(words) < _SHORTEST:
             return words
-        if place.content is Content.IDENTIFIER:
+        if place.content in (Content.IDENTIFIER, Content.CODE):
             return _identifier(words, name=name)
-        if place.content is Content.VALUE:
-            return without_contacts(words)
+        if place.content is Content.TITLE:
+            return title_without_contacts(words)
         return without_personal_data(words if people is None else people.sub(REMOVED_NAME, words))
 
     left = stripped(answer, rules.places)
@@ -280,8 +294,13 @@ def _identifier(words: str, *, name: Callable[[str], str]) -> str:
     return _E_MAIL_IN_IDENTIFIER.sub(mark, words) if "@" in words or "%40" in words else words
 
 
+def title_without_contacts(words: str) -> str:
+    """The title with e-mail addresses replaced, and with what can only be a phone number: a part number stays."""
+    return _PHONE_IN_TITLE.sub(REMOVED_PHONE, without_e_mail(words))
+
+
 def without_contacts(words: str) -> str:
-    """The text with e-mail addresses and phone numbers replaced. Safe for titles: no order id, SKU or GTIN is one."""
+    """The text with e-mail addresses and phone numbers replaced. Spares order ids and GTINs, not each part number."""
     return _PHONE.sub(REMOVED_PHONE, without_e_mail(words))
 
 
