@@ -283,11 +283,37 @@ def test_a_number_that_no_retailer_means_stays_text(digits):
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.1.2.3", "100.64.0.1", "224.0.0.1",
         "::1", "fe80::1%eth0", "fd00:ec2::254", "::ffff:169.254.169.254", "2002:a9fe:a9fe::1", "ff02::1",
+        "64:ff9b::a9fe:a9fe", "64:ff9b::7f00:1", "64:ff9b:1::1", "64:ff9b:1::a9fe:a9fe", "::127.0.0.1", "::8.8.8.8",
+        "::", "::ffff:0:7f00:1", "fec0::1", "100::1", "2001::1", "192.0.0.192", "168.63.129.16", "::ffff:168.63.129.16",
+        "64:ff9b::c000:c0",
     ],
 )  # fmt: skip
 def test_no_private_or_special_address_is_public(address):
     with pytest.raises(OSError, match="not a public address"):
         require_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["142.250.74.27", "2607:f8b0:4005:80a::200a", "64:ff9b::8efa:4a1b", "::ffff:142.250.74.27"]
+)
+def test_a_public_address_is(address):
+    require_public(address)
+
+
+def test_a_session_for_public_hosts_sends_no_hello_of_tls_to_a_private_one(attacked_by):
+    received, done = [], threading.Event()
+
+    def record(connection: socket.socket) -> None:
+        received.append(connection.recv(65536))
+        done.set()
+
+    url = attacked_by(record, reads_first=False).replace("http://127.0.0.1", "https://localhost")
+
+    with pytest.raises(requests.ConnectionError):
+        BoundedSession("shop", public_only=True).open("GET", url, Limits(5.0), timeout=5)
+
+    assert done.wait(5)
+    assert received == [b""]
 
 
 def test_a_session_for_public_hosts_sends_nothing_to_a_private_one(attacked_by):

@@ -245,26 +245,52 @@ class _Bounded:
     public_only: bool
     sock: Any
 
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
+    def _new_conn(self) -> socket.socket:
+        """The new socket, checked before anything is sent on it, TLS's first message included."""
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
         if self.public_only and getattr(self, "proxy", None) is None:
             try:
-                require_public(self.sock.getpeername()[0])
+                require_public(connection.getpeername()[0])
             except OSError:
-                self.sock.close()
+                connection.close()
                 raise
+        return connection
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
         self.sock = _BoundedSocket(self.sock, self.budget)
+
+
+# Of IPv6, only these are given out as public addresses (RFC 4291), and NAT64 stands for an IPv4 address.
+_PUBLIC_IPV6: Final = ipaddress.IPv6Network("2000::/3")
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+# Metadata services of clouds at addresses that are public, or that some versions of Python call so.
+_METADATA: Final = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
 
 
 def require_public(address: str) -> None:
     """Raises OSError for an address that is not of the public Internet, such as this machine's or a cloud's metadata.
 
+    An IPv6 address that stands for an IPv4 address is as public as that one.
+
     >>> require_public("142.250.74.27")
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-    if not (mapped or found).is_global or (mapped or found).is_multicast:
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _ipv4_in(found) or found
+    is_special = (
+        any(found in network for network in _METADATA)
+        if isinstance(found, ipaddress.IPv4Address)
+        else found not in _PUBLIC_IPV6
+    )
+    if is_special or not found.is_global or found.is_multicast:
         raise OSError(f"{address} is not a public address")
+
+
+def _ipv4_in(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if address in _NAT64:
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour
 
 
 class _Adapter(HTTPAdapter):
