@@ -244,7 +244,7 @@ DEEP = b"[" * 150 + b"]" * 150
         pytest.param(b'{"a": ' * 150 + b"1" + b"}" * 150, id="nested objects"),
         pytest.param(json.dumps({"orders": [{"orderId": "x" * (2**20 + 1)}]}).encode(), id="a long text"),
         pytest.param(json.dumps({"x" * (2**20 + 1): 1}).encode(), id="a long name"),
-        pytest.param(b"[" + b"1," * 2_000_001 + b"1]", id="many values"),
+        pytest.param(b"[" + b"1," * 4_194_305 + b"1]", id="many values"),
     ],
 )
 def test_json_beyond_any_real_answer_ends_by_name(body):
@@ -252,6 +252,18 @@ def test_json_beyond_any_real_answer_ends_by_name(body):
         parse_bounded(body, retailer_id="retailer_1")
 
     assert caught.value.message.startswith("retailer_1: ")
+
+
+def test_what_separates_values_does_not_count_inside_of_texts(monkeypatch):
+    monkeypatch.setattr(bounded, "MOST_VALUES", 20)
+    texts = [",,,,,,,,,,,,", "[{[{[{[{[{[{[", 'a quote", and \\, and \\"', "\\"]
+
+    assert parse_bounded(json.dumps(texts * 4).encode(), retailer_id="shop") == texts * 4
+    with pytest.raises(AnswerLimitError):
+        parse_bounded(json.dumps(texts * 6).encode(), retailer_id="shop")
+    for broken in (b'["' + b"," * 30, b'["' + b'\\",' * 100_000, b'["' + b"," * 30 + b"\\"):
+        with pytest.raises(ValueError, match=r".*"):
+            parse_bounded(broken, retailer_id="shop")
 
 
 def test_json_within_the_limits_is_read(monkeypatch):

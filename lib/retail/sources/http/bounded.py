@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import re
 import socket
 import time
 import zlib
@@ -27,8 +28,8 @@ from retail.sources.values.json_path import JSON, TooDeepError, parse
 
 # The largest pages of the three retailers, 100 to 250 orders of a hundred lines, are below 20 MiB.
 MOST_BYTES: Final = 32 * 2**20
-# Values of such a page; in memory each takes up to 50 times the two bytes that it can have in an answer.
-MOST_VALUES: Final = 2_000_000
+# Values of eight bytes in an answer of so many; in memory each takes up to 50 times the two bytes that it can have.
+MOST_VALUES: Final = MOST_BYTES // 8
 # Real answers are 12 levels deep. Stored, they are within a few levels more, see `json_path.DEEPEST`.
 DEEPEST: Final = 100
 # Titles end at hundreds of characters, and notes of customers at thousands.
@@ -122,8 +123,7 @@ class BoundedSession(requests.Session):
 
 def parse_bounded(content: bytes, *, retailer_id: str) -> JSON:
     """The JSON of an answer. Raises ValueError if it is not JSON, AnswerLimitError if it is beyond any real answer."""
-    values = content.count(b",") + content.count(b"[") + content.count(b"{")
-    if values > MOST_VALUES:
+    if _separators(content, 0, len(content)) > MOST_VALUES and _has_too_many_values(content):
         raise _beyond(retailer_id, f"has more than {MOST_VALUES:,} values")
     try:
         value = parse(content, deepest=DEEPEST)
@@ -132,6 +132,25 @@ def parse_bounded(content: bytes, *, retailer_id: str) -> JSON:
     if len(content) > LONGEST_TEXT and _longest_text(value) > LONGEST_TEXT:
         raise _beyond(retailer_id, f"has a text of more than {LONGEST_TEXT:,} characters")
     return value
+
+
+# A text that is cut off reaches to the end.
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+
+
+def _has_too_many_values(content: bytes) -> bool:
+    """Whether there are, counted by what separates them outside of texts. Makes no copy."""
+    values, end = 0, 0
+    for found in _TEXT.finditer(content):
+        values += _separators(content, end, found.start())
+        end = found.end()
+        if values > MOST_VALUES:
+            return True
+    return values + _separators(content, end, len(content)) > MOST_VALUES
+
+
+def _separators(content: bytes, start: int, end: int) -> int:
+    return sum(content.count(each, start, end) for each in (b",", b"[", b"{"))
 
 
 def _longest_text(value: JSON) -> int:
