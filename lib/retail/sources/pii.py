@@ -233,7 +233,7 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
     def stripped(value: JSON, place: Place | None, key: str = "") -> JSON:
         nonlocal knows_a_list
         if isinstance(value, dict):
-            return dict(fields(value, place))
+            return {} if place is None else dict(fields(value, place))
         if isinstance(value, list):
             if place is None:
                 emptied.extend([key] if any(isinstance(held, dict) for held in value) else [])
@@ -244,14 +244,14 @@ def strip(answer: JSON, rules: Rules, *, name: Callable[[str], str]) -> JSON:
             return recognised(value, place) if isinstance(value, str) and place is not None else value
         return _blank(value)
 
-    def fields(value: dict[str, JSON], place: Place | None) -> Iterator[tuple[str, JSON]]:
-        for key, held in value.items() if place is not None else ():
+    def fields(value: dict[str, JSON], place: Place) -> Iterator[tuple[str, JSON]]:
+        for key, held in value.items():
             if key in removed:
                 continue
             if key == customer:
                 yield key, _customer(held, rules, name=name)
                 continue
-            below = place.below(key) if place is not None else None
+            below = place.below(key)
             is_named = below is not None and below.is_named
             # A key that no entry names may be the customer's own.
             if (is_named or _FIELD_NAME.fullmatch(key)) and not (below is not None and below.is_removed):
