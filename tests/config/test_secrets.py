@@ -50,3 +50,17 @@ def test_missing_empty_and_unreadable_are_told_by_the_variable_s_name() -> None:
             secrets.require(name)
     with pytest.raises(ConfigurationError, match="RETAIL_LOST_FILE: /nowhere/key cannot be read"):
         secrets.get("lost")
+
+
+def test_secrets_that_differ_in_one_read_a_stored_object_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+
+    def read(name: str, environment: object) -> str:
+        reads.append(name)
+        return '{"a": "first secret", "b": "second secret"}'
+
+    monkeypatch.setitem(secret_stores._STORES, "vault", read)
+    before = Secrets({}).with_references({"a": "vault:m/p#a", "b": "vault:m/p#b"})
+    after = before.given("c", before.require("a"))
+    assert (after.require("a").reveal(), after.require("b").reveal()) == ("first secret", "second secret")
+    assert reads == ["m/p"]

@@ -9,13 +9,22 @@ import pytest
 from tests.conftest import settings_for
 
 from retail.config.secrets import PEPPER, Secret, Secrets
-from retail.errors import ConfigurationError, PepperChangedError, StorageError
+from retail.errors import (
+    ConfigurationError,
+    CustomersLeftError,
+    PepperChangedError,
+    StorageError,
+    TieOutError,
+)
 from retail.lake import layout
 from retail.lake.storage.local import LocalStorage
 from retail.landing import pepper
-from retail.pipeline import runner
+from retail.pipeline import rotate_pepper, runner
+from retail.pipeline.erase import names_of
 from retail.pipeline.rebuild import _Silence
 from retail.pipeline.workspace import Workspace
+from retail.runs import customers_note
+from retail.runs.customers_note import CustomersNote
 from retail.sources.pii import Pepper, pseudonym
 from retail.sources.registry import problems
 
@@ -116,3 +125,64 @@ def test_without_a_pepper_nothing_is_noted(lake: LocalStorage) -> None:
     with pytest.raises(ConfigurationError):
         pepper.require(lake, Secrets({}))
     assert pepper.read(lake) is None
+
+
+ERASURE = CustomersNote("erase", "retail erase --resume", "r1", "2017-01-01T00:00:00+00:00", 0, {})
+
+
+def rotating(tmp_path: Path, **configured: dict[str, object]) -> Workspace:
+    """A workspace whose pepper is to be changed from the first to the second."""
+    settings = settings_for("sail", tmp_path).model_copy(update=configured)
+    variables = {"RETAIL_CUSTOMER_PEPPER": FIRST.reveal(), "RETAIL_NEW_PEPPER": SECOND.reveal()}
+    return Workspace(settings, Secrets(variables))
+
+
+def test_a_rotation_to_the_lake_s_own_pepper_leaves_an_erasure_that_has_not_ended(tmp_path: Path) -> None:
+    with rotating(tmp_path) as workspace:
+        pepper.require(workspace.storage, secrets(SECOND))
+        customers_note.write(workspace.storage, ERASURE)
+        with pytest.raises(CustomersLeftError):
+            rotate_pepper.rotate(workspace, _Silence())
+        assert customers_note.read(workspace.storage) == ERASURE
+
+        own = replace(ERASURE, kind="rotate", fingerprint=pepper.fingerprint(SECOND))
+        customers_note.write(workspace.storage, own)
+        assert rotate_pepper.rotate(workspace, _Silence()) is None
+        assert customers_note.read(workspace.storage) is None
+
+
+def test_in_a_lake_without_a_note_no_pepper_counts_as_its_own(tmp_path: Path) -> None:
+    with rotating(tmp_path) as workspace:
+        storage = workspace.storage
+        storage.write(layout.raw_file("retailer_2", date(2017, 1, 1)), b"")
+        with pytest.raises(ConfigurationError):
+            rotate_pepper.rotate(workspace, _Silence())
+        with pytest.raises(ConfigurationError) as caught:
+            names_of("jo@example.com", ["retailer_2"], storage=storage, secrets=workspace.secrets)
+        assert "star.dim_customer" in caught.value.hint
+        assert (pepper.read(storage), customers_note.read(storage)) == (None, None)
+        name = "a" * 64
+        assert names_of(name, ["retailer_2"], storage=storage, secrets=Secrets({})) == [("retailer_2", name)]
+
+
+def test_a_rotation_that_cannot_read_a_retailer_s_pages_does_not_begin(tmp_path: Path) -> None:
+    with rotating(tmp_path, retailers={}) as workspace:
+        pepper.require(workspace.storage, workspace.secrets)
+        workspace.storage.write(layout.raw_file("retailer_2", date(2017, 1, 1)), b"")
+        with pytest.raises(ConfigurationError):
+            rotate_pepper.rotate(workspace, _Silence())
+        assert customers_note.read(workspace.storage) is None
+
+
+@pytest.mark.parametrize(
+    "field", ['"buyerEmail":', '"customerEmailId":', '"customer_id":', '"customer":{"id":']
+)
+def test_a_pseudonym_of_before_the_rotation_is_found_wherever_one_is_changed(
+    lake: LocalStorage, field: str
+) -> None:
+    known = pepper.PepperNote(0, pepper.fingerprint(FIRST))
+    lake.write("payloads/retailer_3/page", f'{{{field}"1-{"a" * 64}"'.encode())
+    rotate_pepper._require_none_before(lake, known)
+    lake.write("payloads/retailer_3/page", f'{{{field}"{"a" * 64}"'.encode())
+    with pytest.raises(TieOutError):
+        rotate_pepper._require_none_before(lake, known)

@@ -46,8 +46,8 @@ def erase(settings: Settings, /, *, customer: str | None, retailer: str | None, 
         raise click.UsageError("--resume takes no --retailer")
     if customer == "-":
         customer = sys.stdin.readline()
-    secrets, out = Secrets(), console.console()
-    with Workspace(settings, secrets) as workspace:
+    out = console.console()
+    with Workspace(settings, Secrets()) as workspace:
         if customer is None:
             note = customers_note.read(workspace.storage)
             if note is None or note.kind != "erase":
@@ -58,7 +58,7 @@ def erase(settings: Settings, /, *, customer: str | None, retailer: str | None, 
             if retailer is not None and retailer not in known:
                 raise click.UsageError(f"--retailer {retailer}: the lake has {', '.join(known)}")
             chosen = [retailer] if retailer is not None else known
-            customers = names_of(customer, chosen, storage=workspace.storage, secrets=secrets)
+            customers = names_of(customer, chosen, storage=workspace.storage, secrets=workspace.secrets)
         require_own(workspace.ledger, workspace.warehouse)
         with reporting(out) as report:
             certificate = erase_customers(workspace, customers, report, command=_RESUME)
@@ -89,11 +89,14 @@ def rotate_pepper(settings: Settings, /) -> None:
 
 def _show(out: Console, certificate: Certificate) -> None:
     for retailer, names in certificate.customers.items():
-        out.print(f"erased        {retailer} {', '.join(names)}", soft_wrap=True, markup=False)
+        not_found = certificate.not_found.get(retailer, [])
+        for name in names:
+            what = "not found    " if name in not_found else "erased       "
+            out.print(f"{what} {retailer} {name}", soft_wrap=True, markup=False)
     for place, number in sorted(certificate.changed.items()):
         out.print(f"changed       {number:,} in {place}", soft_wrap=True, markup=False)
     if not certificate.changed:
-        out.print("changed       nothing: the customer was nowhere")
+        out.print("changed       nothing")
     out.print(f"searched      {', '.join(certificate.searched)}", soft_wrap=True, markup=False)
     out.print("found after   nothing")
     out.print(

@@ -108,6 +108,7 @@ class Secrets:
 
     def _like(self, given: dict[str, Secret], references: Mapping[str, str]) -> Secrets:
         others = Secrets(self._environment, references)
+        others._stores = self._stores
         others._given = given
         return others
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -40,6 +40,8 @@ from retail.warehouse import customers as in_postgresql
 NOT_SEARCHED: Final = (
     "backups of the lake and of PostgreSQL, its write-ahead log and replicas",
     "older versions of objects, where the bucket keeps them",
+    "rows that PostgreSQL keeps for a transaction that was open during the erasure, until its next VACUUM",
+    "PostgreSQL's statistics of a table that has become empty, until they are made again",
     "what was exported from PostgreSQL or the lake",
 )
 
@@ -50,7 +52,8 @@ log = structlog.get_logger(__name__)
 class Certificate:
     """The proof of an erasure: where it searched, what it changed, and that it found nothing afterwards.
 
-    `customers` are pseudonyms, by retailer. `rows` and `money`, by currency, are the fact's, before and after.
+    `customers` are pseudonyms, by retailer; those in `not_found` were nowhere before the erasure. `rows` and `money`,
+    by currency, are the fact's, before and after.
     """
 
     run_id: str
@@ -64,6 +67,7 @@ class Certificate:
     money: dict[str, str]
     published_by: str | None
     not_searched: list[str]
+    not_found: dict[str, list[str]] = field(default_factory=dict)
 
 
 def names_of(
@@ -71,8 +75,9 @@ def names_of(
 ) -> list[tuple[str, str]]:
     """The pseudonyms that a customer has at these retailers, who is named by an identifier or by a pseudonym.
 
-    An identifier needs the pepper. An earlier pseudonym, of before a rotation, does too. Raises ConfigurationError,
-    PepperChangedError.
+    An identifier needs the pepper. An earlier pseudonym, of before a rotation, does too. Raises PepperChangedError,
+    and ConfigurationError: also for an identifier if the lake has customers and no note of its pepper, which may then
+    be another one.
     """
     note = pepper.read(storage)
     rotations = 0 if note is None else note.rotations
@@ -84,8 +89,13 @@ def names_of(
             [f"{customer} is a pseudonym of after {number} rotations, and the lake's pepper had {rotations}"],
             hint="look the customer up in star.dim_customer",
         )
-    if note is not None:
-        pepper.require(storage, secrets)
+    if note is None and landed.retailers(storage):
+        raise ConfigurationError(
+            [
+                "the lake has no note of its pepper, so an identifier could lead to a pseudonym that nobody has"
+            ],
+            hint="give the customer's pseudonym, which is customer_id in star.dim_customer",
+        )
     given = pepper.with_earlier(storage, secrets).require(PEPPER)
     if number is None:
         # As it is made from an answer: a gid puts the type before the number.
@@ -188,14 +198,13 @@ def _begin(
 
 def _change(leased: LeasedWorkspace, note: CustomersNote, report: Report) -> CustomersNote:
     storage = leased.storage
-    names: dict[str, set[str]] = {}
-    for retailer, name in note.customers:
-        names.setdefault(retailer, set()).add(name)
-    for retailer, of_retailer in sorted(names.items()):
+    for retailer, of_retailer in sorted(_by_retailer(note.customers).items()):
         by = landed.each(landed.unlinked(frozenset(of_retailer)))
         for prefix in (layout.payload_folder(retailer), layout.raw_folder(retailer)):
             keys = landed.to_change(storage, prefix, by)
             note = counted(storage, note, {prefix: len(keys)})
+            if keys:
+                note = _found(storage, note, [(retailer, name) for name in of_retailer])
             landed.change(storage, keys, by)
     unlinked = landed.unlinked(frozenset(name for _, name in note.customers))
 
@@ -205,6 +214,7 @@ def _change(leased: LeasedWorkspace, note: CustomersNote, report: Report) -> Cus
     context = leased.step_context(
         Run(note.run_id, (), (), leased.workspace.settings.engine, ""), report, RunOptions(rebuild=True)
     )
+    note = _found(storage, note, in_star.known(storage, note.customers))
     linked = in_star.linked(context, note.customers, without)
     note = counted(storage, note, linked.rows)
     in_star.unlink(context, linked)
@@ -224,6 +234,12 @@ def counted(storage: Storage, note: CustomersNote, to_change: Mapping[str, int])
     """The note with the number of what is about to be changed in each place: a resumed call finds less of it."""
     numbers = {place: max(note.changed.get(place, 0), number) for place, number in to_change.items()}
     note = replace(note, changed={**note.changed, **numbers})
+    customers_note.write(storage, note)
+    return note
+
+
+def _found(storage: Storage, note: CustomersNote, customers: Iterable[Customer]) -> CustomersNote:
+    note = replace(note, found=tuple(sorted({*note.found, *customers})))
     customers_note.write(storage, note)
     return note
 
@@ -252,14 +268,11 @@ def _certificate(leased: LeasedWorkspace, note: CustomersNote, published: str | 
             hint=f"if another program put it there, remove it; then run `{note.command}` again",
         )
     rows, money = figures_of(storage)
-    by_retailer: dict[str, list[str]] = {}
-    for retailer, name in note.customers:
-        by_retailer.setdefault(retailer, []).append(name)
     return Certificate(
         run_id=note.run_id,
         began=note.began,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
-        customers=by_retailer,
+        customers=_by_retailer(note.customers),
         searched=searched,
         changed={place: number for place, number in note.changed.items() if number},
         found_after=[],
@@ -267,4 +280,12 @@ def _certificate(leased: LeasedWorkspace, note: CustomersNote, published: str | 
         money=money,
         published_by=published,
         not_searched=list(NOT_SEARCHED),
+        not_found=_by_retailer(each for each in note.customers if each not in note.found),
     )
+
+
+def _by_retailer(customers: Iterable[Customer]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for retailer, name in customers:
+        names.setdefault(retailer, []).append(name)
+    return names

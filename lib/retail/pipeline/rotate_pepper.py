@@ -45,8 +45,9 @@ NEW_VARIABLE: Final = "RETAIL_NEW_PEPPER"
 COMMAND: Final = "retail pepper rotate"
 
 _NAME: Final = rb'"((?:[1-9][0-9]{0,5}-)?[0-9a-f]{64})"'
-_IN_LINE: Final = re.compile(rb'("customer_id":)' + _NAME)
-_IN_PAGE: Final = re.compile(rb'("(?:buyerEmail|customerEmailId|customer_id)":|"customer":\{"id":)' + _NAME)
+# Where pages of our own services and lines, in raw files and in quarantine, have a customer.
+_FIELD: Final = rb'("(?:buyerEmail|customerEmailId|customer_id)":|"customer":\{"id":)'
+_IN_FIELD: Final = re.compile(_FIELD + _NAME)
 
 _Advance = Callable[[str], str]
 
@@ -70,20 +71,22 @@ class Rotated:
 def rotate(workspace: Workspace, report: Report) -> Rotated | None:
     """Bring all that is stored from RETAIL_CUSTOMER_PEPPER to RETAIL_NEW_PEPPER; resumes what a killed call left.
 
-    Returns None if the lake has the new pepper already. Raises ConfigurationError if a pepper is missing, too short or
-    the same, PepperChangedError if the lake's is another one, CustomersLeftError or RebuildLeftError if another change
-    is left, TieOutError if the fact's figures change or an earlier pseudonym was found afterwards, and whatever a
-    rebuild raises. The new pepper counts once all is done.
+    Returns None if the lake has the new pepper already. Raises ConfigurationError if a pepper is missing, too short
+    or the same, or if no run has noted the lake's, PepperChangedError if the lake's is another one,
+    CustomersLeftError or RebuildLeftError if another change is left, TieOutError if the fact's figures change or an
+    earlier pseudonym was found afterwards, and whatever a rebuild raises. The new pepper counts once all is done.
     """
     before, after = _peppers(workspace)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-rotate"
     with workspace.lease(run_id) as leased:
         known = pepper.read(leased.storage)
         if known is not None and known.fingerprint == pepper.fingerprint(after):
-            customers_note.end(leased.storage)  # it was killed in its last step
+            _end_left(leased.storage, known)
             return None
+        sales = {each: sales_of(each, workspace.settings) for each in landed.retailers(leased.storage)}
+        erased.read(leased.storage)
         note, known = _begin(leased, run_id, before, after)
-        note = _change_files(leased, note, known, after)
+        note = _change_files(leased.storage, note, known, after, sales)
     published = None
     if note.rows:
         tables = (dim_customer.TABLE.name, fact_sales.TABLE.name)
@@ -120,13 +123,25 @@ def _peppers(workspace: Workspace) -> tuple[Secret, Secret]:
     return before, after
 
 
+def _end_left(storage: Storage, known: PepperNote) -> None:
+    """End the rotation to the lake's pepper, if it was killed in its last step."""
+    note = customers_note.read(storage)
+    if note is not None and (note.kind, note.fingerprint) != ("rotate", known.fingerprint):
+        customers_note.require_none(storage)
+    customers_note.end(storage)
+
+
 def _begin(
     leased: LeasedWorkspace, run_id: str, before: Secret, after: Secret
 ) -> tuple[CustomersNote, PepperNote]:
     storage = leased.storage
-    pepper.require(storage, leased.workspace.secrets)
-    known = pepper.read(storage)
-    assert known is not None  # noqa: S101 - it was noted just now
+    known = pepper.require_unchanged(storage, leased.workspace.secrets)
+    if known is None:
+        raise ConfigurationError(
+            [f"{storage.url} has no note of its pepper: nothing shows that {PEPPER_VARIABLE} is the lake's"],
+            hint=f"set {PEPPER_VARIABLE} to the pepper of the runs so far and run `retail ingest` once, which notes "
+            f"it; then run `{COMMAND}` again; nothing was changed",
+        )
     pepper.opened(storage, known, before)
     note = customers_note.read(storage)
     if note is not None:
@@ -157,25 +172,23 @@ def _begin(
 
 
 def _change_files(
-    leased: LeasedWorkspace, note: CustomersNote, known: PepperNote, after: Secret
+    storage: Storage, note: CustomersNote, known: PepperNote, after: Secret, sales_by: Mapping[str, Sales]
 ) -> CustomersNote:
-    storage, settings = leased.storage, leased.workspace.settings
-    for retailer in landed.retailers(storage):
+    for retailer, sales in sales_by.items():
         advanced = partial(_advanced, pepper=after, retailer_id=retailer, rotations=known.rotations)
-        sales = sales_of(retailer, settings)
 
         def page(key: str, sales: Sales = sales, advanced: _Advance = advanced) -> Change:
             return lambda text: _page(text, key, sales, advanced)
 
         def file(_: str, advanced: _Advance = advanced) -> Change:
-            return lambda text: _IN_LINE.sub(partial(_replaced, advanced=advanced), text)
+            return lambda text: _IN_FIELD.sub(partial(_replaced, advanced=advanced), text)
 
         for prefix, by in ((layout.payload_folder(retailer), page), (layout.raw_folder(retailer), file)):
             keys = landed.to_change(storage, prefix, by)
             note = counted(storage, note, {prefix: len(keys)})
             landed.change(storage, keys, by)
     texts = quarantine.texts_to_change(
-        storage, ['"customer_id":"'], lambda retailer, text: _line(retailer, text, known.rotations, after)
+        storage, ['"'], lambda retailer, text: _line(retailer, text, known.rotations, after)
     )
     note = counted(storage, note, {layout.QUARANTINE: texts.lines})
     quarantine.change_texts(storage, texts)
@@ -207,7 +220,7 @@ def _page(text: bytes, key: str, sales: Sales, advanced: _Advance) -> bytes:
         new = advanced(name)
         if new != name:
             text = text.replace(b'"%s"' % name.encode(), b'"%s"' % new.encode())
-    return _IN_PAGE.sub(partial(_replaced, advanced=advanced), text)
+    return _IN_FIELD.sub(partial(_replaced, advanced=advanced), text)
 
 
 def _withdrawn(answer: JSON, key: str) -> list[SalesRecord]:
@@ -216,14 +229,19 @@ def _withdrawn(answer: JSON, key: str) -> list[SalesRecord]:
 
 def _line(retailer_id: str, text: str, rotations: int, after: Secret) -> str:
     advanced = partial(_advanced, pepper=after, retailer_id=retailer_id, rotations=rotations)
-    return _IN_LINE.sub(partial(_replaced, advanced=advanced), text.encode()).decode()
+    return _IN_FIELD.sub(partial(_replaced, advanced=advanced), text.encode()).decode()
 
 
 def _require_none_before(storage: Storage, known: PepperNote) -> None:
-    """Raises TieOutError if a pseudonym of before the rotation is left in a file, or in dim_customer."""
+    """Raises TieOutError if a pseudonym of before the rotation is left in a file, a refused line or dim_customer."""
     number = b"%d-" % known.rotations if known.rotations else b""
-    before = re.compile(rb'"(?:buyerEmail|customerEmailId|customer_id)":"%s[0-9a-f]{64}"' % number)
+    before = re.compile(_FIELD + rb'"%s[0-9a-f]{64}"' % number)
     found = [key for prefix in ("payloads/", "raw/") for key in landed.found(storage, prefix, before)]
+    found += [
+        f"{layout.QUARANTINE}: line {line.row} of {line.retailer_id}/{line.logical_date}"
+        for line in quarantine.each_line(storage)
+        if before.search(line.value.encode())
+    ]
     path = dim_customer.TABLE.path
     if delta.version(storage, path) is not None:
         found += [

@@ -21,6 +21,7 @@ from retail.lake.storage import Storage
 class CustomersNote:
     """`customers` are the erased ones, each a retailer and a pseudonym; a rotation is known by the new `fingerprint`.
 
+    `found` are those of the erased ones who were in the lake.
     `rows` and `money` are those of the fact before the change, `changed` counts what was changed so far, by place.
     `began` is a time in UTC.
     """
@@ -32,6 +33,7 @@ class CustomersNote:
     rows: int
     money: dict[str, str]
     customers: tuple[tuple[str, str], ...] = ()
+    found: tuple[tuple[str, str], ...] = ()
     fingerprint: str = ""
     changed: dict[str, int] = field(default_factory=dict)
 
@@ -40,7 +42,8 @@ def read(storage: Storage) -> CustomersNote | None:
     """The change that has not ended, if there is one. Raises StorageError."""
     try:
         noted = json.loads(storage.read(layout.CUSTOMERS))
-        noted["customers"] = tuple((retailer, name) for retailer, name in noted["customers"])
+        for each in ("customers", "found"):
+            noted[each] = tuple((retailer, name) for retailer, name in noted.get(each, ()))
         return CustomersNote(**noted)
     except ObjectNotFoundError:
         return None

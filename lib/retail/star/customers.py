@@ -45,6 +45,21 @@ def keys_of(session: SparkSession, customers: Collection[Customer]) -> list[int]
     return [int(row.key) for row in sorted(keyed.collect(), key=lambda row: int(row.place))]
 
 
+def known(storage: Storage, customers: Collection[Customer]) -> list[Customer]:
+    """Those of the customers who are in dim_customer."""
+    path = dim_customer.TABLE.path
+    if delta.version(storage, path) is None:
+        return []
+    rows = delta.rows(
+        storage,
+        path,
+        where="customer_id IN :names",
+        values={"names": {name for _, name in customers}},
+        columns=["retailer_id", "customer_id"],
+    )
+    return [each for row in rows if (each := (row["retailer_id"], row["customer_id"])) in customers]
+
+
 @dataclass(frozen=True)
 class Linked:
     """The rows that lead to `customers`, by table, and the texts in quarantine that do."""

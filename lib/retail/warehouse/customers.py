@@ -11,8 +11,6 @@ from retail.config.settings import sql_text
 from retail.warehouse.connection import Warehouse
 
 _BY_ID: Final = "customer_id"
-# Whose rows a publish replaces; a view has its own, from before its refresh.
-_TABLES: Final = ("star.fact_sales", "star.dim_customer", "marts.mv_customer_value")
 
 
 def columns(warehouse: Warehouse) -> list[tuple[str, str, str]]:
@@ -34,10 +32,16 @@ def found(warehouse: Warehouse, names: Collection[str], keys: Collection[int]) -
             cursor.execute(query)
             if cursor.fetchone() == (True,):
                 yield f"{schema}.{table}.{column}"
+        cursor.execute(sql_text("customers", "in_statistics"), {"values": [*names, *map(str, keys)]})
+        yield from (f"pg_stats of {schema}.{table}.{column}" for schema, table, column in cursor)
 
 
 def vacuum(warehouse: Warehouse) -> None:
-    """Remove the earlier versions of rows, which PostgreSQL keeps until then. Raises WarehouseError."""
+    """Remove what PostgreSQL keeps until then: earlier versions of rows, and values of them in its statistics.
+
+    Raises WarehouseError.
+    """
+    tables = sorted({(schema, table) for schema, table, _ in columns(warehouse)})
     with warehouse.connect("remove earlier versions of rows") as connection, connection.cursor() as cursor:
-        for table in _TABLES:
-            cursor.execute(sql.SQL("VACUUM {}").format(sql.Identifier(*table.split("."))))
+        for each in tables:
+            cursor.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier(*each)))

@@ -203,7 +203,8 @@ class _Earlier(Source):
                 "cannot be restored"
             )
         return (
-            "nothing was changed; a version older than maintain.retention_days is gone and cannot be restored"
+            "nothing was changed; the version is gone and cannot be restored: versions go after "
+            "maintain.retention_days, and at once when customers are erased or the pepper is rotated"
         )
 
     def version_of(self, table: StarTable) -> str:
