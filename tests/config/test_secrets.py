@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from retail.config import secret_stores
 from retail.config.secrets import Secret, Secrets
 from retail.errors import ConfigurationError
 

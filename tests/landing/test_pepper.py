@@ -6,8 +6,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.conftest import settings_for
 
+from retail.cli import customers
 from retail.config.secrets import PEPPER, Secret, Secrets
 from retail.errors import (
     ConfigurationError,
@@ -186,3 +188,25 @@ def test_a_pseudonym_of_before_the_rotation_is_found_wherever_one_is_changed(
     lake.write("payloads/retailer_3/page", f'{{{field}"{"a" * 64}"'.encode())
     with pytest.raises(TieOutError):
         rotate_pepper._require_none_before(lake, known)
+
+
+def test_an_erasure_reads_the_pepper_where_the_configuration_refers_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pepper").write_text(FIRST.reveal())
+    monkeypatch.delenv("RETAIL_CUSTOMER_PEPPER", raising=False)
+    reference = {"customer_pepper": f"file:{tmp_path / 'pepper'}"}
+    settings = settings_for("sail", tmp_path / "lake").model_copy(update={"secrets": reference})
+    seen: list[str] = []
+
+    def stop(*_: object, secrets: Secrets, **__: object) -> None:
+        seen.append(secrets.require(PEPPER).reveal())
+        raise StoppedError
+
+    monkeypatch.setattr(customers, "names_of", stop)
+    ended = CliRunner().invoke(customers.erase, ["--customer", "jo@example.com"], obj=lambda: settings)
+    assert (type(ended.exception), seen) == (StoppedError, [FIRST.reveal()])
+
+
+class StoppedError(Exception):
+    """Raised where the test has seen enough."""

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from retail.errors import TieOutError
 from retail.lake import delta, layout
 from retail.landing import customers as landed
+from retail.landing.pepper import PepperNote
 from retail.pipeline.maintain import keep_only_newest
+from retail.pipeline.rotate_pepper import _require_none_before
 from retail.pipeline.step_context import StepContext
 from retail.runs import table_rewrites
 from retail.star import customers as in_star
@@ -91,3 +94,16 @@ def test_what_came_back_is_found(put: Callable[[StepContext], object], make_cont
     put(make_context("run-2"))
 
     assert list(in_star.found(context.storage, [JO[1]], [key]))
+
+
+@ON_SAIL
+def test_a_pseudonym_of_before_a_rotation_is_found_in_a_refused_line(make_context: MakeContext) -> None:
+    context = make_context("run-1")
+    merged(context, replace(LINES[1], customer_id=f"1-{KIM[1]}"), LINES[2])
+    for key in list(context.storage.list("raw/")):  # which would be found as well
+        context.storage.delete(key)
+    assert in_star.known(context.storage, [JO, KIM, (KIM[0], f"1-{KIM[1]}")]) == [(KIM[0], f"1-{KIM[1]}")]
+    with pytest.raises(TieOutError):
+        _require_none_before(context.storage, PepperNote(0, ""))
+    unlinked(context, [JO])
+    _require_none_before(context.storage, PepperNote(0, ""))
