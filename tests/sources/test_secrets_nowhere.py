@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from structlog.testing import capture_logs
 
-from retail.config.secrets import Secrets
+from retail.config.secrets import Secret, Secrets
 from retail.errors import ExtractError
 from retail.sources.registry import open_service
 from retail.sources.window import Window
@@ -89,6 +89,7 @@ def is_clean(shown):
 def open_marked(settings_of, time):
     for name in MARKED:  # a run reads the secrets of all its retailers before it asks the first
         Secrets(MARKED).require(name.removeprefix("RETAIL_").lower())
+    Secret(BOUGHT)  # by an earlier login of the run
 
     def build(retailer_id, url, **options):
         options = {"bulk_from_orders": 0, **options} if retailer_id == "retailer_3" else options
