@@ -261,6 +261,7 @@ def _certificate(leased: LeasedWorkspace, note: CustomersNote, published: str | 
     searched = [*prefixes, *in_star.ROOMS]
     if published is not None:
         searched += [f"postgresql {'.'.join(each)}" for each in in_postgresql.columns(workspace.warehouse)]
+        searched.append("postgresql pg_stats")
         found += [f"postgresql {each}" for each in in_postgresql.found(workspace.warehouse, names, keys)]
     if found:
         raise ErasureError(

@@ -21,9 +21,8 @@ from retail.lake.storage import Storage
 class CustomersNote:
     """`customers` are the erased ones, each a retailer and a pseudonym; a rotation is known by the new `fingerprint`.
 
-    `found` are those of the erased ones who were in the lake.
-    `rows` and `money` are those of the fact before the change, `changed` counts what was changed so far, by place.
-    `began` is a time in UTC.
+    `found` are those of the erased ones who were in the lake. `rows` and `money` are those of the fact before the
+    change, `changed` counts what was changed so far, by place. `began` is a time in UTC.
     """
 
     kind: Literal["erase", "rotate"]
