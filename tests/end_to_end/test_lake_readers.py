@@ -175,6 +175,7 @@ print(json.dumps([rows, [str(value) for value in basket[0]]]))
 
 
 @pytest.mark.spark
+@pytest.mark.nightly
 def test_a_spark_that_knows_nothing_of_us_reads_the_fact_and_the_views(
     hard_lake: Installation, figures: Figures, shown: dict[str, Shown]
 ) -> None:

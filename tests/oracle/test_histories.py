@@ -45,7 +45,7 @@ _OF_HISTORIES = settings(
 @pytest.mark.slow
 @ON_SAIL
 @seed(SEED)
-@settings(_OF_HISTORIES, max_examples=9)
+@settings(_OF_HISTORIES, max_examples=5)
 @example(history=history_of_every_fault())
 @given(history=histories())
 def test_after_every_run_of_a_random_history_the_star_is_the_model_s(

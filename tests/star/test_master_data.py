@@ -155,6 +155,7 @@ def star(context: StepContext) -> list[tuple[object, ...]]:
     ]
 
 
+@pytest.mark.spark_nightly
 def test_products_and_stores_that_sold_are_what_the_catalogue_says(make_context: MakeContext) -> None:
     context = make_context("run-1")
     place = {"store_name": "Downtown", "store_city": "Dayton", "store_region": "OH", "store_country": "US"}
