@@ -184,7 +184,8 @@ class Cluster:
             raise WarehouseError(
                 f"the embedded PostgreSQL could not create its data in {self.folder}: {result.stderr.strip()}",
                 hint=account.why_unknown()
-                or "check that the disk is not full and the folder is writable; or name a server in [warehouse]",
+                or "check that the disk is not full, the folder is writable and /dev/shm has some megabytes; "
+                "or name a server in [warehouse]",
             )
 
     def _write_password_file(self) -> None:
