@@ -74,7 +74,7 @@ def test_secrets_manager_s_current_version_is_read_once_and_again_when_it_is_ren
         "AWS_DEFAULT_REGION": "eu-west-1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    client = boto3.client("secretsmanager", endpoint_url=aws)
+    client = boto3.Session().client("secretsmanager", endpoint_url=aws)  # the default one would stay
     stored = {"client_id": "an id", "client_secret": "first"}
     arn = client.create_secret(Name="retail/amazon", SecretString=json.dumps(stored))["ARN"]
     client.create_secret(Name="plain", SecretString="a pepper\n")

@@ -105,7 +105,7 @@ def _from_secrets_manager(name: str, environment: Mapping[str, str]) -> str:
     arn = _ARN_OF_SECRET.fullmatch(name)
     patience = Config(connect_timeout=_SECONDS, read_timeout=_SECONDS, retries={"total_max_attempts": 3})
     try:
-        client: SecretsManagerClient = boto3.client(
+        client: SecretsManagerClient = boto3.Session().client(
             "secretsmanager",
             region_name=arn["region"] if arn else None,
             endpoint_url=environment.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"),  # S3 has boto3's own look ended
