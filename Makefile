@@ -174,7 +174,7 @@ soak: setup
 	@python -m tests.kill.soak --seconds $$(($(SECONDS) / 3))
 	@python -m tests.cases.soak --seconds $$(($(SECONDS) / 3))
 
-# Hostile input to every parser of outside data, with new seeds for as long as told.
+# Hostile input to every parser of outside data, with new seeds, for SECONDS.
 fuzz: setup
 	@python -m tests.fuzz.soak --seconds $(SECONDS)
 

@@ -1,4 +1,4 @@
-"""Hostile input with new seeds for as long as told: `make fuzz SECONDS=600`.
+"""Hostile input with new seeds, for a given time: `make fuzz SECONDS=600`.
 
 Ends with 1 at the first example that ends otherwise than with a value or a RetailError, takes too long or too much
 memory, and prints the target and the seed to try it again: `python -m tests.fuzz.soak --target amazon --seed 123`.

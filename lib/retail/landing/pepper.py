@@ -40,7 +40,7 @@ class PepperNote:
 
 
 def fingerprint(pepper: Secret) -> str:
-    """What tells one pepper from another, and nothing about it."""
+    """A digest by which two peppers differ, and nothing about either."""
     return hmac.digest(pepper.reveal().encode(), _FINGERPRINT, "sha256").hex()[:32]
 
 

@@ -28,13 +28,13 @@ from retail.sources.values.json_path import JSON, TooDeepError, parse
 
 # The largest pages of the three retailers, 100 to 250 orders of a hundred lines, are below 20 MiB.
 MOST_BYTES: Final = 32 * 2**20
-# Values of eight bytes in an answer of so many; in memory each takes up to 50 times the two bytes that it can have.
+# As many as 32 MiB hold at eight bytes each; the shortest, of two bytes, takes up to 50 times that in memory.
 MOST_VALUES: Final = MOST_BYTES // 8
 # Real answers are 12 levels deep. Stored, they are within a few levels more, see `json_path.DEEPEST`.
 DEEPEST: Final = 100
 # Titles end at hundreds of characters, and notes of customers at thousands.
 LONGEST_TEXT: Final = 2**20
-# A whole answer may take so many times as long as `extract.timeout_seconds` allows for its next byte.
+# Times `extract.timeout_seconds`, which limits the wait for each byte: the time for a whole answer.
 TIMES_THE_TIMEOUT: Final = 10
 _CHUNK: Final = 2**16
 # Status line, headers and the sizes of chunks.

@@ -26,7 +26,7 @@ from retail.sources.shopify.queries import BULK, BULK_ORDERS, RUN_BULK
 from retail.sources.values.json_path import JSON, at, entries, text
 
 PAGE: Final = 250
-# A page may end sooner, at so many bytes of lines; and no order may have more.
+# Bytes of lines after which a page ends, and which no order may exceed.
 PAGE_BYTES: Final = MOST_BYTES
 # Ten million orders; what one shop sells in a day is far below.
 _MOST_FILE_BYTES: Final = 64 * 2**30
