@@ -414,6 +414,13 @@ def test_two_identifiers_with_e_mail_addresses_stay_two_and_the_same_ones_withou
     assert named("jo@example.com")[-12:] not in str(first[0])
 
 
+def test_an_identifier_s_mark_stays_when_the_pepper_is_rotated():
+    text = "address in an identifier\n6a6f"
+    rotated = Pepper("new 1", (PEPPER,))
+    assert pseudonym(rotated, "retailer_1", text) == pseudonym(PEPPER, "retailer_1", text)
+    assert pseudonym(rotated, "retailer_1", "jo") != pseudonym(PEPPER, "retailer_1", "jo")
+
+
 def test_a_long_text_takes_no_longer_than_its_length_asks():
     for part in ("a.", "+1 ", "1-", "Jo ", "call ", "(1", "a@", "a@a."):
         assert isinstance(without_personal_data(part * 50_000), str)

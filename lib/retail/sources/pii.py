@@ -42,6 +42,7 @@ _E_MAIL_IN_IDENTIFIER: Final = re.compile(
     rf"|(?<=\w\w\.)(?<!\d\d\.)(?<!%40\w\.)(?:{_COUNTRIES.replace(' ', '|')}))(?![\w@])"
 )
 _DIGITS_OF_MARK: Final = 12
+_ADDRESS_IN_IDENTIFIER: Final = "address in an identifier\n"
 # A number that only a phone has: with the country's `+`, or as North America writes it. An order id (3-7-7 digits),
 # a GTIN or an ISBN is neither.
 _PHONE: Final = re.compile(
@@ -111,6 +112,8 @@ def pseudonym(pepper: Secret, retailer_id: str, customer: str) -> str:
     earlier = pepper.earlier if isinstance(pepper, Pepper) else ()
     first, *later = (*earlier, pepper)
     name = _hmac(first, f"{retailer_id}\n{customer.strip().lower()}")
+    if customer.startswith(_ADDRESS_IN_IDENTIFIER):
+        return name  # a part of a key: a rotation must not make another line of it
     for each in later:
         name = next_pseudonym(each, retailer_id, name)
     return name
@@ -284,11 +287,11 @@ def without_e_mail(words: str) -> str:
 def _identifier(words: str, *, name: Callable[[str], str]) -> str:
     """The identifier with each e-mail address replaced by a mark of its own, so that two identifiers stay two.
 
-    The mark is keyed as pseudonyms are, and is nobody's pseudonym. Under a rotated pepper it is another one.
+    The mark is keyed by the first pepper, is nobody's pseudonym, and stays when the pepper is rotated.
     """
 
     def mark(address: re.Match[str]) -> str:
-        keyed = name(f"address in an identifier\n{address[0].encode('utf-8', 'replace').hex()}")
+        keyed = name(f"{_ADDRESS_IN_IDENTIFIER}{address[0].encode('utf-8', 'replace').hex()}")
         return f"{REMOVED[:-1]} {keyed[-_DIGITS_OF_MARK:]})"
 
     return _E_MAIL_IN_IDENTIFIER.sub(mark, words) if "@" in words or "%40" in words else words
